@@ -1,0 +1,258 @@
+//! Typed configuration from environment variables and `.env`: every problem is found before the service gives up,
+//! each with the variable's name, what is expected and an example.
+
+use std::{fmt, str::FromStr};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// Secrets that stand in the documentation: fine for development, refused in production.
+const PLACEHOLDERS: &[&str] = &["service_shared_secret_change_this", "your_jwt_secret_key_change_this"];
+/// Database passwords that stand in the documentation and in `init-db.sql`.
+const DEVELOPMENT_PASSWORDS: &[&str] = &["", "root", "wallet_development"];
+/// The shortest secret that production accepts, in bytes: the key length of HS256.
+const MIN_SECRET_BYTES: usize = 32;
+
+/// Where the service runs, which decides who may call the routes that are documented without a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Documented routes without a header are open to anyone; logs are for reading.
+    Development,
+    /// Every route asks who calls; placeholders are refused; logs are JSON.
+    Production,
+}
+
+impl FromStr for Mode {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "development" => Ok(Self::Development),
+            "production" => Ok(Self::Production),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What every service needs to run.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// `APP_ENV`, or `FLASK_ENV` under its original name; production when neither is set.
+    pub mode: Mode,
+    /// `HOST`: the address to listen on.
+    pub host: std::net::IpAddr,
+    /// `PORT` to listen on.
+    pub port: u16,
+    /// The service's own schema.
+    pub database: DatabaseConfig,
+    /// `SERVICE_TOKEN`, which the services show each other.
+    pub service_token: SecretString,
+    /// `JWT_SECRET`, which signs the access tokens of users.
+    pub jwt_secret: SecretString,
+    /// `CURRENCY`: the code of the one currency, for texts.
+    pub currency: String,
+}
+
+/// Where the service's schema is.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// `DB_HOST`
+    pub host: String,
+    /// `DB_PORT`
+    pub port: u16,
+    /// `DB_USER`
+    pub user: String,
+    /// `DB_PASSWORD`
+    pub password: SecretString,
+    /// `DB_NAME`
+    pub name: String,
+    /// `DB_POOL_SIZE`: the most connections that one instance opens.
+    pub pool_size: u32,
+}
+
+type Lookup = Box<dyn Fn(&str) -> Option<String>>;
+
+/// Reads variables and collects what is wrong with them.
+pub struct Env {
+    lookup: Lookup,
+    mode: Mode,
+    problems: Vec<String>,
+}
+
+/// Everything that is wrong with the configuration, one line for each variable.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the configuration has {} problem(s):", self.0.len())?;
+        self.0.iter().try_for_each(|problem| writeln!(f, "  - {problem}"))
+    }
+}
+
+impl Env {
+    /// The process's environment, with `.env` of the working directory behind it.
+    pub fn load() -> Self {
+        dotenvy::dotenv().ok();
+        Self::new(|name| std::env::var(name).ok())
+    }
+
+    /// An environment to look variables up in; an empty value counts as unset.
+    pub fn new(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
+        let lookup = Box::new(move |name: &str| lookup(name).filter(|value| !value.trim().is_empty()));
+        let mut env = Self { lookup, mode: Mode::Production, problems: Vec::new() };
+        let name = if env.get("APP_ENV").is_some() { "APP_ENV" } else { "FLASK_ENV" };
+        env.mode = match env.get(name).map(|text| text.parse()) {
+            None => Mode::Production,
+            Some(Ok(mode)) => mode,
+            Some(Err(())) => {
+                env.problem(name, "`development` or `production`", "development");
+                Mode::Production
+            }
+        };
+        env
+    }
+
+    /// The mode that decides which secrets are good enough.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+    }
+
+    /// Notes that `name` is not as `expected`.
+    pub fn problem(&mut self, name: &str, expected: &str, example: &str) {
+        self.problems.push(format!("{name} must be {expected}, for example {name}={example}"));
+    }
+
+    /// A variable that may be unset.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        self.get(name)
+    }
+
+    /// A text with a default.
+    pub fn text(&self, name: &str, default: &str) -> String {
+        self.get(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A value with a default, which is also the example when the variable is not as `expected`.
+    ///
+    /// # Panics
+    /// If `default` itself does not parse, which is a mistake in the code.
+    pub fn parse<T: FromStr>(&mut self, name: &str, default: &str, expected: &str) -> T {
+        self.parse_if(name, default, expected, |_| true)
+    }
+
+    /// Like [`Env::parse`], for values that must also pass `valid`.
+    pub fn parse_if<T: FromStr>(&mut self, name: &str, default: &str, expected: &str, valid: fn(&T) -> bool) -> T {
+        let text = self.text(name, default);
+        if let Some(value) = text.trim().parse().ok().filter(valid) {
+            return value;
+        }
+        self.problem(name, expected, default);
+        default.parse().ok().expect("a default parses")
+    }
+
+    /// The address of another service.
+    pub fn url(&mut self, name: &str, default: &str) -> url::Url {
+        self.parse_if(name, default, "an http or https URL without a path", |url: &url::Url| {
+            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none()
+        })
+    }
+
+    /// A secret: the documented placeholder in development; in production it must be set, long and no placeholder.
+    pub fn secret(&mut self, name: &str, placeholder: &str) -> SecretString {
+        let value = self.text(name, placeholder);
+        let weak = value.len() < MIN_SECRET_BYTES || PLACEHOLDERS.contains(&value.as_str());
+        if self.mode == Mode::Production && weak {
+            let expected = format!("a secret of at least {MIN_SECRET_BYTES} bytes, not a documented placeholder");
+            self.problem(name, &expected, "$(openssl rand -hex 32)");
+        }
+        value.into()
+    }
+
+    /// The settings that all services share, with the service's own port, schema and account as defaults.
+    pub fn service(&mut self, port: u16, schema: &str, account: &str) -> ServiceConfig {
+        ServiceConfig {
+            mode: self.mode,
+            host: self.parse("HOST", "0.0.0.0", "an IP address to listen on"),
+            port: self.parse("PORT", &port.to_string(), "a port number from 0 to 65535"),
+            database: self.database(schema, account),
+            service_token: self.secret("SERVICE_TOKEN", "service_shared_secret_change_this"),
+            jwt_secret: self.secret("JWT_SECRET", "your_jwt_secret_key_change_this"),
+            currency: self.parse_if("CURRENCY", "IDR", "a currency code of three capital letters", |code: &String| {
+                code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
+            }),
+        }
+    }
+
+    fn database(&mut self, schema: &str, account: &str) -> DatabaseConfig {
+        let password: SecretString = self.text("DB_PASSWORD", "wallet_development").into();
+        if self.mode == Mode::Production && DEVELOPMENT_PASSWORDS.contains(&password.expose_secret()) {
+            self.problem("DB_PASSWORD", "a password that is not the development one", "$(openssl rand -hex 16)");
+        }
+        DatabaseConfig {
+            host: self.text("DB_HOST", "127.0.0.1"),
+            port: self.parse("DB_PORT", "3306", "a port number from 1 to 65535"),
+            user: self.text("DB_USER", account),
+            password,
+            name: self.parse_if("DB_NAME", schema, "a schema name of letters, digits and _", |name: &String| {
+                name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            }),
+            pool_size: self
+                .parse_if("DB_POOL_SIZE", "16", "a number of connections from 2 to 1000", |n| (2..=1000).contains(n)),
+        }
+    }
+
+    /// Hands out `config` if no variable had a problem.
+    pub fn finish<T>(self, config: T) -> Result<T, ConfigError> {
+        if self.problems.is_empty() { Ok(config) } else { Err(ConfigError(self.problems)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(variables: &'static [(&str, &str)]) -> Env {
+        Env::new(move |name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    fn problems(variables: &'static [(&str, &str)]) -> Vec<String> {
+        let mut env = env(variables);
+        let config = env.service(5001, "digital_wallet", "user_service");
+        env.finish(config).map_or_else(|e| e.0, |_| Vec::new())
+    }
+
+    #[test]
+    fn development_runs_without_any_variable() {
+        assert_eq!(problems(&[("APP_ENV", "development")]), Vec::<String>::new());
+        assert_eq!(problems(&[("FLASK_ENV", "development")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn production_is_the_default_and_refuses_placeholders() {
+        let found = problems(&[("SERVICE_TOKEN", "service_shared_secret_change_this"), ("JWT_SECRET", "short")]);
+        let named = |name: &str| found.iter().any(|p| p.starts_with(name));
+        assert!(named("SERVICE_TOKEN") && named("JWT_SECRET") && named("DB_PASSWORD"), "{found:?}");
+        assert_eq!(found.len(), 3);
+    }
+
+    #[test]
+    fn production_with_real_secrets_runs() {
+        const LONG: &str = "0123456789abcdef0123456789abcdef";
+        let found = problems(&[("SERVICE_TOKEN", LONG), ("JWT_SECRET", LONG), ("DB_PASSWORD", "horse battery")]);
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once_with_an_example() {
+        let found = problems(&[("APP_ENV", "staging"), ("PORT", "x"), ("DB_PORT", "70000"), ("CURRENCY", "rupiah")]);
+        for expected in ["APP_ENV", "PORT", "DB_PORT", "CURRENCY", "JWT_SECRET", "SERVICE_TOKEN", "DB_PASSWORD"] {
+            assert!(
+                found.iter().any(|p| p.starts_with(expected) && p.contains("for example")),
+                "{expected}: {found:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The rules of MySQL and MariaDB that every service follows: the session, the migrations, which errors mean what,
+//! and how a unit of work is repeated.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::{
+    Executor, MySql, MySqlConnection, MySqlPool, Transaction,
+    migrate::Migrator,
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
+
+use crate::config::DatabaseConfig;
+
+/// How long a request waits for a connection before it is told 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Seconds that a statement waits for a row lock before the unit of work starts again (error 1205).
+const LOCK_WAIT_SECONDS: u32 = 5;
+/// How long a service waits at its start for the database to appear.
+const STARTUP_TIMEOUT: Duration = Duration::from_mins(1);
+/// Seconds that an instance waits for another one that is migrating.
+const MIGRATION_LOCK_SECONDS: u32 = 120;
+/// How often a unit of work is tried in all.
+const MAX_ATTEMPTS: u32 = 6;
+/// The pause before the first repetition; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// Why a unit of work did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// A statement failed: the transaction was rolled back and nothing happened.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// Another unit of work inserted the same unique key first: the next attempt finds it.
+    #[error("another unit of work was faster")]
+    Raced(#[source] sqlx::Error),
+    /// The connection broke during COMMIT: the work may have happened or not.
+    #[error("the outcome of a commit is not known")]
+    CommitUnknown(#[source] sqlx::Error),
+}
+
+/// A pool whose sessions all have the same strict settings. It connects when first used.
+pub fn pool(config: &DatabaseConfig) -> MySqlPool {
+    let options = MySqlConnectOptions::new()
+        .host(&config.host)
+        .port(config.port)
+        .username(&config.user)
+        .password(config.password.expose_secret())
+        .database(&config.name)
+        .charset("utf8mb4");
+    MySqlPoolOptions::new()
+        .max_connections(config.pool_size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|conn, _| Box::pin(prepare_session(conn)))
+        .connect_lazy_with(options)
+}
+
+async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
+    conn.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+    conn.execute(sqlx::AssertSqlSafe(format!(
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE', \
+         time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
+    )))
+    .await?;
+    Ok(())
+}
+
+/// Waits for the database and brings the schema up to date, one instance at a time.
+pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Result<()> {
+    let deadline = tokio::time::Instant::now() + STARTUP_TIMEOUT;
+    let mut conn = loop {
+        match pool.acquire().await {
+            Ok(conn) => break conn,
+            Err(error) if tokio::time::Instant::now() < deadline && is_unavailable(&error) => {
+                tracing::warn!(%error, "waiting for the database");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(anyhow::Error::new(error).context("the database cannot be reached")),
+        }
+    };
+    // sqlx's own lock waits for ever, which MariaDB answers with NULL; this one is checked.
+    let taken: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT('migrate.', DATABASE()), ?)")
+        .bind(MIGRATION_LOCK_SECONDS)
+        .fetch_one(&mut *conn)
+        .await?;
+    anyhow::ensure!(taken == Some(1), "another instance has been migrating this schema for too long");
+    migrations.set_locking(false);
+    let outcome = migrations.run(&mut *conn).await;
+    sqlx::query("SELECT RELEASE_LOCK(CONCAT('migrate.', DATABASE()))").execute(&mut *conn).await?;
+    Ok(outcome?)
+}
+
+/// Commits, and tells apart a refused commit from one whose answer never came.
+pub async fn commit(tx: Transaction<'_, MySql>) -> Result<(), DbError> {
+    tx.commit().await.map_err(|error| match error {
+        sqlx::Error::Database(_) => DbError::Sql(error),
+        _ => DbError::CommitUnknown(error),
+    })
+}
+
+/// Runs a unit of work (from BEGIN to [`commit`]) until it ends, for a bounded number of times.
+///
+/// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be safe to run twice:
+/// whatever it inserts has a unique key by which the second run finds the first.
+pub async fn retry<T, F>(mut work: impl FnMut() -> F) -> Result<T, DbError>
+where
+    F: Future<Output = Result<T, DbError>>,
+{
+    let mut pause = FIRST_PAUSE;
+    let mut unknown_commit = None;
+    for attempt in 1.. {
+        let error = match work().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let again = match &error {
+            DbError::CommitUnknown(_) | DbError::Raced(_) => true,
+            DbError::Sql(cause) => is_transient(cause) || (unknown_commit.is_some() && is_unavailable(cause)),
+        };
+        if !again || attempt == MAX_ATTEMPTS {
+            // Once a commit was unknown, a later failure says nothing about what it did.
+            return Err(unknown_commit.unwrap_or(error));
+        }
+        tracing::debug!(%error, attempt, "a unit of work starts again");
+        if matches!(error, DbError::CommitUnknown(_)) {
+            unknown_commit = Some(error);
+            pause = pause.max(Duration::from_millis(100));
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    unreachable!("the loop returns at its last attempt")
+}
+
+fn number(error: &sqlx::Error) -> Option<u16> {
+    let database = error.as_database_error()?;
+    Some(database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number())
+}
+
+/// The unit of work lost a race and may simply start again from BEGIN: deadlock (1213), lock wait time-out (1205),
+/// record changed since it was read (1020), rolled back by the group (3101).
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    matches!(number(error), Some(1213 | 1205 | 1020 | 3101))
+}
+
+/// The database cannot serve at the moment: no connection, too many of them (1040), shutting down (1053), read-only
+/// (1290, 1836).
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => matches!(number(error), Some(1040 | 1053 | 1290 | 1836)),
+    }
+}
+
+/// A unique key has this row already (1062).
+pub fn is_duplicate(error: &sqlx::Error) -> bool {
+    number(error) == Some(1062)
+}
+
+/// For insertions that another unit of work may race: a duplicate key starts the work again, which then finds the row.
+pub fn raced(error: sqlx::Error) -> DbError {
+    if is_duplicate(&error) { DbError::Raced(error) } else { DbError::Sql(error) }
+}

@@ -1,0 +1,137 @@
+//! Calls to other services, and what their failure means: the money may have moved, or certainly has not.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use url::Url;
+
+use crate::{ApiError, caller::SERVICE_TOKEN, context};
+
+/// How long a connection to another service may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a call may take in all.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections to one service that are kept for the next call.
+const MAX_IDLE_CONNECTIONS: usize = 32;
+
+/// Why a call brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No connection came about: the request was certainly not sent.
+    #[error("{service} could not be reached")]
+    NotReached {
+        /// Who was called.
+        service: &'static str,
+        /// What the connection failed of.
+        #[source]
+        cause: reqwest::Error,
+    },
+    /// The request was sent and no usable answer came: it may have taken effect, or still may.
+    #[error("the outcome of a call to {service} is not known: {cause}")]
+    Unknown {
+        /// Who was called.
+        service: &'static str,
+        /// What went wrong: a time-out, a broken connection, a 5xx.
+        cause: String,
+    },
+    /// The service understood and said no.
+    #[error("{service} answered {status} {code}")]
+    Refused {
+        /// Who was called.
+        service: &'static str,
+        /// A 4xx.
+        status: StatusCode,
+        /// The stable code of the error.
+        code: String,
+    },
+}
+
+impl CallError {
+    /// True if the service answered 404.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+    }
+}
+
+/// For calls that only read: whatever went wrong, nothing was moved.
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        match &error {
+            CallError::Refused { .. } => Self::internal(error),
+            _ => Self::unavailable("service_unavailable", "A service that is needed cannot be reached at the moment")
+                .because(error),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    code: String,
+}
+
+/// One other service, as this one calls it.
+#[derive(Debug, Clone)]
+pub struct ServiceClient {
+    http: reqwest::Client,
+    base: Url,
+    token: SecretString,
+    service: &'static str,
+}
+
+/// The client of a process, which all its [`ServiceClient`]s share.
+#[expect(clippy::disallowed_methods, reason = "this is the client that the rest of the code asks for")]
+pub fn http_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("the TLS roots of the system can be read")
+}
+
+impl ServiceClient {
+    /// A client of `service` at `base`, which shows `token`.
+    pub fn new(http: reqwest::Client, base: Url, token: SecretString, service: &'static str) -> Self {
+        Self { http, base, token, service }
+    }
+
+    /// GET of `path`, with a query.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &(impl Serialize + Sync)) -> Result<T, CallError> {
+        self.send(self.request(Method::GET, path).query(query)).await
+    }
+
+    /// POST of `body` to `path`.
+    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, CallError> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = self.base.join(path).expect("paths are written in the code");
+        let request = self.http.request(method, url).header(SERVICE_TOKEN, self.token.expose_secret());
+        match context::request_id() {
+            Some(id) => request.header(context::REQUEST_ID, id),
+            None => request,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
+        let service = self.service;
+        let unknown = |cause: &dyn std::fmt::Display| CallError::Unknown { service, cause: cause.to_string() };
+        let response = request.send().await.map_err(|cause| {
+            if cause.is_connect() { CallError::NotReached { service, cause } } else { unknown(&cause) }
+        })?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|cause| unknown(&cause))?;
+        if status.is_client_error() {
+            let code = serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| String::new(), |error| error.code);
+            return Err(CallError::Refused { service, status, code });
+        }
+        if !status.is_success() {
+            return Err(unknown(&status));
+        }
+        serde_json::from_slice(&body).map_err(|cause| unknown(&cause))
+    }
+}

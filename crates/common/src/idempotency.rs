@@ -1,0 +1,188 @@
+//! `Idempotency-Key`: a request that is sent twice takes effect once and is answered twice.
+//!
+//! A key is scoped to caller and route and kept, with the answer, in the same database transaction as the effect.
+
+use axum::{
+    Json,
+    extract::FromRequestParts,
+    http::{HeaderName, HeaderValue, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::MySqlConnection;
+
+use crate::{ApiError, Result, caller::Caller, db, error};
+
+/// The header by which a caller names a request.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Marks an answer that was given before.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// The longest key, in bytes.
+const MAX_KEY: usize = 255;
+
+/// The caller's key, if it sent one: 1–255 visible ASCII characters.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(value) = values.next() else { return Ok(Self(None)) };
+        let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
+        match (value.to_str(), values.next()) {
+            (Ok(key), None) if visible && (1..=MAX_KEY).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
+            _ => Err(ApiError::bad_request(
+                "invalid_idempotency_key",
+                "The Idempotency-Key header must be 1 to 255 visible ASCII characters",
+            )),
+        }
+    }
+}
+
+/// A digest of what a request asks for: equal for equal requests, however they were written down.
+pub fn fingerprint(request: &impl Serialize) -> Vec<u8> {
+    let canonical = serde_json::to_vec(request).expect("a request that was parsed can be written");
+    Sha256::digest(canonical).to_vec()
+}
+
+/// A request that carries a key.
+#[derive(Debug, Clone)]
+pub struct KeyedRequest {
+    /// Caller and route, within which the key is unique.
+    pub scope: String,
+    /// The caller's key.
+    pub key: String,
+    /// The digest of what the request asks for.
+    pub fingerprint: Vec<u8>,
+}
+
+impl KeyedRequest {
+    /// The request of `caller` to `route` under `key`, if it has one.
+    pub fn new(key: IdempotencyKey, caller: Caller, route: &str, request: &impl Serialize) -> Option<Self> {
+        let key = key.0?;
+        Some(Self { scope: format!("{} {route}", caller.scope()), key, fingerprint: fingerprint(request) })
+    }
+}
+
+/// What is known of a key that was used before.
+#[derive(Debug)]
+pub enum Known {
+    /// Its request was answered.
+    Answered(Answer),
+    /// Its request is still running.
+    Running,
+    /// It belongs to another request.
+    Mismatch,
+}
+
+impl Known {
+    /// The answer that the key has; 409 while its request is running, 422 if it belongs to another request.
+    pub fn answer(self) -> Result<Answer> {
+        match self {
+            Self::Answered(answer) => Ok(answer),
+            Self::Running => Err(in_progress()),
+            Self::Mismatch => Err(mismatch()),
+        }
+    }
+}
+
+/// An answer as it is kept for repetition.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    status: StatusCode,
+    body: Value,
+    replayed: bool,
+}
+
+impl Answer {
+    /// A success.
+    pub fn new(status: StatusCode, body: &impl Serialize) -> Self {
+        let body = serde_json::to_value(body).expect("an answer can be written as JSON");
+        Self { status, body, replayed: false }
+    }
+
+    /// A refusal, which is kept like a success.
+    pub fn refusal(error: &ApiError) -> Self {
+        Self { status: error.status(), body: error.body(), replayed: false }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let body = if self.status.is_success() { self.body } else { error::with_request_id(self.body) };
+        let mut response = (self.status, Json(body)).into_response();
+        if self.replayed {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+/// 422: the key belongs to another request.
+pub fn mismatch() -> ApiError {
+    ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "This Idempotency-Key was used with a different request",
+    )
+}
+
+/// 409: the request with this key is still running.
+pub fn in_progress() -> ApiError {
+    ApiError::conflict("request_in_progress", "A request with this Idempotency-Key is still running")
+}
+
+/// Claims the key of `request` within the transaction of `conn`; `None` if it is ours now, or if there is no key. Then
+/// [`store`] the answer in the same transaction.
+pub async fn claim(conn: &mut MySqlConnection, request: Option<&KeyedRequest>) -> sqlx::Result<Option<Known>> {
+    let Some(request) = request else { return Ok(None) };
+    // a second request waits here for the first one's commit, then finds its row
+    let inserted = sqlx::query("INSERT INTO idempotency_keys (scope, idempotency_key, fingerprint) VALUES (?, ?, ?)")
+        .bind(&request.scope)
+        .bind(&request.key)
+        .bind(&request.fingerprint)
+        .execute(&mut *conn)
+        .await;
+    match inserted {
+        Ok(_) => Ok(None),
+        Err(error) if db::is_duplicate(&error) => look_up(conn, Some(request)).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// What is known of the key of `request`, without claiming it.
+pub async fn look_up(conn: &mut MySqlConnection, request: Option<&KeyedRequest>) -> sqlx::Result<Option<Known>> {
+    let Some(request) = request else { return Ok(None) };
+    let row: Option<(Vec<u8>, Option<u16>, Option<String>)> = sqlx::query_as(
+        "SELECT fingerprint, status, body FROM idempotency_keys WHERE scope = ? AND idempotency_key = ?",
+    )
+    .bind(&request.scope)
+    .bind(&request.key)
+    .fetch_optional(conn)
+    .await?;
+    let Some((fingerprint, status, body)) = row else { return Ok(None) };
+    Ok(Some(match (status.and_then(|s| StatusCode::from_u16(s).ok()), body) {
+        _ if fingerprint != request.fingerprint => Known::Mismatch,
+        (Some(status), Some(body)) => {
+            let body = serde_json::from_str(&body).map_err(|e| sqlx::Error::Decode(e.into()))?;
+            Known::Answered(Answer { status, body, replayed: true })
+        }
+        _ => Known::Running,
+    }))
+}
+
+/// Keeps the answer of a claimed key, if there is one.
+pub async fn store(conn: &mut MySqlConnection, request: Option<&KeyedRequest>, answer: &Answer) -> sqlx::Result<()> {
+    let Some(request) = request else { return Ok(()) };
+    sqlx::query("UPDATE idempotency_keys SET status = ?, body = ? WHERE scope = ? AND idempotency_key = ?")
+        .bind(answer.status.as_u16())
+        .bind(answer.body.to_string())
+        .bind(&request.scope)
+        .bind(&request.key)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Identities that cross service boundaries: positive integers that cannot be mixed up.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An identity that was not a positive integer.
+#[derive(Debug, thiserror::Error)]
+#[error("must be a positive whole number")]
+pub struct InvalidId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+        #[serde(try_from = "i64")]
+        #[sqlx(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// The number itself, always positive.
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = InvalidId;
+            fn try_from(value: i64) -> Result<Self, InvalidId> {
+                if value > 0 { Ok(Self(value)) } else { Err(InvalidId) }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                // `parse` alone would accept a leading `+`.
+                let digits = text.bytes().all(|b| b.is_ascii_digit());
+                text.parse::<i64>().ok().filter(|_| digits).ok_or(InvalidId)?.try_into()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// A user, as numbered by user-service.
+    UserId
+);
+id!(
+    /// A transaction, as numbered by transaction-service.
+    TransactionId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_positive_digits_are_an_id() {
+        assert_eq!("42".parse::<UserId>().unwrap().get(), 42);
+        for bad in ["0", "-1", "+1", " 1", "1.0", "", "abc", "9223372036854775808"] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+    }
+}

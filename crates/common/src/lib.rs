@@ -1,0 +1,24 @@
+//! What must be identical in every service for safety: configuration, errors, amounts, callers, database access,
+//! idempotency, the outbox, and how a service serves and calls HTTP.
+
+pub mod caller;
+pub mod config;
+pub mod context;
+pub mod db;
+pub mod error;
+pub mod extract;
+pub mod http;
+pub mod idempotency;
+pub mod ids;
+pub mod lease;
+pub mod money;
+pub mod outbox;
+pub mod page;
+pub mod telemetry;
+pub mod text;
+pub mod time;
+pub mod worker;
+
+pub use error::{ApiError, Result};
+pub use ids::{TransactionId, UserId};
+pub use money::{Amount, Money};

@@ -1,0 +1,281 @@
+//! Money: exact decimals from the text of a request to `DECIMAL(19,2)` and back, never a float.
+
+use std::{fmt, iter::Sum, ops, str::FromStr};
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+use serde_json::value::RawValue;
+
+/// Decimals of the currency's smallest unit that the ledger keeps.
+pub const MAX_DECIMALS: u32 = 2;
+/// Digits that an amount in a request may have, so that a client that reads JSON numbers as doubles reads it exactly.
+pub const MAX_DIGITS: u32 = 15;
+/// The largest balance: what `DECIMAL(19,2)` can hold.
+pub const MAX_BALANCE: Money = Money(Decimal::from_parts(0x89E7_FFFF, 0x8AC7_2304, 0, false, 2));
+
+/// A sum of money of either sign with at most two decimals: a balance, a ledger entry, a total.
+///
+/// As JSON it is a number with exactly the digits that it needs (`100000`, `50000.5`). Answer it from a struct: a
+/// `serde_json::Value`, which `json!` makes, would hold it as a float.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Money(Decimal);
+
+/// An amount that a caller asks to move: greater than 0, at most two decimals, at most 15 digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Amount(Money);
+
+/// Text that is no [`Amount`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a number greater than 0 with at most two decimals and 15 digits")]
+pub struct InvalidAmount;
+
+impl Money {
+    /// No money.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// True below zero.
+    pub fn is_negative(self) -> bool {
+        self < Self::ZERO
+    }
+
+    /// For people: `Rp 10,000` for IDR, the currency's code before the number (`USD 10.50`) for any other.
+    pub fn display(self, currency: &str) -> String {
+        let text = self.0.normalize().abs().to_string();
+        let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
+        let mut grouped = String::new();
+        for (i, digit) in whole.chars().enumerate() {
+            if i > 0 && (whole.len() - i) % 3 == 0 {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        if !decimals.is_empty() {
+            grouped = format!("{grouped}.{decimals:0<2}");
+        }
+        let sign = if self.is_negative() { "-" } else { "" };
+        let unit = if currency == "IDR" { "Rp" } else { currency };
+        format!("{sign}{unit} {grouped}")
+    }
+}
+
+impl Amount {
+    /// The amount as money.
+    pub const fn money(self) -> Money {
+        self.0
+    }
+}
+
+impl FromStr for Amount {
+    type Err = InvalidAmount;
+
+    /// Accepts what JSON allows as a number and nothing more: no sign, blanks, underscores or thousands separators.
+    fn from_str(text: &str) -> Result<Self, InvalidAmount> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+            None => (text, None),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let small = text.len() <= 40; // rust_decimal rounds silently past 28 places
+        if !(small && digits(whole) && digits(fraction)) {
+            return Err(InvalidAmount);
+        }
+        let value = match exponent {
+            None => Decimal::from_str_exact(text),
+            Some(_) => Decimal::from_scientific(text),
+        };
+        Self::try_from(value.map_err(|_| InvalidAmount)?)
+    }
+}
+
+impl TryFrom<Decimal> for Amount {
+    type Error = InvalidAmount;
+    fn try_from(value: Decimal) -> Result<Self, InvalidAmount> {
+        let value = value.normalize();
+        let digits = value.mantissa().checked_ilog10().map_or(0, |log| log + 1);
+        if value > Decimal::ZERO && value.scale() <= MAX_DECIMALS && digits <= MAX_DIGITS {
+            Ok(Self(Money(value)))
+        } else {
+            Err(InvalidAmount)
+        }
+    }
+}
+
+impl From<Amount> for Money {
+    fn from(amount: Amount) -> Self {
+        amount.0
+    }
+}
+
+impl From<i64> for Money {
+    fn from(units: i64) -> Self {
+        Self(units.into())
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.normalize().fmt(f)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ops::Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl ops::Sub for Money {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl ops::Neg for Money {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, ops::Add::add)
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A raw value carries the digits as they are; `serialize_f64` would round them.
+        RawValue::from_string(self.to_string()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// The text of a JSON number, or of a JSON string without escapes.
+fn number_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer)
+}
+
+fn unquoted(raw: &RawValue) -> &str {
+    let text = raw.get();
+    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text)
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        unquoted(&number_text(deserializer)?).parse().map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Decimal::from_str_exact(unquoted(&number_text(deserializer)?)).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn amount(json: &str) -> Result<Amount, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn numbers_and_decimal_strings_are_amounts() {
+        for (json, out) in [
+            ("100000", "100000"),
+            ("50000.5", "50000.5"),
+            ("\"50000.50\"", "50000.5"),
+            ("1e5", "100000"),
+            ("0.01", "0.01"),
+            ("999999999999999", "999999999999999"),
+            ("9999999999999.99", "9999999999999.99"),
+        ] {
+            assert_eq!(serde_json::to_string(&amount(json).unwrap()).unwrap(), out);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_and_nothing_is_rounded() {
+        for json in [
+            "0",
+            "-1",
+            "0.001",
+            "1.005",
+            "1e400",
+            "1e-3",
+            "1e15",
+            "1000000000000000",
+            "99999999999999.99",
+            "\"abc\"",
+            "\"\"",
+            "\"1_000\"",
+            "\"+1\"",
+            "\"1,000\"",
+            "\" 1\"",
+            "\"NaN\"",
+            "\"1e\"",
+            "\".5\"",
+            "\"5.\"",
+            "null",
+            "true",
+            "[]",
+            "{}",
+            "\"\\u0031\"",
+            "0.00000000000000000000000000000000001",
+        ] {
+            assert!(amount(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn money_for_people() {
+        let show = |json: &str| serde_json::from_str::<Money>(json).unwrap().display("IDR");
+        assert_eq!(show("100000"), "Rp 100,000");
+        assert_eq!(show("1234567.5"), "Rp 1,234,567.50");
+        assert_eq!(show("-999"), "-Rp 999");
+        assert_eq!(Money::from(10).display("USD"), "USD 10");
+    }
+
+    #[test]
+    fn the_largest_balance_is_the_columns() {
+        assert_eq!(MAX_BALANCE.to_string(), "99999999999999999.99");
+    }
+
+    proptest! {
+        #[test]
+        fn any_amount_survives_json_unchanged(cents in 1_i64..10_i64.pow(15)) {
+            let value = Amount::try_from(Decimal::new(cents, 2)).unwrap();
+            let json = serde_json::to_string(&value).unwrap();
+            prop_assert_eq!(amount(&json).unwrap(), value);
+            prop_assert_eq!(amount(&format!("\"{json}\"")).unwrap(), value);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic_or_round(text in "[0-9.eE+-]{0,45}") {
+            if let Ok(parsed) = text.parse::<Amount>() {
+                let exact = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).unwrap();
+                prop_assert_eq!(parsed.money(), Money(exact));
+            }
+        }
+    }
+}

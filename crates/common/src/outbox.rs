@@ -1,0 +1,160 @@
+//! The transactional outbox: whatever a user must be told is a row in the same database transaction as the fact.
+//!
+//! A relay hands the rows to notification-service, at least once and oldest first; its `event_id` lets
+//! notification-service keep one row for each. An outage there delays the telling and nothing else.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
+
+use crate::{
+    UserId,
+    http::client::{CallError, ServiceClient},
+    lease::{self, Holder},
+    worker::Step,
+};
+
+/// Events that one call hands over.
+pub const MAX_EVENTS: usize = 500;
+/// How often the relay looks for events when it found none.
+pub const RELAY_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause between attempts while notification-service is away.
+const MAX_BACKOFF: Duration = Duration::from_secs(4);
+/// Seconds for which one instance is the relay; longer than one call can take.
+const LEASE_SECONDS: u32 = 30;
+/// Where notification-service takes events.
+pub const EVENTS_PATH: &str = "/internal/notifications";
+
+/// Something that a user must be told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// Unique for each fact and each user who is told of it.
+    pub event_id: String,
+    /// Who is told.
+    pub user_id: UserId,
+    /// What they read.
+    pub message: String,
+}
+
+/// The body of one hand-over.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Events {
+    /// Oldest first.
+    pub events: Vec<Event>,
+}
+
+/// Puts events into the outbox, within the transaction of the fact that they tell.
+pub async fn insert(conn: &mut MySqlConnection, events: &[Event]) -> sqlx::Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("INSERT INTO outbox (event_id, user_id, message) ");
+    query.push_values(events, |mut row, event| {
+        row.push_bind(&event.event_id).push_bind(event.user_id).push_bind(&event.message);
+    });
+    query.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+/// Hands the outbox over to notification-service.
+pub struct Relay {
+    pool: MySqlPool,
+    notifications: ServiceClient,
+    holder: Holder,
+    backoff: Mutex<Backoff>,
+}
+
+#[derive(Default)]
+struct Backoff {
+    until: Option<Instant>,
+    delay: Duration,
+}
+
+impl Relay {
+    /// A relay for the outbox in `pool`.
+    pub fn new(pool: MySqlPool, notifications: ServiceClient) -> Self {
+        Self { pool, notifications, holder: Holder::new(), backoff: Mutex::default() }
+    }
+
+    /// Hands over one batch, if this instance is the relay at the moment.
+    pub async fn run_once(&self) -> anyhow::Result<Step> {
+        if self.backs_off() {
+            return Ok(Step::Idle);
+        }
+        let mut conn = self.pool.acquire().await?;
+        let rows: Vec<(i64, String, UserId, String)> = sqlx::query_as(
+            "SELECT id, event_id, user_id, message FROM outbox WHERE next_attempt_at <= NOW(6) ORDER BY id LIMIT ?",
+        )
+        .bind(u32::try_from(MAX_EVENTS)?)
+        .fetch_all(&mut *conn)
+        .await?;
+        if rows.is_empty() || !lease::hold(&mut conn, "outbox", &self.holder, LEASE_SECONDS).await? {
+            return Ok(Step::Idle);
+        }
+        drop(conn); // no connection is kept during a call
+        let (ids, events): (Vec<i64>, Vec<Event>) =
+            rows.into_iter().map(|(id, event_id, user_id, message)| (id, Event { event_id, user_id, message })).unzip();
+        match self.send(events.clone()).await {
+            Ok(()) => self.delivered(&ids).await?,
+            Err(CallError::Refused { .. }) => self.one_by_one(ids, events).await?,
+            Err(error) => {
+                self.back_off();
+                return Err(error.into());
+            }
+        }
+        *self.backoff.lock().expect("the lock is never poisoned") = Backoff::default();
+        Ok(Step::Worked)
+    }
+
+    async fn send(&self, events: Vec<Event>) -> Result<(), CallError> {
+        self.notifications.post::<_, serde_json::Value>(EVENTS_PATH, &Events { events }).await.map(drop)
+    }
+
+    /// One event of a batch was refused: the others must not wait for it.
+    async fn one_by_one(&self, ids: Vec<i64>, events: Vec<Event>) -> anyhow::Result<()> {
+        for (id, event) in ids.into_iter().zip(events) {
+            let event_id = event.event_id.clone();
+            match self.send(vec![event]).await {
+                Ok(()) => self.delivered(&[id]).await?,
+                Err(error @ CallError::Refused { .. }) => {
+                    tracing::error!(%error, event_id, "notification-service refuses an event; it is tried again later");
+                    sqlx::query(
+                        "UPDATE outbox SET attempts = attempts + 1,
+                                next_attempt_at = NOW(6) + INTERVAL LEAST(POW(2, attempts), 3600) SECOND
+                         WHERE id = ?",
+                    )
+                    .bind(id)
+                    .execute(&self.pool)
+                    .await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn delivered(&self, ids: &[i64]) -> sqlx::Result<()> {
+        let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")").build().persistent(false).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    fn backs_off(&self) -> bool {
+        let backoff = self.backoff.lock().expect("the lock is never poisoned");
+        backoff.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn back_off(&self) {
+        let mut backoff = self.backoff.lock().expect("the lock is never poisoned");
+        backoff.delay = (backoff.delay * 2).clamp(RELAY_PAUSE, MAX_BACKOFF);
+        backoff.until = Some(Instant::now() + backoff.delay);
+    }
+}

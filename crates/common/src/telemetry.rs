@@ -1,0 +1,21 @@
+//! Logs: JSON lines in production, readable ones in development, on standard output. `RUST_LOG` chooses what is shown.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Mode;
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const DEFAULT_FILTER: &str = "info,sqlx=warn";
+
+/// Starts logging for the process. A second call changes nothing.
+pub fn init(mode: Mode) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let started = match mode {
+        Mode::Production => logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        Mode::Development => logs.with_ansi(std::io::stdout().is_terminal()).try_init(),
+    };
+    started.ok(); // tests start several services in one process
+}

@@ -1,0 +1,70 @@
+//! Building the services' programs.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{wallet::Service, workspace_root};
+
+/// Builds the four services, showing what cargo says, and returns the folder of their programs.
+pub fn build_services(release: bool) -> Result<PathBuf> {
+    build(release, false)
+}
+
+/// The folder of the services' programs for tests: the debug build, brought up to date at the first call.
+///
+/// # Panics
+/// If they do not compile; cargo's messages stand above.
+pub fn binaries() -> &'static Path {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match FOLDER.get_or_init(|| build(false, true).map_err(|error| format!("{error:#}"))) {
+        Ok(folder) => folder,
+        Err(error) => panic!("the services cannot be started: {error}"),
+    }
+}
+
+fn build(release: bool, quiet: bool) -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(workspace_root());
+    if release {
+        command.arg("--release");
+        for service in Service::ALL {
+            command.args(["--package", service.name()]);
+        }
+    } else {
+        // The same selection as `cargo test --workspace`, so that both use the same build of every dependency.
+        command.args(["--workspace", "--bins"]);
+    }
+    if quiet {
+        command.arg("--quiet");
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo cannot be started: is Rust's toolchain in the PATH?")?;
+    ensure!(output.status.success(), "the services do not compile; see cargo's messages above");
+    let programs = executables(&String::from_utf8_lossy(&output.stdout));
+    for service in Service::ALL {
+        if !programs.iter().any(|program| program.file_name().is_some_and(|name| name == service.name())) {
+            bail!("cargo built no program named {}: its crate needs a src/main.rs", service.name());
+        }
+    }
+    let folder = programs.iter().find(|program| program.ends_with(Service::User.name())).and_then(|file| file.parent());
+    Ok(folder.context("a program stands in a folder")?.to_owned())
+}
+
+/// The programs that a build made or found up to date.
+fn executables(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .collect()
+}

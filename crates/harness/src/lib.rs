@@ -1,0 +1,26 @@
+//! What runs the wallet on one machine: a private database server, a schema for each test, the four services as
+//! processes, and the programs of the Node.js world. Used by `cargo xtask` and by the tests; no service depends on it
+//! outside its tests.
+//!
+//! Everything that is started here dies with the process that started it, even if that one is killed, on systems that
+//! have `setpriv` (every Linux with util-linux); elsewhere it is stopped by `Drop`.
+
+use std::path::{Path, PathBuf};
+
+pub mod binaries;
+pub mod database;
+pub mod node;
+mod packages;
+pub mod ports;
+pub mod process;
+pub mod server;
+pub mod wallet;
+
+/// Is told, in a few words, what a long step is doing.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Sync);
+
+/// The folder of the workspace's `Cargo.toml`.
+pub fn workspace_root() -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.ancestors().nth(2).expect("the crate stands two folders below the workspace").to_owned()
+}

@@ -1,0 +1,85 @@
+//! notification-service: keeps what users are told and mails it: see [`delivery`].
+
+mod clients;
+pub mod config;
+mod delivery;
+mod mailer;
+mod routes;
+mod store;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    routing::{get, post},
+};
+use common::{
+    caller::Gatekeeper,
+    db,
+    extract::MAX_INTERNAL_BODY,
+    http::{
+        client::{ServiceClient, http_client},
+        serve::surround,
+    },
+    outbox,
+    worker::Workers,
+};
+use sqlx::MySqlPool;
+
+use clients::UserClient;
+pub use config::Config;
+use delivery::{DELIVERY_PAUSE, Delivery};
+use mailer::Mailer;
+use routes::{events, notifications};
+
+/// What the handlers and workers of notification-service share.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pool: MySqlPool,
+    gatekeeper: Gatekeeper,
+    delivery: Delivery,
+}
+
+impl AppState {
+    /// The state for a configuration; nothing is connected yet.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let pool = db::pool(&config.service.database);
+        let token = config.service.service_token.clone();
+        let users = ServiceClient::new(http_client(), config.user_service_url.clone(), token, "user-service");
+        let mailer = Mailer::new(&config.mail)?;
+        Ok(Self {
+            gatekeeper: Gatekeeper::new(&config.service),
+            delivery: Delivery::new(pool.clone(), UserClient::new(users), mailer, &config.mail),
+            pool,
+        })
+    }
+
+    /// Waits for the database and brings its schema up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        db::migrate(&self.pool, sqlx::migrate!()).await
+    }
+}
+
+/// Every route of notification-service. Who may call one stands in its handler's signature.
+pub fn app(state: AppState) -> Router {
+    let pool = state.pool.clone();
+    let routes = Router::new()
+        .route("/notifications", get(notifications::list).post(notifications::create))
+        .route("/notifications/{id}", get(notifications::show).put(notifications::update).delete(notifications::delete))
+        .route("/notifications/{id}/send", post(notifications::send))
+        .route("/notifications/{id}/resend", post(notifications::resend))
+        .route(outbox::EVENTS_PATH, post(events::receive).layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
+        .with_state(state);
+    surround(routes, "notification-service", pool)
+}
+
+/// Starts the worker that mails what is pending, unless it is turned off.
+pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    if !config.auto_send {
+        return;
+    }
+    let delivery = state.delivery.clone();
+    workers.spawn("delivery", DELIVERY_PAUSE, move || {
+        let delivery = delivery.clone();
+        async move { delivery.run_once().await }
+    });
+}

@@ -1,0 +1,3 @@
+//! The SQL of notification-service. Each function takes a connection; the caller owns the transaction.
+
+pub mod notifications;

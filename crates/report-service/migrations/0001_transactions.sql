@@ -1,0 +1,10 @@
+-- The copy of every transaction, as last taken over from transaction-service.
+CREATE TABLE transactions (
+    transaction_id BIGINT         NOT NULL PRIMARY KEY,
+    sender_id      BIGINT         NOT NULL,
+    receiver_id    BIGINT         NOT NULL,
+    amount         DECIMAL(19, 2) NOT NULL,
+    status         VARCHAR(10)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    version        INT            NOT NULL,
+    created_at     DATETIME(6)    NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

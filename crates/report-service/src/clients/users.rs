@@ -1,0 +1,46 @@
+//! user-service, as the one that knows who exists.
+
+use common::{
+    UserId,
+    http::client::{CallError, ServiceClient},
+};
+use serde::Deserialize;
+
+/// Users on a page: as many as user-service gives.
+const PAGE: u32 = common::page::MAX_LIMIT;
+
+#[derive(Deserialize)]
+struct User {
+    id: UserId,
+}
+
+/// Looks users up.
+#[derive(Clone)]
+pub struct UserClient(ServiceClient);
+
+impl UserClient {
+    /// A client of user-service.
+    pub fn new(service: ServiceClient) -> Self {
+        Self(service)
+    }
+
+    /// True if there is such a user.
+    pub async fn exists(&self, id: UserId) -> Result<bool, CallError> {
+        match self.0.get::<User>(&format!("/internal/users/{id}"), &()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The users after `cursor` by id; an empty page is the end.
+    pub async fn page_after(&self, cursor: Option<UserId>) -> Result<Vec<UserId>, CallError> {
+        let limit = ("limit", PAGE.to_string());
+        let query = match cursor {
+            Some(id) => vec![limit, ("cursor", id.to_string())],
+            None => vec![limit],
+        };
+        let users: Vec<User> = self.0.get("/internal/users", &query).await?;
+        Ok(users.into_iter().map(|user| user.id).collect())
+    }
+}

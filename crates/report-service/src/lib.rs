@@ -1,0 +1,86 @@
+//! report-service: reports and summaries from a copy of the transactions, which [`sync`] keeps up to date.
+
+mod clients;
+pub mod config;
+mod routes;
+mod store;
+mod summary;
+mod sync;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post},
+};
+use common::{
+    caller::Gatekeeper,
+    db,
+    http::{
+        client::{ServiceClient, http_client},
+        serve::surround,
+    },
+    worker::Workers,
+};
+use sqlx::MySqlPool;
+
+use clients::{TransactionClient, UserClient};
+pub use config::Config;
+use routes::{reports, summaries, sync as sync_routes};
+use sync::Sync;
+
+/// What the handlers and workers of report-service share.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pool: MySqlPool,
+    gatekeeper: Gatekeeper,
+    users: UserClient,
+    transactions: TransactionClient,
+    sync: Sync,
+}
+
+impl AppState {
+    /// The state for a configuration; nothing is connected yet.
+    pub fn new(config: &Config) -> Self {
+        let pool = db::pool(&config.service.database);
+        let http = http_client();
+        let client = |url: &url::Url, service| {
+            ServiceClient::new(http.clone(), url.clone(), config.service.service_token.clone(), service)
+        };
+        let users = UserClient::new(client(&config.user_service_url, "user-service"));
+        let transactions = TransactionClient::new(client(&config.transaction_service_url, "transaction-service"));
+        Self {
+            gatekeeper: Gatekeeper::new(&config.service),
+            sync: Sync::new(pool.clone(), users.clone(), transactions.clone()),
+            users,
+            transactions,
+            pool,
+        }
+    }
+
+    /// Waits for the database and brings its schema up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        db::migrate(&self.pool, sqlx::migrate!()).await
+    }
+}
+
+/// Every route of report-service. Who may call one stands in its handler's signature.
+pub fn app(state: AppState) -> Router {
+    let pool = state.pool.clone();
+    let routes = Router::new()
+        .route("/reports", post(reports::create))
+        .route("/reports/user/{user_id}", get(reports::list_of_user))
+        .route("/summaries/user/{user_id}", get(summaries::show))
+        .route("/sync/all", post(sync_routes::all))
+        .with_state(state);
+    surround(routes, "report-service", pool)
+}
+
+/// Starts the background run that takes over what changed.
+pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    let Some(interval) = config.sync_interval else { return };
+    let sync = state.sync.clone();
+    workers.spawn("sync", interval, move || {
+        let sync = sync.clone();
+        async move { sync.run_once().await }
+    });
+}

@@ -1,0 +1,16 @@
+//! Starts report-service.
+
+use common::{http::serve, telemetry, worker::Workers};
+use report_service::{AppState, Config, app, start_workers};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let env = serve::begin("report-service", "Reports and summaries of the Digital Wallet");
+    let config = Config::from_env(env)?;
+    telemetry::init(config.service.mode);
+    let state = AppState::new(&config);
+    state.migrate().await?;
+    let workers = Workers::default();
+    start_workers(&state, &config, &workers);
+    serve::run(app(state), &config.service, workers).await
+}

@@ -1,0 +1,154 @@
+//! Reports.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use common::{
+    ApiError, Result, TransactionId, UserId,
+    caller::{Caller, Service, Viewer},
+    db,
+    extract::{Json, Query},
+    idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
+    time,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::MySqlPool;
+
+use super::{answer, must_exist, user_not_found};
+use crate::{
+    clients::{Change, TransactionClient, UserClient},
+    store::{
+        copies,
+        reports::{self as store, Report, ReportedTransaction},
+    },
+    sync::Sync,
+};
+
+/// Reports on a page when the caller does not say.
+const DEFAULT_PER_PAGE: u32 = 50;
+/// The most reports on a page.
+const MAX_PER_PAGE: u32 = 200;
+/// The last page that can be asked for.
+const MAX_PAGE: u32 = 1_000_000;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    user_id: UserId,
+    transaction_id: TransactionId,
+}
+
+#[derive(Serialize)]
+struct ReportBody {
+    id: i64,
+    user_id: UserId,
+    transaction_id: TransactionId,
+    status: &'static str,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Report> for ReportBody {
+    fn from(report: Report) -> Self {
+        let Report { id, user_id, transaction_id, created_at } = report;
+        Self { id, user_id, transaction_id, status: "generated", created_at }
+    }
+}
+
+/// `POST /reports`: the report of a transaction for one of its parties; the same one if it was made before.
+pub async fn create(
+    _: Service,
+    key: IdempotencyKey,
+    State(pool): State<MySqlPool>,
+    State(users): State<UserClient>,
+    State(transactions): State<TransactionClient>,
+    Json(new): Json<Create>,
+) -> Result<Response> {
+    let request = KeyedRequest::new(key, Caller::Service, "POST /reports", &new);
+    if let Some(known) = idempotency::look_up(&mut *pool.acquire().await?, request.as_ref()).await? {
+        return Ok(known.answer()?.into_response());
+    }
+    let subject = subject(&users, &transactions, &new).await?;
+    let now = time::now();
+    let answered = db::retry(|| async {
+        let mut tx = pool.begin().await?;
+        if let Some(known) = idempotency::claim(&mut tx, request.as_ref()).await? {
+            return Ok(known);
+        }
+        let answer = match &subject {
+            Ok(transaction) => {
+                copies::take_over(&mut tx, std::slice::from_ref(transaction)).await?;
+                let (report, is_new) = store::insert(&mut tx, new.user_id, new.transaction_id, now).await?;
+                let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+                Answer::new(status, &ReportBody::from(report))
+            }
+            Err(refusal) => Answer::refusal(refusal),
+        };
+        idempotency::store(&mut tx, request.as_ref(), &answer).await?;
+        db::commit(tx).await?;
+        Ok(Known::Answered(answer))
+    })
+    .await?;
+    Ok(answered.answer()?.into_response())
+}
+
+/// The transaction to report on, or why there is nothing to report. The outer error is a source that is away.
+async fn subject(
+    users: &UserClient,
+    transactions: &TransactionClient,
+    new: &Create,
+) -> Result<std::result::Result<Change, ApiError>> {
+    if !users.exists(new.user_id).await? {
+        return Ok(Err(user_not_found()));
+    }
+    let Some(transaction) = transactions.find(new.transaction_id).await? else {
+        return Ok(Err(ApiError::not_found("transaction_not_found", "There is no such transaction")));
+    };
+    if ![transaction.sender_id, transaction.receiver_id].contains(&new.user_id) {
+        return Ok(Err(ApiError::bad_request("not_a_party", "The user neither sent nor received this transaction")
+            .field("user_id", "is no party to the transaction")));
+    }
+    Ok(Ok(transaction))
+}
+
+/// The query of a user's reports.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    page: Option<u32>,
+    per_page: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct ReportPage {
+    user_id: UserId,
+    page: u32,
+    per_page: u32,
+    total: i64,
+    reports: Vec<ReportedTransaction>,
+}
+
+/// `GET /reports/user/{user_id}`: the user's reports, newest first, each with its transaction as it stands now.
+pub async fn list_of_user(
+    Viewer(user): Viewer,
+    State(pool): State<MySqlPool>,
+    State(users): State<UserClient>,
+    State(sync): State<Sync>,
+    Query(query): Query<PageQuery>,
+) -> Result<Response> {
+    let (page, per_page) = (query.page.unwrap_or(1), query.per_page.unwrap_or(DEFAULT_PER_PAGE));
+    for (field, value, most) in [("page", page, MAX_PAGE), ("per_page", per_page, MAX_PER_PAGE)] {
+        if !(1..=most).contains(&value) {
+            return Err(ApiError::invalid(field, format!("must be a whole number from 1 to {most}")));
+        }
+    }
+    must_exist(&pool, &users, user).await?;
+    let stale = sync.refresh(user).await?;
+    let mut conn = pool.acquire().await?;
+    let total = store::count(&mut conn, user).await?;
+    let offset = u64::from(page - 1) * u64::from(per_page);
+    let reports = store::page(&mut conn, user, per_page, offset).await?;
+    Ok(answer(ReportPage { user_id: user, page, per_page, total, reports }, stale))
+}

@@ -1,0 +1,37 @@
+//! Summaries.
+
+use axum::{extract::State, response::Response};
+use common::{Result, UserId, caller::Viewer};
+use serde::Serialize;
+use sqlx::MySqlPool;
+
+use super::{answer, must_exist};
+use crate::{
+    clients::UserClient,
+    store::copies::{self, Totals},
+    sync::Sync,
+};
+
+#[derive(Serialize)]
+struct Summary {
+    user_id: UserId,
+    total_transactions: i64,
+    total_spent: common::Money,
+    total_received: common::Money,
+    last_transaction: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// `GET /summaries/user/{user_id}`: how often and how much the user has paid and been paid.
+pub async fn show(
+    Viewer(user_id): Viewer,
+    State(pool): State<MySqlPool>,
+    State(users): State<UserClient>,
+    State(sync): State<Sync>,
+) -> Result<Response> {
+    must_exist(&pool, &users, user_id).await?;
+    let stale = sync.refresh(user_id).await?;
+    let Totals { total_transactions, total_spent, total_received, last_transaction } =
+        copies::totals(&mut *pool.acquire().await?, user_id).await?;
+    let summary = Summary { user_id, total_transactions, total_spent, total_received, last_transaction };
+    Ok(answer(summary, stale))
+}

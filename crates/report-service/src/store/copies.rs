@@ -1,0 +1,160 @@
+//! The copies of transactions and users, and the totals that go with them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use common::{
+    Money, TransactionId, UserId,
+    db::{self, DbError},
+};
+use serde::Serialize;
+use sqlx::{MySql, MySqlConnection, QueryBuilder};
+
+use crate::{
+    clients::{Change, Status},
+    summary::{Counted, Deltas},
+};
+
+/// A user's totals.
+#[derive(Debug, Default, Serialize, sqlx::FromRow)]
+pub struct Totals {
+    pub total_transactions: i64,
+    pub total_spent: Money,
+    pub total_received: Money,
+    pub last_transaction: Option<DateTime<Utc>>,
+}
+
+/// Takes changes over: whatever is newer than its copy replaces it, and the totals follow in the same transaction.
+/// The order of changes does not matter, nor how often one comes.
+pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result<(), DbError> {
+    let mut newest: BTreeMap<TransactionId, &Change> = BTreeMap::new();
+    for change in changes {
+        let known = newest.entry(change.id).or_insert(change);
+        if known.version < change.version {
+            *known = change;
+        }
+    }
+    if newest.is_empty() {
+        return Ok(());
+    }
+    let copies = lock(conn, newest.keys().copied()).await?;
+    let mut deltas = Deltas::default();
+    let (mut added, mut changed) = (Vec::new(), Vec::new());
+    for change in newest.into_values() {
+        match copies.get(&change.id) {
+            Some((version, _)) if *version >= change.version => {}
+            Some((_, status)) => {
+                deltas.add(Some(*status), &counted(change));
+                changed.push(change);
+            }
+            None => {
+                deltas.add(None, &counted(change));
+                added.push(change);
+            }
+        }
+    }
+    // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
+    write(conn, &added, "").await.map_err(db::raced)?;
+    write(conn, &changed, " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version)").await?;
+    add_to_totals(conn, &deltas).await?;
+    Ok(())
+}
+
+fn counted(change: &Change) -> Counted {
+    Counted {
+        sender_id: change.sender_id,
+        receiver_id: change.receiver_id,
+        amount: change.amount,
+        status: change.status,
+        created_at: change.created_at,
+    }
+}
+
+async fn lock(
+    conn: &mut MySqlConnection,
+    ids: impl Iterator<Item = TransactionId>,
+) -> sqlx::Result<HashMap<TransactionId, (i32, Status)>> {
+    let mut query: QueryBuilder<MySql> =
+        QueryBuilder::new("SELECT transaction_id, version, status FROM transactions WHERE transaction_id IN (");
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(id);
+    }
+    query.push(") ORDER BY transaction_id FOR UPDATE");
+    let rows: Vec<(TransactionId, i32, Status)> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(id, version, status)| (id, (version, status))).collect())
+}
+
+async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'static str) -> sqlx::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new(
+        "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at) ",
+    );
+    query.push_values(changes, |mut row, change| {
+        row.push_bind(change.id)
+            .push_bind(change.sender_id)
+            .push_bind(change.receiver_id)
+            .push_bind(change.amount)
+            .push_bind(change.status)
+            .push_bind(change.version)
+            .push_bind(change.created_at);
+    });
+    query.push(on_duplicate).build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+async fn add_to_totals(conn: &mut MySqlConnection, deltas: &Deltas) -> sqlx::Result<()> {
+    if deltas.0.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new(
+        "INSERT INTO summaries (user_id, total_transactions, total_spent, total_received, last_transaction) ",
+    );
+    query.push_values(&deltas.0, |mut row, (user, delta)| {
+        row.push_bind(*user)
+            .push_bind(delta.transactions)
+            .push_bind(delta.spent)
+            .push_bind(delta.received)
+            .push_bind(delta.last);
+    });
+    query.push(
+        " ON DUPLICATE KEY UPDATE total_transactions = total_transactions + VALUES(total_transactions),
+              total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
+              last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction))",
+    );
+    query.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+/// Remembers users.
+pub async fn take_over_users(conn: &mut MySqlConnection, users: &[UserId]) -> sqlx::Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("INSERT IGNORE INTO users (user_id) ");
+    query.push_values(users, |mut row, user| {
+        row.push_bind(*user);
+    });
+    query.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+/// True if the user has been seen before.
+pub async fn is_known(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<bool> {
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT user_id FROM users WHERE user_id = ?").bind(user).fetch_optional(conn).await?;
+    Ok(found.is_some())
+}
+
+/// The totals of `user`, zero if it has no transactions.
+pub async fn totals(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Totals> {
+    let totals = sqlx::query_as(
+        "SELECT total_transactions, total_spent, total_received, last_transaction FROM summaries WHERE user_id = ?",
+    )
+    .bind(user)
+    .fetch_optional(conn)
+    .await?;
+    Ok(totals.unwrap_or_default())
+}

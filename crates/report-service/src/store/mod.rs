@@ -1,0 +1,5 @@
+//! The SQL of report-service. Each function takes a connection; the caller owns the transaction.
+
+pub mod copies;
+pub mod reports;
+pub mod sync_state;

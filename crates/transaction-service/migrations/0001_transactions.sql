@@ -1,0 +1,43 @@
+CREATE TABLE transactions (
+    id              BIGINT         NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    sender_id       BIGINT         NOT NULL,
+    receiver_id     BIGINT         NOT NULL,
+    amount          DECIMAL(19, 2) NOT NULL,
+    description     VARCHAR(255)   NOT NULL,
+    status          VARCHAR(10)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    -- while `processing`: the verb that user-service was or will be asked for, and the status it leads to
+    step            VARCHAR(8)     CHARACTER SET ascii COLLATE ascii_bin NULL,
+    target          VARCHAR(10)    CHARACTER SET ascii COLLATE ascii_bin NULL,
+    -- why it failed, if it did
+    failure         VARCHAR(32)    CHARACTER SET ascii COLLATE ascii_bin NULL,
+    -- when user-service had set the money aside: from here on the transaction exists for its parties
+    accepted_at     DATETIME(6)    NULL,
+    expires_at      DATETIME(6)    NOT NULL,
+    hidden_at       DATETIME(6)    NULL,
+    -- when the settler takes over, on the database's clock; NULL when nothing is outstanding
+    settle_after    DATETIME(6)    NULL,
+    settle_attempts INT            NOT NULL DEFAULT 0,
+    settle_claim    VARCHAR(32)    CHARACTER SET ascii COLLATE ascii_bin NULL,
+    -- the request that created it; one of its kind if it came without an Idempotency-Key
+    request_scope   VARCHAR(64)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    request_key     VARCHAR(255)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    fingerprint     BINARY(32)     NOT NULL,
+    -- rises with every change, so that a copy can tell which of two states is newer
+    version         INT            NOT NULL DEFAULT 1,
+    created_at      DATETIME(6)    NOT NULL,
+    updated_at      DATETIME(6)    NOT NULL,
+    -- orders the feed of changes; only the database's clock sets it
+    changed_at      DATETIME(6)    NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+    UNIQUE KEY transactions_request (request_scope, request_key),
+    KEY transactions_of_sender (sender_id, id),
+    KEY transactions_of_receiver (receiver_id, id),
+    KEY transactions_to_settle (settle_after),
+    KEY transactions_to_expire (status, expires_at),
+    KEY transactions_changed (changed_at, id),
+    KEY transactions_changed_of_sender (sender_id, changed_at, id),
+    KEY transactions_changed_of_receiver (receiver_id, changed_at, id),
+    CONSTRAINT transactions_amount CHECK (amount > 0),
+    CONSTRAINT transactions_parties CHECK (sender_id <> receiver_id),
+    CONSTRAINT transactions_status CHECK (status IN ('processing', 'pending', 'completed', 'failed', 'cancelled')),
+    CONSTRAINT transactions_step CHECK ((status = 'processing') = (step IS NOT NULL))
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

@@ -1,0 +1,5 @@
+//! Calls to other services.
+
+mod users;
+
+pub use users::{StepOutcome, UserClient};

@@ -1,0 +1,86 @@
+//! transaction-service: decides about transfers. user-service moves the money: see [`transfer`].
+
+mod clients;
+pub mod config;
+mod routes;
+mod settle;
+mod store;
+mod transfer;
+
+use axum::{Router, extract::FromRef, routing::get};
+use common::{
+    caller::Gatekeeper,
+    db,
+    http::{
+        client::{ServiceClient, http_client},
+        serve::surround,
+    },
+    outbox::{RELAY_PAUSE, Relay},
+    worker::Workers,
+};
+use sqlx::MySqlPool;
+
+use clients::UserClient;
+pub use config::Config;
+use routes::{feed, transactions};
+use settle::{SETTLE_PAUSE, Settler};
+use transfer::Transfers;
+
+/// What the handlers and workers of transaction-service share.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pool: MySqlPool,
+    gatekeeper: Gatekeeper,
+    transfers: Transfers,
+    notifications: ServiceClient,
+}
+
+impl AppState {
+    /// The state for a configuration; nothing is connected yet.
+    pub fn new(config: &Config) -> Self {
+        let pool = db::pool(&config.service.database);
+        let http = http_client();
+        let token = || config.service.service_token.clone();
+        let users = ServiceClient::new(http.clone(), config.user_service_url.clone(), token(), "user-service");
+        let notifications =
+            ServiceClient::new(http, config.notification_service_url.clone(), token(), "notification-service");
+        Self {
+            gatekeeper: Gatekeeper::new(&config.service),
+            transfers: Transfers::new(pool.clone(), UserClient::new(users), config),
+            notifications,
+            pool,
+        }
+    }
+
+    /// Waits for the database and brings its schema up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        db::migrate(&self.pool, sqlx::migrate!()).await
+    }
+}
+
+/// Every route of transaction-service. Who may call one stands in its handler's signature.
+pub fn app(state: AppState) -> Router {
+    let pool = state.pool.clone();
+    let routes = Router::new()
+        .route("/transactions", get(transactions::list).post(transactions::create))
+        .route("/transactions/{id}", get(transactions::show).put(transactions::update).delete(transactions::delete))
+        .route("/transactions/user/{user_id}", get(transactions::list_of_user))
+        .route("/internal/transactions", get(feed::changes))
+        .route("/internal/transactions/{id}", get(feed::show))
+        .with_state(state);
+    surround(routes, "transaction-service", pool)
+}
+
+/// Starts the settler, which also lets pending transactions expire, and the outbox relay.
+pub fn start_workers(state: &AppState, workers: &Workers) {
+    let settler = std::sync::Arc::new(Settler::new(state.pool.clone(), state.transfers.clone()));
+    workers.spawn("settler", SETTLE_PAUSE, move || {
+        let settler = settler.clone();
+        async move { settler.run_once().await }
+    });
+    let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
+    workers.spawn("outbox", RELAY_PAUSE, move || {
+        let relay = relay.clone();
+        async move { relay.run_once().await }
+    });
+}

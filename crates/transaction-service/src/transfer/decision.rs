@@ -1,0 +1,103 @@
+//! Decisions about pending transactions: complete, fail, cancel. Of two at the same time exactly one wins.
+
+use common::{
+    ApiError, Result, TransactionId, context,
+    db::{self, DbError},
+    time,
+};
+
+use super::{
+    Advance, Transfers,
+    model::{Status, Transaction, Verb},
+};
+use crate::store::transactions as store;
+
+/// What is decided about a pending transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Pay the receiver.
+    Complete,
+    /// Give the money back, as a failure.
+    Fail,
+    /// Give the money back.
+    Cancel,
+}
+
+impl Decision {
+    /// The status that the decision leads to.
+    pub fn target(self) -> Status {
+        match self {
+            Self::Complete => Status::Completed,
+            Self::Fail => Status::Failed,
+            Self::Cancel => Status::Cancelled,
+        }
+    }
+
+    /// The verb that carries the decision out.
+    pub fn verb(self) -> Verb {
+        match self {
+            Self::Complete => Verb::Capture,
+            Self::Fail | Self::Cancel => Verb::Release,
+        }
+    }
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone)]
+pub enum Decided {
+    /// It stands, by this request or an earlier one like it; the transaction may still be `processing`.
+    Stands(Transaction),
+    /// Another decision won, or its outcome is still open.
+    Lost(Transaction),
+    /// There is no such transaction.
+    NotFound,
+}
+
+impl Transfers {
+    /// Decides about transaction `id` and carries the decision out. With `hide`, the transaction is hidden as well.
+    pub async fn decide(
+        &self,
+        id: TransactionId,
+        decision: Decision,
+        description: Option<String>,
+        hide: bool,
+    ) -> Result<Decided> {
+        let transfers = self.clone();
+        let decided = context::detach(async move {
+            let decided = transfers.commit_decision(id, decision, description.as_deref(), hide).await?;
+            match decided {
+                Decided::Stands(row) => match transfers.advance(row, false).await? {
+                    Advance::Row(row) => Ok(Decided::Stands(row)),
+                    Advance::NotSent => unreachable!("only a fresh transaction fails without being sent"),
+                },
+                other => Ok::<_, DbError>(other),
+            }
+        });
+        Ok(decided.await.map_err(ApiError::internal)??)
+    }
+
+    async fn commit_decision(
+        &self,
+        id: TransactionId,
+        decision: Decision,
+        description: Option<&str>,
+        hide: bool,
+    ) -> Result<Decided, DbError> {
+        let now = time::now();
+        db::retry(|| async {
+            let mut tx = self.pool.begin().await?;
+            store::decide(&mut tx, id, decision, description, hide, now).await?;
+            let row = store::find(&mut tx, id).await?;
+            db::commit(tx).await?;
+            Ok(match row {
+                None => Decided::NotFound,
+                Some(row) if row.hidden && !hide => Decided::NotFound,
+                Some(row) if row.status == decision.target() => Decided::Stands(row),
+                // in flight to the same end: this request helps to bring it there
+                Some(row) if row.target == Some(decision.target()) => Decided::Stands(row),
+                Some(row) => Decided::Lost(row),
+            })
+        })
+        .await
+    }
+}

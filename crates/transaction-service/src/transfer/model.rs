@@ -1,0 +1,128 @@
+//! A transaction and the words for its states.
+
+use chrono::{DateTime, Utc};
+use common::{Amount, TransactionId, UserId};
+use serde::{Deserialize, Serialize};
+
+/// Where a transaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
+pub enum Status {
+    /// user-service was or will be asked to move money, and the outcome is not known yet.
+    Processing,
+    /// The money is set aside.
+    Pending,
+    /// The receiver has the money.
+    Completed,
+    /// The sender has the money: it was refused, or somebody decided so.
+    Failed,
+    /// The sender has the money back.
+    Cancelled,
+}
+
+/// What user-service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(rename_all = "snake_case")]
+pub enum Verb {
+    /// Set the sender's money aside.
+    Hold,
+    /// Hold and capture in one.
+    Transfer,
+    /// Pay the receiver what was set aside.
+    Capture,
+    /// Give the sender back what was set aside.
+    Release,
+}
+
+/// Why a transaction failed: user-service's reasons, and one of our own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
+pub enum Failure {
+    /// The sender does not exist.
+    UserNotFound,
+    /// The receiver does not exist.
+    ReceiverNotFound,
+    /// The sender has less than the amount.
+    InsufficientBalance,
+    /// The receiver's balance would exceed what an account can hold.
+    BalanceLimit,
+    /// The money is not set aside, or no longer.
+    NotHeld,
+    /// user-service knows another transaction under this number.
+    ReferenceReused,
+    /// user-service was certainly not reached.
+    NotReached,
+}
+
+/// A transaction to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewTransaction {
+    pub sender_id: UserId,
+    pub receiver_id: UserId,
+    pub amount: Amount,
+    pub description: String,
+    /// True if the money moves in one step.
+    pub auto_complete: bool,
+}
+
+/// The request that creates a transaction; its scope and key are unique.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub scope: String,
+    pub key: String,
+    pub fingerprint: Vec<u8>,
+}
+
+/// A transaction as it stands.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Transaction {
+    pub id: TransactionId,
+    pub sender_id: UserId,
+    pub receiver_id: UserId,
+    pub amount: Amount,
+    pub description: String,
+    pub status: Status,
+    /// The verb that is outstanding while `processing`.
+    pub step: Option<Verb>,
+    /// The status that an outstanding capture or release leads to.
+    pub target: Option<Status>,
+    pub failure: Option<Failure>,
+    /// When user-service had set the money aside.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// True once it was deleted.
+    pub hidden: bool,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+}
+
+/// A verb for one transaction, as user-service is asked for it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Hold { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
+    Transfer { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
+    Capture { transaction_id: TransactionId },
+    Release { transaction_id: TransactionId },
+}
+
+impl Transaction {
+    /// The step to ask user-service for, if one is outstanding.
+    pub fn outstanding(&self) -> Option<Step> {
+        let (transaction_id, sender_id, receiver_id, amount) = (self.id, self.sender_id, self.receiver_id, self.amount);
+        self.step.map(|verb| match verb {
+            Verb::Hold => Step::Hold { transaction_id, sender_id, receiver_id, amount },
+            Verb::Transfer => Step::Transfer { transaction_id, sender_id, receiver_id, amount },
+            Verb::Capture => Step::Capture { transaction_id },
+            Verb::Release => Step::Release { transaction_id },
+        })
+    }
+
+    /// True while it is not known whether the money could be set aside at all.
+    pub fn is_being_created(&self) -> bool {
+        matches!(self.step, Some(Verb::Hold | Verb::Transfer))
+    }
+}

@@ -1,0 +1,15 @@
+-- Append-only double entry: the entries of an operation sum to 0.
+CREATE TABLE ledger_entries (
+    operation_id  BIGINT         NOT NULL,
+    leg           SMALLINT       NOT NULL,
+    account       VARCHAR(9)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    user_id       BIGINT         NOT NULL,
+    amount        DECIMAL(19, 2) NOT NULL,
+    -- NULL for `external`, which has no balance
+    balance_after DECIMAL(19, 2) NULL,
+    PRIMARY KEY (operation_id, leg),
+    KEY ledger_entries_of_account (user_id, account, operation_id, leg),
+    CONSTRAINT ledger_entries_account CHECK (account IN ('available', 'held', 'external')),
+    CONSTRAINT ledger_entries_operation FOREIGN KEY (operation_id) REFERENCES operations (id),
+    CONSTRAINT ledger_entries_user FOREIGN KEY (user_id) REFERENCES users (id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

@@ -1,0 +1,29 @@
+//! What user-service is configured by.
+
+use common::config::{ConfigError, Env, ServiceConfig};
+use url::Url;
+
+/// The configuration of user-service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What every service needs.
+    pub service: ServiceConfig,
+    /// `JWT_EXPIRATION`: how long an access token is valid, in seconds.
+    pub jwt_expiration: i64,
+    /// `NOTIFICATION_SERVICE_URL`
+    pub notification_service_url: Url,
+}
+
+impl Config {
+    /// Reads the configuration; the error lists every problem.
+    pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
+        let config = Self {
+            service: env.service(5001, "digital_wallet", "user_service"),
+            jwt_expiration: env.parse_if("JWT_EXPIRATION", "3600", "seconds from 1 to 31536000", |s: &i64| {
+                (1..=31_536_000).contains(s)
+            }),
+            notification_service_url: env.url("NOTIFICATION_SERVICE_URL", "http://127.0.0.1:5003"),
+        };
+        env.finish(config)
+    }
+}

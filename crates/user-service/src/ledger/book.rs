@@ -1,0 +1,340 @@
+//! The decision about each operation, in memory and without a database: the accounts and holds that a batch touches,
+//! and the rules by which operations change them.
+
+use std::collections::BTreeMap;
+
+use common::{Amount, Money, TransactionId, UserId, money::MAX_BALANCE};
+
+use super::operation::{Movement, Refusal, Transfer};
+
+/// A user's two accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balances {
+    /// What the user can spend.
+    pub available: Money,
+    /// What is set aside for pending transactions.
+    pub held: Money,
+}
+
+/// An account of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(rename_all = "snake_case")]
+pub enum Account {
+    /// What the user can spend.
+    Available,
+    /// What is set aside.
+    Held,
+    /// The world outside; it has no balance of its own.
+    External,
+}
+
+/// Where a transaction's money is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(rename_all = "snake_case")]
+pub enum HoldState {
+    /// Set aside.
+    Held,
+    /// With the receiver.
+    Captured,
+    /// Back with the sender, or never to be set aside.
+    Released,
+    /// The hold was refused.
+    Rejected,
+}
+
+/// What became of a transaction's money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// Who pays whom how much; `None` in a tombstone, whose release came before its hold.
+    pub transfer: Option<Transfer>,
+    /// Where the money is.
+    pub state: HoldState,
+}
+
+/// One leg of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Which of the user's accounts.
+    pub account: Account,
+    /// Whose.
+    pub user: UserId,
+    /// What it changes by.
+    pub amount: Money,
+    /// What it stands at then; `None` for the world outside.
+    pub balance_after: Option<Money>,
+}
+
+/// An applied operation: its entries, which sum to 0, and the balance to answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The legs, in order.
+    pub entries: Vec<Entry>,
+    /// The available balance of the operation's subject.
+    pub balance: Money,
+}
+
+/// The accounts and holds that a batch touches, as locked in the database.
+#[derive(Debug, Default, Clone)]
+pub struct Book {
+    /// Active users only.
+    pub accounts: BTreeMap<UserId, Balances>,
+    /// Transactions that user-service has heard of.
+    pub holds: BTreeMap<TransactionId, Hold>,
+}
+
+impl Book {
+    /// Applies or refuses one movement. A refusal changes no account.
+    pub fn apply(&mut self, movement: &Movement) -> Result<Applied, Refusal> {
+        match *movement {
+            Movement::Topup { user_id, amount } | Movement::Credit { user_id, amount } => self.pay_in(user_id, amount),
+            Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
+            Movement::Hold(transfer) => self.reserve(transfer, HoldState::Held),
+            Movement::Transfer(transfer) => self.reserve(transfer, HoldState::Captured),
+            Movement::Capture { transaction_id } => self.capture(transaction_id),
+            Movement::Release { transaction_id } => self.release(transaction_id),
+        }
+    }
+
+    fn pay_in(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
+        self.room_for(user, amount, Refusal::UserNotFound)?;
+        let entries = vec![external(user, -amount.money()), self.available(user, amount.money())];
+        Ok(self.applied(user, entries))
+    }
+
+    fn pay_out(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
+        self.enough(user, amount)?;
+        let entries = vec![self.available(user, -amount.money()), external(user, amount.money())];
+        Ok(self.applied(user, entries))
+    }
+
+    /// A hold, or a transfer in one step: both take the sender's money and are refused for the same reasons.
+    fn reserve(&mut self, transfer: Transfer, state: HoldState) -> Result<Applied, Refusal> {
+        let Transfer { transaction_id, sender_id, receiver_id, amount } = transfer;
+        if self.holds.contains_key(&transaction_id) {
+            return Err(Refusal::NotHeld); // a tombstone, or a hold that was there before: this one is too late
+        }
+        let allowed = self.enough(sender_id, amount).and_then(|()| match state {
+            HoldState::Captured => self.room_for(receiver_id, amount, Refusal::ReceiverNotFound),
+            _ if self.accounts.contains_key(&receiver_id) => Ok(()),
+            _ => Err(Refusal::ReceiverNotFound),
+        });
+        let state = if allowed.is_ok() { state } else { HoldState::Rejected };
+        self.holds.insert(transaction_id, Hold { transfer: Some(transfer), state });
+        allowed?;
+        let target = match state {
+            HoldState::Captured => self.available(receiver_id, amount.money()),
+            _ => self.held(sender_id, amount.money()),
+        };
+        let entries = vec![self.available(sender_id, -amount.money()), target];
+        Ok(self.applied(sender_id, entries))
+    }
+
+    fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
+        let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
+        self.room_for(receiver_id, amount, Refusal::ReceiverNotFound)?;
+        self.set_state(transaction, HoldState::Captured);
+        let entries = vec![self.held(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
+        Ok(self.applied(sender_id, entries))
+    }
+
+    fn release(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
+        match self.holds.get(&transaction).map(|hold| hold.state) {
+            Some(HoldState::Held) => {}
+            Some(HoldState::Captured) => return Err(Refusal::NotHeld),
+            Some(HoldState::Released | HoldState::Rejected) => return Ok(nothing_to_do()),
+            None => {
+                self.holds.insert(transaction, Hold { transfer: None, state: HoldState::Released });
+                return Ok(nothing_to_do());
+            }
+        }
+        let Transfer { sender_id, amount, .. } = self.held_transfer(transaction)?;
+        self.set_state(transaction, HoldState::Released);
+        let entries = vec![self.held(sender_id, -amount.money()), self.available(sender_id, amount.money())];
+        Ok(self.applied(sender_id, entries))
+    }
+
+    fn held_transfer(&self, transaction: TransactionId) -> Result<Transfer, Refusal> {
+        match self.holds.get(&transaction) {
+            Some(Hold { transfer: Some(transfer), state: HoldState::Held }) => Ok(*transfer),
+            _ => Err(Refusal::NotHeld),
+        }
+    }
+
+    fn set_state(&mut self, transaction: TransactionId, state: HoldState) {
+        if let Some(hold) = self.holds.get_mut(&transaction) {
+            hold.state = state;
+        }
+    }
+
+    fn enough(&self, user: UserId, amount: Amount) -> Result<(), Refusal> {
+        let balances = self.accounts.get(&user).ok_or(Refusal::UserNotFound)?;
+        if balances.available < amount.money() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
+    }
+
+    /// Available and held together never exceed the limit, so that money set aside can always come back.
+    fn room_for(&self, user: UserId, amount: Amount, absent: Refusal) -> Result<(), Refusal> {
+        let balances = self.accounts.get(&user).ok_or(absent)?;
+        let total = balances.available + balances.held + amount.money();
+        if total > MAX_BALANCE { Err(Refusal::BalanceLimit) } else { Ok(()) }
+    }
+
+    fn available(&mut self, user: UserId, change: Money) -> Entry {
+        let balances = self.accounts.get_mut(&user).expect("the rule before has looked the account up");
+        balances.available = balances.available + change;
+        Entry { account: Account::Available, user, amount: change, balance_after: Some(balances.available) }
+    }
+
+    fn held(&mut self, user: UserId, change: Money) -> Entry {
+        let balances = self.accounts.get_mut(&user).expect("an account with a hold is not closed");
+        balances.held = balances.held + change;
+        Entry { account: Account::Held, user, amount: change, balance_after: Some(balances.held) }
+    }
+
+    fn applied(&self, subject: UserId, entries: Vec<Entry>) -> Applied {
+        debug_assert_eq!(entries.iter().map(|e| e.amount).sum::<Money>(), Money::ZERO, "an operation sums to 0");
+        let balance = self.accounts.get(&subject).map_or(Money::ZERO, |b| b.available);
+        Applied { entries, balance }
+    }
+}
+
+fn external(user: UserId, amount: Money) -> Entry {
+    Entry { account: Account::External, user, amount, balance_after: None }
+}
+
+fn nothing_to_do() -> Applied {
+    Applied { entries: Vec::new(), balance: Money::ZERO }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn user(id: i64) -> UserId {
+        UserId::try_from(id).unwrap()
+    }
+
+    fn transaction(id: i64) -> TransactionId {
+        TransactionId::try_from(id).unwrap()
+    }
+
+    fn amount(units: i64) -> Amount {
+        units.to_string().parse().unwrap()
+    }
+
+    fn book(balances: &[i64]) -> Book {
+        let accounts =
+            (1..).map(user).zip(balances.iter().map(|&b| Balances { available: b.into(), held: Money::ZERO }));
+        Book { accounts: accounts.collect(), holds: BTreeMap::new() }
+    }
+
+    fn transfer(id: i64, units: i64) -> Transfer {
+        Transfer { transaction_id: transaction(id), sender_id: user(1), receiver_id: user(2), amount: amount(units) }
+    }
+
+    fn balances(book: &Book, id: i64) -> (Money, Money) {
+        let b = book.accounts[&user(id)];
+        (b.available, b.held)
+    }
+
+    #[test]
+    fn a_hold_then_a_capture_moves_the_money() {
+        let mut book = book(&[100, 0]);
+        book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
+        assert_eq!(balances(&book, 1), (40.into(), 60.into()));
+        book.apply(&Movement::Capture { transaction_id: transaction(1) }).unwrap();
+        assert_eq!((balances(&book, 1), balances(&book, 2)), ((40.into(), 0.into()), (60.into(), 0.into())));
+    }
+
+    #[test]
+    fn a_release_gives_the_money_back_once() {
+        let mut book = book(&[100, 0]);
+        book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
+        for _ in 0..2 {
+            book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+            assert_eq!(balances(&book, 1), (100.into(), 0.into()));
+        }
+        assert_eq!(book.apply(&Movement::Capture { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
+    }
+
+    #[test]
+    fn a_late_hold_after_release_is_refused() {
+        let mut book = book(&[100, 0]);
+        book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+        assert_eq!(book.apply(&Movement::Hold(transfer(1, 60))), Err(Refusal::NotHeld));
+        assert_eq!(balances(&book, 1), (100.into(), 0.into()));
+    }
+
+    #[test]
+    fn what_was_captured_is_not_released() {
+        let mut book = book(&[100, 0]);
+        book.apply(&Movement::Transfer(transfer(1, 60))).unwrap();
+        assert_eq!(book.apply(&Movement::Release { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
+        assert_eq!(balances(&book, 2), (60.into(), 0.into()));
+    }
+
+    #[test]
+    fn refusals_change_no_balance() {
+        let mut book = book(&[100, 0]);
+        let to_nobody = Transfer { receiver_id: user(9), ..transfer(3, 10) };
+        assert_eq!(book.apply(&Movement::Hold(transfer(1, 101))), Err(Refusal::InsufficientBalance));
+        assert_eq!(book.apply(&Movement::Transfer(transfer(2, 101))), Err(Refusal::InsufficientBalance));
+        assert_eq!(book.apply(&Movement::Hold(to_nobody)), Err(Refusal::ReceiverNotFound));
+        assert_eq!(book.apply(&Movement::Debit { user_id: user(9), amount: amount(1) }), Err(Refusal::UserNotFound));
+        assert_eq!(balances(&book, 1), (100.into(), 0.into()));
+    }
+
+    #[test]
+    fn a_balance_never_exceeds_what_the_column_holds() {
+        let mut book = book(&[100, 0]);
+        book.accounts.get_mut(&user(2)).unwrap().available = MAX_BALANCE;
+        let to_full = Movement::Transfer(transfer(1, 1));
+        assert_eq!(book.apply(&to_full), Err(Refusal::BalanceLimit));
+        let top_up = Movement::Topup { user_id: user(2), amount: amount(1) };
+        assert_eq!(book.apply(&top_up), Err(Refusal::BalanceLimit));
+    }
+
+    fn any_movement() -> impl Strategy<Value = Movement> {
+        let amounts = (1_i64..200).prop_map(amount);
+        (0..7, 1_i64..4, 1_i64..4, 1_i64..6, amounts).prop_map(|(kind, a, b, tx, amount)| {
+            let transfer =
+                Transfer { transaction_id: transaction(tx), sender_id: user(a), receiver_id: user(b), amount };
+            match kind {
+                0 => Movement::Topup { user_id: user(a), amount },
+                1 => Movement::Credit { user_id: user(a), amount },
+                2 => Movement::Debit { user_id: user(a), amount },
+                3 => Movement::Hold(transfer),
+                4 => Movement::Transfer(transfer),
+                5 => Movement::Capture { transaction_id: transaction(tx) },
+                _ => Movement::Release { transaction_id: transaction(tx) },
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_sequence_keeps_the_invariants(movements in prop::collection::vec(any_movement(), 1..60)) {
+            let mut book = book(&[100, 100]); // user 3 does not exist
+            let mut outside = Money::ZERO;
+            for movement in &movements {
+                let before = book.clone();
+                match book.apply(movement) {
+                    Ok(applied) => {
+                        prop_assert_eq!(applied.entries.iter().map(|e| e.amount).sum::<Money>(), Money::ZERO);
+                        outside = outside
+                            + applied.entries.iter().filter(|e| e.account == Account::External).map(|e| e.amount).sum();
+                    }
+                    Err(_) => prop_assert_eq!(&before.accounts, &book.accounts),
+                }
+                let held: Money = book.accounts.values().map(|b| b.held).sum();
+                let holds: Money = book.holds.values().filter(|h| h.state == HoldState::Held)
+                    .filter_map(|h| h.transfer).map(|t| t.amount.money()).sum();
+                let total: Money = book.accounts.values().map(|b| b.available + b.held).sum();
+                prop_assert_eq!(held, holds);
+                prop_assert_eq!(total + outside, Money::from(200));
+                prop_assert!(book.accounts.values().all(|b| !b.available.is_negative() && !b.held.is_negative()));
+            }
+        }
+    }
+}

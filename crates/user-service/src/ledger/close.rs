@@ -1,0 +1,98 @@
+//! The end of an account: what is left is paid out, the name and address go, the ledger stays.
+
+use chrono::{DateTime, Utc};
+use common::{
+    Money, UserId,
+    db::{self, DbError},
+    idempotency,
+};
+use sqlx::MySqlConnection;
+
+use super::{
+    Ledger,
+    book::{Account, Entry},
+    rows,
+};
+
+/// What became of the wish to close an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// Closed.
+    Done,
+    /// There is no such account, or no longer.
+    NotFound,
+    /// Money is set aside from or for this user.
+    Pending,
+}
+
+impl Ledger {
+    /// Closes the account of `user` at `now`.
+    pub async fn close(&self, user: UserId, now: DateTime<Utc>) -> Result<Closing, DbError> {
+        db::retry(|| async {
+            let mut tx = self.pool.begin().await?;
+            let closing = close(&mut tx, user, now).await?;
+            db::commit(tx).await?;
+            Ok(closing)
+        })
+        .await
+    }
+}
+
+async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> sqlx::Result<Closing> {
+    // A hold locks both of its users first, so none can appear between this look and the commit.
+    let (accounts, _) = rows::lock_users(conn, &[user].into()).await?;
+    let Some(balances) = accounts.get(&user) else {
+        // after an unknown commit the second run finds what the first one did
+        let ours: Option<i64> =
+            sqlx::query_scalar("SELECT id FROM users WHERE id = ? AND status = 'closed' AND updated_at = ?")
+                .bind(user)
+                .bind(now)
+                .fetch_optional(conn)
+                .await?;
+        return Ok(if ours.is_some() { Closing::Done } else { Closing::NotFound });
+    };
+    if has_pending(conn, user).await? {
+        return Ok(Closing::Pending);
+    }
+    pay_out(conn, user, balances.available).await?;
+    sqlx::query(
+        "UPDATE users SET full_name = '', email = NULL, password_hash = NULL, balance = 0, status = 'closed', updated_at = ?
+         WHERE id = ?",
+    )
+    .bind(now)
+    .bind(user)
+    .execute(conn)
+    .await?;
+    Ok(Closing::Done)
+}
+
+async fn has_pending(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<bool> {
+    let held: Option<i64> = sqlx::query_scalar(
+        "(SELECT transaction_id FROM holds WHERE sender_id = ? AND state = 'held' LIMIT 1)
+         UNION ALL
+         (SELECT transaction_id FROM holds WHERE receiver_id = ? AND state = 'held' LIMIT 1)",
+    )
+    .bind(user)
+    .bind(user)
+    .fetch_optional(conn)
+    .await?;
+    Ok(held.is_some())
+}
+
+async fn pay_out(conn: &mut MySqlConnection, user: UserId, rest: Money) -> sqlx::Result<()> {
+    let written = sqlx::query(
+        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after) VALUES (?, ?, 'close', ?, 0)",
+    )
+    .bind(format!("user:{user}:close"))
+    .bind(idempotency::fingerprint(&user))
+    .bind(user)
+    .execute(&mut *conn)
+    .await?;
+    let operation = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+    if rest == Money::ZERO {
+        return Ok(());
+    }
+    let available = Entry { account: Account::Available, user, amount: -rest, balance_after: Some(Money::ZERO) };
+    let external = Entry { account: Account::External, user, amount: rest, balance_after: None };
+    rows::insert_entries(conn, &[(operation, 0, available), (operation, 1, external)]).await
+}

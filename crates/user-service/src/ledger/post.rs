@@ -1,0 +1,130 @@
+//! Makes a batch of operations durable: lock, decide in memory, write, commit.
+
+use std::collections::{BTreeSet, HashMap};
+
+use common::{
+    Money, UserId,
+    db::{self, DbError},
+    outbox::{self, Event},
+};
+use sqlx::MySqlPool;
+
+use super::{
+    book::{Applied, Book, Entry},
+    operation::{Movement, Operation, Outcome, Refusal},
+    rows::{self, NewOperation, Stored},
+};
+
+/// Posts `operations` in order, in one database transaction. Safe to run again: what is stored is answered again.
+pub async fn post(pool: &MySqlPool, operations: &[Operation], currency: &str) -> Result<Vec<Outcome>, DbError> {
+    db::retry(|| attempt(pool, operations, currency)).await
+}
+
+async fn attempt(pool: &MySqlPool, operations: &[Operation], currency: &str) -> Result<Vec<Outcome>, DbError> {
+    let mut tx = pool.begin().await?;
+    // Lock order everywhere: holds, then users by ascending id, then inserts.
+    let transactions = operations.iter().filter_map(|o| o.movement.transaction()).collect();
+    let holds = rows::lock_holds(&mut tx, &transactions).await?;
+    let users: BTreeSet<UserId> = operations
+        .iter()
+        .flat_map(|o| users_of(&o.movement))
+        .chain(holds.values().filter_map(|h| h.transfer).flat_map(|t| [t.sender_id, t.receiver_id]))
+        .collect();
+    let (accounts, id_step) = rows::lock_users(&mut tx, &users).await?;
+    let stored = rows::stored(&mut tx, operations).await?;
+
+    let before = Book { accounts, holds };
+    let batch = Batch::decide(&before, operations, stored);
+
+    if !batch.new.is_empty() {
+        let first_id = rows::insert_operations(&mut tx, &batch.new).await.map_err(db::raced)?;
+        let id = |index: usize| first_id + i64::try_from(index).expect("a batch is small") * id_step;
+        rows::insert_entries(&mut tx, &batch.entries(id)).await?;
+        let (new_holds, changed_holds) = batch.changed_holds(&before);
+        rows::insert_holds(&mut tx, &new_holds).await.map_err(db::raced)?;
+        rows::update_holds(&mut tx, &changed_holds).await?;
+        rows::update_balances(&mut tx, &batch.changed_balances(&before)).await?;
+        outbox::insert(&mut tx, &batch.events(id, currency)).await?;
+    }
+    db::commit(tx).await?;
+    Ok(batch.outcomes)
+}
+
+fn users_of(movement: &Movement) -> Vec<UserId> {
+    match movement {
+        Movement::Hold(transfer) | Movement::Transfer(transfer) => vec![transfer.sender_id, transfer.receiver_id],
+        other => other.subject().into_iter().collect(),
+    }
+}
+
+/// A batch after its decisions.
+struct Batch<'a> {
+    after: Book,
+    /// One for each operation asked for.
+    outcomes: Vec<Outcome>,
+    /// The operations to write, in the order of their ids.
+    new: Vec<NewOperation<'a>>,
+    /// The entries of each operation in `new`; empty for a refusal.
+    legs: Vec<Vec<Entry>>,
+}
+
+impl<'a> Batch<'a> {
+    fn decide(before: &Book, operations: &'a [Operation], mut known: HashMap<String, Stored>) -> Self {
+        let mut batch = Self { after: before.clone(), outcomes: Vec::new(), new: Vec::new(), legs: Vec::new() };
+        for operation in operations {
+            if let Some(stored) = known.get(&operation.reference) {
+                batch.outcomes.push(if stored.fingerprint == operation.fingerprint {
+                    stored.outcome
+                } else {
+                    Outcome { result: Err(Refusal::ReferenceReused), replayed: false }
+                });
+                continue;
+            }
+            let (result, legs) = match batch.after.apply(&operation.movement) {
+                Ok(Applied { entries, balance }) => (Ok(balance), entries),
+                Err(refusal) => (Err(refusal), Vec::new()),
+            };
+            let outcome = Outcome { result, replayed: false };
+            // Two items of one batch under one reference are one operation.
+            let again =
+                Stored { fingerprint: operation.fingerprint.clone(), outcome: Outcome { replayed: true, ..outcome } };
+            known.insert(operation.reference.clone(), again);
+            batch.outcomes.push(outcome);
+            batch.new.push(NewOperation { operation, subject: operation.movement.subject(), result });
+            batch.legs.push(legs);
+        }
+        batch
+    }
+
+    fn entries(&self, id: impl Fn(usize) -> i64) -> Vec<(i64, i16, Entry)> {
+        let mut entries = Vec::new();
+        for (index, legs) in self.legs.iter().enumerate() {
+            entries.extend((0..).zip(legs).map(|(leg, entry)| (id(index), leg, *entry)));
+        }
+        entries
+    }
+
+    fn changed_holds(&self, before: &Book) -> (Holds, Holds) {
+        let changed = self.after.holds.iter().filter(|(id, hold)| before.holds.get(id) != Some(hold));
+        changed.map(|(id, hold)| (*id, *hold)).partition(|(id, _)| !before.holds.contains_key(id))
+    }
+
+    fn changed_balances(&self, before: &Book) -> Vec<(UserId, super::book::Balances)> {
+        let changed = self.after.accounts.iter().filter(|(id, balances)| before.accounts.get(id) != Some(balances));
+        changed.map(|(id, balances)| (*id, *balances)).collect()
+    }
+
+    fn events(&self, id: impl Fn(usize) -> i64, currency: &str) -> Vec<Event> {
+        let told = |(index, new): (usize, &NewOperation<'_>)| match new.operation.movement {
+            Movement::Topup { user_id, amount } if new.result.is_ok() => Some(Event {
+                event_id: format!("operation:{}", id(index)),
+                user_id,
+                message: format!("Top-up {} successful.", Money::from(amount).display(currency)),
+            }),
+            _ => None,
+        };
+        self.new.iter().enumerate().filter_map(told).collect()
+    }
+}
+
+type Holds = Vec<(common::TransactionId, super::book::Hold)>;

@@ -1,0 +1,191 @@
+//! The ledger's SQL. Each function is one statement for a whole batch.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use common::{Amount, Money, TransactionId, UserId};
+use sqlx::{MySqlConnection, QueryBuilder};
+
+use super::{
+    book::{Balances, Entry, Hold, HoldState},
+    operation::{Operation, Outcome, Refusal, Transfer},
+};
+
+/// An operation that stands in the ledger already.
+pub struct Stored {
+    pub fingerprint: Vec<u8>,
+    pub outcome: Outcome,
+}
+
+/// An operation as it is written: what was asked and what became of it.
+pub struct NewOperation<'a> {
+    pub operation: &'a Operation,
+    pub subject: Option<UserId>,
+    pub result: Result<Money, Refusal>,
+}
+
+type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, HoldState);
+type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
+
+fn push_list<T>(query: &mut QueryBuilder<sqlx::MySql>, items: impl IntoIterator<Item = T>)
+where
+    T: for<'q> sqlx::Encode<'q, sqlx::MySql> + sqlx::Type<sqlx::MySql>,
+{
+    let mut list = query.separated(", ");
+    for item in items {
+        list.push_bind(item);
+    }
+}
+
+/// Locks the holds that exist among `transactions`, in ascending order.
+pub async fn lock_holds(
+    conn: &mut MySqlConnection,
+    transactions: &BTreeSet<TransactionId>,
+) -> sqlx::Result<BTreeMap<TransactionId, Hold>> {
+    if transactions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut query = QueryBuilder::new(
+        "SELECT transaction_id, sender_id, receiver_id, amount, state FROM holds WHERE transaction_id IN (",
+    );
+    push_list(&mut query, transactions.iter().copied());
+    query.push(") ORDER BY transaction_id FOR UPDATE");
+    let rows: Vec<HoldRow> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(transaction_id, sender, receiver, amount, state)| {
+            let transfer = sender.zip(receiver).zip(amount).map(|((sender_id, receiver_id), amount)| Transfer {
+                transaction_id,
+                sender_id,
+                receiver_id,
+                amount,
+            });
+            (transaction_id, Hold { transfer, state })
+        })
+        .collect())
+}
+
+/// The active users among `users`, locked in ascending order, and the step between generated ids.
+pub async fn lock_users(
+    conn: &mut MySqlConnection,
+    users: &BTreeSet<UserId>,
+) -> sqlx::Result<(BTreeMap<UserId, Balances>, i64)> {
+    if users.is_empty() {
+        return Ok((BTreeMap::new(), 1));
+    }
+    let mut query = QueryBuilder::new(
+        "SELECT id, balance, held, CAST(@@auto_increment_increment AS SIGNED) FROM users
+         WHERE status = 'active' AND id IN (",
+    );
+    push_list(&mut query, users.iter().copied());
+    query.push(") ORDER BY id FOR UPDATE");
+    let rows: Vec<(UserId, Money, Money, i64)> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    let step = rows.first().map_or(1, |row| row.3);
+    let accounts = rows.into_iter().map(|(id, available, held, _)| (id, Balances { available, held })).collect();
+    Ok((accounts, step))
+}
+
+/// What is stored under the references of `operations`.
+pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
+    let mut query =
+        QueryBuilder::new("SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN (");
+    push_list(&mut query, operations.iter().map(|operation| operation.reference.clone()));
+    query.push(")");
+    let rows: Vec<OperationRow> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(reference, fingerprint, balance, refusal)| {
+            let result = refusal.map_or(Ok(balance.unwrap_or_default()), Err);
+            (reference, Stored { fingerprint, outcome: Outcome { result, replayed: true } })
+        })
+        .collect())
+}
+
+/// Writes operations and returns the id of the first; the others follow in steps of `@@auto_increment_increment`.
+pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOperation<'_>]) -> sqlx::Result<i64> {
+    let mut query = QueryBuilder::new(
+        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note) ",
+    );
+    query.push_values(operations, |mut row, new| {
+        row.push_bind(&new.operation.reference)
+            .push_bind(&new.operation.fingerprint)
+            .push_bind(new.operation.movement.kind())
+            .push_bind(new.subject)
+            .push_bind(new.result.ok())
+            .push_bind(new.result.err())
+            .push_bind(&new.operation.note);
+    });
+    let written = query.build().persistent(false).execute(conn).await?;
+    Ok(i64::try_from(written.last_insert_id()).expect("ids fit BIGINT"))
+}
+
+/// Appends entries, each with its operation and its place in it.
+pub async fn insert_entries(conn: &mut MySqlConnection, entries: &[(i64, i16, Entry)]) -> sqlx::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut query =
+        QueryBuilder::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after) ");
+    query.push_values(entries, |mut row, (operation, leg, entry)| {
+        row.push_bind(operation)
+            .push_bind(leg)
+            .push_bind(entry.account)
+            .push_bind(entry.user)
+            .push_bind(entry.amount)
+            .push_bind(entry.balance_after);
+    });
+    query.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+/// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
+pub async fn insert_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, Hold)]) -> sqlx::Result<()> {
+    if holds.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state) ");
+    query.push_values(holds, |mut row, (transaction, hold)| {
+        row.push_bind(transaction)
+            .push_bind(hold.transfer.map(|t| t.sender_id))
+            .push_bind(hold.transfer.map(|t| t.receiver_id))
+            .push_bind(hold.transfer.map(|t| t.amount))
+            .push_bind(hold.state);
+    });
+    query.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+/// Writes the new states of holds that are locked.
+pub async fn update_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, Hold)]) -> sqlx::Result<()> {
+    if holds.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("UPDATE holds SET state = CASE transaction_id");
+    for (transaction, hold) in holds {
+        query.push(" WHEN ").push_bind(*transaction).push(" THEN ").push_bind(hold.state);
+    }
+    query.push(" END WHERE transaction_id IN (");
+    push_list(&mut query, holds.iter().map(|(transaction, _)| *transaction));
+    query.push(")");
+    query.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+/// Writes the new balances of users that are locked.
+pub async fn update_balances(conn: &mut MySqlConnection, users: &[(UserId, Balances)]) -> sqlx::Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("UPDATE users SET balance = CASE id");
+    for (user, balances) in users {
+        query.push(" WHEN ").push_bind(*user).push(" THEN ").push_bind(balances.available);
+    }
+    query.push(" END, held = CASE id");
+    for (user, balances) in users {
+        query.push(" WHEN ").push_bind(*user).push(" THEN ").push_bind(balances.held);
+    }
+    query.push(" END WHERE id IN (");
+    push_list(&mut query, users.iter().map(|(user, _)| *user));
+    query.push(")");
+    query.build().persistent(false).execute(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Proves the ledger's invariants in one consistent snapshot, however busy the service is.
+
+use serde::Serialize;
+use sqlx::{Executor, MySqlConnection};
+
+use super::Ledger;
+
+/// The most broken rows that are reported for each rule.
+const MAX_VIOLATIONS: u32 = 100;
+
+/// What a verification found.
+#[derive(Debug, Serialize)]
+pub struct Verification {
+    /// True if every rule holds.
+    pub ok: bool,
+    /// How many operations were looked at.
+    pub checked_operations: i64,
+    /// How many users were looked at.
+    pub checked_users: i64,
+    /// The rows that break a rule, at most 100 for each.
+    pub violations: Vec<Violation>,
+}
+
+/// A row that breaks a rule.
+#[derive(Debug, Serialize)]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// Which row.
+    pub subject: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// Each rule with a query that finds what breaks it: a subject and a detail.
+const RULES: &[(&str, &str)] = &[
+    (
+        "each operation sums to 0",
+        "SELECT CONCAT('operation ', operation_id), CONCAT('sum ', SUM(amount)) FROM ledger_entries
+         GROUP BY operation_id HAVING SUM(amount) <> 0 ORDER BY operation_id LIMIT ?",
+    ),
+    (
+        "a refused operation has no entries",
+        "SELECT CONCAT('operation ', o.id), CONCAT('refused as ', o.refusal) FROM operations o
+         WHERE o.refusal IS NOT NULL AND EXISTS (SELECT 1 FROM ledger_entries e WHERE e.operation_id = o.id)
+         ORDER BY o.id LIMIT ?",
+    ),
+    (
+        "an applied movement has entries",
+        "SELECT CONCAT('operation ', o.id), o.kind FROM operations o
+         WHERE o.refusal IS NULL AND o.kind NOT IN ('release', 'close')
+           AND NOT EXISTS (SELECT 1 FROM ledger_entries e WHERE e.operation_id = o.id)
+         ORDER BY o.id LIMIT ?",
+    ),
+    (
+        "balance and held equal the sums of their entries",
+        "SELECT CONCAT('user ', u.id),
+                CONCAT('balance ', u.balance, ' against ', COALESCE(SUM(IF(e.account = 'available', e.amount, 0)), 0),
+                       ', held ', u.held, ' against ', COALESCE(SUM(IF(e.account = 'held', e.amount, 0)), 0))
+         FROM users u LEFT JOIN ledger_entries e ON e.user_id = u.id
+         GROUP BY u.id, u.balance, u.held
+         HAVING u.balance <> COALESCE(SUM(IF(e.account = 'available', e.amount, 0)), 0)
+             OR u.held <> COALESCE(SUM(IF(e.account = 'held', e.amount, 0)), 0)
+         ORDER BY u.id LIMIT ?",
+    ),
+    (
+        "balance_after chains",
+        "SELECT CONCAT('user ', user_id, ' ', account, ' operation ', operation_id),
+                CONCAT('stands at ', balance_after, ' after ', previous, ' and ', amount)
+         FROM (SELECT user_id, account, operation_id, amount, balance_after,
+                      LAG(balance_after, 1, 0) OVER (PARTITION BY user_id, account ORDER BY operation_id, leg) AS previous
+               FROM ledger_entries WHERE account <> 'external') chain
+         WHERE balance_after <> previous + amount LIMIT ?",
+    ),
+    (
+        "no balance is negative",
+        "SELECT CONCAT('user ', id), CONCAT('balance ', balance, ', held ', held) FROM users
+         WHERE balance < 0 OR held < 0 ORDER BY id LIMIT ?",
+    ),
+    (
+        "held money equals the holds that are held",
+        "SELECT CONCAT('user ', u.id), CONCAT('held ', u.held, ' against holds of ', COALESCE(SUM(h.amount), 0))
+         FROM users u LEFT JOIN holds h ON h.sender_id = u.id AND h.state = 'held'
+         GROUP BY u.id, u.held HAVING u.held <> COALESCE(SUM(h.amount), 0) ORDER BY u.id LIMIT ?",
+    ),
+];
+
+impl Ledger {
+    /// Checks every rule.
+    pub async fn verify(&self) -> sqlx::Result<Verification> {
+        let mut conn = self.pool.acquire().await?;
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        conn.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        let verification = check(&mut conn).await;
+        conn.execute("ROLLBACK").await?;
+        verification
+    }
+}
+
+async fn check(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {
+    let mut violations = Vec::new();
+    for (rule, sql) in RULES {
+        let rows: Vec<(String, String)> = sqlx::query_as(*sql).bind(MAX_VIOLATIONS).fetch_all(&mut *conn).await?;
+        violations.extend(rows.into_iter().map(|(subject, detail)| Violation { rule, subject, detail }));
+    }
+    let (checked_operations,) = sqlx::query_as("SELECT COUNT(*) FROM operations").fetch_one(&mut *conn).await?;
+    let (checked_users,) = sqlx::query_as("SELECT COUNT(*) FROM users").fetch_one(conn).await?;
+    Ok(Verification { ok: violations.is_empty(), checked_operations, checked_users, violations })
+}

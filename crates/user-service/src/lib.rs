@@ -1,0 +1,100 @@
+//! user-service: accounts, login and balances. It alone moves money: see [`ledger`].
+
+pub mod config;
+pub mod ledger;
+mod password;
+mod routes;
+mod store;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    routing::{get, post, put},
+};
+use common::{
+    caller::Gatekeeper,
+    db,
+    extract::MAX_INTERNAL_BODY,
+    http::{
+        client::{ServiceClient, http_client},
+        serve::surround,
+    },
+    outbox::{RELAY_PAUSE, Relay},
+    worker::Workers,
+};
+use sqlx::MySqlPool;
+
+pub use config::Config;
+use ledger::Ledger;
+use password::Passwords;
+use routes::{auth, balance, internal, users};
+
+/// What the handlers and workers of user-service share.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pool: MySqlPool,
+    gatekeeper: Gatekeeper,
+    ledger: Ledger,
+    passwords: Passwords,
+    notifications: ServiceClient,
+    token_lifetime: TokenLifetime,
+}
+
+/// Seconds for which an access token is valid.
+#[derive(Clone, Copy)]
+struct TokenLifetime(i64);
+
+impl AppState {
+    /// The state for a configuration; nothing is connected yet.
+    pub fn new(config: &Config) -> Self {
+        let pool = db::pool(&config.service.database);
+        let token = config.service.service_token.clone();
+        Self {
+            gatekeeper: Gatekeeper::new(&config.service),
+            ledger: Ledger::new(pool.clone(), config.service.currency.clone()),
+            passwords: Passwords::new(),
+            notifications: ServiceClient::new(
+                http_client(),
+                config.notification_service_url.clone(),
+                token,
+                "notification-service",
+            ),
+            token_lifetime: TokenLifetime(config.jwt_expiration),
+            pool,
+        }
+    }
+
+    /// Waits for the database and brings its schema up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        db::migrate(&self.pool, sqlx::migrate!()).await
+    }
+}
+
+/// Every route of user-service. Who may call one stands in its handler's signature.
+pub fn app(state: AppState) -> Router {
+    let pool = state.pool.clone();
+    let routes = Router::new()
+        .route("/auth/register", post(auth::register))
+        .route("/auth/login", post(auth::login))
+        .route("/users", get(users::list).post(auth::register))
+        .route("/users/{id}", get(users::show).put(users::update).delete(users::close))
+        .route("/users/{id}/balance", get(balance::show))
+        .route("/users/{id}/topup", post(balance::top_up))
+        .route("/users/{id}/debit", post(balance::debit))
+        .route("/internal/users", get(internal::list))
+        .route("/internal/users/{id}", get(internal::show))
+        .route("/internal/users/{id}/balance", put(internal::change_balance))
+        .route("/internal/operations", post(internal::execute).layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
+        .route("/internal/ledger/verify", get(internal::verify))
+        .with_state(state);
+    surround(routes, "user-service", pool)
+}
+
+/// Starts the outbox relay.
+pub fn start_workers(state: &AppState, workers: &Workers) {
+    let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
+    workers.spawn("outbox", RELAY_PAUSE, move || {
+        let relay = relay.clone();
+        async move { relay.run_once().await }
+    });
+}

@@ -1,0 +1,16 @@
+//! Starts user-service.
+
+use common::{http::serve, telemetry, worker::Workers};
+use user_service::{AppState, Config, app, start_workers};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let env = serve::begin("user-service", "Accounts, login and balances of the Digital Wallet");
+    let config = Config::from_env(env)?;
+    telemetry::init(config.service.mode);
+    let state = AppState::new(&config);
+    state.migrate().await?;
+    let workers = Workers::default();
+    start_workers(&state, &workers);
+    serve::run(app(state), &config.service, workers).await
+}

@@ -1,0 +1,121 @@
+//! Password hashes: argon2id, off the async threads and only as many at once as there are cores.
+
+use std::sync::{Arc, LazyLock};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use common::{ApiError, Result};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, de::Error};
+use tokio::sync::Semaphore;
+
+/// Shortest and longest password, in characters.
+const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
+
+/// A password that may be set: 8–128 characters without control characters. It never prints itself.
+#[derive(Debug, Clone)]
+pub struct NewPassword(pub SecretString);
+
+impl<'de> Deserialize<'de> for NewPassword {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.chars().any(char::is_control) {
+            return Err(D::Error::custom("must not contain control characters"));
+        }
+        if !PASSWORD_CHARS.contains(&text.chars().count()) {
+            return Err(D::Error::custom("must be 8 to 128 characters long"));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// What a check of a password found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not the password, or no such user.
+    Wrong,
+    /// The password.
+    Right,
+    /// The password, under a hash whose parameters are no longer the current ones.
+    RightButOutdated,
+}
+
+/// Hashes and checks passwords.
+#[derive(Clone)]
+pub struct Passwords(Arc<Semaphore>);
+
+/// Stands in for the hash of a user who does not exist, so that a check costs the same.
+static NOBODY: LazyLock<String> = LazyLock::new(|| hash_now("nobody has this password"));
+
+impl Passwords {
+    /// As many checks at once as there are cores.
+    pub fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Semaphore::new(cores)))
+    }
+
+    /// The PHC string of `password` under a fresh salt.
+    pub async fn hash(&self, password: SecretString) -> Result<String> {
+        self.run(move || hash_now(password.expose_secret())).await
+    }
+
+    /// Checks `password` against the user's hash, at the same cost when there is none.
+    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<Verdict> {
+        self.run(move || {
+            let known = hash.is_some();
+            let text = hash.unwrap_or_else(|| NOBODY.clone());
+            let Ok(parsed) = PasswordHash::new(&text) else { return Verdict::Wrong };
+            let right = Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).is_ok();
+            match (right && known, has_current_parameters(&text)) {
+                (false, _) => Verdict::Wrong,
+                (true, true) => Verdict::Right,
+                (true, false) => Verdict::RightButOutdated,
+            }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let _permit = self.0.acquire().await.map_err(ApiError::internal)?;
+        tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
+    }
+}
+
+fn hash_now(password: &str) -> String {
+    // `Argon2::default()` is argon2id with m = 19456 KiB, t = 2, p = 1 (OWASP's first choice).
+    let hash: PasswordHash = Argon2::default().hash_password(password.as_bytes()).expect("a salt can be drawn");
+    hash.to_string()
+}
+
+fn has_current_parameters(hash: &str) -> bool {
+    hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_verifies_only_its_own_password() {
+        let passwords = Passwords::new();
+        let hash = passwords.hash("password123".into()).await.unwrap();
+        assert!(has_current_parameters(&hash), "{hash}");
+        assert_eq!(passwords.verify("password123".into(), Some(hash.clone())).await.unwrap(), Verdict::Right);
+        assert_eq!(passwords.verify("password124".into(), Some(hash)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(passwords.verify("nobody has this password".into(), None).await.unwrap(), Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_old_parameters_is_outdated() {
+        let old = Argon2::new(
+            argon2::Algorithm::Argon2id,
+            argon2::Version::V0x13,
+            argon2::Params::new(8192, 1, 1, None).unwrap(),
+        );
+        let hash: PasswordHash = old.hash_password(b"password123").unwrap();
+        let verdict = Passwords::new().verify("password123".into(), Some(hash.to_string())).await.unwrap();
+        assert_eq!(verdict, Verdict::RightButOutdated);
+    }
+}

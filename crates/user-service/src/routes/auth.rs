@@ -1,0 +1,89 @@
+//! Registration and login.
+
+use axum::{extract::State, http::StatusCode};
+use common::{ApiError, Money, Result, UserId, caller::Gatekeeper, db, extract::Json, time};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sqlx::MySqlPool;
+
+use super::{
+    email_taken,
+    fields::{Email, FullName},
+};
+use crate::{
+    TokenLifetime,
+    password::{NewPassword, Passwords, Verdict},
+    store::users::{self, Changes, User},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registration {
+    full_name: FullName,
+    email: Email,
+    password: NewPassword,
+}
+
+/// `POST /auth/register` and `POST /users`: opens an account.
+pub async fn register(
+    State(pool): State<MySqlPool>,
+    State(passwords): State<Passwords>,
+    Json(new): Json<Registration>,
+) -> Result<(StatusCode, Json<User>)> {
+    let hash = passwords.hash(new.password.0).await?;
+    let mut conn = pool.acquire().await?;
+    let id = match users::insert(&mut conn, &new.full_name.0, &new.email.0, &hash, time::now()).await {
+        Err(error) if db::is_duplicate(&error) => return Err(email_taken()),
+        inserted => inserted?,
+    };
+    let user = User { id, full_name: new.full_name.0, email: new.email.0, balance: Money::ZERO, held: Money::ZERO };
+    Ok((StatusCode::CREATED, Json(user)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    email: String,
+    password: SecretString,
+}
+
+#[derive(Serialize)]
+pub struct LoggedIn {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: i64,
+    user: LoggedInUser,
+}
+
+#[derive(Serialize)]
+struct LoggedInUser {
+    id: UserId,
+    full_name: String,
+    email: String,
+}
+
+/// `POST /auth/login`: an access token for the right password. An unknown address looks and costs like a wrong password.
+pub async fn login(
+    State(pool): State<MySqlPool>,
+    State(passwords): State<Passwords>,
+    State(gatekeeper): State<Gatekeeper>,
+    State(TokenLifetime(seconds)): State<TokenLifetime>,
+    Json(login): Json<Login>,
+) -> Result<Json<LoggedIn>> {
+    let known = match Email::try_from(login.email) {
+        Ok(Email(email)) => users::credentials(&mut *pool.acquire().await?, &email).await?,
+        Err(_) => None,
+    };
+    let hash = known.as_ref().map(|user| user.password_hash.clone());
+    let verdict = passwords.verify(login.password.clone(), hash).await?;
+    let user = known
+        .filter(|_| verdict != Verdict::Wrong)
+        .ok_or_else(|| ApiError::unauthorized("invalid_credentials", "The e-mail address or the password is wrong"))?;
+    if verdict == Verdict::RightButOutdated {
+        let changes = Changes { password_hash: Some(passwords.hash(login.password).await?), ..Changes::default() };
+        users::update(&mut *pool.acquire().await?, user.id, &changes, time::now()).await?;
+    }
+    let access_token = gatekeeper.issue(user.id, time::now(), seconds)?;
+    let user = LoggedInUser { id: user.id, full_name: user.full_name, email: user.email };
+    Ok(Json(LoggedIn { access_token, token_type: "Bearer", expires_in: seconds, user }))
+}

@@ -1,0 +1,85 @@
+//! Accounts.
+
+use axum::{extract::State, response::Response};
+use common::{
+    ApiError, Result,
+    caller::{Owner, Viewer, Visitor},
+    db,
+    extract::{Json, Query},
+    page::{ListQuery, Page},
+    time,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sqlx::MySqlPool;
+
+use super::{
+    email_taken,
+    fields::{Email, FullName},
+    user_not_found,
+};
+use crate::{
+    ledger::{Closing, Ledger},
+    password::{NewPassword, Passwords},
+    store::users::{self, Changes, User},
+};
+
+/// `GET /users`: accounts by id; a user sees its own.
+pub async fn list(
+    Visitor(caller): Visitor,
+    State(pool): State<MySqlPool>,
+    page: Page,
+    Query(ListQuery { .. }): Query<ListQuery>,
+) -> Result<Response> {
+    let found = users::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
+    Ok(page.answer(found, |user| user.id.get()))
+}
+
+/// `GET /users/{id}`
+pub async fn show(Viewer(id): Viewer, State(pool): State<MySqlPool>) -> Result<Json<User>> {
+    users::find(&mut *pool.acquire().await?, id).await?.map(Json).ok_or_else(user_not_found)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    full_name: Option<FullName>,
+    email: Option<Email>,
+    password: Option<NewPassword>,
+}
+
+/// `PUT /users/{id}`: changes what the body names.
+pub async fn update(
+    owner: Owner,
+    State(pool): State<MySqlPool>,
+    State(passwords): State<Passwords>,
+    Json(update): Json<Update>,
+) -> Result<Json<User>> {
+    if update.full_name.is_none() && update.email.is_none() && update.password.is_none() {
+        return Err(ApiError::bad_request("missing_field", "Give at least one of full_name, email and password"));
+    }
+    let password_hash = match update.password {
+        Some(password) => Some(passwords.hash(password.0).await?),
+        None => None,
+    };
+    let changes = Changes { full_name: update.full_name.map(|n| n.0), email: update.email.map(|e| e.0), password_hash };
+    let mut conn = pool.acquire().await?;
+    match users::update(&mut conn, owner.user, &changes, time::now()).await {
+        Ok(true) => users::find(&mut conn, owner.user).await?.map(Json).ok_or_else(user_not_found),
+        Ok(false) => Err(user_not_found()),
+        Err(error) if db::is_duplicate(&error) => Err(email_taken()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `DELETE /users/{id}`: closes the account.
+pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Value>> {
+    let closing = common::context::detach(async move { ledger.close(owner.user, time::now()).await }).await;
+    match closing.map_err(ApiError::internal)?? {
+        Closing::Done => Ok(Json(json!({"message": "User deleted successfully"}))),
+        Closing::NotFound => Err(user_not_found()),
+        Closing::Pending => {
+            Err(ApiError::conflict("pending_transactions", "The account has pending transactions; settle them first"))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The developer commands: `cargo xtask --help`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod client;
+mod demo;
+mod down;
+mod state;
+mod test;
+mod tidy;
+mod ui;
+mod up;
+mod verify;
+
+/// Runs, shows and tests the Digital Wallet on this machine.
+///
+/// Needs nothing but Rust: a database server is found, or installed where that needs no question.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the database and the four services, until Ctrl-C
+    Up(up::Arguments),
+    /// Stop what `up` started in another terminal
+    Down,
+    /// Delete all data of `up`: the database, mails and logs in .wallet/
+    Reset(down::ResetArguments),
+    /// Make sample users and transactions in the running system; again changes nothing
+    Demo,
+    /// Prove that the ledger of the running system is whole: exit 0, or 1 with the broken rows
+    Verify,
+    /// Run every check and test there is; brings its own database
+    Test(test::Arguments),
+    /// Check the rules of the code that a program can check (part of `test`)
+    Tidy,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Up(arguments) => up::run(&arguments).await,
+        Command::Down => down::run(),
+        Command::Reset(arguments) => down::reset(&arguments),
+        Command::Demo => demo::run().await,
+        Command::Verify => verify::run().await,
+        Command::Test(arguments) => test::run(&arguments).await,
+        Command::Tidy => tidy::run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        ui::error(&ui::with_causes(&error));
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,143 @@
+//! `test`: every check and test there is, on a database that it brings along.
+
+use std::{
+    env,
+    io::{IsTerminal, stdout},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use harness::{
+    binaries,
+    database::{self, Admin},
+    node,
+    wallet::{Service, Wallet, WalletOptions},
+    workspace_root,
+};
+
+use crate::{
+    client::Client,
+    state::Endpoints,
+    tidy,
+    ui::{self, Step},
+    verify,
+};
+
+const COLLECTION: &str = "digital-wallet-collection.json";
+/// It has to pass on data that it made itself.
+const COLLECTION_RUNS: u32 = 2;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Only the Rust tests: no lints, no Postman collection
+    #[arg(long)]
+    rust_only: bool,
+    /// Without format, lint and tidy checks
+    #[arg(long)]
+    no_lint: bool,
+}
+
+/// Runs all steps, and goes on after one that fails. The Rust tests come last, so that their summaries end the output.
+pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let (admin, _server) = match Admin::from_environment()? {
+        Some(admin) => {
+            admin.connect().await.context("the server in TEST_DATABASE_URL cannot be used")?;
+            (admin, None)
+        }
+        None => {
+            let step = Step::start("Starting a database server for the tests");
+            let (server, folder) = database::temporary_server(&|text| step.note(text)).await?;
+            step.done(&format!("{} runs on port {}", server.product(), server.port()));
+            (server.admin(), Some((server, folder)))
+        }
+    };
+    let mut failed = Vec::new();
+    let mut note = |step: &'static str, outcome: Result<()>| {
+        if let Err(error) = outcome {
+            ui::error(&format!("{step}: {}", ui::with_causes(&error)));
+            failed.push(step);
+        }
+    };
+    if !arguments.rust_only && !arguments.no_lint {
+        ui::heading("Format, rules and lints");
+        note("format", cargo(&["fmt", "--all", "--check"], &admin));
+        note("tidy", tidy::check());
+        let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        note("clippy", cargo(&clippy, &admin));
+    }
+    if !arguments.rust_only {
+        ui::heading("The Postman collection");
+        note("collection", collection(&admin).await);
+    }
+    ui::heading("The Rust tests");
+    let tests = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+    note("cargo test", cargo(&tests, &admin));
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    ui::error(&format!("failed: {}", failed.join(", ")));
+    Ok(ExitCode::FAILURE)
+}
+
+fn cargo(arguments: &[&str], admin: &Admin) -> Result<()> {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program)
+        .args(arguments)
+        .env("TEST_DATABASE_URL", admin.url())
+        .current_dir(workspace_root())
+        .status()
+        .context("cargo cannot be started: is Rust's toolchain in the PATH?")?;
+    ensure!(status.success(), "`cargo {}` failed; see above", arguments.join(" "));
+    Ok(())
+}
+
+/// A whole system of its own, the collection twice, and the ledger's proof.
+async fn collection(admin: &Admin) -> Result<()> {
+    let root = workspace_root();
+    let collection = root.join(COLLECTION);
+    ensure!(collection.exists(), "there is no {COLLECTION}: check it out again");
+    let step = Step::start("Preparing newman");
+    let tools = node::node_tools(&|text| step.note(text))?;
+    step.done("newman is installed");
+    let binaries = binaries::build_services(false)?;
+
+    let step = Step::start("Starting a system for the collection");
+    let schemas = [admin.schema().await?, admin.schema().await?, admin.schema().await?, admin.schema().await?];
+    let folder = tempfile::tempdir().context("cannot make a folder for temporary files: set TMPDIR")?;
+    let databases = [0, 1, 2, 3].map(|n: usize| schemas[n].config.clone());
+    let mut options = WalletOptions::for_test(&binaries, databases, folder.path());
+    options.logs = root.join("target/collection-logs");
+    let mut wallet = Wallet::start(options).await?;
+    step.done("The system is ready");
+
+    let outcome = run_collection(&collection, &tools, &wallet).await;
+    wallet.stop().await;
+    outcome.with_context(|| "the logs of the services are in target/collection-logs")
+}
+
+async fn run_collection(collection: &Path, tools: &Path, wallet: &Wallet) -> Result<()> {
+    let variables = ["base_url_user", "base_url_transaction", "base_url_notification", "base_url_report"];
+    for run in 1..=COLLECTION_RUNS {
+        eprintln!("- Run {run} of {COLLECTION_RUNS}");
+        let mut newman = Command::new(node::node_program()?);
+        newman.arg(tools.join("node_modules/newman/bin/newman.js")).arg("run").arg(collection);
+        for (service, variable) in Service::ALL.into_iter().zip(variables) {
+            newman.args(["--env-var", &format!("{variable}={}", wallet.url(service))]);
+        }
+        newman.args(["--env-var", &format!("service_token={}", wallet.service_token())]);
+        newman.args(["--timeout-request", "15000"]);
+        if !stdout().is_terminal() || env::var_os("NO_COLOR").is_some() {
+            newman.args(["--color", "off", "--disable-unicode"]);
+        }
+        let status = newman.stdin(Stdio::null()).status().context("newman cannot be started")?;
+        ensure!(status.success(), "newman reports failures in run {run}; see above");
+    }
+    let urls = Service::ALL.map(|service| wallet.url(service));
+    let client = Client::new(Endpoints { urls, service_token: wallet.service_token().to_owned() });
+    if !verify::report(&client.verify().await?) {
+        bail!("the ledger is broken after the collection");
+    }
+    Ok(())
+}

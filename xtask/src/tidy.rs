@@ -1,0 +1,182 @@
+//! `tidy`: the rules of ARCHITECTURE.md that a program can check.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use harness::{wallet::Service, workspace_root};
+
+/// The most lines of a source file.
+const MAX_LINES: usize = 400;
+
+/// Prints what breaks a rule.
+pub fn run() -> Result<ExitCode> {
+    check()?;
+    println!("The code keeps its rules.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fails with a list of what breaks a rule.
+pub fn check() -> Result<()> {
+    let root = workspace_root();
+    let mut problems = Vec::new();
+    for service in Service::ALL {
+        let folder = root.join("crates").join(service.name());
+        let manifest = read(&folder.join("Cargo.toml"))?;
+        problems.extend(other_services(service, &manifest));
+        for file in rust_files(&folder.join("src"))? {
+            let inside = file.strip_prefix(folder.join("src"))?;
+            problems.extend(misplaced(inside, &read(&file)?).map(|what| format!("{}: {what}", shown(&file, &root))));
+        }
+    }
+    let mut variables = BTreeSet::new();
+    for folder in source_folders(&root)? {
+        for file in rust_files(&folder)? {
+            let text = read(&file)?;
+            let lines = text.lines().count();
+            if lines > MAX_LINES {
+                problems.push(format!("{}: {lines} lines, more than {MAX_LINES}", shown(&file, &root)));
+            }
+            if file == folder.join("config.rs") {
+                variables.extend(variables_read(&text));
+            }
+        }
+    }
+    let example = read(&root.join(".env.example"))?;
+    for variable in variables.iter().filter(|variable| !is_listed(&example, variable)) {
+        problems.push(format!(".env.example: {variable} is missing"));
+    }
+    if !problems.is_empty() {
+        bail!("{} rule(s) broken:\n  {}", problems.len(), problems.join("\n  "));
+    }
+    Ok(())
+}
+
+/// No service depends on another one, not even in its tests.
+fn other_services(service: Service, manifest: &str) -> Vec<String> {
+    let others = Service::ALL.into_iter().filter(|other| *other != service);
+    let depends = |other: &Service| {
+        manifest.lines().any(|line| {
+            line.strip_prefix(other.name()).is_some_and(|rest| rest.trim_start().starts_with(['.', '=']))
+                || line.trim().trim_matches(['[', ']']).ends_with(&format!("dependencies.{}", other.name()))
+        })
+    };
+    others.filter(depends).map(|other| format!("{} depends on {}", service.name(), other.name())).collect()
+}
+
+/// SQL stands under `store` or `ledger` only, calls to other services under `clients` only.
+fn misplaced(file: &Path, text: &str) -> Option<&'static str> {
+    let within = |names: &[&str]| {
+        file.iter().any(|part| names.iter().any(|name| part.to_string_lossy().trim_end_matches(".rs") == *name))
+    };
+    let code = || text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    let has = |words: &[&str]| code().any(|line| words.iter().any(|word| line.contains(word)));
+    if has(&["sqlx::query", "sqlx::raw_sql", "query_as(", "query_scalar(", "QueryBuilder"])
+        && !within(&["store", "ledger"])
+    {
+        return Some("SQL outside store/ and ledger/");
+    }
+    if has(&["reqwest::", "ServiceClient"]) && !within(&["clients"]) {
+        return Some("a call to another service outside clients/");
+    }
+    None
+}
+
+/// The variables that a `config.rs` reads: texts in capitals that come first in a call.
+fn variables_read(text: &str) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut variables = BTreeSet::new();
+    for call in code.split('(').skip(1) {
+        let name = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+        if let Some(name) = name.filter(|name| name.len() > 2 && name.bytes().all(is_variable_byte)) {
+            variables.insert(name.to_owned());
+        }
+    }
+    variables
+}
+
+fn is_variable_byte(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
+}
+
+/// True if the example has the variable, commented out or not.
+fn is_listed(example: &str, variable: &str) -> bool {
+    example
+        .lines()
+        .map(|line| line.trim_start_matches(['#', ' ']))
+        .any(|line| line.strip_prefix(variable).is_some_and(|rest| rest.starts_with('=')))
+}
+
+fn source_folders(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut folders = vec![root.join("xtask/src")];
+    for entry in fs::read_dir(root.join("crates"))? {
+        folders.push(entry?.path().join("src"));
+    }
+    folders.retain(|folder| folder.is_dir());
+    folders.sort();
+    Ok(folders)
+}
+
+fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let entries = fs::read_dir(folder).with_context(|| format!("{} must exist", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn shown(file: &Path, root: &Path) -> String {
+    file.strip_prefix(root).unwrap_or(file).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_what_comes_first_in_a_call() {
+        let text =
+            "env.text(\"CURRENCY\", \"IDR\"); env.parse(\n    \"PORT\", \"x\"); f(\"no\"); #[cfg(test)] g(\"TESTS\")";
+        assert_eq!(variables_read(text).into_iter().collect::<Vec<_>>(), ["CURRENCY", "PORT"]);
+    }
+
+    #[test]
+    fn a_service_that_depends_on_another_is_found() {
+        let found = |manifest| other_services(Service::User, manifest).len();
+        assert_eq!(found("[dependencies]\nuser-service.workspace = true\ncommon.workspace = true"), 0);
+        assert_eq!(found("[dev-dependencies]\nreport-service.workspace = true"), 1);
+        assert_eq!(found("[dependencies]\nreport-service = { path = \"x\" }"), 1);
+        assert_eq!(found("[dependencies.transaction-service]\npath = \"x\""), 1);
+    }
+
+    #[test]
+    fn sql_and_calls_have_their_places() {
+        let sql = "let row = sqlx::query(\"SELECT 1\");";
+        assert!(misplaced(Path::new("routes/users.rs"), sql).is_some());
+        assert_eq!(misplaced(Path::new("store/user.rs"), sql), None);
+        assert_eq!(misplaced(Path::new("ledger.rs"), sql), None);
+        assert_eq!(misplaced(Path::new("lib.rs"), "// sqlx::query is for store/"), None);
+        assert!(misplaced(Path::new("store/user.rs"), "reqwest::get(url)").is_some());
+    }
+
+    #[test]
+    fn the_example_may_comment_a_variable_out() {
+        let example = "PORT=5001\n# SMTP_SERVER=smtp.example.com\n";
+        assert!(is_listed(example, "PORT") && is_listed(example, "SMTP_SERVER") && !is_listed(example, "SMTP"));
+    }
+}
