@@ -14,9 +14,9 @@ const MAX_REASON: usize = 255;
 pub type NotificationId = i64;
 
 /// How far a notification has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// To be mailed.
     Pending,
@@ -25,6 +25,8 @@ pub enum Status {
     /// Given up, with a reason.
     Failed,
 }
+
+common::stored_as_text!(Status);
 
 /// A notification as it stands.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub const PAGE: usize = 500;
 
 /// Where a transaction stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     Processing,
     Pending,
@@ -21,6 +21,8 @@ pub enum Status {
     Failed,
     Cancelled,
 }
+
+common::stored_as_text!(Status);
 
 /// A transaction as the feed tells it.
 #[derive(Debug, Clone, Deserialize)]

@@ -5,9 +5,9 @@ use common::{Amount, TransactionId, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Where a transaction stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// user-service was or will be asked to move money, and the outcome is not known yet.
     Processing,
@@ -22,8 +22,8 @@ pub enum Status {
 }
 
 /// What user-service is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Verb {
     /// Set the sender's money aside.
     Hold,
@@ -36,9 +36,9 @@ pub enum Verb {
 }
 
 /// Why a transaction failed: user-service's reasons, and one of our own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Failure {
     /// The sender does not exist.
     UserNotFound,
@@ -55,6 +55,8 @@ pub enum Failure {
     /// user-service was certainly not reached.
     NotReached,
 }
+
+common::stored_as_text!(Status, Verb, Failure);
 
 /// A transaction to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

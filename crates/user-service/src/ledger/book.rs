@@ -17,8 +17,8 @@ pub struct Balances {
 }
 
 /// An account of the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Account {
     /// What the user can spend.
     Available,
@@ -29,8 +29,8 @@ pub enum Account {
 }
 
 /// Where a transaction's money is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum HoldState {
     /// Set aside.
     Held,
@@ -41,6 +41,8 @@ pub enum HoldState {
     /// The hold was refused.
     Rejected,
 }
+
+common::stored_as_text!(Account, HoldState);
 
 /// What became of a transaction's money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -134,9 +134,9 @@ pub struct Outcome {
 }
 
 /// Why an operation was not applied. Refusals are durable like applications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// The user, or the sender, does not exist or is closed.
     UserNotFound,
@@ -151,6 +151,8 @@ pub enum Refusal {
     /// The reference belongs to another request. This one refusal is not stored.
     ReferenceReused,
 }
+
+common::stored_as_text!(Refusal);
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
