@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use harness::{
-    binaries,
+    binaries::{self, Build},
     database::{self, Admin},
     node,
     wallet::{Service, Wallet, WalletOptions},
@@ -101,7 +101,7 @@ async fn collection(admin: &Admin) -> Result<()> {
     let step = Step::start("Preparing newman");
     let tools = node::node_tools(&|text| step.note(text))?;
     step.done("newman is installed");
-    let binaries = binaries::build_services(false)?;
+    let binaries = binaries::build_services(Build::WithTests)?;
 
     let step = Step::start("Starting a system for the collection");
     let schemas = [admin.schema().await?, admin.schema().await?, admin.schema().await?, admin.schema().await?];
@@ -114,7 +114,7 @@ async fn collection(admin: &Admin) -> Result<()> {
 
     let outcome = run_collection(&collection, &tools, &wallet).await;
     wallet.stop().await;
-    outcome.with_context(|| "the logs of the services are in target/collection-logs")
+    outcome.inspect_err(|_| eprintln!("The logs of the services are in target/collection-logs."))
 }
 
 async fn run_collection(collection: &Path, tools: &Path, wallet: &Wallet) -> Result<()> {
@@ -136,7 +136,7 @@ async fn run_collection(collection: &Path, tools: &Path, wallet: &Wallet) -> Res
     }
     let urls = Service::ALL.map(|service| wallet.url(service));
     let client = Client::new(Endpoints { urls, service_token: wallet.service_token().to_owned() });
-    if !verify::report(&client.verify().await?) {
+    if !verify::report(&client.verify().await.context("the ledger could not be checked")?) {
         bail!("the ledger is broken after the collection");
     }
     Ok(())

@@ -1,16 +1,19 @@
 //! What a person sees: steps with a spinner, or plain lines when nobody watches; tables; colours that honour `NO_COLOR`.
 
 use std::{
+    env,
     io::{IsTerminal, stderr},
     time::{Duration, Instant},
 };
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::{OwoColorize, Stream};
 
 /// How fast the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
+/// Terminals that are narrower get tables that are wider than they are.
+const MIN_COLUMNS: u16 = 60;
 
 /// A step that takes a while. Progress goes to standard error, results go to standard output.
 pub struct Step {
@@ -94,7 +97,13 @@ pub fn bold(text: &str) -> String {
 /// An empty table.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.to_vec());
+    table.load_style(presets::NOTHING);
+    // Some terminals do not know their width, and none is worth wrapping after a few letters.
+    if table.width().is_some_and(|columns| columns >= MIN_COLUMNS) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let cell = |name: &&str| if plain { Cell::new(name) } else { Cell::new(name).add_attribute(Attribute::Bold) };
+    table.set_header(header.iter().map(cell).collect::<Vec<_>>());
     table
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use common::config::DatabaseConfig;
 use harness::{
-    binaries,
+    binaries::{self, Build},
     database::Admin,
     ports, process,
     server::{INIT_SQL, Options, Server},
@@ -57,7 +57,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let service_ports = check_ports(arguments.port_base)?;
     eprintln!("- Building the services; the first time this takes some minutes");
-    let binaries = binaries::build_services(!arguments.debug)?;
+    let binaries = binaries::build_services(if arguments.debug { Build::Debug } else { Build::Release })?;
 
     let mut signals = Signals::listen()?;
     let started = tokio::select! {
@@ -111,7 +111,7 @@ async fn start(binaries: PathBuf, ports: [u16; 4], guard: &Guard) -> Result<(Sys
         binaries,
         databases,
         ports,
-        logs: folder.join("logs"),
+        logs: folder.clone(),
         mail: variable("MAIL_DIR").map_or_else(|| folder.join("mail"), |mail| workspace_root().join(mail)),
         folder: workspace_root(),
         service_token: state::service_token(),
@@ -201,21 +201,17 @@ fn announce(system: &System, client: &Client, [ani, budi]: &[Account; 2]) {
     let here = env::current_dir().unwrap_or_default();
     let short =
         |path: PathBuf| path.strip_prefix(&here).map_or_else(|_| path.clone(), PathBuf::from).display().to_string();
-    let mut table = ui::table(&["service", "URL", "API description", "log"]);
+    let mut table = ui::table(&["service", "URL", "log"]);
     for service in Service::ALL {
         let url = client.url(service);
-        table.add_row(vec![
-            service.name().to_owned(),
-            url.to_owned(),
-            format!("{url}/docs"),
-            short(system.wallet.log(service)),
-        ]);
+        table.add_row(vec![service.name().to_owned(), url.to_owned(), short(system.wallet.log(service))]);
     }
     let mail = match variable("SMTP_SERVER") {
         Some(server) => format!("sent through {server}"),
         None => short(system.wallet.mail().to_owned()),
     };
     println!("\n{table}");
+    println!("{}  {}/docs, and /docs of the others", ui::bold("API       "), client.url(Service::User));
     println!("{}  {}", ui::bold("Database  "), system.database);
     println!("{}  {mail}", ui::bold("Mail      "));
     println!("{}  {} / {PASSWORD}", ui::bold("Demo login"), ani.email);

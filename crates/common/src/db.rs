@@ -16,6 +16,9 @@ use crate::config::DatabaseConfig;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Seconds that a statement waits for a row lock before the unit of work starts again (error 1205).
 const LOCK_WAIT_SECONDS: u32 = 5;
+/// Prepared statements that a connection keeps. Closing one stalls the next by 40 ms, because sqlx leaves Nagle's
+/// algorithm on, so the batches' statements, which come in many lengths, are kept as well.
+const STATEMENT_CACHE: usize = 256;
 /// How long a service waits at its start for the database to appear.
 const STARTUP_TIMEOUT: Duration = Duration::from_mins(1);
 /// Seconds that an instance waits for another one that is migrating.
@@ -47,7 +50,8 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
         .username(&config.user)
         .password(config.password.expose_secret())
         .database(&config.name)
-        .charset("utf8mb4");
+        .charset("utf8mb4")
+        .statement_cache_capacity(STATEMENT_CACHE);
     MySqlPoolOptions::new()
         .max_connections(config.pool_size)
         .acquire_timeout(ACQUIRE_TIMEOUT)

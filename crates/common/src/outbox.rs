@@ -56,7 +56,7 @@ pub async fn insert(conn: &mut MySqlConnection, events: &[Event]) -> sqlx::Resul
     query.push_values(events, |mut row, event| {
         row.push_bind(&event.event_id).push_bind(event.user_id).push_bind(&event.message);
     });
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ impl Relay {
         for id in ids {
             list.push_bind(*id);
         }
-        query.push(")").build().persistent(false).execute(&self.pool).await?;
+        query.push(")").build().execute(&self.pool).await?;
         Ok(())
     }
 

@@ -1,1 +1,8 @@
-//! x
+//! The only crate that knows several services. A [`World`] is the whole wallet: four processes on free ports, each with
+//! a schema of its own, talking over real sockets.
+
+mod proxy;
+mod world;
+
+pub use proxy::{Mode, Proxy};
+pub use world::{User, World, payment};

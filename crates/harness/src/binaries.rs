@@ -11,9 +11,21 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{wallet::Service, workspace_root};
 
+/// Which build of the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Optimised.
+    Release,
+    /// Made quickly.
+    Debug,
+    /// Like `Debug`, but together with all tests: cargo then builds each dependency once for both, and has nothing left to
+    /// do while or after `cargo test --workspace` runs.
+    WithTests,
+}
+
 /// Builds the four services, showing what cargo says, and returns the folder of their programs.
-pub fn build_services(release: bool) -> Result<PathBuf> {
-    build(release, false)
+pub fn build_services(build: Build) -> Result<PathBuf> {
+    run_cargo(build, false)
 }
 
 /// The folder of the services' programs for tests: the debug build, brought up to date at the first call.
@@ -22,24 +34,25 @@ pub fn build_services(release: bool) -> Result<PathBuf> {
 /// If they do not compile; cargo's messages stand above.
 pub fn binaries() -> &'static Path {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match FOLDER.get_or_init(|| build(false, true).map_err(|error| format!("{error:#}"))) {
+    match FOLDER.get_or_init(|| run_cargo(Build::WithTests, true).map_err(|error| format!("{error:#}"))) {
         Ok(folder) => folder,
         Err(error) => panic!("the services cannot be started: {error}"),
     }
 }
 
-fn build(release: bool, quiet: bool) -> Result<PathBuf> {
+fn run_cargo(build: Build, quiet: bool) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(workspace_root());
-    if release {
+    if build == Build::Release {
         command.arg("--release");
+    }
+    if build == Build::WithTests {
+        command.args(["--workspace", "--lib", "--bins", "--tests"]);
+    } else {
         for service in Service::ALL {
             command.args(["--package", service.name()]);
         }
-    } else {
-        // The same selection as `cargo test --workspace`, so that both use the same build of every dependency.
-        command.args(["--workspace", "--bins"]);
     }
     if quiet {
         command.arg("--quiet");
@@ -65,6 +78,7 @@ fn executables(messages: &str) -> Vec<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["profile"]["test"] != true)
         .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
         .collect()
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub mod binaries;
 pub mod database;
+pub mod http;
 pub mod node;
 mod packages;
 pub mod ports;

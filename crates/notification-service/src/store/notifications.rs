@@ -71,7 +71,7 @@ pub async fn insert_events(conn: &mut MySqlConnection, events: &[Event], now: Da
     });
     // an event that comes again changes nothing; any other error still is one
     query.push(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)");
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }
 

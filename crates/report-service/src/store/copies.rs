@@ -81,7 +81,7 @@ async fn lock(
         list.push_bind(id);
     }
     query.push(") ORDER BY transaction_id FOR UPDATE");
-    let rows: Vec<(TransactionId, i32, Status)> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    let rows: Vec<(TransactionId, i32, Status)> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(id, version, status)| (id, (version, status))).collect())
 }
 
@@ -101,7 +101,7 @@ async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'
             .push_bind(change.version)
             .push_bind(change.created_at);
     });
-    query.push(on_duplicate).build().persistent(false).execute(conn).await?;
+    query.push(on_duplicate).build().execute(conn).await?;
     Ok(())
 }
 
@@ -124,7 +124,7 @@ async fn add_to_totals(conn: &mut MySqlConnection, deltas: &Deltas) -> sqlx::Res
               total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
               last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction))",
     );
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }
 
@@ -137,7 +137,7 @@ pub async fn take_over_users(conn: &mut MySqlConnection, users: &[UserId]) -> sq
     query.push_values(users, |mut row, user| {
         row.push_bind(*user);
     });
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }
 

@@ -49,7 +49,7 @@ pub async fn lock_holds(
     );
     push_list(&mut query, transactions.iter().copied());
     query.push(") ORDER BY transaction_id FOR UPDATE");
-    let rows: Vec<HoldRow> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    let rows: Vec<HoldRow> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows
         .into_iter()
         .map(|(transaction_id, sender, receiver, amount, state)| {
@@ -78,7 +78,7 @@ pub async fn lock_users(
     );
     push_list(&mut query, users.iter().copied());
     query.push(") ORDER BY id FOR UPDATE");
-    let rows: Vec<(UserId, Money, Money, i64)> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    let rows: Vec<(UserId, Money, Money, i64)> = query.build_query_as().fetch_all(conn).await?;
     let step = rows.first().map_or(1, |row| row.3);
     let accounts = rows.into_iter().map(|(id, available, held, _)| (id, Balances { available, held })).collect();
     Ok((accounts, step))
@@ -90,7 +90,7 @@ pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sql
         QueryBuilder::new("SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN (");
     push_list(&mut query, operations.iter().map(|operation| operation.reference.clone()));
     query.push(")");
-    let rows: Vec<OperationRow> = query.build_query_as().persistent(false).fetch_all(conn).await?;
+    let rows: Vec<OperationRow> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows
         .into_iter()
         .map(|(reference, fingerprint, balance, refusal)| {
@@ -114,7 +114,7 @@ pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOper
             .push_bind(new.result.err())
             .push_bind(&new.operation.note);
     });
-    let written = query.build().persistent(false).execute(conn).await?;
+    let written = query.build().execute(conn).await?;
     Ok(i64::try_from(written.last_insert_id()).expect("ids fit BIGINT"))
 }
 
@@ -133,7 +133,7 @@ pub async fn insert_entries(conn: &mut MySqlConnection, entries: &[(i64, i16, En
             .push_bind(entry.amount)
             .push_bind(entry.balance_after);
     });
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }
 
@@ -150,7 +150,7 @@ pub async fn insert_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, H
             .push_bind(hold.transfer.map(|t| t.amount))
             .push_bind(hold.state);
     });
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }
 
@@ -166,7 +166,7 @@ pub async fn update_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, H
     query.push(" END WHERE transaction_id IN (");
     push_list(&mut query, holds.iter().map(|(transaction, _)| *transaction));
     query.push(")");
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }
 
@@ -186,6 +186,6 @@ pub async fn update_balances(conn: &mut MySqlConnection, users: &[(UserId, Balan
     query.push(" END WHERE id IN (");
     push_list(&mut query, users.iter().map(|(user, _)| *user));
     query.push(")");
-    query.build().persistent(false).execute(conn).await?;
+    query.build().execute(conn).await?;
     Ok(())
 }

@@ -68,7 +68,7 @@ const RULES: &[(&str, &str)] = &[
         "SELECT CONCAT('user ', user_id, ' ', account, ' operation ', operation_id),
                 CONCAT('stands at ', balance_after, ' after ', previous, ' and ', amount)
          FROM (SELECT user_id, account, operation_id, amount, balance_after,
-                      LAG(balance_after, 1, 0) OVER (PARTITION BY user_id, account ORDER BY operation_id, leg) AS previous
+                      COALESCE(LAG(balance_after) OVER (PARTITION BY user_id, account ORDER BY operation_id, leg), 0) AS previous
                FROM ledger_entries WHERE account <> 'external') chain
          WHERE balance_after <> previous + amount LIMIT ?",
     ),

@@ -1,0 +1,190 @@
+//! The whole wallet for a test, and what its people do.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use harness::{
+    binaries::binaries,
+    database::{self, TestDatabase},
+    http::{Api, Reply, eventually},
+    wallet::{Service, Wallet, WalletOptions},
+};
+use mail_parser::MessageParser;
+use serde_json::{Value, json};
+use sqlx::MySqlPool;
+use tempfile::TempDir;
+
+/// A whole wallet. Its processes and schemas are gone when it is dropped.
+pub struct World {
+    /// The four processes.
+    pub wallet: Wallet,
+    databases: Vec<TestDatabase>,
+    _folder: TempDir,
+    people: AtomicU32,
+}
+
+/// Somebody with an account and an access token.
+#[derive(Clone)]
+pub struct User {
+    /// The account's number.
+    pub id: i64,
+    /// The address.
+    pub email: String,
+    /// Proves who calls.
+    pub token: String,
+}
+
+impl World {
+    /// A wallet with all defaults, but for a report-service that synchronizes on request only.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A wallet with these variables set for these services.
+    ///
+    /// # Panics
+    /// If it does not start; the message shows the log of the service that did not.
+    pub async fn start_with(environment: &[(Service, &str, &str)]) -> Self {
+        let binaries = tokio::task::spawn_blocking(binaries).await.expect("the services compile");
+        let databases = database::schemas(Service::ALL.len()).await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let configs = [0, 1, 2, 3].map(|n: usize| databases[n].config.clone());
+        let mut options = WalletOptions::for_test(binaries, configs, folder.path());
+        options.set(Service::Report, "REPORT_SYNC_INTERVAL", "0");
+        options.set(Service::Notification, "MAIL_RETRY_SECONDS", "1");
+        for (service, name, value) in environment {
+            options.set(*service, name, value);
+        }
+        let wallet = Wallet::start(options).await.unwrap_or_else(|error| panic!("{error:#}"));
+        Self { wallet, databases, _folder: folder, people: AtomicU32::new(0) }
+    }
+
+    /// A caller of `service` without credentials.
+    pub fn api(&self, service: Service) -> Api {
+        Api::new(self.wallet.url(service))
+    }
+
+    /// A caller of `service` with the service token.
+    pub fn service(&self, service: Service) -> Api {
+        self.api(service).as_service()
+    }
+
+    /// A look into the schema of `service`.
+    pub fn pool(&self, service: Service) -> MySqlPool {
+        self.databases[service as usize].pool()
+    }
+
+    /// A new user with `balance` and an access token.
+    pub async fn user(&self, balance: i64) -> User {
+        let number = self.people.fetch_add(1, Ordering::Relaxed);
+        let email = format!("user{number}@example.com");
+        let api = self.api(Service::User);
+        let registration = json!({"full_name": format!("User {number}"), "email": email, "password": "password123"});
+        let id = api.post("/auth/register", registration).await.expect(201).id();
+        let login = api.post("/auth/login", json!({"email": email, "password": "password123"})).await.expect(200);
+        let token = login["access_token"].as_str().expect("a token").to_owned();
+        if balance > 0 {
+            let topped_up = api.as_user(&token).post(&format!("/users/{id}/topup"), json!({"amount": balance})).await;
+            let _ = topped_up.expect(200);
+        }
+        User { id, email, token }
+    }
+
+    /// `POST /transactions` of `amount`.
+    pub async fn pay(&self, sender: &User, receiver: &User, amount: i64) -> Reply {
+        self.service(Service::Transaction).post("/transactions", payment(sender, receiver, amount)).await
+    }
+
+    /// `PUT /transactions/{id}` with `status`.
+    pub async fn decide(&self, transaction: i64, status: &str) -> Reply {
+        let path = format!("/transactions/{transaction}");
+        self.service(Service::Transaction).put(&path, json!({"status": status})).await
+    }
+
+    /// The status of a transaction.
+    pub async fn status(&self, transaction: i64) -> String {
+        let reply = self.service(Service::Transaction).get(&format!("/transactions/{transaction}")).await.expect(200);
+        reply["status"].as_str().expect("a status").to_owned()
+    }
+
+    /// What `user` can spend and what is set aside, in whole units.
+    pub async fn balance(&self, user: &User) -> (i64, i64) {
+        let reply = self.service(Service::User).get(&format!("/users/{}/balance", user.id)).await.expect(200);
+        let whole = |name: &str| reply[name].as_f64().expect("a number").round();
+        #[expect(clippy::cast_possible_truncation, reason = "tests pay in small whole units")]
+        (whole("balance") as i64, whole("held") as i64)
+    }
+
+    /// The rows of the ledger that break a rule: none.
+    pub async fn assert_ledger_holds(&self) {
+        let proof = self.service(Service::User).get("/internal/ledger/verify").await.expect(200);
+        assert_eq!(proof["violations"], json!([]), "the ledger is broken");
+        assert_eq!(proof["ok"], true);
+    }
+
+    /// Waits until the transaction has left `processing` and returns its status.
+    pub async fn settled(&self, transaction: i64) -> String {
+        eventually("the transaction to settle", async || {
+            Some(self.status(transaction).await).filter(|status| status != "processing")
+        })
+        .await
+    }
+
+    /// Waits until every outbox is empty and every notification mailed.
+    pub async fn assert_everything_told(&self) {
+        for service in [Service::User, Service::Transaction] {
+            let pool = self.pool(service);
+            eventually("the outbox to empty", async || {
+                let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&pool).await.ok()?;
+                (left == 0).then_some(())
+            })
+            .await;
+        }
+        let pool = self.pool(Service::Notification);
+        eventually("every notification to be mailed", async || {
+            let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM notifications WHERE status = 'pending'")
+                .fetch_one(&pool)
+                .await
+                .ok()?;
+            (left == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// What `user` was told, oldest first, from the notifications.
+    pub async fn told(&self, user: &User) -> Vec<String> {
+        let list = self.service(Service::Notification).get("/notifications?limit=200").await.expect(200);
+        let mut messages: Vec<(i64, String)> = list
+            .json
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|notification| notification["user_id"] == user.id)
+            .map(|n| (n["id"].as_i64().expect("an id"), n["message"].as_str().expect("a text").to_owned()))
+            .collect();
+        messages.sort_unstable();
+        messages.into_iter().map(|(_, message)| message).collect()
+    }
+
+    /// The texts of the mails to `user` in the mail folder, sorted.
+    pub fn mails(&self, user: &User) -> Vec<String> {
+        let entries = std::fs::read_dir(self.wallet.mail()).expect("the mail folder");
+        let mut texts: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "eml"))
+            .filter_map(|entry| {
+                let raw = std::fs::read(entry.path()).expect("a mail can be read");
+                let mail = MessageParser::default().parse(&raw).expect("a mail can be parsed");
+                let to = mail.to()?.first()?.address()?.to_owned();
+                let text = mail.body_text(0)?.trim().to_owned();
+                (to == user.email).then_some(text)
+            })
+            .collect();
+        texts.sort_unstable();
+        texts
+    }
+}
+
+/// The body of `POST /transactions`.
+pub fn payment(sender: &User, receiver: &User, amount: i64) -> Value {
+    json!({"sender_id": sender.id, "receiver_id": receiver.id, "amount": amount, "description": "Payment for goods"})
+}
