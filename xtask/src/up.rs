@@ -211,7 +211,6 @@ fn announce(system: &System, client: &Client, [ani, budi]: &[Account; 2]) {
         None => short(system.wallet.mail().to_owned()),
     };
     println!("\n{table}");
-    println!("{}  {}/docs, and /docs of the others", ui::bold("API       "), client.url(Service::User));
     println!("{}  {}", ui::bold("Database  "), system.database);
     println!("{}  {mail}", ui::bold("Mail      "));
     println!("{}  {} / {PASSWORD}", ui::bold("Demo login"), ani.email);

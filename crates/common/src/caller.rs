@@ -2,8 +2,8 @@
 //!
 //! Three callers exist: a user (`Authorization: Bearer <JWT>`), a service (`X-Service-Token`) and anyone.
 //! [`Service`] and [`Authenticated`] guard routes that are documented with a header, in every mode. [`Visitor`] guards
-//! those documented without one: open in development, authenticated in production. [`Owner`] and [`Viewer`] are the
-//! same two for routes whose path names the user that they are about.
+//! those documented without one: open in development, authenticated in production; [`Trusted`] is its like for what only
+//! a service may do. [`Owner`] and [`Viewer`] are for routes whose path names the user that they are about.
 
 use std::sync::Arc;
 
@@ -144,7 +144,14 @@ fn missing() -> ApiError {
     ApiError::unauthorized("missing_token", "This request needs an access token or a service token")
 }
 
-/// A service.
+fn not_a_service<T>(caller: Caller) -> Result<T> {
+    Err(match caller {
+        Caller::User(_) => ApiError::forbidden(),
+        _ => ApiError::unauthorized("missing_service_token", "This request needs the X-Service-Token header"),
+    })
+}
+
+/// A service; in every mode.
 pub struct Service;
 
 /// A user or a service; in every mode.
@@ -152,6 +159,9 @@ pub struct Authenticated(pub Caller);
 
 /// A user or a service; anyone in development.
 pub struct Visitor(pub Caller);
+
+/// A service; anyone in development.
+pub struct Trusted;
 
 /// The user whom the path names, or a service; in every mode.
 pub struct Owner {
@@ -178,6 +188,21 @@ where
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Trusted
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let gatekeeper = Gatekeeper::from_ref(state);
+        match gatekeeper.identify(&parts.headers)? {
+            Caller::Service => Ok(Self),
+            _ if gatekeeper.0.mode == Mode::Development => Ok(Self),
+            caller => not_a_service(caller),
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Authenticated
 where
     Gatekeeper: FromRef<S>,
@@ -199,10 +224,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         match Gatekeeper::from_ref(state).identify(&parts.headers)? {
             Caller::Service => Ok(Self),
-            Caller::User(_) => Err(ApiError::forbidden()),
-            Caller::Anyone => {
-                Err(ApiError::unauthorized("missing_service_token", "This request needs the X-Service-Token header"))
-            }
+            caller => not_a_service(caller),
         }
     }
 }

@@ -21,6 +21,8 @@ use crate::{
 pub const DELIVERY_PAUSE: Duration = Duration::from_millis(250);
 /// Mails under way at once.
 const MAX_MAILS: u32 = 16;
+/// The longest pause between two attempts, in seconds.
+const MAX_RETRY_SECONDS: u32 = 24 * 60 * 60;
 /// How long a request to send waits for somebody who is mailing the same notification.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
 /// How often it looks meanwhile.
@@ -97,7 +99,8 @@ impl Delivery {
             Attempt::Sent => store::sent(&mut conn, id, &self.holder, now).await,
             Attempt::Later(reason) if notification.attempts < self.max_attempts => {
                 tracing::warn!(notification = id, reason, attempt = notification.attempts, "not mailed yet");
-                let delay = self.retry_seconds * 4_u32.saturating_pow(notification.attempts.saturating_sub(1));
+                let growth = 4_u32.saturating_pow(notification.attempts.saturating_sub(1));
+                let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
                 store::try_later(&mut conn, id, &self.holder, delay).await
             }
             Attempt::Later(reason) | Attempt::Failed(reason) => {

@@ -203,7 +203,8 @@ impl Sync {
 }
 
 fn the_beginning() -> Position {
-    Position { changed_at: DateTime::UNIX_EPOCH + OVERLAP, id: 0 }
+    // Older than any transaction, and young enough for the overlap to stay within the database's range.
+    Position { changed_at: DateTime::UNIX_EPOCH + TimeDelta::days(1), id: 0 }
 }
 
 fn after(change: &Change) -> Position {

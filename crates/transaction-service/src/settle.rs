@@ -51,7 +51,7 @@ impl Settler {
         match self.transfers.execute(&steps).await {
             Ok(outcomes) => {
                 for (row, outcome) in rows.iter().zip(outcomes) {
-                    let settled = self.transfers.record(row.clone(), outcome, time::now()).await?;
+                    let settled = self.transfers.record(row, outcome, time::now()).await?;
                     tracing::info!(transaction = %row.id, status = ?settled.status, "settled");
                 }
             }

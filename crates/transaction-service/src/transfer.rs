@@ -67,51 +67,66 @@ impl Transfers {
         })
         .await?;
         match inserted {
-            Inserted::New(row) => match self.advance(row, true).await? {
-                Advance::Row(row) => Ok(Created::New(row)),
-                Advance::NotSent => Err(ApiError::unavailable(
-                    "service_unavailable",
-                    "The payment was not made: user-service cannot be reached at the moment",
-                )),
-            },
+            Inserted::New(row) => self.start(row).await,
+            // a second run after an unknown commit finds what the first one wrote
+            Inserted::Before { row, .. } if request.scope == Request::ONCE => self.start(row).await,
             Inserted::Before { fingerprint, row } if fingerprint == request.fingerprint => Ok(Created::Before(row)),
             Inserted::Before { .. } => Err(common::idempotency::mismatch()),
         }
     }
 
+    async fn start(&self, row: Transaction) -> Result<Created> {
+        match self.advance(row, true).await {
+            Advance::Row(row) => Ok(Created::New(row)),
+            Advance::NotSent => Err(ApiError::unavailable(
+                "service_unavailable",
+                "The payment was not made: user-service cannot be reached at the moment",
+            )),
+        }
+    }
+
     /// Asks user-service for the verb that `row` waits for and commits the outcome; returns the row as it stands then.
     ///
-    /// A row whose outcome is not known comes back as it was: the settler goes on with it. If `fresh`, nobody else can
-    /// have sent the verb, so a user-service that was certainly not reached fails the transaction at once.
-    async fn advance(&self, mut row: Transaction, fresh: bool) -> Result<Advance, DbError> {
+    /// A row whose outcome is not known, or could not be stored, comes back as it was: the money may have moved, so
+    /// this is no error, and the settler goes on with it. If `fresh`, nobody else can have sent the verb, so a
+    /// user-service that was certainly not reached fails the transaction at once.
+    async fn advance(&self, mut row: Transaction, fresh: bool) -> Advance {
         while let Some(step) = row.outstanding() {
-            match self.users.execute(&[step]).await {
-                Ok(outcomes) => row = self.record(row, outcomes[0], time::now()).await?,
+            let stored = match self.users.execute(&[step]).await {
+                Ok(outcomes) => self.record(&row, outcomes[0], time::now()).await,
                 Err(error @ (CallError::NotReached { .. } | CallError::Refused { .. })) if fresh => {
-                    tracing::warn!(transaction = %row.id, %error, "a transaction failed before anything was sent");
-                    if self.fail_unsent(&row, time::now()).await? {
-                        return Ok(Advance::NotSent);
+                    tracing::warn!(transaction = %row.id, %error, "nothing was sent");
+                    match self.fail_unsent(&row, time::now()).await {
+                        Ok(true) => return Advance::NotSent,
+                        Ok(false) => return Advance::Row(row),
+                        Err(error) => Err(error),
                     }
-                    break;
                 }
                 Err(error) => {
                     tracing::warn!(transaction = %row.id, %error, "the settler will ask again");
-                    break;
+                    return Advance::Row(row);
+                }
+            };
+            match stored {
+                Ok(next) => row = next,
+                Err(error) => {
+                    tracing::warn!(transaction = %row.id, %error, "the settler will store the outcome");
+                    return Advance::Row(row);
                 }
             }
         }
-        Ok(Advance::Row(row))
+        Advance::Row(row)
     }
 
     /// Commits what `outcome` means for `row`, with what the parties are told, and returns the row as it stands then.
     pub async fn record(
         &self,
-        row: Transaction,
+        row: &Transaction,
         outcome: StepOutcome,
         now: DateTime<Utc>,
     ) -> Result<Transaction, DbError> {
-        let next = Next::of(&row, outcome);
-        let events = next.events(&row, &self.currency);
+        let next = Next::of(row, outcome);
+        let events = next.events(row, &self.currency);
         let (id, step) = (row.id, row.step);
         db::retry(|| async {
             let mut tx = self.pool.begin().await?;

@@ -76,7 +76,7 @@ pub fn app(state: AppState) -> Router {
     let routes = Router::new()
         .route("/auth/register", post(auth::register))
         .route("/auth/login", post(auth::login))
-        .route("/users", get(users::list).post(auth::register))
+        .route("/users", get(users::list).post(auth::register_other))
         .route("/users/{id}", get(users::show).put(users::update).delete(users::close))
         .route("/users/{id}/balance", get(balance::show))
         .route("/users/{id}/topup", post(balance::top_up))

@@ -37,7 +37,11 @@ pub async fn create(
     caller.must_be_one_of(&[new.sender_id])?;
     let request = match KeyedRequest::new(key, caller, "POST /transactions", &new) {
         Some(KeyedRequest { scope, key, fingerprint }) => Request { scope, key, fingerprint },
-        None => Request { scope: "once".into(), key: uuid::Uuid::new_v4().to_string(), fingerprint: fingerprint(&new) },
+        None => Request {
+            scope: Request::ONCE.into(),
+            key: uuid::Uuid::new_v4().to_string(),
+            fingerprint: fingerprint(&new),
+        },
     };
     match transfers.create(new.clone(), request).await? {
         Created::New(row) => Ok(creation(row, new)),

@@ -142,10 +142,11 @@ pub async fn fail_unsent(conn: &mut MySqlConnection, id: TransactionId, now: Dat
     let failed = sqlx::query(
         "UPDATE transactions
          SET status = 'failed', step = NULL, failure = ?, settle_after = NULL,
-             request_scope = 'once', request_key = ?, version = version + 1, updated_at = ?
+             request_scope = ?, request_key = ?, version = version + 1, updated_at = ?
          WHERE id = ? AND status = 'processing' AND settle_attempts = 0",
     )
     .bind(Failure::NotReached)
+    .bind(Request::ONCE)
     .bind(format!("unsent:{id}"))
     .bind(now)
     .bind(id)

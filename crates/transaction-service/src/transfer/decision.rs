@@ -66,7 +66,7 @@ impl Transfers {
         let decided = context::detach(async move {
             let decided = transfers.commit_decision(id, decision, description.as_deref(), hide).await?;
             match decided {
-                Decided::Stands(row) => match transfers.advance(row, false).await? {
+                Decided::Stands(row) => match transfers.advance(row, false).await {
                     Advance::Row(row) => Ok(Decided::Stands(row)),
                     Advance::NotSent => unreachable!("only a fresh transaction fails without being sent"),
                 },

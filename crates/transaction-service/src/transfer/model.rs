@@ -77,6 +77,11 @@ pub struct Request {
     pub fingerprint: Vec<u8>,
 }
 
+impl Request {
+    /// The scope of requests that came without a key; each has a key of its own.
+    pub const ONCE: &str = "once";
+}
+
 /// A transaction as it stands.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Transaction {

@@ -1,7 +1,13 @@
 //! Registration and login.
 
 use axum::{extract::State, http::StatusCode};
-use common::{ApiError, Money, Result, UserId, caller::Gatekeeper, db, extract::Json, time};
+use common::{
+    ApiError, Money, Result, UserId,
+    caller::{Gatekeeper, Trusted},
+    db,
+    extract::Json,
+    time,
+};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlPool;
@@ -24,12 +30,26 @@ pub struct Registration {
     password: NewPassword,
 }
 
-/// `POST /auth/register` and `POST /users`: opens an account.
+/// `POST /auth/register`: somebody opens an account.
 pub async fn register(
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
     Json(new): Json<Registration>,
 ) -> Result<(StatusCode, Json<User>)> {
+    open_account(&pool, &passwords, new).await
+}
+
+/// `POST /users`: an account is opened for somebody.
+pub async fn register_other(
+    _: Trusted,
+    State(pool): State<MySqlPool>,
+    State(passwords): State<Passwords>,
+    Json(new): Json<Registration>,
+) -> Result<(StatusCode, Json<User>)> {
+    open_account(&pool, &passwords, new).await
+}
+
+async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration) -> Result<(StatusCode, Json<User>)> {
     let hash = passwords.hash(new.password.0).await?;
     let mut conn = pool.acquire().await?;
     let id = match users::insert(&mut conn, &new.full_name.0, &new.email.0, &hash, time::now()).await {
