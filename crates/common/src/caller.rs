@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRef, FromRequestParts, RawPathParams},
+    extract::{FromRef, FromRequestParts},
     http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use chrono::{DateTime, Utc};
@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     ApiError, Result, UserId,
     config::{Mode, ServiceConfig},
+    extract::Path,
 };
 
 /// Carries the shared secret of the services.
@@ -236,7 +237,7 @@ where
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
-        let user = user_of_path(parts, state).await?;
+        let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
         caller.must_be_one_of(&[user])?;
         Ok(Self { caller, user })
     }
@@ -249,14 +250,8 @@ where
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let Visitor(caller) = Visitor::from_request_parts(parts, state).await?;
-        let user = user_of_path(parts, state).await?;
+        let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
         caller.must_be_one_of(&[user])?;
         Ok(Self(user))
     }
-}
-
-async fn user_of_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<UserId> {
-    let params = RawPathParams::from_request_parts(parts, state).await.map_err(ApiError::internal)?;
-    let (_, id) = params.iter().next().expect("only routes with a user in their path use this extractor");
-    id.parse().map_err(|e: crate::ids::InvalidId| ApiError::invalid("id", e.to_string()))
 }

@@ -1,15 +1,20 @@
 //! Bodies, paths and queries, with errors that name the field. Nothing a client sends is silently ignored: request
 //! types say `#[serde(deny_unknown_fields)]`.
 
+use std::str::FromStr;
+
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
-use crate::{ApiError, Result};
+use crate::{ApiError, Result, ids::InvalidId};
 
 /// The largest body of a public route, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -55,15 +60,17 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let malformed = || ApiError::bad_request("malformed_json", "The body is not valid JSON");
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        if error.inner().is_data() {
+        // serde_json calls a number in an enum's place a syntax error, though the body is valid JSON
+        if error.inner().is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
             let path = error.path().to_string();
             field_error(&path, &error.into_inner().to_string())
         } else {
-            ApiError::bad_request("malformed_json", "The body is not valid JSON")
+            malformed()
         }
     })?;
-    deserializer.end().map_err(|_| ApiError::bad_request("malformed_json", "The body is not valid JSON"))?;
+    deserializer.end().map_err(|_| malformed())?;
     Ok(value)
 }
 
@@ -83,7 +90,7 @@ fn field_error(path: &str, words: &str) -> ApiError {
     };
     if words.starts_with("unknown field") {
         let name = inside(&quoted());
-        ApiError::bad_request("unknown_field", "The body has a field that this route does not know")
+        ApiError::bad_request("unknown_field", "The request has a field that this route does not know")
             .field(&name, "is not known here")
     } else if words.starts_with("missing field") {
         let name = inside(&quoted());
@@ -93,7 +100,8 @@ fn field_error(path: &str, words: &str) -> ApiError {
             ApiError::bad_request("missing_field", "A required field is missing").field(&name, "is missing")
         }
     } else if words.starts_with("duplicate field") {
-        ApiError::bad_request("duplicate_field", "The body has a field twice").field(&inside(&quoted()), "stands twice")
+        ApiError::bad_request("duplicate_field", "The request has a field twice")
+            .field(&inside(&quoted()), "stands twice")
     } else if path == "." {
         ApiError::bad_request("invalid_body", "The body must be a JSON object with this route's fields")
     } else if words.starts_with("must ") {
@@ -108,16 +116,15 @@ fn field_error(path: &str, words: &str) -> ApiError {
     }
 }
 
-/// A path whose parameters are parsed. A parameter that does not parse is 400.
+/// The id in the path, which is its first parameter. One that does not parse is 400.
 pub struct Path<T>(pub T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        match axum::extract::Path::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(_) => Err(ApiError::invalid("id", crate::ids::InvalidId.to_string())),
-        }
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(ApiError::internal)?;
+        let id = params.iter().next().and_then(|(_, text)| text.parse().ok());
+        id.map(Self).ok_or_else(|| ApiError::invalid("id", InvalidId.to_string()))
     }
 }
 

@@ -56,6 +56,10 @@ id!(
     /// A transaction, as numbered by transaction-service.
     TransactionId
 );
+id!(
+    /// A notification, as numbered by notification-service.
+    NotificationId
+);
 
 #[cfg(test)]
 mod tests {

@@ -20,5 +20,5 @@ pub mod time;
 pub mod worker;
 
 pub use error::{ApiError, Result};
-pub use ids::{TransactionId, UserId};
+pub use ids::{NotificationId, TransactionId, UserId};
 pub use money::{Amount, Money};

@@ -31,6 +31,7 @@ pub const EVENTS_PATH: &str = "/internal/notifications";
 
 /// Something that a user must be told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// Unique for each fact and each user who is told of it.
     pub event_id: String,
@@ -42,6 +43,7 @@ pub struct Event {
 
 /// The body of one hand-over.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Events {
     /// Oldest first.
     pub events: Vec<Event>,

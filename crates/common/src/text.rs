@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 /// Trims `text` and checks that it has a length within `chars` (counted in characters, not bytes) and no control
 /// characters. The error is a phrase that follows the field's name.
 pub fn parse(text: &str, chars: RangeInclusive<usize>) -> Result<String, String> {
-    let text = text.trim();
     if text.chars().any(char::is_control) {
         return Err("must not contain control characters".into());
     }
+    let text = text.trim();
     if !chars.contains(&text.chars().count()) {
         return Err(format!("must be {} to {} characters long", chars.start(), chars.end()));
     }
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_refused() {
-        for bad in ["a\r\nb", "a\0b", "a\u{7f}b", "a\u{85}b"] {
+        for bad in ["a\r\nb", "a\0b", "a\u{7f}b", "a\u{85}b", "ab\n", "\tab"] {
             assert!(parse(bad, 1..=10).is_err(), "{bad:?}");
         }
     }

@@ -46,7 +46,7 @@ pub struct SmtpConfig {
     pub credentials: Option<(String, SecretString)>,
     /// `SMTP_CA_FILE`: a PEM file with the certificate of a private authority.
     pub ca_file: Option<PathBuf>,
-    /// `SMTP_TIMEOUT`: how long the server may take for each step.
+    /// `SMTP_TIMEOUT`: how long the server may take for one mail.
     pub timeout: Duration,
 }
 

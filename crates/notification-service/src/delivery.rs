@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use common::{lease::Holder, time, worker::Step};
+use common::{NotificationId, lease::Holder, time, worker::Step};
 use futures::future::join_all;
 use sqlx::MySqlPool;
 
@@ -14,7 +14,7 @@ use crate::{
     clients::UserClient,
     config::MailConfig,
     mailer::{Letter, Mailer, SendError},
-    store::notifications::{self as store, Notification, NotificationId, Status},
+    store::notifications::{self as store, Notification, Status},
 };
 
 /// How often the worker looks for pending notifications when it found none.
@@ -98,13 +98,13 @@ impl Delivery {
         match attempt {
             Attempt::Sent => store::sent(&mut conn, id, &self.holder, now).await,
             Attempt::Later(reason) if notification.attempts < self.max_attempts => {
-                tracing::warn!(notification = id, reason, attempt = notification.attempts, "not mailed yet");
+                tracing::warn!(notification = %id, reason, attempt = notification.attempts, "not mailed yet");
                 let growth = 4_u32.saturating_pow(notification.attempts.saturating_sub(1));
                 let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
                 store::try_later(&mut conn, id, &self.holder, delay).await
             }
             Attempt::Later(reason) | Attempt::Failed(reason) => {
-                tracing::error!(notification = id, reason, "not mailed");
+                tracing::error!(notification = %id, reason, "not mailed");
                 store::failed(&mut conn, id, &self.holder, &reason, now).await
             }
         }

@@ -4,12 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use common::error::error_chain;
+use common::{NotificationId, error::error_chain};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
     transport::smtp::{
-        PoolConfig,
+        self,
         authentication::Credentials,
         client::{Certificate, Tls, TlsParameters},
     },
@@ -20,10 +20,8 @@ use crate::config::{MailConfig, SmtpConfig};
 
 /// Speaks TLS from the start (RFC 8314); on any other port the connection is upgraded by STARTTLS (RFC 3207).
 const IMPLICIT_TLS_PORT: u16 = 465;
-/// Connections to the mail server that are kept.
-const MAX_CONNECTIONS: u32 = 8;
-/// How long one mail may take in all; the lease on a notification is longer.
-pub const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Replies to a wrong or missing login (RFC 4954): the configuration is at fault, not the mail.
+const LOGIN_REPLIES: [u16; 4] = [530, 534, 535, 538];
 /// Characters of the message that the subject line shows.
 const MAX_SUBJECT: usize = 60;
 
@@ -31,7 +29,7 @@ const MAX_SUBJECT: usize = 60;
 #[derive(Debug, Clone)]
 pub struct Letter {
     /// The notification's number, by which the mail is recognised if it comes twice.
-    pub notification: i64,
+    pub notification: NotificationId,
     /// When the notification was made.
     pub created_at: DateTime<Utc>,
     /// The user's name.
@@ -62,7 +60,11 @@ pub struct Mailer {
 
 #[derive(Clone)]
 enum Transport {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    /// One connection for each mail: a kept one whose mail was cut off would answer the next mail with its reply.
+    Smtp {
+        server: AsyncSmtpTransport<Tokio1Executor>,
+        timeout: Duration,
+    },
     Files(PathBuf),
 }
 
@@ -70,7 +72,7 @@ impl Mailer {
     /// A mailer for a configuration; nothing is connected yet.
     pub fn new(config: &MailConfig) -> anyhow::Result<Self> {
         let transport = match &config.smtp {
-            Some(smtp) => Transport::Smtp(smtp_transport(smtp)?),
+            Some(smtp) => Transport::Smtp { server: smtp_transport(smtp)?, timeout: smtp.timeout },
             None => {
                 std::fs::create_dir_all(&config.dir)
                     .with_context(|| format!("MAIL_DIR {} cannot be created", config.dir.display()))?;
@@ -94,10 +96,10 @@ impl Mailer {
                 };
                 written.await.map_err(|error| SendError::Temporary(format!("the mail folder: {error}")))
             }
-            Transport::Smtp(smtp) => match tokio::time::timeout(SEND_TIMEOUT, smtp.send(mail)).await {
+            // lettre's own time-out covers the connection only
+            Transport::Smtp { server, timeout } => match tokio::time::timeout(*timeout, server.send(mail)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) if error.is_permanent() => Err(SendError::Permanent(error_chain(&error))),
-                Ok(Err(error)) => Err(SendError::Temporary(error_chain(&error))),
+                Ok(Err(error)) => Err(reason(&error)),
                 Err(_) => Err(SendError::Temporary("the mail server took too long".into())),
             },
         }
@@ -141,12 +143,20 @@ fn smtp_transport(config: &SmtpConfig) -> anyhow::Result<AsyncSmtpTransport<Toki
     let mut smtp = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
         .port(config.port)
         .tls(tls)
-        .timeout(Some(config.timeout))
-        .pool_config(PoolConfig::new().max_size(MAX_CONNECTIONS));
+        .timeout(Some(config.timeout));
     if let Some((user, password)) = &config.credentials {
         smtp = smtp.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
     }
     Ok(smtp.build())
+}
+
+fn reason(error: &smtp::Error) -> SendError {
+    let login = error.status().is_some_and(|code| LOGIN_REPLIES.contains(&u16::from(code)));
+    if error.is_permanent() && !login {
+        SendError::Permanent(error_chain(error))
+    } else {
+        SendError::Temporary(error_chain(error))
+    }
 }
 
 fn subject(message: &str) -> String {
@@ -171,7 +181,7 @@ mod tests {
 
     fn letter(name: &str, address: &str, message: &str) -> Letter {
         Letter {
-            notification: 7,
+            notification: 7.try_into().unwrap(),
             created_at: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
             name: name.into(),
             address: address.into(),

@@ -12,6 +12,7 @@ use common::{
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
 
+use super::notifications::Message;
 use crate::store::notifications as store;
 
 /// The longest identity of an event, in bytes.
@@ -21,19 +22,20 @@ const MAX_EVENT_ID: usize = 64;
 pub async fn receive(
     _: Service,
     State(pool): State<MySqlPool>,
-    Json(Events { events }): Json<Events>,
+    Json(Events { mut events }): Json<Events>,
 ) -> Result<Json<Value>> {
     if events.is_empty() || events.len() > MAX_EVENTS {
         return Err(ApiError::invalid("events", format!("must be a list of 1 to {MAX_EVENTS}")));
     }
-    for event in &events {
+    for event in &mut events {
         let id = event.event_id.as_bytes();
         if !(1..=MAX_EVENT_ID).contains(&id.len()) || !id.iter().all(u8::is_ascii_graphic) {
             let phrase = format!("must be 1 to {MAX_EVENT_ID} visible ASCII characters");
             return Err(ApiError::invalid("events.event_id", phrase));
         }
-        super::notifications::Message::try_from(event.message.clone())
-            .map_err(|phrase| ApiError::invalid("events.message", phrase))?;
+        event.message = Message::try_from(std::mem::take(&mut event.message))
+            .map_err(|phrase| ApiError::invalid("events.message", phrase))?
+            .into();
     }
     let now = time::now();
     db::retry(|| async { Ok(store::insert_events(&mut *pool.acquire().await?, &events, now).await?) }).await?;

@@ -6,12 +6,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
-    ApiError, Result, UserId,
+    ApiError, NotificationId, Result, UserId,
     caller::{Caller, Service, Visitor},
     context, db,
     extract::{Json, Path, Query},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
-    ids::InvalidId,
     page::{ListQuery, Page},
     time,
 };
@@ -21,7 +20,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     delivery::{Delivery, SentNow},
-    store::notifications::{self as store, Notification, NotificationId, Status},
+    store::notifications::{self as store, Notification, Status},
 };
 
 /// The longest message, in characters.
@@ -36,6 +35,12 @@ impl TryFrom<String> for Message {
     type Error = String;
     fn try_from(text: String) -> std::result::Result<Self, String> {
         common::text::parse(&text, 1..=MAX_MESSAGE).map(Self)
+    }
+}
+
+impl From<Message> for String {
+    fn from(message: Message) -> Self {
+        message.0
     }
 }
 
@@ -78,7 +83,7 @@ pub async fn list(
     Query(ListQuery { .. }): Query<ListQuery>,
 ) -> Result<Response> {
     let found = store::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
-    Ok(page.answer(found, |notification| notification.id))
+    Ok(page.answer(found, |notification| notification.id.get()))
 }
 
 /// `GET /notifications/{id}`
@@ -192,9 +197,6 @@ fn sent(message: &'static str) -> Json<Value> {
 }
 
 async fn visible(pool: &MySqlPool, caller: Caller, id: NotificationId) -> Result<Notification> {
-    if id < 1 {
-        return Err(ApiError::invalid("id", InvalidId.to_string()));
-    }
     let notification = store::find(&mut *pool.acquire().await?, id).await?.ok_or_else(not_found)?;
     caller.must_be_one_of(&[notification.user_id])?;
     Ok(notification)

@@ -1,17 +1,14 @@
 //! Notifications, and the lease under which one is mailed.
 
 use chrono::{DateTime, Utc};
-use common::{UserId, lease::Holder, outbox::Event};
+use common::{NotificationId, UserId, lease::Holder, outbox::Event};
 use serde::{Deserialize, Serialize};
 use sqlx::{MySqlConnection, QueryBuilder};
 
-/// Seconds for which a notification belongs to whoever mails it; longer than one mail can take.
+/// Seconds for which a notification belongs to whoever mails it; longer than `SMTP_TIMEOUT` can be.
 const LEASE_SECONDS: u32 = 90;
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 255;
-
-/// A notification's number.
-pub type NotificationId = i64;
 
 /// How far a notification has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
@@ -58,7 +55,8 @@ pub async fn insert(
             .bind(now)
             .execute(&mut *conn)
             .await?;
-    let id = NotificationId::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+    let id = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+    let id = NotificationId::try_from(id).expect("generated ids are positive");
     find(conn, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
@@ -215,7 +213,7 @@ pub async fn sent(
     Ok(())
 }
 
-/// Ends a claim: to be tried again after `delay` seconds.
+/// Ends a claim: to be tried again after `delay` seconds, also one that had been given up.
 pub async fn try_later(
     conn: &mut MySqlConnection,
     id: NotificationId,
@@ -224,7 +222,8 @@ pub async fn try_later(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE notifications
-         SET next_attempt_at = NOW(6) + INTERVAL ? SECOND, claim = NULL, claimed_until = NULL
+         SET attempts = IF(status = 'failed', 0, attempts), status = 'pending', failure_reason = NULL,
+             next_attempt_at = NOW(6) + INTERVAL ? SECOND, claim = NULL, claimed_until = NULL
          WHERE id = ? AND claim = ?",
     )
     .bind(delay)

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use common::{ApiError, Result, UserId, error::error_chain};
+use common::{ApiError, Result, UserId, error::error_chain, time};
 use serde::Serialize;
 use sqlx::MySqlPool;
 
@@ -22,20 +22,22 @@ fn user_not_found() -> ApiError {
     ApiError::not_found("user_not_found", "There is no such user")
 }
 
-/// 404 unless the user exists; if user-service is away, unless it has been seen before.
-async fn must_exist(pool: &MySqlPool, users: &UserClient, user: UserId) -> Result<()> {
+/// 404 unless the user exists; if user-service is away, unless it has been seen before. Returns since when the answer
+/// may be behind, if user-service was away.
+async fn must_exist(pool: &MySqlPool, users: &UserClient, user: UserId) -> Result<Option<DateTime<Utc>>> {
+    let found = users.exists(user).await; // no connection is kept during a call
     let mut conn = pool.acquire().await?;
-    match users.exists(user).await {
-        Ok(true) => copies::take_over_users(&mut conn, &[user]).await?,
-        Ok(false) => return Err(user_not_found()),
+    match found {
+        Ok(true) => {
+            copies::take_over_users(&mut conn, &[user]).await?;
+            Ok(None)
+        }
+        Ok(false) => Err(user_not_found()),
         Err(error) => {
             tracing::warn!(error = error_chain(&error), "looking the user up in the copy");
-            if !copies::is_known(&mut conn, user).await? {
-                return Err(error.into());
-            }
+            if copies::is_known(&mut conn, user).await? { Ok(Some(time::now())) } else { Err(error.into()) }
         }
     }
-    Ok(())
 }
 
 /// Answers `body`, marked if the copy may be behind since `stale`.

@@ -144,8 +144,8 @@ pub async fn list_of_user(
             return Err(ApiError::invalid(field, format!("must be a whole number from 1 to {most}")));
         }
     }
-    must_exist(&pool, &users, user).await?;
-    let stale = sync.refresh(user).await?;
+    let away = must_exist(&pool, &users, user).await?;
+    let stale = sync.refresh(user).await?.or(away);
     let mut conn = pool.acquire().await?;
     let total = store::count(&mut conn, user).await?;
     let offset = u64::from(page - 1) * u64::from(per_page);

@@ -28,8 +28,8 @@ pub async fn show(
     State(users): State<UserClient>,
     State(sync): State<Sync>,
 ) -> Result<Response> {
-    must_exist(&pool, &users, user_id).await?;
-    let stale = sync.refresh(user_id).await?;
+    let away = must_exist(&pool, &users, user_id).await?;
+    let stale = sync.refresh(user_id).await?.or(away);
     let Totals { total_transactions, total_spent, total_received, last_transaction } =
         copies::totals(&mut *pool.acquire().await?, user_id).await?;
     let summary = Summary { user_id, total_transactions, total_spent, total_received, last_transaction };

@@ -86,12 +86,14 @@ impl Transfers {
         let now = time::now();
         db::retry(|| async {
             let mut tx = self.pool.begin().await?;
-            store::decide(&mut tx, id, decision, description, hide, now).await?;
+            let won = store::decide(&mut tx, id, decision, description, hide, now).await?;
             let row = store::find(&mut tx, id).await?;
             db::commit(tx).await?;
             Ok(match row {
                 None => Decided::NotFound,
                 Some(row) if row.hidden && !hide => Decided::NotFound,
+                // too late to describe it anew
+                Some(row) if !won && description.is_some_and(|text| text != row.description) => Decided::Lost(row),
                 Some(row) if row.status == decision.target() => Decided::Stands(row),
                 // in flight to the same end: this request helps to bring it there
                 Some(row) if row.target == Some(decision.target()) => Decided::Stands(row),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A movement of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Movement {
     /// Money comes in from outside, and the user is told.
     Topup {

@@ -28,11 +28,11 @@ impl TryFrom<String> for FullName {
 impl TryFrom<String> for Email {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, &'static str> {
+        let plain = text.is_ascii() && !text.bytes().any(|b| b.is_ascii_control());
         let text = text.trim().to_ascii_lowercase();
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-        let plain = text.is_ascii() && text.len() <= MAX_EMAIL && !text.bytes().any(|b| b.is_ascii_control());
         match EmailAddress::parse_with_options(&text, options) {
-            Ok(address) if plain => Ok(Self(address.to_string())),
+            Ok(address) if plain && text.len() <= MAX_EMAIL => Ok(Self(address.to_string())),
             _ => Err("must be a valid e-mail address of at most 254 characters"),
         }
     }

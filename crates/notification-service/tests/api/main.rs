@@ -1,0 +1,12 @@
+//! The API of notification-service on a real database and a real mail server, with a stub for user-service.
+
+mod access;
+mod delivery;
+mod events;
+mod files;
+mod idempotency;
+mod mail;
+mod notifications;
+mod refusals;
+mod support;
+mod tls;

@@ -1,0 +1,198 @@
+//! Mail servers that say no, later, or nothing.
+
+use std::time::{Duration, Instant};
+
+use axum::http::Method;
+use serde_json::json;
+
+use crate::support::{
+    service::Service,
+    smtp::SmtpServer,
+    users::{ANI, BUDI},
+};
+
+/// How long a request to send may take when `SMTP_TIMEOUT` is a second: a few steps of a second each.
+const BOUND: Duration = Duration::from_secs(6);
+
+/// The variables for `server`, with a short time-out.
+fn hasty(server: &SmtpServer) -> Vec<(&'static str, String)> {
+    let mut variables = server.variables();
+    variables.push(("SMTP_TIMEOUT", "1".into()));
+    variables
+}
+
+#[tokio::test]
+async fn a_refused_recipient_fails_at_once() {
+    let server = SmtpServer::start(json!({"refuse": "ani@"})).await;
+    let service = Service::with_variables(&server.variables()).await;
+    let (by_request, by_worker) = (service.notify(ANI, "Hello").await, service.notify(ANI, "Hello").await);
+    let _ = service.send(by_request).await.expect_error(409, "mail_refused");
+    assert_eq!(service.show(by_request).await["status"], "failed");
+    assert_eq!(server.count("recipient"), 1);
+
+    service.work();
+    for id in [by_request, by_worker] {
+        let failed = service.becomes(id, "failed").await;
+        let reason = failed["failure_reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("550") && reason.contains("No such mailbox here"), "{reason}");
+    }
+    let other = service.notify(BUDI, "Hello").await;
+    service.becomes(other, "sent").await;
+    assert_eq!(server.received(1).await[0].to, ["budi@example.com"]);
+    assert_eq!(server.count("recipient"), 3, "a refusal is not tried again");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_mail_fails_at_once() {
+    let server = SmtpServer::start(json!({"reject": "ani@"})).await;
+    let service = Service::with_variables(&server.variables()).await;
+    let id = service.notify(ANI, "Hello").await;
+    let _ = service.send(id).await.expect_error(409, "mail_refused");
+    let failed = service.show(id).await;
+    assert_eq!(failed["status"], "failed");
+    assert!(failed["failure_reason"].as_str().unwrap_or_default().contains("550"), "{}", failed.text);
+    let _ = service.resend(id).await.expect_error(409, "mail_refused");
+    assert_eq!(server.count("mail"), 0);
+}
+
+#[tokio::test]
+async fn a_failed_notification_says_why_until_it_is_sent() {
+    let server = SmtpServer::start(json!({"refuse": "old@"})).await;
+    let service = Service::with_variables(&server.variables()).await;
+    service.users.add(ANI, "Ani Wijaya", "old@example.com");
+    let id = service.notify(ANI, "Hello").await;
+    let _ = service.send(id).await.expect_error(409, "mail_refused");
+    assert!(service.show(id).await["failure_reason"].is_string());
+    service.users.add(ANI, "Ani Wijaya", "new@example.com");
+    let _ = service.resend(id).await.expect(200);
+    let sent = service.show(id).await;
+    assert_eq!((&sent["status"], sent.json.get("failure_reason")), (&json!("sent"), None));
+    assert_eq!(server.received(1).await[0].to, ["new@example.com"]);
+}
+
+#[tokio::test]
+async fn a_temporary_failure_is_retried_with_growing_pauses_until_it_has_failed() {
+    let server = SmtpServer::start(json!({"defer": "ani@"})).await;
+    let mut variables = server.variables();
+    variables.push(("MAIL_MAX_ATTEMPTS", "3".into()));
+    let service = Service::with_variables(&variables).await;
+    let id = service.notify(ANI, "Hello").await;
+    service.work();
+    server.saw("recipient").await;
+    assert_eq!(service.show(id).await["status"], "pending");
+    let failed = service.becomes(id, "failed").await;
+    let reason = failed["failure_reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("451") && reason.contains("Mailbox busy"), "{reason}");
+    let times = server.times("recipient");
+    assert_eq!(times.len(), 3);
+    let (first, second) = (times[1] - times[0], times[2] - times[1]);
+    assert!(first >= Duration::from_millis(900) && second > first * 2, "{first:?}, then {second:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_temporary_failure_leaves_a_request_to_send_with_503_and_the_worker_with_the_rest() {
+    let server = SmtpServer::start(json!({"defer": "ani@"})).await;
+    let mut variables = server.variables();
+    variables.push(("MAIL_MAX_ATTEMPTS", "2".into()));
+    let service = Service::with_variables(&variables).await;
+    let id = service.notify(ANI, "Hello").await;
+    let refused = service.send(id).await.expect_error(503, "mail_unavailable");
+    assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    assert_eq!(service.show(id).await["status"], "pending");
+    service.work();
+    service.becomes(id, "failed").await;
+    assert_eq!(server.count("recipient"), 3, "one by request, two by the worker");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_gets_the_mail_once_it_is_back() {
+    let gone = SmtpServer::plain().await;
+    let (port, variables) = (gone.port, gone.variables());
+    gone.stop().await;
+    let service = Service::with_variables(&variables).await;
+    let id = service.notify(ANI, "Hello").await;
+    let refused = service.send(id).await.expect_error(503, "mail_unavailable");
+    assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    assert_eq!(service.show(id).await["status"], "pending");
+
+    service.work();
+    let server = SmtpServer::start(json!({"port": port})).await;
+    service.becomes(id, "sent").await;
+    let _ = service.send(id).await.expect(200);
+    let _ = server.received(1).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_notification_that_could_not_be_sent_again_is_left_to_the_worker() {
+    let gone = SmtpServer::plain().await;
+    let (port, variables) = (gone.port, gone.variables());
+    gone.stop().await;
+    let service = Service::with_variables(&variables).await;
+    let (one, other) = (service.notify_failed(ANI, "One").await, service.notify_failed(ANI, "Other").await);
+    let _ = service.send(one).await.expect_error(503, "mail_unavailable");
+    let _ = service.resend(other).await.expect_error(503, "mail_unavailable");
+    for id in [one, other] {
+        assert_eq!(service.show(id).await["status"], "pending", "the answer says that it stays pending");
+    }
+    service.work();
+    let server = SmtpServer::start(json!({"port": port})).await;
+    for id in [one, other] {
+        service.becomes(id, "sent").await;
+    }
+    let _ = server.received(2).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_costs_a_request_a_bounded_time() {
+    for options in [json!({"mute": true}), json!({"hang": "ani@"})] {
+        let server = SmtpServer::start(options.clone()).await;
+        let service = Service::with_variables(&hasty(&server)).await;
+        let id = service.notify(ANI, "Hello").await;
+        let begun = Instant::now();
+        let path = format!("/notifications/{id}/send");
+        let answered = service.api.try_send(Method::POST, &path, None).await;
+        let took = begun.elapsed();
+        assert!(took < BOUND, "{options}: took {took:?}, {answered:?}");
+        let _ = answered.expect("an answer").expect_error(503, "mail_unavailable");
+        assert_eq!(service.show(id).await["status"], "pending");
+        assert_eq!(server.count("mail"), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_hangs_does_not_hold_up_the_others() {
+    let server = SmtpServer::start(json!({"hang": "ani@"})).await;
+    let service = Service::with_variables(&hasty(&server)).await;
+    service.work();
+    let stuck = service.notify(ANI, "Hello").await;
+    server.saw("hanging").await;
+    let mut others = Vec::new();
+    for n in 1..=3 {
+        others.push(service.notify(BUDI, &format!("Number {n}")).await);
+    }
+    for id in others {
+        service.becomes(id, "sent").await;
+    }
+    assert_eq!(service.show(stuck).await["status"], "pending");
+    let mails = server.received(3).await;
+    assert!(mails.iter().all(|mail| mail.to == ["budi@example.com"]), "{mails:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_is_not_taken_for_that_of_the_next_mail() {
+    let server = SmtpServer::start(json!({"hang": "ani@", "hang_ms": 2_500, "reject": "budi@"})).await;
+    let service = Service::with_variables(&hasty(&server)).await;
+    let late = service.notify(ANI, "Hello").await;
+    let _ = service.send(late).await.expect_error(503, "mail_unavailable");
+    let rejected = service.notify(BUDI, "Hello").await;
+    for _ in 0..2 {
+        let _ = service.send(rejected).await.expect_error(409, "mail_refused");
+        assert_eq!(service.show(rejected).await["status"], "failed");
+    }
+}

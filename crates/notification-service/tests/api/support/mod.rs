@@ -1,0 +1,6 @@
+//! What the tests stand on.
+
+pub mod certificates;
+pub mod service;
+pub mod smtp;
+pub mod users;

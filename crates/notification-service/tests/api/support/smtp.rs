@@ -1,0 +1,151 @@
+//! A mail server: `tools/node/smtp-server.js` as a process that ends with the test.
+
+use std::{
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use harness::{
+    http::eventually,
+    node::{node_program, node_tools},
+};
+use mail_parser::{Message, MessageParser};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::certificates::Certificates;
+
+/// The account that servers with credentials ask for.
+pub const USER: &str = "wallet";
+/// Its password.
+pub const PASSWORD: &str = "correct-horse";
+
+/// A running mail server.
+pub struct SmtpServer {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    events: Arc<Mutex<Vec<(Instant, Value)>>>,
+    process: Child,
+}
+
+/// A mail that the server has accepted.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Mail {
+    /// The envelope's sender.
+    pub from: String,
+    /// The envelope's recipients.
+    pub to: Vec<String>,
+    /// Who was logged in.
+    pub user: Option<String>,
+    /// Whether the connection was encrypted.
+    pub tls: bool,
+    raw: String,
+}
+
+impl Mail {
+    /// The mail itself.
+    pub fn message(&self) -> Message<'_> {
+        MessageParser::default().parse(self.raw.as_bytes()).expect("a mail that can be read")
+    }
+
+    /// Its `Message-ID`.
+    pub fn id(&self) -> String {
+        self.message().message_id().expect("a Message-ID").to_owned()
+    }
+}
+
+impl SmtpServer {
+    /// A server with the options that `smtp-server.js` documents.
+    pub async fn start(options: Value) -> Self {
+        let (folder, node) = tokio::task::spawn_blocking(|| (node_tools(&|_| {}).unwrap(), node_program().unwrap()))
+            .await
+            .expect("the Node.js tools can be installed");
+        let mut process = Command::new(node)
+            .arg(folder.join("smtp-server.js"))
+            .arg(options.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node can be started");
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let first = lines.next_line().await.unwrap().expect("the mail server tells its port");
+        let first: Value = serde_json::from_str(&first).unwrap();
+        let port = first["port"].as_u64().and_then(|port| port.try_into().ok()).expect("a port");
+
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&events);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let event = serde_json::from_str(&line).expect("the mail server speaks JSON");
+                told.lock().unwrap().push((Instant::now(), event));
+            }
+        });
+        Self { port, events, process }
+    }
+
+    /// A server that offers neither encryption nor log-in.
+    pub async fn plain() -> Self {
+        Self::start(json!({})).await
+    }
+
+    /// A server that offers STARTTLS and wants [`USER`] and [`PASSWORD`] after it.
+    pub async fn starttls(certificates: &Certificates) -> Self {
+        let (key, cert) = (certificates.key(), certificates.certificate());
+        Self::start(json!({"tls": "starttls", "key": key, "cert": cert, "user": USER, "password": PASSWORD})).await
+    }
+
+    /// The variables that make the service use this server.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![("SMTP_SERVER", "127.0.0.1".into()), ("SMTP_PORT", self.port.to_string())]
+    }
+
+    /// The same with credentials, and with the authority that the service is to trust.
+    pub fn variables_with(&self, password: &str, certificates: &Certificates) -> Vec<(&'static str, String)> {
+        let mut variables = self.variables();
+        variables.push(("SMTP_USER", USER.into()));
+        variables.push(("SMTP_PASSWORD", password.into()));
+        variables.push(("SMTP_CA_FILE", certificates.authority()));
+        variables
+    }
+
+    /// When each event of a kind happened.
+    pub fn times(&self, kind: &str) -> Vec<Instant> {
+        self.events.lock().unwrap().iter().filter(|(_, event)| event["event"] == kind).map(|(time, _)| *time).collect()
+    }
+
+    /// How often an event of a kind has happened.
+    pub fn count(&self, kind: &str) -> usize {
+        self.times(kind).len()
+    }
+
+    /// The mails that it has accepted.
+    pub fn mails(&self) -> Vec<Mail> {
+        let events = self.events.lock().unwrap();
+        let mails = events.iter().filter(|(_, event)| event["event"] == "mail");
+        mails.map(|(_, event)| serde_json::from_value(event.clone()).unwrap()).collect()
+    }
+
+    /// Waits until an event of a kind has happened.
+    pub async fn saw(&self, kind: &str) {
+        eventually(&format!("the mail server to see: {kind}"), async || (self.count(kind) > 0).then_some(())).await;
+    }
+
+    /// Waits until it has accepted `count` mails, and returns them; more are a failure.
+    pub async fn received(&self, count: usize) -> Vec<Mail> {
+        let what = format!("{count} mails");
+        let mails = eventually(&what, async || Some(self.mails()).filter(|mails| mails.len() >= count)).await;
+        assert_eq!(mails.len(), count, "{mails:?}");
+        mails
+    }
+
+    /// Ends it, so that connections to its port are refused.
+    pub async fn stop(mut self) {
+        self.process.kill().await.unwrap();
+    }
+}

@@ -1,0 +1,75 @@
+//! A stub of user-service: it knows who lives where.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use harness::wallet::DEVELOPMENT_TOKEN;
+use serde_json::json;
+
+/// The account of Ani, whom most tests write to.
+pub const ANI: i64 = 1;
+/// The account of Budi, who is somebody else.
+pub const BUDI: i64 = 2;
+/// A number without an account.
+pub const NOBODY: i64 = 99;
+
+/// The accounts, as user-service tells them.
+#[derive(Clone, Default)]
+pub struct Users(Arc<Mutex<Accounts>>);
+
+#[derive(Default)]
+struct Accounts {
+    people: BTreeMap<i64, (String, String)>,
+    down: bool,
+}
+
+impl Users {
+    /// With Ani and Budi.
+    pub fn new() -> Self {
+        let users = Self::default();
+        users.add(ANI, "Ani Wijaya", "ani@example.com");
+        users.add(BUDI, "Budi Santoso", "budi@example.com");
+        users
+    }
+
+    /// Adds an account.
+    pub fn add(&self, id: i64, name: &str, email: &str) {
+        self.0.lock().unwrap().people.insert(id, (name.into(), email.into()));
+    }
+
+    /// Answers 503 from now on, or no longer.
+    pub fn set_down(&self, down: bool) {
+        self.0.lock().unwrap().down = down;
+    }
+
+    /// The routes that notification-service calls.
+    pub fn routes(&self) -> Router {
+        Router::new().route("/internal/users/{id}", get(show)).with_state(self.clone())
+    }
+}
+
+async fn show(State(users): State<Users>, Path(id): Path<i64>, headers: HeaderMap) -> Response {
+    let accounts = users.0.lock().unwrap();
+    let refused = |status: StatusCode, code: &str| {
+        (status, Json(json!({"error": "No", "code": code, "request_id": "stub"}))).into_response()
+    };
+    if accounts.down {
+        return refused(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable");
+    }
+    if headers.get("x-service-token").is_none_or(|token| token != DEVELOPMENT_TOKEN) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_service_token");
+    }
+    match accounts.people.get(&id) {
+        Some((name, email)) => Json(json!({"id": id, "full_name": name, "email": email, "balance": 0})).into_response(),
+        None => refused(StatusCode::NOT_FOUND, "user_not_found"),
+    }
+}

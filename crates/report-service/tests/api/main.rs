@@ -1,0 +1,9 @@
+//! The API of report-service on a real database, with one stub for user-service and transaction-service.
+
+mod access;
+mod histories;
+mod outages;
+mod reports;
+mod summaries;
+mod support;
+mod sync;

@@ -1,0 +1,151 @@
+//! report-service in this process, on a schema of its own.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use common::{
+    caller::Gatekeeper,
+    config::{Env, Mode},
+    time,
+    worker::Workers,
+};
+use harness::{
+    database::{TestDatabase, database},
+    http::{Api, Reply, serve},
+};
+use report_service::{AppState, Config, app, start_workers};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use super::sources::{Cents, Sources, Totals};
+
+/// A running service. Its workers run after [`Service::work`] only.
+pub struct Service {
+    /// Calls it as nobody in particular.
+    pub api: Api,
+    /// The stub of the services behind it.
+    pub sources: Sources,
+    config: Config,
+    state: AppState,
+    workers: Workers,
+    _database: TestDatabase,
+}
+
+#[derive(Deserialize)]
+struct Summary<'a> {
+    total_transactions: i64,
+    #[serde(borrow)]
+    total_spent: &'a RawValue,
+    #[serde(borrow)]
+    total_received: &'a RawValue,
+    last_transaction: Option<DateTime<Utc>>,
+}
+
+impl Service {
+    /// In development mode; its workers take over what changed every second.
+    pub async fn start() -> Self {
+        Self::with(Mode::Development).await
+    }
+
+    /// In production mode.
+    pub async fn in_production() -> Self {
+        Self::with(Mode::Production).await
+    }
+
+    async fn with(mode: Mode) -> Self {
+        let (database, sources) = (database().await, Sources::new());
+        let stub = serve(sources.routes()).await;
+        let environment = BTreeMap::from([
+            ("APP_ENV", "development".to_owned()),
+            ("USER_SERVICE_URL", stub.clone()),
+            ("TRANSACTION_SERVICE_URL", stub),
+            ("REPORT_SYNC_INTERVAL", "1".to_owned()),
+        ]);
+        let mut config = Config::from_env(Env::new(move |name| environment.get(name).cloned())).unwrap();
+        config.service.mode = mode;
+        config.service.database = database.config.clone();
+        let state = AppState::new(&config);
+        state.migrate().await.unwrap();
+        let api = Api::new(serve(app(state.clone())).await);
+        Self { api, sources, config, state, workers: Workers::default(), _database: database }
+    }
+
+    /// Starts the service's workers.
+    pub fn work(&self) {
+        start_workers(&self.state, &self.config, &self.workers);
+    }
+
+    /// Starts a second instance on the same schema, workers included, and returns its API.
+    pub async fn second_instance(&self) -> Api {
+        let state = AppState::new(&self.config);
+        start_workers(&state, &self.config, &self.workers);
+        Api::new(serve(app(state)).await)
+    }
+
+    /// Ends all workers, after what they are doing.
+    pub async fn stop(&self) {
+        self.workers.stop().await;
+    }
+
+    /// Calls it as `user`.
+    pub fn as_user(&self, user: i64) -> Api {
+        let token = Gatekeeper::new(&self.config.service).issue(user.try_into().unwrap(), time::now(), 60).unwrap();
+        self.api.as_user(&token)
+    }
+
+    /// Asks for a report.
+    pub async fn report(&self, user: i64, transaction: i64) -> Reply {
+        report(&self.api.as_service(), user, transaction).await
+    }
+
+    /// The first page of a user's reports.
+    pub async fn reports(&self, user: i64) -> Reply {
+        self.api.get(&format!("/reports/user/{user}")).await
+    }
+
+    /// A user's summary.
+    pub async fn summary(&self, user: i64) -> Reply {
+        self.api.get(&format!("/summaries/user/{user}")).await
+    }
+
+    /// What a user's summary says.
+    pub async fn totals(&self, user: i64) -> Totals {
+        totals(&self.summary(user).await.expect(200))
+    }
+
+    /// Takes everything over.
+    pub async fn sync(&self) -> Reply {
+        self.api.as_service().post_empty("/sync/all").await
+    }
+
+    /// Asserts that these users' summaries say what the sources know.
+    pub async fn assert_agrees_with_sources(&self, users: &[i64]) {
+        for user in users {
+            assert_eq!(self.totals(*user).await, self.sources.totals(*user), "user {user}");
+        }
+    }
+}
+
+/// Asks for a report.
+pub async fn report(api: &Api, user: i64, transaction: i64) -> Reply {
+    api.post("/reports", json!({"user_id": user, "transaction_id": transaction})).await
+}
+
+/// What a summary says, its amounts read from the text of the answer.
+pub fn totals(reply: &Reply) -> Totals {
+    let summary: Summary<'_> =
+        serde_json::from_str(&reply.text).unwrap_or_else(|error| panic!("{error}: {}", reply.text));
+    Totals {
+        transactions: summary.total_transactions,
+        spent: cents(summary.total_spent),
+        received: cents(summary.total_received),
+        last: summary.last_transaction,
+    }
+}
+
+fn cents(number: &RawValue) -> Cents {
+    let text = number.get();
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    assert!(decimals.len() <= 2, "{text} has too many decimals");
+    Cents(format!("{whole}{decimals:0<2}").parse().unwrap_or_else(|_| panic!("{text} is no amount")))
+}

@@ -1,0 +1,13 @@
+//! The API of transaction-service, as its callers see it, on a real database; its peers are stubs.
+
+mod access;
+mod creation;
+mod decisions;
+mod errors;
+mod failures;
+mod feed;
+mod idempotency;
+mod lists;
+mod outbox;
+mod peers;
+mod support;

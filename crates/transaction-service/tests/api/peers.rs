@@ -1,0 +1,206 @@
+//! Stubs of the services that transaction-service calls.
+
+use std::{
+    collections::HashMap,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use harness::{http::serve, ports::free_port, wallet::DEVELOPMENT_TOKEN};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
+use url::Url;
+
+/// What user-service does with a verb.
+#[derive(Clone)]
+pub enum Reaction {
+    /// Carries it out.
+    Applies,
+    /// Refuses it with this code.
+    Refuses(&'static str),
+    /// Answers the whole call with this status and body.
+    Answers(u16, &'static str),
+    /// Takes the call and waits until it is let go on, then carries it out.
+    Waits(Arc<Semaphore>),
+}
+
+/// A user-service that carries out every verb unless it is told otherwise, and remembers each call.
+#[derive(Clone, Default)]
+pub struct UserService(Arc<Mutex<UserState>>);
+
+#[derive(Default)]
+struct UserState {
+    reactions: HashMap<&'static str, Reaction>,
+    calls: Vec<Call>,
+}
+
+/// A call as it came.
+#[derive(Clone)]
+pub struct Call {
+    pub body: String,
+    pub request_id: String,
+}
+
+impl UserService {
+    /// Serves it on a free port.
+    pub async fn start() -> (Self, Url) {
+        let stub = Self::default();
+        let url = serve(stub.router()).await.parse().expect("a URL");
+        (stub, url)
+    }
+
+    /// Serves it on this port.
+    pub async fn start_on(port: u16) -> Self {
+        let stub = Self::default();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
+        let router = stub.router();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        stub
+    }
+
+    fn router(&self) -> Router {
+        Router::new().route("/internal/operations", post(Self::operations)).with_state(self.clone())
+    }
+
+    /// From now on `verb` has this reaction.
+    pub fn on(&self, verb: &'static str, reaction: Reaction) {
+        self.0.lock().unwrap().reactions.insert(verb, reaction);
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.0.lock().unwrap().calls.clone()
+    }
+
+    /// The verbs that were asked for so far, in order.
+    pub fn verbs(&self) -> Vec<String> {
+        let steps = |call: &Call| -> Vec<String> {
+            let body: Value = serde_json::from_str(&call.body).expect("a JSON body");
+            body["operations"].as_array().expect("a list").iter().map(verb_of).collect()
+        };
+        self.calls().iter().flat_map(steps).collect()
+    }
+
+    fn reaction(&self, verb: &str) -> Reaction {
+        self.0.lock().unwrap().reactions.get(verb).cloned().unwrap_or(Reaction::Applies)
+    }
+
+    async fn operations(State(stub): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
+        let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        if header("x-service-token") != DEVELOPMENT_TOKEN {
+            return answer(401, r#"{"code":"invalid_service_token"}"#);
+        }
+        let body = String::from_utf8(body.into()).expect("a UTF-8 body");
+        let operations: Value = serde_json::from_str(&body).expect("a JSON body");
+        stub.0.lock().unwrap().calls.push(Call { body, request_id: header("x-request-id") });
+        let mut outcomes = Vec::new();
+        for step in operations["operations"].as_array().expect("a list of steps") {
+            outcomes.push(match stub.reaction(&verb_of(step)) {
+                Reaction::Applies => json!({"outcome": "applied"}),
+                Reaction::Refuses(code) => json!({"outcome": "refused", "code": code}),
+                Reaction::Answers(status, body) => return answer(status, body),
+                Reaction::Waits(gate) => {
+                    gate.acquire().await.expect("an open gate").forget();
+                    json!({"outcome": "applied"})
+                }
+            });
+        }
+        answer(200, &json!({"outcomes": outcomes}).to_string())
+    }
+}
+
+fn verb_of(step: &Value) -> String {
+    step.as_object().and_then(|step| step.keys().next().cloned()).expect("a step names its verb")
+}
+
+fn answer(status: u16, body: &str) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [("content-type", "application/json")], body.to_owned()).into_response()
+}
+
+/// A peer that nobody can reach.
+pub fn unreachable() -> Url {
+    format!("http://127.0.0.1:{}", free_port()).parse().expect("a URL")
+}
+
+/// A peer that takes every request and hangs up, until it is aborted.
+pub async fn silent() -> (Url, AbortHandle) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("a bound port")).parse().expect("a URL");
+    let serving = tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            socket.readable().await.ok();
+        }
+    });
+    (url, serving.abort_handle())
+}
+
+/// What notification-service was told: the event's identity, the user and the message.
+pub type Told = (String, i64, String);
+
+/// A notification-service that keeps what it is told.
+#[derive(Clone, Default)]
+pub struct Notifications(Arc<Mutex<NotificationState>>);
+
+#[derive(Default)]
+struct NotificationState {
+    failures_left: u32,
+    refused_message: Option<&'static str>,
+    told: Vec<Told>,
+}
+
+impl Notifications {
+    /// Serves it on a free port.
+    pub async fn start() -> (Self, Url) {
+        let stub = Self::default();
+        let receive =
+            |State(stub): State<Self>, headers: HeaderMap, body: Bytes| async move { stub.receive(&headers, &body) };
+        let router = Router::new().route("/internal/notifications", post(receive)).with_state(stub.clone());
+        (stub, serve(router).await.parse().expect("a URL"))
+    }
+
+    /// Fails the next `calls`.
+    pub fn fail(&self, calls: u32) {
+        self.0.lock().unwrap().failures_left = calls;
+    }
+
+    /// Refuses every batch with a message that contains `text`.
+    pub fn refuse(&self, text: &'static str) {
+        self.0.lock().unwrap().refused_message = Some(text);
+    }
+
+    /// What it was told, in order.
+    pub fn told(&self) -> Vec<Told> {
+        self.0.lock().unwrap().told.clone()
+    }
+
+    fn receive(&self, headers: &HeaderMap, body: &[u8]) -> Response {
+        if headers.get("x-service-token").is_none_or(|token| token != DEVELOPMENT_TOKEN) {
+            return answer(401, r#"{"code":"invalid_service_token"}"#);
+        }
+        let body: Value = serde_json::from_slice(body).expect("a JSON body");
+        let text = |event: &Value, member: &str| event[member].as_str().expect("a text").to_owned();
+        let events = body["events"].as_array().expect("a list of events").iter();
+        let events: Vec<Told> = events
+            .map(|event| (text(event, "event_id"), event["user_id"].as_i64().expect("an id"), text(event, "message")))
+            .collect();
+        let mut state = self.0.lock().unwrap();
+        if state.failures_left > 0 {
+            state.failures_left -= 1;
+            return answer(500, r#"{"code":"internal_error"}"#);
+        }
+        if state.refused_message.is_some_and(|refused| events.iter().any(|(_, _, message)| message.contains(refused))) {
+            return answer(400, r#"{"code":"invalid_value"}"#);
+        }
+        state.told.extend(events);
+        answer(200, "{}")
+    }
+}

@@ -1,0 +1,284 @@
+//! Opening, reading and changing accounts.
+
+use serde_json::{Value, json};
+
+use crate::support::{PASSWORD, Service, assert_documented, assert_names_field, registration};
+
+#[tokio::test]
+async fn the_documented_requests_about_accounts_get_the_documented_answers() {
+    let service = Service::start().await;
+    let john = json!({"full_name": "John Doe", "email": "john@example.com", "password": "password123"});
+    let registered = service.anyone.post("/auth/register", john).await.expect(201);
+    let id = registered.id();
+    assert_documented(&registered, &json!({"full_name": "John Doe", "email": "john@example.com", "balance": 0}));
+
+    let jane = json!({"full_name": "Jane Doe", "email": "jane@example.com", "password": "mypassword"});
+    let created = service.anyone.post("/users", jane).await.expect(201);
+    assert_documented(&created, &json!({"full_name": "Jane Doe", "email": "jane@example.com"}));
+
+    let shown = service.anyone.get(&format!("/users/{id}")).await.expect(200);
+    let john = json!({"id": id, "full_name": "John Doe", "email": "john@example.com", "balance": 0});
+    assert_documented(&shown, &john);
+
+    let all = service.anyone.get("/users").await.expect(200);
+    let jane = json!({"id": created.id(), "full_name": "Jane Doe", "email": "jane@example.com", "balance": 0});
+    assert_eq!(all.json, json!([john, jane]));
+
+    let internal = service.service.get(&format!("/internal/users/{id}")).await.expect(200);
+    assert_documented(&internal, &json!({"id": id, "full_name": "John Doe", "email": "john@example.com"}));
+
+    let owner = service.anyone.as_user(&service.token("john@example.com", "password123").await);
+    let renamed = owner.put(&format!("/users/{id}"), json!({"full_name": "John D. Doe"})).await.expect(200);
+    assert_documented(&renamed, &json!({"id": id, "full_name": "John D. Doe", "email": "john@example.com"}));
+
+    let deleted = owner.delete(&format!("/users/{id}")).await.expect(200);
+    assert_eq!(deleted.json, json!({"message": "User deleted successfully"}));
+}
+
+#[tokio::test]
+async fn what_is_answered_never_holds_a_password_or_its_hash() {
+    let service = Service::start().await;
+    let user = service.user("john", 0).await;
+    for path in [user.path(""), "/users".to_owned(), format!("/internal{}", user.path(""))] {
+        let text = service.service.get(&path).await.expect(200).text;
+        assert!(!text.contains("password") && !text.contains("argon2"), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn each_wrong_field_of_a_registration_is_named() {
+    let service = Service::start().await;
+    let name_of = |length| json!("n".repeat(length));
+    for (field, value) in [
+        ("full_name", json!("")),
+        ("full_name", json!("   ")),
+        ("full_name", name_of(101)),
+        ("full_name", json!("John\u{0}Doe")),
+        ("full_name", json!("John\r\nBcc: everybody@example.com")),
+        ("full_name", json!("John\u{7f}Doe")),
+        ("full_name", json!(7)),
+        ("full_name", Value::Null),
+        ("full_name", json!(["John"])),
+        ("email", json!("")),
+        ("email", json!("john")),
+        ("email", json!("john@")),
+        ("email", json!("@example.com")),
+        ("email", json!("john doe@example.com")),
+        ("email", json!("john@example.com\nBcc: everybody@example.com")),
+        ("email", json!("John <john@example.com>")),
+        ("email", json!(format!("{}@example.com", "j".repeat(243)))),
+        ("email", json!(true)),
+        ("email", Value::Null),
+        ("password", json!("")),
+        ("password", json!("seven77")),
+        ("password", json!("p".repeat(129))),
+        ("password", json!("pass\u{1}word")),
+        ("password", json!(12_345_678)),
+        ("password", Value::Null),
+    ] {
+        let mut body = registration("john@example.com");
+        body[field] = value;
+        assert_names_field(service.anyone.post("/auth/register", body.clone()).await, "invalid_value", field);
+        assert_names_field(service.anyone.post("/users", body).await, "invalid_value", field);
+    }
+    assert_eq!(service.anyone.get("/users").await.expect(200).json, json!([]));
+}
+
+#[tokio::test]
+async fn a_control_character_at_the_edge_of_a_text_is_refused_like_one_inside() {
+    let service = Service::start().await;
+    for (field, value) in [("full_name", "John Doe\n"), ("full_name", "\tJohn Doe"), ("email", "john@example.com\r\n")]
+    {
+        let mut body = registration("john@example.com");
+        body[field] = json!(value);
+        assert_names_field(service.anyone.post("/auth/register", body).await, "invalid_value", field);
+    }
+}
+
+#[tokio::test]
+async fn missing_unknown_and_repeated_fields_are_named() {
+    let service = Service::start().await;
+    for field in ["full_name", "email", "password"] {
+        let mut body = registration("john@example.com");
+        body.as_object_mut().expect("an object").remove(field);
+        assert_names_field(service.anyone.post("/auth/register", body).await, "missing_field", field);
+    }
+    let mut body = registration("john@example.com");
+    body["balance"] = json!(1_000_000);
+    assert_names_field(service.anyone.post("/auth/register", body).await, "unknown_field", "balance");
+    let twice = r#"{"full_name":"John","email":"a@example.com","email":"b@example.com","password":"password123"}"#;
+    assert_names_field(service.anyone.post_text("/auth/register", twice).await, "duplicate_field", "email");
+    assert_eq!(service.anyone.get("/users").await.expect(200).json, json!([]));
+}
+
+#[tokio::test]
+async fn the_longest_and_shortest_fields_are_accepted_and_come_back_unchanged() {
+    let service = Service::start().await;
+    let longest_email = format!("{}@{}.example.com", "j".repeat(64), ["d".repeat(58).as_str(); 3].join("."));
+    assert!((245..=254).contains(&longest_email.len()));
+    for (name, email, password) in [
+        ("J".to_owned(), "a@b.co".to_owned(), "eight888".to_owned()),
+        ("\u{e9}".repeat(100), longest_email, "\u{e9}".repeat(128)),
+        (
+            "Zo\u{eb} \u{1f980} \u{674e}".to_owned(),
+            "john.o'neill+tag@example.com".to_owned(),
+            "p\u{e4}ssw\u{f6}rt".to_owned(),
+        ),
+    ] {
+        let body = json!({"full_name": name, "email": email, "password": password});
+        let id = service.anyone.post("/auth/register", body).await.expect(201).id();
+        let shown = service.anyone.get(&format!("/users/{id}")).await.expect(200);
+        assert_documented(&shown, &json!({"full_name": name, "email": email}));
+        let _ = service.login(&email, &password).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_trimmed_and_lower_cased_wherever_it_is_given() {
+    let service = Service::start().await;
+    let registered = service.anyone.post("/auth/register", registration("  John@Example.COM ")).await.expect(201);
+    assert_eq!(registered["email"], "john@example.com");
+    let owner = service.anyone.as_user(&service.token(" JOHN@example.com ", PASSWORD).await);
+    let path = format!("/users/{}", registered.id());
+    let changed = owner.put(&path, json!({"email": " Johnny@EXAMPLE.com"})).await.expect(200);
+    assert_eq!(changed["email"], "johnny@example.com");
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_one_account() {
+    let service = Service::start().await;
+    let (john, jane) = (service.user("john", 0).await, service.user("jane", 0).await);
+    for route in ["/auth/register", "/users"] {
+        let refused =
+            service.anyone.post(route, registration("JOHN@example.com")).await.expect_error(409, "email_taken");
+        assert!(refused["fields"]["email"].is_string(), "{}", refused.text);
+    }
+    let _ = jane.api.put(&jane.path(""), json!({"email": john.email})).await.expect_error(409, "email_taken");
+    assert_eq!(service.anyone.get(&jane.path("")).await.expect(200)["email"], "jane@example.com");
+    let _ = john.api.put(&john.path(""), json!({"email": john.email})).await.expect(200);
+}
+
+#[tokio::test]
+async fn of_parallel_registrations_of_one_address_one_succeeds() {
+    let service = Service::start().await;
+    let mut racers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let api = service.anyone.clone();
+        racers.spawn(async move { api.post("/auth/register", registration("john@example.com")).await.status.as_u16() });
+    }
+    let mut statuses = racers.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409, 409, 409, 409, 409]);
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names_and_nothing_else() {
+    let service = Service::start().await;
+    let user = service.user("john", 100).await;
+    let _ = user.api.put(&user.path(""), json!({"password": "another-password"})).await.expect(200);
+    let _ = service.login(&user.email, PASSWORD).await.expect_error(401, "invalid_credentials");
+    let _ = service.login(&user.email, "another-password").await.expect(200);
+    let body = json!({"full_name": " Johnny ", "email": "johnny@example.com"});
+    let changed = user.api.put(&user.path(""), body).await.expect(200);
+    let now = json!({"id": user.id, "full_name": "Johnny", "email": "johnny@example.com", "balance": 100});
+    assert_documented(&changed, &now);
+    assert_documented(&service.anyone.get(&user.path("")).await.expect(200), &now);
+    let _ = service.login("johnny@example.com", "another-password").await.expect(200);
+}
+
+#[tokio::test]
+async fn each_wrong_field_of_an_update_is_named_and_nothing_changes() {
+    let service = Service::start().await;
+    let user = service.user("john", 0).await;
+    for (body, code, field) in [
+        (json!({"full_name": "New", "email": "nonsense"}), "invalid_value", "email"),
+        (json!({"full_name": ""}), "invalid_value", "full_name"),
+        (json!({"full_name": "New", "password": "short"}), "invalid_value", "password"),
+        (json!({"full_name": "New", "balance": 5}), "unknown_field", "balance"),
+        (json!({"full_name": "New", "id": 5}), "unknown_field", "id"),
+    ] {
+        assert_names_field(user.api.put(&user.path(""), body).await, code, field);
+    }
+    let _ = user.api.put(&user.path(""), json!({})).await.expect_error(400, "missing_field");
+    assert_eq!(service.anyone.get(&user.path("")).await.expect(200)["full_name"], "John Doe");
+}
+
+#[tokio::test]
+async fn lists_of_users_come_in_pages_by_id() {
+    let service = Service::start().await;
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        let registered = service.anyone.post("/users", registration(&format!("{name}@example.com"))).await.expect(201);
+        ids.push(registered.id());
+    }
+    for list in ["/users", "/internal/users"] {
+        let mut seen = Vec::new();
+        let mut pages = 0;
+        let mut next = Some(format!("{list}?limit=2"));
+        while let Some(path) = next {
+            let page = service.service.get(&path).await.expect(200);
+            let users = page.json.as_array().expect("a bare array");
+            assert!(users.len() <= 2, "{}", page.text);
+            seen.extend(users.iter().map(|user| user["id"].as_i64().expect("an id")));
+            pages += 1;
+            next = page.next();
+        }
+        assert_eq!((&seen, pages), (&ids, 3), "{list}");
+    }
+    assert_eq!(service.anyone.get("/users?limit=5").await.expect(200).next(), None, "a full last page has no next one");
+}
+
+#[tokio::test]
+async fn a_list_takes_nothing_but_a_page() {
+    let service = Service::start().await;
+    for list in ["/users", "/internal/users"] {
+        for (query, code, field) in [
+            ("limit=0", "invalid_value", "limit"),
+            ("limit=201", "invalid_value", "limit"),
+            ("limit=-1", "invalid_value", "limit"),
+            ("limit=abc", "invalid_value", "limit"),
+            ("cursor=abc", "invalid_value", "cursor"),
+            ("cursor=0", "invalid_value", "cursor"),
+            ("email=john@example.com", "unknown_field", "email"),
+        ] {
+            assert_names_field(service.service.get(&format!("{list}?{query}")).await, code, field);
+        }
+        let _ = service.service.get(&format!("{list}?limit=200")).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn an_id_is_a_positive_whole_number() {
+    let service = Service::start().await;
+    for id in ["0", "-1", "abc", "1.0", "9223372036854775808"] {
+        for path in [format!("/users/{id}"), format!("/users/{id}/balance"), format!("/internal/users/{id}")] {
+            assert_names_field(service.service.get(&path).await, "invalid_value", "id");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_id_has_no_sign() {
+    let service = Service::start().await;
+    for path in ["/users/%2B1", "/users/%2B1/balance", "/internal/users/%2B1"] {
+        assert_names_field(service.service.get(path).await, "invalid_value", "id");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_there_is_404_on_every_route() {
+    let service = Service::start().await;
+    let amount = || json!({"amount": 1});
+    for reply in [
+        service.anyone.get("/users/999999").await,
+        service.anyone.get("/users/999999/balance").await,
+        service.service.get("/internal/users/999999").await,
+        service.service.put("/users/999999", json!({"full_name": "Nobody"})).await,
+        service.service.delete("/users/999999").await,
+        service.service.post("/users/999999/topup", amount()).await,
+        service.service.post("/users/999999/debit", amount()).await,
+        service.service.put("/internal/users/999999/balance", json!({"action": "credit", "amount": 1})).await,
+    ] {
+        let _ = reply.expect_error(404, "user_not_found");
+    }
+}

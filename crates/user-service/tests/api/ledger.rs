@@ -1,0 +1,131 @@
+//! `GET /internal/ledger/verify`: the proof that no money was lost or made.
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, MySqlPool};
+
+use crate::support::{Service, capture, hold, release, transfer};
+
+async fn operation(pool: &MySqlPool, kind: &str) -> i64 {
+    sqlx::query_scalar("SELECT id FROM operations WHERE kind = ?").bind(kind).fetch_one(pool).await.expect("one row")
+}
+
+#[tokio::test]
+async fn an_empty_ledger_and_a_busy_one_are_proved() {
+    let service = Service::start().await;
+    let empty = service.service.get("/internal/ledger/verify").await.expect(200);
+    assert_eq!(empty.json, json!({"ok": true, "checked_operations": 0, "checked_users": 0, "violations": []}));
+
+    let (one, two) = (service.user("one", 100).await, service.user("two", 0).await);
+    let _ = one.top_up(50).await.expect(200);
+    let _ = one.debit(1000).await.expect_error(400, "insufficient_balance");
+    let _ = one.debit(10).await.expect(200);
+    let steps = [
+        hold(1, &one, &two, 20),
+        capture(1),
+        hold(2, &one, &two, 20),
+        release(2),
+        transfer(3, &two, &one, 5),
+        hold(4, &one, &two, 7),
+        release(5),
+        hold(6, &two, &one, 1000),
+    ];
+    service.execute(json!(steps)).await;
+    let proof = service.service.get("/internal/ledger/verify").await.expect(200);
+    assert_eq!(proof.json, json!({"ok": true, "checked_operations": 12, "checked_users": 2, "violations": []}));
+}
+
+#[tokio::test]
+async fn each_kind_of_damage_is_found_and_named() {
+    let service = Service::start().await;
+    let (one, two) = (service.user("one", 0).await, service.user("two", 0).await);
+    let _ = one.top_up(100).await.expect(200);
+    service.execute(json!([hold(1, &one, &two, 60)])).await;
+    let _ = one.debit(1000).await.expect_error(400, "insufficient_balance");
+    let pool = service.database.pool();
+    let [topup, held, refused] =
+        [operation(&pool, "topup").await, operation(&pool, "hold").await, operation(&pool, "debit").await];
+    let id = one.id;
+
+    for (damage, repair, rule, subject) in [
+        (
+            format!("UPDATE users SET balance = balance + 0.01 WHERE id = {id}"),
+            format!("UPDATE users SET balance = balance - 0.01 WHERE id = {id}"),
+            "balance and held equal the sums of their entries",
+            format!("user {id}"),
+        ),
+        (
+            format!("UPDATE users SET held = held - 1, balance = balance + 1 WHERE id = {id}"),
+            format!("UPDATE users SET held = held + 1, balance = balance - 1 WHERE id = {id}"),
+            "held money equals the holds that are held",
+            format!("user {id}"),
+        ),
+        (
+            format!("DELETE FROM ledger_entries WHERE operation_id = {topup} AND account = 'external'"),
+            format!("INSERT INTO ledger_entries VALUES ({topup}, 0, 'external', {id}, -100, NULL)"),
+            "each operation sums to 0",
+            format!("operation {topup}"),
+        ),
+        (
+            format!("UPDATE ledger_entries SET amount = 61 WHERE operation_id = {held} AND account = 'held'"),
+            format!("UPDATE ledger_entries SET amount = 60 WHERE operation_id = {held} AND account = 'held'"),
+            "each operation sums to 0",
+            format!("operation {held}"),
+        ),
+        (
+            format!(
+                "UPDATE ledger_entries SET balance_after = 41 WHERE operation_id = {held} AND account = 'available'"
+            ),
+            format!(
+                "UPDATE ledger_entries SET balance_after = 40 WHERE operation_id = {held} AND account = 'available'"
+            ),
+            "balance_after chains",
+            format!("user {id} available operation {held}"),
+        ),
+        (
+            "UPDATE holds SET amount = 59 WHERE transaction_id = 1".to_owned(),
+            "UPDATE holds SET amount = 60 WHERE transaction_id = 1".to_owned(),
+            "held money equals the holds that are held",
+            format!("user {id}"),
+        ),
+        (
+            "UPDATE holds SET state = 'released' WHERE transaction_id = 1".to_owned(),
+            "UPDATE holds SET state = 'held' WHERE transaction_id = 1".to_owned(),
+            "held money equals the holds that are held",
+            format!("user {id}"),
+        ),
+        (
+            format!("UPDATE operations SET refusal = 'not_held' WHERE id = {held}"),
+            format!("UPDATE operations SET refusal = NULL WHERE id = {held}"),
+            "a refused operation has no entries",
+            format!("operation {held}"),
+        ),
+        (
+            format!("UPDATE operations SET refusal = NULL WHERE id = {refused}"),
+            format!("UPDATE operations SET refusal = 'insufficient_balance' WHERE id = {refused}"),
+            "an applied movement has entries",
+            format!("operation {refused}"),
+        ),
+    ] {
+        service.run(&damage).await;
+        let proof = service.service.get("/internal/ledger/verify").await.expect(200);
+        assert_eq!(proof["ok"], false, "{damage}");
+        let violations = proof["violations"].as_array().expect("a list");
+        let is_named = |violation: &Value| violation["rule"] == rule && violation["subject"] == subject.as_str();
+        assert!(violations.iter().any(is_named), "{damage}: {}", proof.text);
+        service.run(&repair).await;
+        service.assert_ledger_holds().await;
+    }
+}
+
+#[tokio::test]
+async fn the_database_itself_refuses_a_negative_balance() {
+    let service = Service::start().await;
+    let user = service.user("john", 100).await;
+    let pool = service.database.pool();
+    for column in ["balance", "held"] {
+        let statement = format!("UPDATE users SET {column} = -0.01 WHERE id = {}", user.id);
+        let outcome = sqlx::query(AssertSqlSafe(statement)).execute(&pool).await;
+        assert!(outcome.is_err(), "{column} became negative");
+    }
+    service.assert_ledger_holds().await;
+}

@@ -1,0 +1,14 @@
+//! The API of user-service, as its callers see it, on a real database.
+
+mod access;
+mod accounts;
+mod balances;
+mod closing;
+mod errors;
+mod idempotency;
+mod instances;
+mod ledger;
+mod login;
+mod operations;
+mod outbox;
+mod support;

@@ -1,0 +1,224 @@
+//! `POST /internal/operations`: the steps of transactions.
+
+use serde_json::{Value, json};
+
+use crate::support::{Balance, Service, User, assert_names_field, capture, hold, release, transfer};
+
+/// A service with a sender who has 100 and a receiver who has nothing.
+async fn pair() -> (Service, User, User) {
+    let service = Service::start().await;
+    let (sender, receiver) = (service.user("sender", 100).await, service.user("receiver", 0).await);
+    (service, sender, receiver)
+}
+
+async fn balances(service: &Service, sender: &User, receiver: &User) -> (Balance, Balance) {
+    (service.balance(sender).await, service.balance(receiver).await)
+}
+
+#[tokio::test]
+async fn a_hold_sets_money_aside_and_a_capture_pays_it() {
+    let (service, sender, receiver) = pair().await;
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 60), Balance::new(0, 0)));
+    assert_eq!(service.execute(json!([capture(1)])).await, ["applied"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 0), Balance::new(60, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_release_gives_back_what_was_set_aside() {
+    let (service, sender, receiver) = pair().await;
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
+    assert_eq!(service.execute(json!([release(1)])).await, ["applied"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(100, 0), Balance::new(0, 0)));
+    assert_eq!(service.execute(json!([capture(1)])).await, ["not_held"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(100, 0), Balance::new(0, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_transfer_moves_money_at_once_and_is_not_released() {
+    let (service, sender, receiver) = pair().await;
+    assert_eq!(service.execute(json!([transfer(1, &sender, &receiver, 60)])).await, ["applied"]);
+    assert_eq!(service.execute(json!([release(1), capture(1)])).await, ["not_held", "not_held"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 0), Balance::new(60, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_step_that_is_asked_again_is_answered_again_and_moves_nothing() {
+    let (service, sender, receiver) = pair().await;
+    let steps = [
+        (hold(1, &sender, &receiver, 60), "applied"),
+        (hold(2, &sender, &receiver, 1000), "insufficient_balance"),
+        (capture(1), "applied"),
+        (transfer(3, &sender, &receiver, 10), "applied"),
+        (hold(4, &sender, &receiver, 5), "applied"),
+        (release(4), "applied"),
+    ];
+    for (step, outcome) in &steps {
+        assert_eq!(service.execute(json!([step])).await, [*outcome]);
+    }
+    let after = (Balance::new(30, 0), Balance::new(70, 0));
+    assert_eq!(balances(&service, &sender, &receiver).await, after);
+    let _ = sender.top_up(2000).await.expect(200);
+    for (step, outcome) in steps.iter().rev() {
+        assert_eq!(service.execute(json!([step])).await, [*outcome], "{step}");
+    }
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(2030, 0), after.1));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_late_hold_after_release_is_refused() {
+    let (service, sender, receiver) = pair().await;
+    assert_eq!(service.execute(json!([release(1)])).await, ["applied"]);
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["not_held"]);
+    assert_eq!(service.execute(json!([transfer(1, &sender, &receiver, 60)])).await, ["not_held"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(100, 0), Balance::new(0, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn another_payload_under_a_known_transaction_is_refused() {
+    let (service, sender, receiver) = pair().await;
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
+    for other in [hold(1, &sender, &receiver, 61), hold(1, &receiver, &sender, 60)] {
+        assert_eq!(service.execute(json!([other])).await, ["reference_reused"]);
+    }
+    assert_eq!(service.execute(json!([transfer(1, &sender, &receiver, 60)])).await, ["not_held"]);
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 60), Balance::new(0, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_list_is_carried_out_in_order_and_each_step_for_itself() {
+    let (service, sender, receiver) = pair().await;
+    let nobody = json!({"transaction_id": 6, "sender_id": 999_999, "receiver_id": sender.id, "amount": 1});
+    let to_nobody = json!({"transaction_id": 7, "sender_id": sender.id, "receiver_id": 999_999, "amount": 1});
+    let outcomes = service
+        .execute(json!([
+            hold(1, &sender, &receiver, 60),
+            hold(2, &sender, &receiver, 50),
+            capture(1),
+            transfer(3, &receiver, &sender, 60),
+            hold(4, &sender, &receiver, 100),
+            release(4),
+            release(5),
+            {"hold": nobody},
+            {"transfer": to_nobody},
+            capture(8),
+            hold(1, &sender, &receiver, 60),
+        ]))
+        .await;
+    assert_eq!(
+        outcomes,
+        [
+            "applied",
+            "insufficient_balance",
+            "applied",
+            "applied",
+            "applied",
+            "applied",
+            "applied",
+            "user_not_found",
+            "receiver_not_found",
+            "not_held",
+            "applied",
+        ]
+    );
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(100, 0), Balance::new(0, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_step_that_stands_twice_in_a_list_is_one_step() {
+    let (service, sender, receiver) = pair().await;
+    let step = hold(1, &sender, &receiver, 60);
+    let other = hold(1, &sender, &receiver, 40);
+    assert_eq!(service.execute(json!([step, step, other])).await, ["applied", "applied", "reference_reused"]);
+    assert_eq!(service.execute(json!([capture(1), capture(1)])).await, ["applied", "applied"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 0), Balance::new(60, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_list_has_1_to_1000_steps() {
+    let (service, sender, receiver) = pair().await;
+    let steps = |count: i64| (1..=count).map(|n| hold(n, &sender, &receiver, 1)).collect::<Vec<Value>>();
+    for wrong in [steps(0), steps(1001)] {
+        let refused = service.service.post("/internal/operations", json!({"operations": wrong})).await;
+        assert_names_field(refused, "invalid_value", "operations");
+    }
+    assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
+    let outcomes = service.execute(json!(steps(1000))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "applied").count(), 100);
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "insufficient_balance").count(), 900);
+    assert_eq!(service.balance(&sender).await, Balance::new(0, 100));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn only_steps_of_transactions_are_taken_and_a_wrong_one_stops_the_whole_list() {
+    let (service, sender, receiver) = pair().await;
+    let good = hold(1, &sender, &receiver, 60);
+    let amount = |amount: Value| {
+        let mut wrong = hold(2, &sender, &receiver, 1);
+        wrong["hold"]["amount"] = amount;
+        wrong
+    };
+    for (wrong, code) in [
+        (json!({"topup": {"user_id": sender.id, "amount": 1}}), "invalid_value"),
+        (json!({"credit": {"user_id": sender.id, "amount": 1}}), "invalid_value"),
+        (json!({"debit": {"user_id": sender.id, "amount": 1}}), "invalid_value"),
+        (json!({"mint": {"user_id": sender.id, "amount": 1}}), "invalid_value"),
+        (amount(json!(0)), "invalid_amount"),
+        (amount(json!(0.001)), "invalid_amount"),
+        (amount(Value::Null), "invalid_amount"),
+        (json!({"hold": {"transaction_id": 2}}), "missing_field"),
+        (json!({"capture": {"transaction_id": 0}}), "invalid_value"),
+        (json!({"capture": {}}), "missing_field"),
+        (json!("capture"), "invalid_value"),
+    ] {
+        let body = json!({"operations": [good, wrong]});
+        let refused = service.service.post("/internal/operations", body).await.expect_error(400, code);
+        let named = refused["fields"].as_object().and_then(|fields| fields.keys().next().cloned()).unwrap_or_default();
+        assert!(named.starts_with("operations"), "{wrong}: {}", refused.text);
+    }
+    assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
+}
+
+#[tokio::test]
+async fn a_step_that_is_no_object_is_named() {
+    let (service, _, _) = pair().await;
+    for step in [Value::Null, json!(1), json!([]), json!({})] {
+        let refused = service.service.post("/internal/operations", json!({"operations": [step]})).await;
+        assert_names_field(refused, "invalid_value", "operations[0]");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_field_of_a_step_is_refused() {
+    let (service, sender, receiver) = pair().await;
+    let known = [hold(1, &sender, &receiver, 1), transfer(2, &sender, &receiver, 1), capture(3), release(4)];
+    for mut step in known {
+        for fields in step.as_object_mut().expect("a step is an object").values_mut() {
+            fields["fee"] = json!(1);
+        }
+        let refused = service.service.post("/internal/operations", json!({"operations": [step]})).await;
+        let _ = refused.expect_error(400, "unknown_field");
+    }
+    assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
+}
+
+#[tokio::test]
+async fn a_receiver_who_has_no_room_is_not_paid_and_the_sender_gets_the_money_back() {
+    let (service, sender, receiver) = pair().await;
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
+    receiver.fill().await;
+    let outcomes = service.execute(json!([capture(1), transfer(2, &sender, &receiver, 40), release(1)])).await;
+    assert_eq!(outcomes, ["balance_limit", "balance_limit", "applied"]);
+    assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
+    service.assert_ledger_holds().await;
+}

@@ -1,0 +1,121 @@
+//! What users are told: a top-up, once, however often notification-service fails.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use harness::{
+    http::{eventually, serve},
+    wallet::DEVELOPMENT_TOKEN,
+};
+use serde_json::{Value, json};
+
+use crate::support::Service;
+
+/// A notification-service that fails a number of calls, then keeps what it is told.
+#[derive(Clone, Default)]
+struct Notifications {
+    failures_left: Arc<AtomicU32>,
+    told: Arc<Mutex<Vec<(i64, String)>>>,
+}
+
+impl Notifications {
+    async fn start(failures: u32) -> (Self, url::Url) {
+        let stub = Self { failures_left: Arc::new(failures.into()), ..Self::default() };
+        let receive = |State(stub): State<Self>, headers: HeaderMap, Json(body): Json<Value>| async move {
+            stub.receive(&headers, &body)
+        };
+        let router = Router::new().route("/internal/notifications", post(receive)).with_state(stub.clone());
+        (stub, serve(router).await.parse().expect("a URL"))
+    }
+
+    fn receive(&self, headers: &HeaderMap, body: &Value) -> (StatusCode, Json<Value>) {
+        if headers.get("x-service-token").is_none_or(|token| token != DEVELOPMENT_TOKEN) {
+            return (StatusCode::UNAUTHORIZED, Json(json!({"code": "invalid_service_token"})));
+        }
+        let fails = self.failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if fails.is_ok() {
+            return (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"code": "internal_error"})));
+        }
+        let mut told = self.told.lock().unwrap();
+        for event in body["events"].as_array().expect("a list of events") {
+            assert!(event["event_id"].is_string(), "{event}");
+            told.push((event["user_id"].as_i64().unwrap(), event["message"].as_str().unwrap().to_owned()));
+        }
+        (StatusCode::OK, Json(json!({})))
+    }
+
+    fn told(&self) -> Vec<(i64, String)> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+async fn outbox_empties(service: &Service) {
+    let pool = service.database.pool();
+    eventually("the outbox to empty", async || {
+        let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&pool).await.ok()?;
+        (left == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_top_up_is_told_once_even_when_the_telling_first_fails() {
+    let (notifications, url) = Notifications::start(2).await;
+    let service = Service::start_with(|config| config.notification_service_url = url).await;
+    let user = service.user("john", 0).await;
+    let _ = user.top_up(100_000).await.expect(200);
+    service.start_workers();
+    outbox_empties(&service).await;
+    assert_eq!(notifications.told(), [(user.id, "Top-up Rp 100,000 successful.".to_owned())]);
+}
+
+#[tokio::test]
+async fn only_a_top_up_that_took_effect_is_told() {
+    let (notifications, url) = Notifications::start(0).await;
+    let service = Service::start_with(|config| {
+        config.notification_service_url = url;
+        config.service.currency = "USD".to_owned();
+    })
+    .await;
+    let user = service.user("john", 1000).await;
+    let keyed = user.api.keyed("key");
+    for _ in 0..2 {
+        let _ = keyed.post(&user.path("/topup"), json!({"amount": "1234.5"})).await.expect(200);
+    }
+    let _ = user.debit(10).await.expect(200);
+    let _ = user.top_up(0).await.expect_error(400, "invalid_amount");
+    let _ = service.service.post("/users/999999/topup", json!({"amount": 1})).await.expect_error(404, "user_not_found");
+    let _ = service.service.post(&user.path("/topup"), json!({"amount": 2})).await.expect(200);
+    service.start_workers();
+    outbox_empties(&service).await;
+    assert_eq!(
+        notifications.told(),
+        [(user.id, "Top-up USD 1,234.50 successful.".to_owned()), (user.id, "Top-up USD 2 successful.".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn money_moves_while_notification_service_is_away() {
+    let service = Service::start_with(|config| {
+        config.notification_service_url =
+            format!("http://127.0.0.1:{}", harness::ports::free_port()).parse().expect("a URL");
+    })
+    .await;
+    service.start_workers();
+    let user = service.user("john", 0).await;
+    assert_eq!(user.top_up(100).await.expect(200)["balance"], 100);
+    let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE user_id = ?")
+        .bind(user.id)
+        .fetch_one(&service.database.pool())
+        .await
+        .expect("a count");
+    assert_eq!(waiting, 1, "what could not be told yet is kept");
+}
