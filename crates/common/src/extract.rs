@@ -9,10 +9,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{ApiError, Result, ids::InvalidId};
 
@@ -63,7 +60,7 @@ fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let malformed = || ApiError::bad_request("malformed_json", "The body is not valid JSON");
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // serde_json calls a number in an enum's place a syntax error, though the body is valid JSON
-        if error.inner().is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        if error.inner().is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok() {
             let path = error.path().to_string();
             field_error(&path, &error.into_inner().to_string())
         } else {

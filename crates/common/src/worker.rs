@@ -28,12 +28,13 @@ impl Workers {
     pub fn spawn<F, Fut>(&self, name: &'static str, pause: Duration, mut step: F)
     where
         F: FnMut() -> Fut + Send + 'static,
-        Fut: Future<Output = anyhow::Result<Step>> + Send,
+        Fut: Future<Output = anyhow::Result<Step>> + Send + 'static,
     {
         let stopping = self.stop.clone();
         self.tasks.spawn(async move {
             while !stopping.is_cancelled() {
-                match step().await {
+                // in a task of its own, so that a panic ends the step and not the worker
+                match tokio::spawn(step()).await.map_err(Into::into).flatten() {
                     Ok(Step::Worked) => continue,
                     Ok(Step::Idle) => {}
                     Err(error) => tracing::warn!(worker = name, error = error_chain(&*error), "a step failed"),

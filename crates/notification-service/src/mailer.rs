@@ -108,7 +108,9 @@ impl Mailer {
     /// The mail for a letter. Its Message-ID depends on the notification alone.
     fn write(&self, letter: &Letter) -> anyhow::Result<Message> {
         let address: Address = letter.address.parse()?;
-        let name = Some(letter.name.clone()).filter(|name| !name.is_empty());
+        // lettre panics at a control character in a name
+        let name: String = letter.name.chars().filter(|c| !c.is_control()).collect();
+        let name = Some(name).filter(|name| !name.is_empty());
         let id = format!(
             "<notification-{}.{}@{}>",
             letter.notification,
