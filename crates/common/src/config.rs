@@ -111,11 +111,6 @@ impl Env {
         env
     }
 
-    /// The mode that decides which secrets are good enough.
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-
     fn get(&self, name: &str) -> Option<String> {
         (self.lookup)(name)
     }

@@ -1,15 +1,13 @@
 //! What belongs to the request at hand: its identity, carried into logs, answers and calls to other services.
 
-use std::future::Future;
-
 use axum::{
     extract::Request,
     http::{HeaderName, HeaderValue},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
-use tokio::task::JoinHandle;
-use tracing::Instrument;
+
+use crate::ApiError;
 
 /// Names a request across services.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,7 +23,8 @@ pub fn request_id() -> Option<HeaderValue> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Gives the request its identity (the caller's, if it sent a sane one) and the answer its `X-Request-Id`.
+/// Gives the request its identity (the caller's, if it sent a sane one) and the answer its `X-Request-Id`, and serves it
+/// in a task of its own: a client that hangs up does not cut a request in half.
 pub async fn layer(mut request: Request, next: Next) -> Response {
     let sane = |value: &&HeaderValue| {
         let bytes = value.as_bytes();
@@ -34,25 +33,12 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
     };
     let id = request.headers().get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(fresh_id);
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let mut response = with_request_id(id.clone(), next.run(request)).await;
+    let served = tokio::spawn(CURRENT.scope(id.clone(), next.run(request))).await;
+    let mut response = served.unwrap_or_else(|error| ApiError::internal(error).into_response());
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
 fn fresh_id() -> HeaderValue {
     HeaderValue::try_from(uuid::Uuid::new_v4().to_string()).expect("a UUID is a valid header value")
-}
-
-async fn with_request_id<F: Future>(id: HeaderValue, future: F) -> F::Output {
-    CURRENT.scope(id, future).await
-}
-
-/// Runs `future` in a task of its own, which goes on when the client hangs up, under the same request identity.
-pub fn detach<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let id = request_id().unwrap_or_else(fresh_id);
-    tokio::spawn(with_request_id(id, future).in_current_span())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    Executor, MySql, MySqlConnection, MySqlPool, Transaction,
+    Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
     migrate::Migrator,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
@@ -17,8 +17,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Seconds that a statement waits for a row lock before the unit of work starts again (error 1205).
 const LOCK_WAIT_SECONDS: u32 = 5;
 /// Prepared statements that a connection keeps. Closing one stalls the next by 40 ms, because sqlx leaves Nagle's
-/// algorithm on, so the batches' statements, which come in many lengths, are kept as well.
-const STATEMENT_CACHE: usize = 256;
+/// algorithm on, so the batches' statements, which come in many lengths, are kept as well. The server's limit, 16,382
+/// in all, leaves room for ten instances with full pools.
+const STATEMENT_CACHE: usize = 100;
+/// How long a connection may idle before it is closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Seconds after which the server rolls back and ends a session that has fallen silent, so that no database
+/// transaction of a stalled instance stays open. Longer than [`IDLE_TIMEOUT`].
+const SILENCE_SECONDS: u32 = 45;
 /// How long a service waits at its start for the database to appear.
 const STARTUP_TIMEOUT: Duration = Duration::from_mins(1);
 /// Seconds that an instance waits for another one that is migrating.
@@ -31,7 +37,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// Why a unit of work did not end as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// A statement failed: the transaction was rolled back and nothing happened.
+    /// A statement failed: its transaction was rolled back. (One outside a transaction may have happened.)
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
     /// Another unit of work inserted the same unique key first: the next attempt finds it.
@@ -55,6 +61,7 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
     MySqlPoolOptions::new()
         .max_connections(config.pool_size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(IDLE_TIMEOUT)
         .after_connect(|conn, _| Box::pin(prepare_session(conn)))
         .connect_lazy_with(options)
 }
@@ -63,7 +70,7 @@ async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
     conn.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     conn.execute(sqlx::AssertSqlSafe(format!(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE', \
-         time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
+         time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {SILENCE_SECONDS}"
     )))
     .await?;
     Ok(())
@@ -96,10 +103,8 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
 
 /// Commits, and tells apart a refused commit from one whose answer never came.
 pub async fn commit(tx: Transaction<'_, MySql>) -> Result<(), DbError> {
-    tx.commit().await.map_err(|error| match error {
-        sqlx::Error::Database(_) => DbError::Sql(error),
-        _ => DbError::CommitUnknown(error),
-    })
+    // an error other than a lost race can follow a commit that is durable all the same
+    tx.commit().await.map_err(|error| if is_transient(&error) { error.into() } else { DbError::CommitUnknown(error) })
 }
 
 /// Runs a unit of work (from BEGIN to [`commit`]) until it ends, for a bounded number of times.
@@ -164,6 +169,23 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
 /// A unique key has this row already (1062).
 pub fn is_duplicate(error: &sqlx::Error) -> bool {
     number(error) == Some(1062)
+}
+
+/// Appends `(a, b, …)` for an IN. The list is padded to a power of two by repeating its last item, so that lists of all
+/// lengths share a few prepared statements.
+pub fn push_list<T>(query: &mut QueryBuilder<MySql>, items: impl IntoIterator<Item = T>)
+where
+    T: Clone + for<'q> sqlx::Encode<'q, MySql> + sqlx::Type<MySql>,
+{
+    let mut items: Vec<T> = items.into_iter().collect();
+    let last = items.last().expect("an IN needs an item").clone();
+    items.resize(items.len().next_power_of_two(), last);
+    query.push("(");
+    let mut list = query.separated(", ");
+    for item in items {
+        list.push_bind(item);
+    }
+    query.push(")");
 }
 
 /// For insertions that another unit of work may race: a duplicate key starts the work again, which then finds the row.

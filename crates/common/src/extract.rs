@@ -119,8 +119,9 @@ pub struct Path<T>(pub T);
 impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(ApiError::internal)?;
-        let id = params.iter().next().and_then(|(_, text)| text.parse().ok());
+        // what is not UTF-8 is no id either
+        let params = RawPathParams::from_request_parts(parts, state).await.ok();
+        let id = params.and_then(|params| params.iter().next()?.1.parse().ok());
         id.map(Self).ok_or_else(|| ApiError::invalid("id", InvalidId.to_string()))
     }
 }

@@ -13,7 +13,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::MySqlConnection;
 
-use crate::{ApiError, Result, caller::Caller, db, error};
+use crate::{
+    ApiError, Result,
+    caller::Caller,
+    db::{self, DbError},
+    error,
+};
 
 /// The header by which a caller names a request.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -72,18 +77,15 @@ impl KeyedRequest {
 pub enum Known {
     /// Its request was answered.
     Answered(Answer),
-    /// Its request is still running.
-    Running,
     /// It belongs to another request.
     Mismatch,
 }
 
 impl Known {
-    /// The answer that the key has; 409 while its request is running, 422 if it belongs to another request.
+    /// The answer that the key has; 422 if it belongs to another request.
     pub fn answer(self) -> Result<Answer> {
         match self {
             Self::Answered(answer) => Ok(answer),
-            Self::Running => Err(in_progress()),
             Self::Mismatch => Err(mismatch()),
         }
     }
@@ -135,28 +137,10 @@ pub fn in_progress() -> ApiError {
     ApiError::conflict("request_in_progress", "A request with this Idempotency-Key is still running")
 }
 
-/// Claims the key of `request` within the transaction of `conn`; `None` if it is ours now, or if there is no key. Then
-/// [`store`] the answer in the same transaction.
-pub async fn claim(conn: &mut MySqlConnection, request: Option<&KeyedRequest>) -> sqlx::Result<Option<Known>> {
-    let Some(request) = request else { return Ok(None) };
-    // a second request waits here for the first one's commit, then finds its row
-    let inserted = sqlx::query("INSERT INTO idempotency_keys (scope, idempotency_key, fingerprint) VALUES (?, ?, ?)")
-        .bind(&request.scope)
-        .bind(&request.key)
-        .bind(&request.fingerprint)
-        .execute(&mut *conn)
-        .await;
-    match inserted {
-        Ok(_) => Ok(None),
-        Err(error) if db::is_duplicate(&error) => look_up(conn, Some(request)).await,
-        Err(error) => Err(error),
-    }
-}
-
-/// What is known of the key of `request`, without claiming it.
+/// What is known of the key of `request`; `None` if it is new, or if there is no key.
 pub async fn look_up(conn: &mut MySqlConnection, request: Option<&KeyedRequest>) -> sqlx::Result<Option<Known>> {
     let Some(request) = request else { return Ok(None) };
-    let row: Option<(Vec<u8>, Option<u16>, Option<String>)> = sqlx::query_as(
+    let row: Option<(Vec<u8>, u16, String)> = sqlx::query_as(
         "SELECT fingerprint, status, body FROM idempotency_keys WHERE scope = ? AND idempotency_key = ?",
     )
     .bind(&request.scope)
@@ -164,25 +148,29 @@ pub async fn look_up(conn: &mut MySqlConnection, request: Option<&KeyedRequest>)
     .fetch_optional(conn)
     .await?;
     let Some((fingerprint, status, body)) = row else { return Ok(None) };
-    Ok(Some(match (status.and_then(|s| StatusCode::from_u16(s).ok()), body) {
-        _ if fingerprint != request.fingerprint => Known::Mismatch,
-        (Some(status), Some(body)) => {
-            let body = serde_json::from_str(&body).map_err(|e| sqlx::Error::Decode(e.into()))?;
-            Known::Answered(Answer { status, body, replayed: true })
-        }
-        _ => Known::Running,
-    }))
+    if fingerprint != request.fingerprint {
+        return Ok(Some(Known::Mismatch));
+    }
+    let decode = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
+    let status = StatusCode::from_u16(status).map_err(|error| decode(error.into()))?;
+    let body = serde_json::from_str(&body).map_err(|error| decode(error.into()))?;
+    Ok(Some(Known::Answered(Answer { status, body, replayed: true })))
 }
 
-/// Keeps the answer of a claimed key, if there is one.
-pub async fn store(conn: &mut MySqlConnection, request: Option<&KeyedRequest>, answer: &Answer) -> sqlx::Result<()> {
+/// Keeps the answer of a new key, if there is one, in the transaction of the effect.
+pub async fn store(conn: &mut MySqlConnection, request: Option<&KeyedRequest>, answer: &Answer) -> Result<(), DbError> {
     let Some(request) = request else { return Ok(()) };
-    sqlx::query("UPDATE idempotency_keys SET status = ?, body = ? WHERE scope = ? AND idempotency_key = ?")
-        .bind(answer.status.as_u16())
-        .bind(answer.body.to_string())
-        .bind(&request.scope)
-        .bind(&request.key)
-        .execute(conn)
-        .await?;
+    // a second request with the key waits here for the first one's commit, then starts again and finds its answer
+    sqlx::query(
+        "INSERT INTO idempotency_keys (scope, idempotency_key, fingerprint, status, body) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(&request.scope)
+    .bind(&request.key)
+    .bind(&request.fingerprint)
+    .bind(answer.status.as_u16())
+    .bind(answer.body.to_string())
+    .execute(conn)
+    .await
+    .map_err(db::raced)?;
     Ok(())
 }

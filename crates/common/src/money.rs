@@ -82,12 +82,27 @@ impl FromStr for Amount {
         if !(small && digits(whole) && digits(fraction)) {
             return Err(InvalidAmount);
         }
-        let value = match exponent {
-            None => Decimal::from_str_exact(text),
-            Some(_) => Decimal::from_scientific(text),
-        };
-        Self::try_from(value.map_err(|_| InvalidAmount)?)
+        let value = Decimal::from_str_exact(mantissa).map_err(|_| InvalidAmount)?;
+        Self::try_from(match exponent {
+            None => value,
+            Some(exponent) => shifted(value, exponent).ok_or(InvalidAmount)?,
+        })
     }
+}
+
+/// `value` times ten to the power of `exponent`, exactly or not at all.
+fn shifted(mut value: Decimal, exponent: &str) -> Option<Decimal> {
+    let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let scale = i64::from(value.scale()) - exponent.parse::<i64>().ok()?;
+    if scale >= 0 {
+        value.set_scale(scale.try_into().ok()?).ok()?;
+        return Some(value);
+    }
+    value.set_scale(0).ok()?;
+    value.checked_mul(Decimal::from(10_i64.checked_pow((-scale).try_into().ok()?)?))
 }
 
 impl TryFrom<Decimal> for Amount {
@@ -206,6 +221,8 @@ mod tests {
             ("50000.5", "50000.5"),
             ("\"50000.50\"", "50000.5"),
             ("1e5", "100000"),
+            ("1.5E+3", "1500"),
+            ("12345e-2", "123.45"),
             ("0.01", "0.01"),
             ("999999999999999", "999999999999999"),
             ("9999999999999.99", "9999999999999.99"),
@@ -240,6 +257,10 @@ mod tests {
             "true",
             "[]",
             "{}",
+            "1.0000000000000000000000000000004e0",
+            "1e",
+            "1e+",
+            "1e99999999999999999999",
             "\"\\u0031\"",
             "0.00000000000000000000000000000000001",
         ] {
@@ -273,8 +294,9 @@ mod tests {
         #[test]
         fn no_text_makes_the_parser_panic_or_round(text in "[0-9.eE+-]{0,45}") {
             if let Ok(parsed) = text.parse::<Amount>() {
-                let exact = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).unwrap();
-                prop_assert_eq!(parsed.money(), Money(exact));
+                let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+                let back = shifted(parsed.money().0, &format!("{}", -exponent.parse::<i64>().unwrap())).unwrap();
+                prop_assert_eq!(back, Decimal::from_str_exact(mantissa).unwrap());
             }
         }
     }

@@ -8,11 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
 use crate::{
-    UserId,
+    UserId, db,
     http::client::{CallError, ServiceClient},
     lease::{self, Holder},
     worker::Step,
@@ -102,7 +103,8 @@ impl Relay {
             rows.into_iter().map(|(id, event_id, user_id, message)| (id, Event { event_id, user_id, message })).unzip();
         match self.send(events.clone()).await {
             Ok(()) => self.delivered(&ids).await?,
-            Err(CallError::Refused { .. }) => self.one_by_one(ids, events).await?,
+            // one of them is not as it must be; any other refusal is about the call, not about an event
+            Err(CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) => self.one_by_one(ids, events).await?,
             Err(error) => {
                 self.back_off();
                 return Err(error.into());
@@ -122,11 +124,11 @@ impl Relay {
             let event_id = event.event_id.clone();
             match self.send(vec![event]).await {
                 Ok(()) => self.delivered(&[id]).await?,
-                Err(error @ CallError::Refused { .. }) => {
+                Err(error @ CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) => {
                     tracing::error!(%error, event_id, "notification-service refuses an event; it is tried again later");
                     sqlx::query(
                         "UPDATE outbox SET attempts = attempts + 1,
-                                next_attempt_at = NOW(6) + INTERVAL LEAST(POW(2, attempts), 3600) SECOND
+                                next_attempt_at = NOW(6) + INTERVAL LEAST(POW(2, LEAST(attempts, 12)), 3600) SECOND
                          WHERE id = ?",
                     )
                     .bind(id)
@@ -140,12 +142,9 @@ impl Relay {
     }
 
     async fn delivered(&self, ids: &[i64]) -> sqlx::Result<()> {
-        let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")").build().execute(&self.pool).await?;
+        let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN ");
+        db::push_list(&mut query, ids.iter().copied());
+        query.build().execute(&self.pool).await?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use common::{NotificationId, error::error_chain};
+use common::{NotificationId, error::error_chain, idempotency::fingerprint};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
@@ -82,8 +82,17 @@ impl Mailer {
         Ok(Self { transport, sender: config.sender.clone() })
     }
 
-    /// Hands a mail over; `Ok` means that the server (or the disk) has it.
+    /// Hands a mail over; `Ok` means that the server (or the disk) has it. The reason of a failure does not show the
+    /// address, which mail servers like to repeat.
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
+        let hide = |reason: String| reason.replace(&letter.address, "the recipient");
+        self.hand_over(letter).await.map_err(|error| match error {
+            SendError::Temporary(reason) => SendError::Temporary(hide(reason)),
+            SendError::Permanent(reason) => SendError::Permanent(hide(reason)),
+        })
+    }
+
+    async fn hand_over(&self, letter: &Letter) -> Result<(), SendError> {
         let mail = self.write(letter).map_err(|error| SendError::Permanent(error_chain(&*error)))?;
         match &self.transport {
             Transport::Files(dir) => {
@@ -105,14 +114,15 @@ impl Mailer {
         }
     }
 
-    /// The mail for a letter. Its Message-ID depends on the notification alone.
+    /// The mail for a letter. Its Message-ID depends on the notification and its text alone.
     fn write(&self, letter: &Letter) -> anyhow::Result<Message> {
         let address: Address = letter.address.parse()?;
         // lettre panics at a control character in a name
         let name: String = letter.name.chars().filter(|c| !c.is_control()).collect();
         let name = Some(name).filter(|name| !name.is_empty());
+        let text = u64::from_be_bytes(*fingerprint(&letter.message).first_chunk().expect("a digest has 32 bytes"));
         let id = format!(
-            "<notification-{}.{}@{}>",
+            "<notification-{}.{}.{text:x}@{}>",
             letter.notification,
             letter.created_at.timestamp_micros(),
             self.sender.email.domain()
@@ -196,11 +206,12 @@ mod tests {
     }
 
     #[test]
-    fn the_same_notification_has_the_same_message_id() {
+    fn the_same_text_of_a_notification_has_the_same_message_id() {
         let id = |text: &str| text.lines().find(|l| l.starts_with("Message-ID:")).unwrap().to_owned();
         let letter = letter("Ani", "ani@example.com", "Top-up Rp 100,000 successful.");
-        assert_eq!(id(&written(&letter)), "Message-ID: <notification-7.1700000000000000@wallet.example>");
+        assert!(id(&written(&letter)).starts_with("Message-ID: <notification-7.1700000000000000."));
         assert_eq!(id(&written(&letter)), id(&written(&letter)));
+        assert_ne!(id(&written(&letter)), id(&written(&Letter { message: "Another text".into(), ..letter })));
     }
 
     #[test]

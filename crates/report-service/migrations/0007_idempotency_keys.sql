@@ -3,9 +3,8 @@ CREATE TABLE idempotency_keys (
     scope           VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     idempotency_key VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     fingerprint     BINARY(32)   NOT NULL,
-    -- NULL while the request is running
-    status          SMALLINT UNSIGNED NULL,
-    body            TEXT         NULL,
+    status          SMALLINT UNSIGNED NOT NULL,
+    body            TEXT         NOT NULL,
     created_at      DATETIME(6)  NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     PRIMARY KEY (scope, idempotency_key)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

@@ -17,7 +17,6 @@ CREATE TABLE transactions (
     -- when the settler takes over, on the database's clock; NULL when nothing is outstanding
     settle_after    DATETIME(6)    NULL,
     settle_attempts INT            NOT NULL DEFAULT 0,
-    settle_claim    VARCHAR(32)    CHARACTER SET ascii COLLATE ascii_bin NULL,
     -- the request that created it; one of its kind if it came without an Idempotency-Key
     request_scope   VARCHAR(64)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     request_key     VARCHAR(255)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -71,12 +71,19 @@ pub fn app(state: AppState) -> Router {
     surround(routes, "transaction-service", pool)
 }
 
-/// Starts the settler, which also lets pending transactions expire, and the outbox relay.
+/// Starts the settler, the expiry of pending transactions and the outbox relay.
 pub fn start_workers(state: &AppState, workers: &Workers) {
     let settler = std::sync::Arc::new(Settler::new(state.pool.clone(), state.transfers.clone()));
-    workers.spawn("settler", SETTLE_PAUSE, move || {
+    workers.spawn("settler", SETTLE_PAUSE, {
         let settler = settler.clone();
-        async move { settler.run_once().await }
+        move || {
+            let settler = settler.clone();
+            async move { settler.settle_once().await }
+        }
+    });
+    workers.spawn("expiry", SETTLE_PAUSE, move || {
+        let settler = settler.clone();
+        async move { settler.expire_once().await }
     });
     let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
     workers.spawn("outbox", RELAY_PAUSE, move || {

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use common::{TransactionId, context, db, http::client::CallError, lease::Holder, time, worker::Step as Turn};
+use common::{TransactionId, db, http::client::CallError, time, worker::Step as Turn};
 use sqlx::MySqlPool;
 
 use crate::{
     store::transactions as store,
-    transfer::{Decision, Transfers},
+    transfer::{Decided, Decision, Status, Transfers},
 };
 
 /// How often the settler looks for overdue steps.
@@ -18,65 +18,59 @@ pub const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 /// Steps that are asked for in one call.
 const MAX_STEPS: u32 = 100;
 
-/// Settles what is overdue.
+/// Settles what is overdue and cancels what has expired.
 pub struct Settler {
     pool: MySqlPool,
     transfers: Transfers,
-    holder: Holder,
 }
 
 impl Settler {
     /// A settler for the transactions in `pool`.
     pub fn new(pool: MySqlPool, transfers: Transfers) -> Self {
-        Self { pool, transfers, holder: Holder::new() }
+        Self { pool, transfers }
     }
 
-    /// Settles one batch of overdue steps and one of expired transactions.
-    pub async fn run_once(&self) -> anyhow::Result<Turn> {
-        let settled = self.settle().await?;
-        let expired = self.expire().await?;
-        let full = u32::try_from(settled.max(expired))? >= MAX_STEPS;
-        Ok(if full { Turn::Worked } else { Turn::Idle })
-    }
-
-    async fn settle(&self) -> anyhow::Result<usize> {
+    /// Asks for one batch of overdue steps and stores the outcomes.
+    pub async fn settle_once(&self) -> anyhow::Result<Turn> {
         let mut conn = self.pool.acquire().await?;
-        let rows = store::claim_overdue(&mut conn, self.holder.as_str(), MAX_STEPS).await?;
+        let rows = store::claim_overdue(&mut conn, MAX_STEPS).await?;
         drop(conn); // no connection is kept during a call
         let (rows, steps): (Vec<_>, Vec<_>) =
             rows.into_iter().filter_map(|row| row.outstanding().map(|step| (row, step))).unzip();
         if steps.is_empty() {
-            return Ok(0);
+            return Ok(Turn::Idle);
         }
         match self.transfers.execute(&steps).await {
             Ok(outcomes) => {
                 for (row, outcome) in rows.iter().zip(outcomes) {
-                    let settled = self.transfers.record(row, outcome, time::now()).await?;
-                    tracing::info!(transaction = %row.id, status = ?settled.status, "settled");
+                    match self.transfers.record(row, outcome, time::now()).await {
+                        Ok(settled) => tracing::info!(transaction = %row.id, status = ?settled.status, "settled"),
+                        // the others must not wait for it
+                        Err(error) => tracing::error!(transaction = %row.id, %error, "an outcome was not stored"),
+                    }
                 }
+                Ok(Turn::Worked)
             }
             Err(error @ CallError::NotReached { .. }) => {
                 let ids: Vec<TransactionId> = rows.iter().map(|row| row.id).collect();
                 db::retry(|| async { Ok(store::postpone(&mut *self.pool.acquire().await?, &ids).await?) }).await?;
-                return Err(error.into());
+                Err(error.into())
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
         }
-        Ok(rows.len())
     }
 
-    async fn expire(&self) -> anyhow::Result<usize> {
+    /// Cancels one batch of expired transactions.
+    pub async fn expire_once(&self) -> anyhow::Result<Turn> {
         let expired = store::expired(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
         for id in &expired {
-            let decided = context::detach({
-                let (transfers, id) = (self.transfers.clone(), *id);
-                async move { transfers.decide(id, Decision::Cancel, None, false).await }
-            });
-            if let Err(error) = decided.await? {
-                anyhow::bail!("transaction {id} could not be cancelled: {}", error.body());
+            match self.transfers.decide(*id, Decision::Cancel, None, false).await {
+                // user-service is silent: the settler goes on with this one, and the others wait for their turn
+                Ok(Decided::Stands(row)) if row.status == Status::Processing => return Ok(Turn::Idle),
+                Ok(_) => tracing::info!(transaction = %id, "expired"),
+                Err(error) => anyhow::bail!("transaction {id} could not be cancelled: {}", error.body()),
             }
-            tracing::info!(transaction = %id, "expired");
         }
-        Ok(expired.len())
+        Ok(if expired.is_empty() { Turn::Idle } else { Turn::Worked })
     }
 }

@@ -10,7 +10,7 @@ mod model;
 
 use chrono::{DateTime, Utc};
 use common::{
-    ApiError, Result, TransactionId, context,
+    ApiError, Result, TransactionId,
     db::{self, DbError},
     http::client::CallError,
     time,
@@ -52,12 +52,7 @@ impl Transfers {
     }
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
-    pub async fn create(&self, new: NewTransaction, request: Request) -> Result<Created> {
-        let transfers = self.clone();
-        context::detach(async move { transfers.create_now(&new, &request).await }).await.map_err(ApiError::internal)?
-    }
-
-    async fn create_now(&self, new: &NewTransaction, request: &Request) -> Result<Created> {
+    pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Created> {
         let now = time::now();
         let inserted = db::retry(|| async {
             let mut tx = self.pool.begin().await?;
@@ -69,7 +64,9 @@ impl Transfers {
         match inserted {
             Inserted::New(row) => self.start(row).await,
             // a second run after an unknown commit finds what the first one wrote
-            Inserted::Before { row, .. } if request.scope == Request::ONCE => self.start(row).await,
+            Inserted::Before { fingerprint, row } if row.created_at == now && fingerprint == request.fingerprint => {
+                self.start(row).await
+            }
             Inserted::Before { fingerprint, row } if fingerprint == request.fingerprint => Ok(Created::Before(row)),
             Inserted::Before { .. } => Err(common::idempotency::mismatch()),
         }
@@ -141,7 +138,17 @@ impl Transfers {
     }
 
     async fn fail_unsent(&self, row: &Transaction, now: DateTime<Utc>) -> Result<bool, DbError> {
-        db::retry(|| async { Ok(store::fail_unsent(&mut *self.pool.acquire().await?, row.id, now).await?) }).await
+        let events = Next::unsent().events(row, &self.currency);
+        db::retry(|| async {
+            let mut tx = self.pool.begin().await?;
+            let failed = store::fail_unsent(&mut tx, row, now).await?;
+            if failed {
+                common::outbox::insert(&mut tx, &events).await?;
+            }
+            db::commit(tx).await?;
+            Ok(failed)
+        })
+        .await
     }
 
     /// The transaction `id`, unless it is hidden.

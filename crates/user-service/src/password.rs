@@ -78,7 +78,11 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let _permit = self.0.acquire().await.map_err(ApiError::internal)?;
+        let permit = self.0.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        let work = move || {
+            let _permit = permit; // until the work is done, whoever waits for it
+            work()
+        };
         tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
     }
 }

@@ -49,9 +49,9 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// True if the service answered 404.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+    /// True if the service refused with this code. A status alone may come from something in between.
+    pub fn has_code(&self, expected: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == expected)
     }
 }
 
@@ -59,7 +59,7 @@ impl CallError {
 impl From<CallError> for ApiError {
     fn from(error: CallError) -> Self {
         match &error {
-            CallError::Refused { .. } => Self::internal(error),
+            CallError::Refused { status: StatusCode::BAD_REQUEST, .. } => Self::internal(error),
             _ => Self::unavailable("service_unavailable", "A service that is needed cannot be reached at the moment")
                 .because(error),
         }

@@ -27,7 +27,7 @@ impl UserClient {
     pub async fn recipient(&self, id: UserId) -> Result<Option<Recipient>, CallError> {
         match self.0.get(&format!("/internal/users/{id}"), &()).await {
             Ok(recipient) => Ok(Some(recipient)),
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.has_code("user_not_found") => Ok(None),
             Err(error) => Err(error),
         }
     }

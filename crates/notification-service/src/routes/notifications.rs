@@ -8,9 +8,10 @@ use axum::{
 use common::{
     ApiError, NotificationId, Result, UserId,
     caller::{Caller, Service, Visitor},
-    context, db,
+    db,
     extract::{Json, Path, Query},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
+    outbox::Event,
     page::{ListQuery, Page},
     time,
 };
@@ -60,12 +61,16 @@ pub async fn create(
 ) -> Result<Response> {
     let request = KeyedRequest::new(key, Caller::Service, "POST /notifications", &new);
     let now = time::now();
+    // an identity of its own, by which a second run finds what the first one wrote
+    let event_id = format!("once:{}", uuid::Uuid::new_v4());
+    let event = Event { event_id, user_id: new.user_id, message: new.message.into() };
     let answered = db::retry(|| async {
         let mut tx = pool.begin().await?;
-        if let Some(known) = idempotency::claim(&mut tx, request.as_ref()).await? {
+        if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
             return Ok(known);
         }
-        let notification = store::insert(&mut tx, new.user_id, &new.message.0, now).await?;
+        store::insert_events(&mut tx, std::slice::from_ref(&event), now).await?;
+        let notification = store::find_event(&mut tx, &event.event_id).await?;
         let answer = Answer::new(StatusCode::CREATED, &notification);
         idempotency::store(&mut tx, request.as_ref(), &answer).await?;
         db::commit(tx).await?;
@@ -149,7 +154,7 @@ pub async fn send(
     State(delivery): State<Delivery>,
 ) -> Result<Json<Value>> {
     visible(&pool, caller, id).await?;
-    match mail(delivery, id, &[Status::Pending, Status::Failed]).await? {
+    match delivery.send_now(id, &[Status::Pending, Status::Failed]).await? {
         SentNow::WrongStatus(Status::Sent) => Ok(sent("Notification sent successfully")),
         outcome => answer(outcome, "Notification sent successfully"),
     }
@@ -163,12 +168,7 @@ pub async fn resend(
     State(delivery): State<Delivery>,
 ) -> Result<Json<Value>> {
     visible(&pool, caller, id).await?;
-    answer(mail(delivery, id, &[Status::Failed]).await?, "Notification resent successfully")
-}
-
-/// Mails in a task of its own: a client that hangs up does not leave a mail without its mark.
-async fn mail(delivery: Delivery, id: NotificationId, from: &'static [Status]) -> Result<SentNow> {
-    Ok(context::detach(async move { delivery.send_now(id, from).await }).await.map_err(ApiError::internal)??)
+    answer(delivery.send_now(id, &[Status::Failed]).await?, "Notification resent successfully")
 }
 
 fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Value>> {

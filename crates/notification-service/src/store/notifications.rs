@@ -40,23 +40,12 @@ pub struct Notification {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Stores a notification for `user`.
-pub async fn insert(
-    conn: &mut MySqlConnection,
-    user: UserId,
-    message: &str,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Notification> {
-    let written =
-        sqlx::query("INSERT INTO notifications (user_id, message, created_at, updated_at) VALUES (?, ?, ?, ?)")
-            .bind(user)
-            .bind(message)
-            .bind(now)
-            .bind(now)
-            .execute(&mut *conn)
-            .await?;
-    let id = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
-    let id = NotificationId::try_from(id).expect("generated ids are positive");
+/// The notification of an event.
+pub async fn find_event(conn: &mut MySqlConnection, event_id: &str) -> sqlx::Result<Notification> {
+    let id: NotificationId = sqlx::query_scalar("SELECT id FROM notifications WHERE event_id = ?")
+        .bind(event_id)
+        .fetch_one(&mut *conn)
+        .await?;
     find(conn, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
@@ -103,7 +92,8 @@ pub async fn list(
     query.build_query_as().fetch_all(conn).await
 }
 
-/// Changes message and status; false if there is no such notification. One that becomes pending is mailed anew.
+/// Changes message and status; false if there is no such notification. One that becomes pending is mailed anew; a mail
+/// that is under way meanwhile loses its claim, and with it the right to change the status.
 pub async fn update(
     conn: &mut MySqlConnection,
     id: NotificationId,
@@ -113,7 +103,7 @@ pub async fn update(
 ) -> sqlx::Result<bool> {
     let updated = sqlx::query(
         "UPDATE notifications
-         SET message = COALESCE(?, message),
+         SET message = COALESCE(?, message), claim = NULL, claimed_until = NULL,
              attempts = IF(? IS NULL, attempts, 0), next_attempt_at = IF(? IS NULL, next_attempt_at, NOW(6)),
              failure_reason = IF(? IS NULL, failure_reason, NULL), status = COALESCE(?, status), updated_at = ?
          WHERE id = ? AND hidden_at IS NULL",

@@ -59,7 +59,7 @@ impl TransactionClient {
     pub async fn find(&self, id: TransactionId) -> Result<Option<Change>, CallError> {
         match self.0.get(&format!("/internal/transactions/{id}"), &()).await {
             Ok(change) => Ok(Some(change)),
-            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.has_code("transaction_not_found") => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -28,7 +28,7 @@ impl UserClient {
     pub async fn exists(&self, id: UserId) -> Result<bool, CallError> {
         match self.0.get::<User>(&format!("/internal/users/{id}"), &()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) if error.has_code("user_not_found") => Ok(false),
             Err(error) => Err(error),
         }
     }

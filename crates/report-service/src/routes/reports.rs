@@ -74,7 +74,7 @@ pub async fn create(
     let now = time::now();
     let answered = db::retry(|| async {
         let mut tx = pool.begin().await?;
-        if let Some(known) = idempotency::claim(&mut tx, request.as_ref()).await? {
+        if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
             return Ok(known);
         }
         let answer = match &subject {

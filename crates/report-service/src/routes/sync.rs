@@ -1,14 +1,14 @@
 //! Synchronization on request.
 
 use axum::extract::State;
-use common::{ApiError, Result, caller::Service, context, extract::Json, time};
+use common::{Result, caller::Service, extract::Json, time};
 use serde_json::{Value, json};
 
 use crate::sync::Sync;
 
 /// `POST /sync/all`: takes over every user and every transaction; it goes on when the client hangs up.
 pub async fn all(_: Service, State(sync): State<Sync>) -> Result<Json<Value>> {
-    let synced = context::detach(async move { sync.run_all().await }).await.map_err(ApiError::internal)??;
+    let synced = sync.run_all().await?;
     Ok(Json(json!({
         "message": "Reports synchronized successfully",
         "synced_users": synced.users,

@@ -75,12 +75,9 @@ async fn lock(
     ids: impl Iterator<Item = TransactionId>,
 ) -> sqlx::Result<HashMap<TransactionId, (i32, Status)>> {
     let mut query: QueryBuilder<MySql> =
-        QueryBuilder::new("SELECT transaction_id, version, status FROM transactions WHERE transaction_id IN (");
-    let mut list = query.separated(", ");
-    for id in ids {
-        list.push_bind(id);
-    }
-    query.push(") ORDER BY transaction_id FOR UPDATE");
+        QueryBuilder::new("SELECT transaction_id, version, status FROM transactions WHERE transaction_id IN ");
+    db::push_list(&mut query, ids);
+    query.push(" ORDER BY transaction_id FOR UPDATE");
     let rows: Vec<(TransactionId, i32, Status)> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(id, version, status)| (id, (version, status))).collect())
 }

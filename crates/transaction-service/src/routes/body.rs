@@ -1,7 +1,7 @@
 //! What requests to transaction-service look like, and how a transaction is answered.
 
 use chrono::{DateTime, Utc};
-use common::{Amount, ApiError, Money, Result, TransactionId, UserId};
+use common::{Amount, ApiError, Money, Result, TransactionId, UserId, time::Moment};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
@@ -89,8 +89,8 @@ impl NewStatus {
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
     status: Option<Status>,
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+    from: Option<Moment>,
+    to: Option<Moment>,
     min_amount: Option<String>,
     max_amount: Option<String>,
     #[serde(rename = "limit")]
@@ -108,8 +108,8 @@ impl TryFrom<ListQuery> for Filter {
         };
         Ok(Self {
             status: query.status,
-            from: query.from,
-            to: query.to,
+            from: query.from.map(|moment| moment.0),
+            to: query.to.map(|moment| moment.0),
             min_amount: amount("min_amount", query.min_amount)?,
             max_amount: amount("max_amount", query.max_amount)?,
         })

@@ -6,6 +6,7 @@ use common::{
     Amount, ApiError, Result, TransactionId, UserId,
     caller::Service,
     extract::{Json, Path, Query},
+    time::Moment,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlPool;
@@ -27,7 +28,7 @@ const MAX_CHANGES: u32 = 1000;
 #[serde(deny_unknown_fields)]
 pub struct FeedQuery {
     /// Changed at this moment or later.
-    since: DateTime<Utc>,
+    since: Moment,
     /// Of those changed at exactly that moment, only ids above this one.
     #[serde(default)]
     after_id: i64,
@@ -75,7 +76,7 @@ pub async fn changes(
     if !(1..=MAX_CHANGES).contains(&limit) {
         return Err(ApiError::invalid("limit", format!("must be a whole number from 1 to {MAX_CHANGES}")));
     }
-    let position = Position { changed_at: query.since, id: query.after_id };
+    let position = Position { changed_at: query.since.0, id: query.after_id };
     let rows = feed::changes(&mut *pool.acquire().await?, query.user_id, position, limit).await?;
     Ok(Json(rows.into_iter().map(Change::from).collect()))
 }

@@ -43,7 +43,7 @@ pub async fn create(
             fingerprint: fingerprint(&new),
         },
     };
-    match transfers.create(new.clone(), request).await? {
+    match transfers.create(&new, &request).await? {
         Created::New(row) => Ok(creation(row, new)),
         Created::Before(row) if row.is_being_created() => Err(idempotency::in_progress()),
         Created::Before(row) => {
@@ -139,7 +139,7 @@ pub async fn update(
     };
     let description = update.description.map(|d| d.0);
     if let Some(decision) = status.decision() {
-        return match transfers.decide(id, decision, description, false).await? {
+        return match transfers.decide(id, decision, description.as_deref(), false).await? {
             Decided::Stands(row) if row.status == decision.target() => Ok(Json(Body::from(row)).into_response()),
             Decided::Stands(row) if row.status == Status::Processing => {
                 Ok((StatusCode::ACCEPTED, Json(Body::from(row))).into_response())
@@ -168,17 +168,18 @@ pub async fn delete(
     State(transfers): State<Transfers>,
     State(pool): State<MySqlPool>,
 ) -> Result<Json<Value>> {
-    let row = changeable(&transfers, caller, id).await?;
+    changeable(&transfers, caller, id).await?;
     let now = time::now();
-    let hidden = db::retry(|| async { Ok(store::hide(&mut *pool.acquire().await?, id, now).await?) }).await?;
-    if !hidden {
+    let hide = || async { Ok(store::hide(&mut *pool.acquire().await?, id, now).await?) };
+    if !db::retry(hide).await? {
         match transfers.decide(id, Decision::Cancel, None, true).await? {
             Decided::Stands(row) if row.hidden => {}
+            // it settled between the two looks, or another request cancelled it
+            Decided::Stands(_) | Decided::Lost(_) if db::retry(hide).await? => {}
             Decided::NotFound => return Err(transaction_not_found()),
             Decided::Stands(row) | Decided::Lost(row) => return Err(illegal_change(&row)),
         }
     }
-    tracing::debug!(transaction = %row.id, "hidden");
     Ok(Json(json!({"message": "Transaction deleted successfully"})))
 }
 

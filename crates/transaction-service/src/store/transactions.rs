@@ -137,19 +137,21 @@ pub async fn apply(
 }
 
 /// Fails a new transaction whose verb was certainly never sent, and frees its key; false if the settler was there.
-pub async fn fail_unsent(conn: &mut MySqlConnection, id: TransactionId, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    // the settler counts its attempts before it sends: none so far means that nobody else has sent the verb
+pub async fn fail_unsent(conn: &mut MySqlConnection, row: &Transaction, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    // the settler counts its attempts before it sends: none so far, and still the same verb, means that nobody else
+    // has sent it
     let failed = sqlx::query(
         "UPDATE transactions
          SET status = 'failed', step = NULL, failure = ?, settle_after = NULL,
              request_scope = ?, request_key = ?, version = version + 1, updated_at = ?
-         WHERE id = ? AND status = 'processing' AND settle_attempts = 0",
+         WHERE id = ? AND status = 'processing' AND step = ? AND settle_attempts = 0",
     )
     .bind(Failure::NotReached)
     .bind(Request::ONCE)
-    .bind(format!("unsent:{id}"))
+    .bind(format!("unsent:{}", row.id))
     .bind(now)
-    .bind(id)
+    .bind(row.id)
+    .bind(row.step)
     .execute(conn)
     .await?;
     Ok(failed.rows_affected() == 1)
@@ -192,7 +194,7 @@ pub async fn hide(conn: &mut MySqlConnection, id: TransactionId, now: DateTime<U
 
 /// Claims steps that are overdue, at most `limit`, and pushes their next turn away: twice as far each time, up to a
 /// minute. No other settler gets them until then.
-pub async fn claim_overdue(conn: &mut MySqlConnection, claim: &str, limit: u32) -> sqlx::Result<Vec<Transaction>> {
+pub async fn claim_overdue(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<Transaction>> {
     let overdue: Vec<TransactionId> =
         sqlx::query_scalar("SELECT id FROM transactions WHERE settle_after <= NOW(6) ORDER BY settle_after LIMIT ?")
             .bind(limit)
@@ -203,12 +205,11 @@ pub async fn claim_overdue(conn: &mut MySqlConnection, claim: &str, limit: u32) 
         // the time is looked at again under the row's lock: another settler may have been faster
         let taken = sqlx::query(
             "UPDATE transactions
-             SET settle_after = NOW(6) + INTERVAL LEAST(? * POW(2, settle_attempts), 60) SECOND,
-                 settle_attempts = settle_attempts + 1, settle_claim = ?
+             SET settle_after = NOW(6) + INTERVAL LEAST(? * POW(2, LEAST(settle_attempts, 5)), 60) SECOND,
+                 settle_attempts = settle_attempts + 1
              WHERE id = ? AND settle_after <= NOW(6)",
         )
         .bind(SETTLE_AFTER_SECONDS)
-        .bind(claim)
         .bind(id)
         .execute(&mut *conn)
         .await?;

@@ -1,7 +1,7 @@
 //! Decisions about pending transactions: complete, fail, cancel. Of two at the same time exactly one wins.
 
 use common::{
-    ApiError, Result, TransactionId, context,
+    Result, TransactionId,
     db::{self, DbError},
     time,
 };
@@ -59,21 +59,16 @@ impl Transfers {
         &self,
         id: TransactionId,
         decision: Decision,
-        description: Option<String>,
+        description: Option<&str>,
         hide: bool,
     ) -> Result<Decided> {
-        let transfers = self.clone();
-        let decided = context::detach(async move {
-            let decided = transfers.commit_decision(id, decision, description.as_deref(), hide).await?;
-            match decided {
-                Decided::Stands(row) => match transfers.advance(row, false).await {
-                    Advance::Row(row) => Ok(Decided::Stands(row)),
-                    Advance::NotSent => unreachable!("only a fresh transaction fails without being sent"),
-                },
-                other => Ok::<_, DbError>(other),
-            }
-        });
-        Ok(decided.await.map_err(ApiError::internal)??)
+        match self.commit_decision(id, decision, description, hide).await? {
+            Decided::Stands(row) => match self.advance(row, false).await {
+                Advance::Row(row) => Ok(Decided::Stands(row)),
+                Advance::NotSent => unreachable!("only a fresh transaction fails without being sent"),
+            },
+            other => Ok(other),
+        }
     }
 
     async fn commit_decision(

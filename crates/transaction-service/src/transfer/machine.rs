@@ -47,6 +47,11 @@ impl Next {
         }
     }
 
+    /// What a transaction becomes whose first verb was certainly never sent.
+    pub fn unsent() -> Self {
+        Self { status: Status::Failed, step: None, target: None, failure: Some(Failure::NotReached), accepted: false }
+    }
+
     /// What the parties are told of it: always what really happened.
     pub fn events(self, row: &Transaction, currency: &str) -> Vec<Event> {
         let amount = Money::from(row.amount).display(currency);

@@ -63,3 +63,18 @@ async fn without_its_database_a_service_is_alive_but_not_ready() {
         assert!(!reply.header("retry-after").is_empty(), "{}", reply.text);
     }
 }
+
+#[tokio::test]
+async fn what_no_database_can_hold_is_400() {
+    let service = Service::start().await;
+    for (path, field) in [
+        ("/transactions/%ff", "id"),
+        ("/transactions/user/%ff", "id"),
+        ("/transactions?from=-0001-01-01T00:00:00Z", "from"),
+        ("/transactions?to=%2B10000-01-01T00:00:00Z", "to"),
+        ("/transactions?to=2016-12-31T23:59:60Z", "to"),
+    ] {
+        let refused = service.anyone.get(path).await.expect_error(400, "invalid_value");
+        assert!(refused["fields"][field].is_string(), "{path}: {}", refused.text);
+    }
+}

@@ -242,3 +242,14 @@ async fn what_can_be_read_is_answered_while_user_service_is_away() {
     assert_eq!(ids(&service.anyone.get("/transactions").await.expect(200)).len(), 1);
     let _ = service.anyone.get("/ready").await.expect(200);
 }
+
+#[tokio::test]
+async fn a_step_that_was_tried_for_years_is_still_asked_for() {
+    let service = Service::start().await;
+    service.users.on("hold", Reaction::Answers(500, ""));
+    let id = service.create(payment(10_000)).await.expect(202).id();
+    service.run("UPDATE transactions SET settle_attempts = 100000, settle_after = NOW(6) - INTERVAL 1 SECOND").await;
+    service.users.on("hold", Reaction::Applies);
+    service.start_workers();
+    let _ = service.becomes(id, "pending").await;
+}

@@ -115,11 +115,13 @@ impl Book {
         if self.holds.contains_key(&transaction_id) {
             return Err(Refusal::NotHeld); // a tombstone, or a hold that was there before: this one is too late
         }
-        let allowed = self.enough(sender_id, amount).and_then(|()| match state {
+        let allowed = match state {
+            _ if !self.accounts.contains_key(&sender_id) => Err(Refusal::UserNotFound),
             HoldState::Captured => self.room_for(receiver_id, amount, Refusal::ReceiverNotFound),
             _ if self.accounts.contains_key(&receiver_id) => Ok(()),
             _ => Err(Refusal::ReceiverNotFound),
-        });
+        };
+        let allowed = allowed.and_then(|()| self.enough(sender_id, amount));
         let state = if allowed.is_ok() { state } else { HoldState::Rejected };
         self.holds.insert(transaction_id, Hold { transfer: Some(transfer), state });
         allowed?;

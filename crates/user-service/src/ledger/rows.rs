@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use common::{Amount, Money, TransactionId, UserId};
+use common::{Amount, Money, TransactionId, UserId, db};
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
@@ -26,16 +26,6 @@ pub struct NewOperation<'a> {
 type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, HoldState);
 type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
 
-fn push_list<T>(query: &mut QueryBuilder<sqlx::MySql>, items: impl IntoIterator<Item = T>)
-where
-    T: for<'q> sqlx::Encode<'q, sqlx::MySql> + sqlx::Type<sqlx::MySql>,
-{
-    let mut list = query.separated(", ");
-    for item in items {
-        list.push_bind(item);
-    }
-}
-
 /// Locks the holds that exist among `transactions`, in ascending order.
 pub async fn lock_holds(
     conn: &mut MySqlConnection,
@@ -45,10 +35,10 @@ pub async fn lock_holds(
         return Ok(BTreeMap::new());
     }
     let mut query = QueryBuilder::new(
-        "SELECT transaction_id, sender_id, receiver_id, amount, state FROM holds WHERE transaction_id IN (",
+        "SELECT transaction_id, sender_id, receiver_id, amount, state FROM holds WHERE transaction_id IN ",
     );
-    push_list(&mut query, transactions.iter().copied());
-    query.push(") ORDER BY transaction_id FOR UPDATE");
+    db::push_list(&mut query, transactions.iter().copied());
+    query.push(" ORDER BY transaction_id FOR UPDATE");
     let rows: Vec<HoldRow> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows
         .into_iter()
@@ -74,10 +64,10 @@ pub async fn lock_users(
     }
     let mut query = QueryBuilder::new(
         "SELECT id, balance, held, CAST(@@auto_increment_increment AS SIGNED) FROM users
-         WHERE status = 'active' AND id IN (",
+         WHERE status = 'active' AND id IN ",
     );
-    push_list(&mut query, users.iter().copied());
-    query.push(") ORDER BY id FOR UPDATE");
+    db::push_list(&mut query, users.iter().copied());
+    query.push(" ORDER BY id FOR UPDATE");
     let rows: Vec<(UserId, Money, Money, i64)> = query.build_query_as().fetch_all(conn).await?;
     let step = rows.first().map_or(1, |row| row.3);
     let accounts = rows.into_iter().map(|(id, available, held, _)| (id, Balances { available, held })).collect();
@@ -87,9 +77,8 @@ pub async fn lock_users(
 /// What is stored under the references of `operations`.
 pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
     let mut query =
-        QueryBuilder::new("SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN (");
-    push_list(&mut query, operations.iter().map(|operation| operation.reference.clone()));
-    query.push(")");
+        QueryBuilder::new("SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN ");
+    db::push_list(&mut query, operations.iter().map(|operation| operation.reference.clone()));
     let rows: Vec<OperationRow> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows
         .into_iter()
@@ -163,9 +152,8 @@ pub async fn update_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, H
     for (transaction, hold) in holds {
         query.push(" WHEN ").push_bind(*transaction).push(" THEN ").push_bind(hold.state);
     }
-    query.push(" END WHERE transaction_id IN (");
-    push_list(&mut query, holds.iter().map(|(transaction, _)| *transaction));
-    query.push(")");
+    query.push(" END WHERE transaction_id IN ");
+    db::push_list(&mut query, holds.iter().map(|(transaction, _)| *transaction));
     query.build().execute(conn).await?;
     Ok(())
 }
@@ -183,9 +171,8 @@ pub async fn update_balances(conn: &mut MySqlConnection, users: &[(UserId, Balan
     for (user, balances) in users {
         query.push(" WHEN ").push_bind(*user).push(" THEN ").push_bind(balances.held);
     }
-    query.push(" END WHERE id IN (");
-    push_list(&mut query, users.iter().map(|(user, _)| *user));
-    query.push(")");
+    query.push(" END WHERE id IN ");
+    db::push_list(&mut query, users.iter().map(|(user, _)| *user));
     query.build().execute(conn).await?;
     Ok(())
 }

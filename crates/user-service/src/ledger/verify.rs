@@ -1,7 +1,7 @@
 //! Proves the ledger's invariants in one consistent snapshot, however busy the service is.
 
 use serde::Serialize;
-use sqlx::{Executor, MySqlConnection};
+use sqlx::{Connection, Executor, MySqlConnection};
 
 use super::Ledger;
 
@@ -90,10 +90,10 @@ impl Ledger {
     pub async fn verify(&self) -> sqlx::Result<Verification> {
         let mut conn = self.pool.acquire().await?;
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-        conn.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-        let verification = check(&mut conn).await;
-        conn.execute("ROLLBACK").await?;
-        verification
+        let mut snapshot = conn.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        let verification = check(&mut snapshot).await?;
+        snapshot.rollback().await?;
+        Ok(verification)
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     TokenLifetime,
     password::{NewPassword, Passwords, Verdict},
-    store::users::{self, Changes, User},
+    store::users::{self, User},
 };
 
 #[derive(Deserialize)]
@@ -100,8 +100,8 @@ pub async fn login(
         .filter(|_| verdict != Verdict::Wrong)
         .ok_or_else(|| ApiError::unauthorized("invalid_credentials", "The e-mail address or the password is wrong"))?;
     if verdict == Verdict::RightButOutdated {
-        let changes = Changes { password_hash: Some(passwords.hash(login.password).await?), ..Changes::default() };
-        users::update(&mut *pool.acquire().await?, user.id, &changes, time::now()).await?;
+        let hash = passwords.hash(login.password).await?;
+        users::rehash(&mut *pool.acquire().await?, user.id, &user.password_hash, &hash).await?;
     }
     let access_token = gatekeeper.issue(user.id, time::now(), seconds)?;
     let user = LoggedInUser { id: user.id, full_name: user.full_name, email: user.email };

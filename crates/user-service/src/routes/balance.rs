@@ -8,7 +8,6 @@ use axum::{
 use common::{
     Amount, ApiError, Money, Result, UserId,
     caller::{Owner, Viewer},
-    context,
     extract::Json,
     idempotency::{IdempotencyKey, KeyedRequest, REPLAYED},
 };
@@ -70,10 +69,9 @@ struct NewBalance {
     balance: Money,
 }
 
-/// Posts a change of one balance, in a task that goes on when the client hangs up, and answers the new balance.
+/// Posts a change of one balance and answers the new balance.
 pub async fn change(ledger: Ledger, user: UserId, operation: Operation) -> Result<Response> {
-    let posted = context::detach(async move { ledger.post_one(operation).await }).await;
-    let Outcome { result, replayed } = posted.map_err(ApiError::internal)??;
+    let Outcome { result, replayed } = ledger.post_one(operation).await?;
     let mut response = match result {
         Ok(balance) => (StatusCode::OK, Json(NewBalance { id: user, balance })).into_response(),
         Err(refusal) => ApiError::from(refusal).into_response(),

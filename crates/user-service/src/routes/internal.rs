@@ -4,7 +4,6 @@ use axum::{extract::State, response::Response};
 use common::{
     Amount, ApiError, Result, UserId,
     caller::{Caller, Service},
-    context,
     extract::{Json, Path, Query},
     idempotency::{IdempotencyKey, KeyedRequest},
     page::{ListQuery, Page},
@@ -101,12 +100,15 @@ pub async fn execute(
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         return Err(ApiError::invalid("operations", format!("must be a list of 1 to {MAX_OPERATIONS}")));
     }
-    let steps = operations.into_iter().map(|movement| match movement.transaction() {
-        Some(transaction) => Ok(Operation::step(transaction, movement)),
-        None => Err(ApiError::invalid("operations", "must be hold, transfer, capture or release")),
+    let steps = operations.into_iter().map(|movement| match (movement, movement.transaction()) {
+        (Movement::Hold(transfer) | Movement::Transfer(transfer), _) if transfer.sender_id == transfer.receiver_id => {
+            Err(ApiError::invalid("operations.receiver_id", "must be another user than the sender"))
+        }
+        (_, Some(transaction)) => Ok(Operation::step(transaction, movement)),
+        (_, None) => Err(ApiError::invalid("operations", "must be hold, transfer, capture or release")),
     });
     let steps = steps.collect::<Result<Vec<_>>>()?;
-    let posted = context::detach(async move { ledger.post(steps).await }).await.map_err(ApiError::internal)??;
+    let posted = ledger.post(steps).await?;
     let body = |outcome: Outcome| match outcome.result {
         Ok(_) => OutcomeBody::Applied,
         Err(code) => OutcomeBody::Refused { code },

@@ -74,8 +74,7 @@ pub async fn update(
 
 /// `DELETE /users/{id}`: closes the account.
 pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Value>> {
-    let closing = common::context::detach(async move { ledger.close(owner.user, time::now()).await }).await;
-    match closing.map_err(ApiError::internal)?? {
+    match ledger.close(owner.user, time::now()).await? {
         Closing::Done => Ok(Json(json!({"message": "User deleted successfully"}))),
         Closing::NotFound => Err(user_not_found()),
         Closing::Pending => {

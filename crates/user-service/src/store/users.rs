@@ -95,6 +95,17 @@ pub async fn credentials(conn: &mut MySqlConnection, email: &str) -> sqlx::Resul
         .await
 }
 
+/// Replaces the hash `old`; nothing happens if the password was changed meanwhile.
+pub async fn rehash(conn: &mut MySqlConnection, id: UserId, old: &str, new: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+        .bind(new)
+        .bind(id)
+        .bind(old)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Changes an active account; false if there is none. A taken address is a duplicate key.
 pub async fn update(
     conn: &mut MySqlConnection,

@@ -222,3 +222,22 @@ async fn a_receiver_who_has_no_room_is_not_paid_and_the_sender_gets_the_money_ba
     assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
     service.assert_ledger_holds().await;
 }
+
+#[tokio::test]
+async fn a_receiver_who_does_not_exist_comes_before_a_balance_that_is_too_low() {
+    let (service, sender, _) = pair().await;
+    let to_nobody = json!({"transaction_id": 1, "sender_id": sender.id, "receiver_id": 999_999, "amount": 1_000});
+    assert_eq!(service.execute(json!([{"hold": to_nobody}])).await, ["receiver_not_found"]);
+}
+
+#[tokio::test]
+async fn a_transfer_to_oneself_is_refused() {
+    let (service, sender, _) = pair().await;
+    let to_self = json!({"transaction_id": 1, "sender_id": sender.id, "receiver_id": sender.id, "amount": 1});
+    for verb in ["hold", "transfer"] {
+        let body = json!({"operations": [{verb: to_self}]});
+        let refused = service.service.post("/internal/operations", body).await.expect_error(400, "invalid_value");
+        assert!(refused["fields"]["operations.receiver_id"].is_string(), "{}", refused.text);
+    }
+    assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
+}
