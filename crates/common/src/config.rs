@@ -49,6 +49,8 @@ pub struct ServiceConfig {
     pub jwt_secret: SecretString,
     /// `CURRENCY`: the code of the one currency, for texts.
     pub currency: String,
+    /// `GROUP_COMMIT_MAX`: how many requests may share one commit; 1 turns sharing off.
+    pub group_commit_max: usize,
 }
 
 /// Where the service's schema is.
@@ -178,6 +180,8 @@ impl Env {
             currency: self.parse_if("CURRENCY", "IDR", "a currency code of three capital letters", |code: &String| {
                 code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
             }),
+            group_commit_max: self
+                .parse_if("GROUP_COMMIT_MAX", "256", "a number of requests from 1 to 1000", |n| (1..=1000).contains(n)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The rules of MySQL and MariaDB that every service follows: the session, the migrations, which errors mean what,
 //! and how a unit of work is repeated.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -35,17 +35,34 @@ const MAX_ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a unit of work did not end as it should.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
     /// A statement failed: its transaction was rolled back. (One outside a transaction may have happened.)
     #[error(transparent)]
-    Sql(#[from] sqlx::Error),
+    Sql(Arc<sqlx::Error>),
     /// Another unit of work inserted the same unique key first: the next attempt finds it.
     #[error("another unit of work was faster")]
-    Raced(#[source] sqlx::Error),
+    Raced(#[source] Arc<sqlx::Error>),
     /// The connection broke during COMMIT: the work may have happened or not.
     #[error("the outcome of a commit is not known")]
-    CommitUnknown(#[source] sqlx::Error),
+    CommitUnknown(#[source] Arc<sqlx::Error>),
+}
+
+impl From<sqlx::Error> for DbError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
+impl DbError {
+    /// True if the database cannot serve at the moment, or did not say what became of a commit.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Sql(error) => is_unavailable(error),
+            Self::CommitUnknown(_) => true,
+            Self::Raced(_) => false,
+        }
+    }
 }
 
 /// A pool whose sessions all have the same strict settings. It connects when first used.
@@ -104,7 +121,9 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
 /// Commits, and tells apart a refused commit from one whose answer never came.
 pub async fn commit(tx: Transaction<'_, MySql>) -> Result<(), DbError> {
     // an error other than a lost race can follow a commit that is durable all the same
-    tx.commit().await.map_err(|error| if is_transient(&error) { error.into() } else { DbError::CommitUnknown(error) })
+    tx.commit()
+        .await
+        .map_err(|error| if is_transient(&error) { error.into() } else { DbError::CommitUnknown(error.into()) })
 }
 
 /// Runs a unit of work (from BEGIN to [`commit`]) until it ends, for a bounded number of times.
@@ -171,26 +190,30 @@ pub fn is_duplicate(error: &sqlx::Error) -> bool {
     number(error) == Some(1062)
 }
 
-/// Appends `(a, b, …)` for an IN. The list is padded to a power of two by repeating its last item, so that lists of all
-/// lengths share a few prepared statements.
+/// The items, and the last one again until their number is a power of two: where a repetition changes nothing, lists of
+/// all lengths share a few prepared statements.
+pub fn padded<T>(items: &[T]) -> impl Iterator<Item = &T> {
+    let missing = items.len().next_power_of_two() - items.len();
+    items.iter().chain(items.last().into_iter().cycle().take(missing))
+}
+
+/// Appends `(a, b, …)` for an IN, [`padded`].
 pub fn push_list<T>(query: &mut QueryBuilder<MySql>, items: impl IntoIterator<Item = T>)
 where
     T: Clone + for<'q> sqlx::Encode<'q, MySql> + sqlx::Type<MySql>,
 {
-    let mut items: Vec<T> = items.into_iter().collect();
-    let last = items.last().expect("an IN needs an item").clone();
-    items.resize(items.len().next_power_of_two(), last);
+    let items: Vec<T> = items.into_iter().collect();
     query.push("(");
     let mut list = query.separated(", ");
-    for item in items {
-        list.push_bind(item);
+    for item in padded(&items) {
+        list.push_bind(item.clone());
     }
     query.push(")");
 }
 
 /// For insertions that another unit of work may race: a duplicate key starts the work again, which then finds the row.
 pub fn raced(error: sqlx::Error) -> DbError {
-    if is_duplicate(&error) { DbError::Raced(error) } else { DbError::Sql(error) }
+    if is_duplicate(&error) { DbError::Raced(error.into()) } else { error.into() }
 }
 
 /// Stores an enum as the words that `strum` gives its variants: `VARCHAR`, so that a new variant needs no migration.

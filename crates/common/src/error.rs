@@ -1,6 +1,6 @@
 //! The one error that leaves a service, and how it looks as JSON.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -88,7 +88,7 @@ impl ApiError {
         error
     }
 
-    fn busy(cause: sqlx::Error) -> Self {
+    fn busy(cause: Arc<sqlx::Error>) -> Self {
         Self::unavailable("database_unavailable", "The database cannot be reached at the moment").because(cause)
     }
 
@@ -190,6 +190,6 @@ impl From<DbError> for ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        DbError::Sql(error).into()
+        DbError::from(error).into()
     }
 }

@@ -1,12 +1,14 @@
 //! What must be identical in every service for safety: configuration, errors, amounts, callers, database access,
 //! idempotency, the outbox, and how a service serves and calls HTTP.
 
+pub mod bulk;
 pub mod caller;
 pub mod config;
 pub mod context;
 pub mod db;
 pub mod error;
 pub mod extract;
+pub mod group_commit;
 pub mod http;
 pub mod idempotency;
 pub mod ids;

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
 use crate::{
-    UserId, db,
+    UserId,
+    bulk::{BulkInsert, Value},
+    db,
     http::client::{CallError, ServiceClient},
     lease::{self, Holder},
     worker::Step,
@@ -52,14 +54,11 @@ pub struct Events {
 
 /// Puts events into the outbox, within the transaction of the fact that they tell.
 pub async fn insert(conn: &mut MySqlConnection, events: &[Event]) -> sqlx::Result<()> {
-    if events.is_empty() {
-        return Ok(());
+    let mut insert = BulkInsert::new("INSERT INTO outbox (event_id, user_id, message)");
+    for event in events {
+        insert.row(&[Value::Text(&event.event_id), event.user_id.get().into(), Value::Text(&event.message)]);
     }
-    let mut query = QueryBuilder::new("INSERT INTO outbox (event_id, user_id, message) ");
-    query.push_values(events, |mut row, event| {
-        row.push_bind(&event.event_id).push_bind(event.user_id).push_bind(&event.message);
-    });
-    query.build().execute(conn).await?;
+    insert.execute(conn).await?;
     Ok(())
 }
 

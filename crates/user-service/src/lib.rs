@@ -51,7 +51,7 @@ impl AppState {
         let token = config.service.service_token.clone();
         Self {
             gatekeeper: Gatekeeper::new(&config.service),
-            ledger: Ledger::new(pool.clone(), config.service.currency.clone()),
+            ledger: Ledger::new(pool.clone(), &config.service.currency, config.service.group_commit_max),
             passwords: Passwords::new(),
             notifications: ServiceClient::new(
                 http_client(),

@@ -1,7 +1,12 @@
 //! Notifications, and the lease under which one is mailed.
 
 use chrono::{DateTime, Utc};
-use common::{NotificationId, UserId, lease::Holder, outbox::Event};
+use common::{
+    NotificationId, UserId,
+    bulk::{BulkInsert, Value},
+    lease::Holder,
+    outbox::Event,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{MySqlConnection, QueryBuilder};
 
@@ -51,14 +56,13 @@ pub async fn find_event(conn: &mut MySqlConnection, event_id: &str) -> sqlx::Res
 
 /// Stores one notification for each event; those that are there already stay as they are.
 pub async fn insert_events(conn: &mut MySqlConnection, events: &[Event], now: DateTime<Utc>) -> sqlx::Result<()> {
-    let mut query =
-        QueryBuilder::new("INSERT INTO notifications (event_id, user_id, message, created_at, updated_at) ");
-    query.push_values(events, |mut row, event| {
-        row.push_bind(&event.event_id).push_bind(event.user_id).push_bind(&event.message).push_bind(now).push_bind(now);
-    });
+    let mut insert = BulkInsert::new("INSERT INTO notifications (event_id, user_id, message, created_at, updated_at)");
+    for event in events {
+        let (event_id, message) = (Value::Text(&event.event_id), Value::Text(&event.message));
+        insert.row(&[event_id, event.user_id.get().into(), message, now.into(), now.into()]);
+    }
     // an event that comes again changes nothing; any other error still is one
-    query.push(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)");
-    query.build().execute(conn).await?;
+    insert.execute_or(conn, " ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)").await?;
     Ok(())
 }
 

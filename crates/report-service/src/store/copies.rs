@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use common::{
     Money, TransactionId, UserId,
+    bulk::{BulkInsert, Value},
     db::{self, DbError},
 };
 use serde::Serialize;
@@ -83,58 +84,52 @@ async fn lock(
 }
 
 async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'static str) -> sqlx::Result<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let mut query = QueryBuilder::new(
-        "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at) ",
+    let mut insert = BulkInsert::new(
+        "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at)",
     );
-    query.push_values(changes, |mut row, change| {
-        row.push_bind(change.id)
-            .push_bind(change.sender_id)
-            .push_bind(change.receiver_id)
-            .push_bind(change.amount)
-            .push_bind(change.status)
-            .push_bind(change.version)
-            .push_bind(change.created_at);
-    });
-    query.push(on_duplicate).build().execute(conn).await?;
+    for change in changes {
+        insert.row(&[
+            change.id.get().into(),
+            change.sender_id.get().into(),
+            change.receiver_id.get().into(),
+            change.amount.money().into(),
+            Value::Text(change.status.into()),
+            i64::from(change.version).into(),
+            change.created_at.into(),
+        ]);
+    }
+    insert.execute_or(conn, on_duplicate).await?;
     Ok(())
 }
 
 async fn add_to_totals(conn: &mut MySqlConnection, deltas: &Deltas) -> sqlx::Result<()> {
-    if deltas.0.is_empty() {
-        return Ok(());
-    }
-    let mut query = QueryBuilder::new(
-        "INSERT INTO summaries (user_id, total_transactions, total_spent, total_received, last_transaction) ",
+    let mut insert = BulkInsert::new(
+        "INSERT INTO summaries (user_id, total_transactions, total_spent, total_received, last_transaction)",
     );
-    query.push_values(&deltas.0, |mut row, (user, delta)| {
-        row.push_bind(*user)
-            .push_bind(delta.transactions)
-            .push_bind(delta.spent)
-            .push_bind(delta.received)
-            .push_bind(delta.last);
-    });
-    query.push(
+    for (user, delta) in &deltas.0 {
+        insert.row(&[
+            user.get().into(),
+            delta.transactions.into(),
+            delta.spent.into(),
+            delta.received.into(),
+            delta.last.into(),
+        ]);
+    }
+    let on_duplicate =
         " ON DUPLICATE KEY UPDATE total_transactions = total_transactions + VALUES(total_transactions),
               total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
-              last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction))",
-    );
-    query.build().execute(conn).await?;
+              last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction))";
+    insert.execute_or(conn, on_duplicate).await?;
     Ok(())
 }
 
 /// Remembers users.
 pub async fn take_over_users(conn: &mut MySqlConnection, users: &[UserId]) -> sqlx::Result<()> {
-    if users.is_empty() {
-        return Ok(());
+    let mut insert = BulkInsert::new("INSERT INTO users (user_id)");
+    for user in users {
+        insert.row(&[user.get().into()]);
     }
-    let mut query = QueryBuilder::new("INSERT IGNORE INTO users (user_id) ");
-    query.push_values(users, |mut row, user| {
-        row.push_bind(*user);
-    });
-    query.build().execute(conn).await?;
+    insert.execute_or(conn, " ON DUPLICATE KEY UPDATE user_id = VALUES(user_id)").await?;
     Ok(())
 }
 

@@ -12,7 +12,10 @@ mod verify;
 
 use std::sync::Arc;
 
-use common::{Result, db::DbError};
+use common::{
+    Result,
+    group_commit::{GroupCommit, GroupError},
+};
 use sqlx::MySqlPool;
 
 pub use close::Closing;
@@ -23,26 +26,30 @@ pub use verify::Verification;
 #[derive(Clone)]
 pub struct Ledger {
     pool: MySqlPool,
-    currency: Arc<str>,
+    group: GroupCommit<Operation, Outcome>,
 }
 
 impl Ledger {
-    /// The ledger in `pool`; `currency` words what users are told.
-    pub fn new(pool: MySqlPool, currency: String) -> Self {
-        Self { pool, currency: currency.into() }
+    /// The ledger in `pool`, which writes at most `max_batch` operations in one commit; `currency` words what users
+    /// are told.
+    pub fn new(pool: MySqlPool, currency: &str, max_batch: usize) -> Self {
+        let (writer, currency): (_, Arc<str>) = (pool.clone(), currency.into());
+        let group = GroupCommit::start(max_batch, move |operations: Arc<[Operation]>| {
+            let (pool, currency) = (writer.clone(), currency.clone());
+            async move { post::post(&pool, &operations, &currency).await }
+        });
+        Self { pool, group }
     }
 
     /// Carries out one operation; it is durable when this returns.
-    pub async fn post_one(&self, operation: Operation) -> Result<Outcome> {
-        let mut outcomes = self.post(vec![operation]).await?;
-        Ok(outcomes.remove(0))
+    pub async fn post_one(&self, operation: Operation) -> Result<Outcome, GroupError> {
+        self.group.submit(operation).await
     }
 
-    /// Carries out `operations` in order, each applied or refused alone; all are durable when this returns.
+    /// Carries out `operations`, each applied or refused alone; all are durable when this returns.
     ///
-    /// One call is one database transaction with a constant number of statements, whatever the length of the list:
-    /// this is the place where requests that wait together can share a commit.
-    pub async fn post(&self, operations: Vec<Operation>) -> Result<Vec<Outcome>, DbError> {
-        post::post(&self.pool, &operations, &self.currency).await
+    /// They share a database transaction with whatever else is waiting: see [`GroupCommit`].
+    pub async fn post(&self, operations: Vec<Operation>) -> Result<Vec<Outcome>, GroupError> {
+        self.group.submit_all(operations).await
     }
 }

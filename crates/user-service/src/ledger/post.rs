@@ -96,7 +96,7 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    fn entries(&self, id: impl Fn(usize) -> i64) -> Vec<(i64, i16, Entry)> {
+    fn entries(&self, id: impl Fn(usize) -> i64) -> Vec<(i64, i64, Entry)> {
         let mut entries = Vec::new();
         for (index, legs) in self.legs.iter().enumerate() {
             entries.extend((0..).zip(legs).map(|(leg, entry)| (id(index), leg, *entry)));

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use common::{Amount, Money, TransactionId, UserId, db};
+use common::{
+    Amount, Money, TransactionId, UserId,
+    bulk::{BulkInsert, Value},
+    db,
+};
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
@@ -91,55 +95,54 @@ pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sql
 
 /// Writes operations and returns the id of the first; the others follow in steps of `@@auto_increment_increment`.
 pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOperation<'_>]) -> sqlx::Result<i64> {
-    let mut query = QueryBuilder::new(
-        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note) ",
-    );
-    query.push_values(operations, |mut row, new| {
-        row.push_bind(&new.operation.reference)
-            .push_bind(&new.operation.fingerprint)
-            .push_bind(new.operation.movement.kind())
-            .push_bind(new.subject)
-            .push_bind(new.result.ok())
-            .push_bind(new.result.err())
-            .push_bind(&new.operation.note);
-    });
-    let written = query.build().execute(conn).await?;
+    let mut insert =
+        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
+    for new in operations {
+        insert.row(&[
+            Value::Text(&new.operation.reference),
+            Value::Bytes(&new.operation.fingerprint),
+            Value::Text(new.operation.movement.kind()),
+            new.subject.map(UserId::get).into(),
+            new.result.ok().into(),
+            new.result.err().map(<&'static str>::from).into(),
+            new.operation.note.as_deref().into(),
+        ]);
+    }
+    let written = insert.execute(conn).await?;
     Ok(i64::try_from(written.last_insert_id()).expect("ids fit BIGINT"))
 }
 
 /// Appends entries, each with its operation and its place in it.
-pub async fn insert_entries(conn: &mut MySqlConnection, entries: &[(i64, i16, Entry)]) -> sqlx::Result<()> {
-    if entries.is_empty() {
-        return Ok(());
+pub async fn insert_entries(conn: &mut MySqlConnection, entries: &[(i64, i64, Entry)]) -> sqlx::Result<()> {
+    let mut insert =
+        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
+    for (operation, leg, entry) in entries {
+        insert.row(&[
+            (*operation).into(),
+            (*leg).into(),
+            Value::Text(entry.account.into()),
+            entry.user.get().into(),
+            entry.amount.into(),
+            entry.balance_after.into(),
+        ]);
     }
-    let mut query =
-        QueryBuilder::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after) ");
-    query.push_values(entries, |mut row, (operation, leg, entry)| {
-        row.push_bind(operation)
-            .push_bind(leg)
-            .push_bind(entry.account)
-            .push_bind(entry.user)
-            .push_bind(entry.amount)
-            .push_bind(entry.balance_after);
-    });
-    query.build().execute(conn).await?;
+    insert.execute(conn).await?;
     Ok(())
 }
 
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
 pub async fn insert_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, Hold)]) -> sqlx::Result<()> {
-    if holds.is_empty() {
-        return Ok(());
+    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
+    for (transaction, hold) in holds {
+        insert.row(&[
+            transaction.get().into(),
+            hold.transfer.map(|t| t.sender_id.get()).into(),
+            hold.transfer.map(|t| t.receiver_id.get()).into(),
+            hold.transfer.map(|t| t.amount.money()).into(),
+            Value::Text(hold.state.into()),
+        ]);
     }
-    let mut query = QueryBuilder::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state) ");
-    query.push_values(holds, |mut row, (transaction, hold)| {
-        row.push_bind(transaction)
-            .push_bind(hold.transfer.map(|t| t.sender_id))
-            .push_bind(hold.transfer.map(|t| t.receiver_id))
-            .push_bind(hold.transfer.map(|t| t.amount))
-            .push_bind(hold.state);
-    });
-    query.build().execute(conn).await?;
+    insert.execute(conn).await?;
     Ok(())
 }
 
@@ -149,7 +152,7 @@ pub async fn update_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, H
         return Ok(());
     }
     let mut query = QueryBuilder::new("UPDATE holds SET state = CASE transaction_id");
-    for (transaction, hold) in holds {
+    for (transaction, hold) in db::padded(holds) {
         query.push(" WHEN ").push_bind(*transaction).push(" THEN ").push_bind(hold.state);
     }
     query.push(" END WHERE transaction_id IN ");
@@ -164,11 +167,11 @@ pub async fn update_balances(conn: &mut MySqlConnection, users: &[(UserId, Balan
         return Ok(());
     }
     let mut query = QueryBuilder::new("UPDATE users SET balance = CASE id");
-    for (user, balances) in users {
+    for (user, balances) in db::padded(users) {
         query.push(" WHEN ").push_bind(*user).push(" THEN ").push_bind(balances.available);
     }
     query.push(" END, held = CASE id");
-    for (user, balances) in users {
+    for (user, balances) in db::padded(users) {
         query.push(" WHEN ").push_bind(*user).push(" THEN ").push_bind(balances.held);
     }
     query.push(" END WHERE id IN ");

@@ -1,0 +1,257 @@
+//! Group commit: requests that wait together share one commit to disk.
+//!
+//! Whatever arrives while a batch is being written forms the next one. There are no timers: alone, an item goes straight
+//! through; under load the batches grow by themselves. Each item succeeds or fails alone, and is answered only after the
+//! commit that makes it durable. A caller that stops waiting changes nothing for the others.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{ApiError, db::DbError};
+
+/// Items that may wait for their turn; when the queue is full, callers are told 503.
+const QUEUE: usize = 8192;
+
+/// Gathers items into batches for `work`. Cheap to clone.
+pub struct GroupCommit<I, O> {
+    queue: mpsc::Sender<Job<I, O>>,
+}
+
+struct Job<I, O> {
+    item: I,
+    answer: oneshot::Sender<Result<O, DbError>>,
+}
+
+/// Why an item brought no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    /// Too many items wait already; this one was not taken.
+    #[error("too many requests wait for the database")]
+    Overloaded,
+    /// Its batch failed, and so did the item on its own.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The work panicked.
+    #[error("the batch came to no end")]
+    Lost,
+}
+
+impl From<GroupError> for ApiError {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::Overloaded => Self::unavailable("overloaded", "Too many requests at the moment").because(error),
+            GroupError::Db(error) => error.into(),
+            GroupError::Lost => Self::internal(error),
+        }
+    }
+}
+
+impl<I, O> Clone for GroupCommit<I, O> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
+    /// Starts gathering, at most `max_batch` items at a time; 1 turns sharing off. `work` carries out a batch in one
+    /// database transaction and answers one outcome for each item, in their order. It must be safe to run twice: a
+    /// batch that fails is run again item by item, so that an item that cannot be written fails alone.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start<W, F>(max_batch: usize, work: W) -> Self
+    where
+        W: Fn(Arc<[I]>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
+    {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        tokio::spawn(run(jobs, max_batch, work));
+        Self { queue }
+    }
+
+    /// The outcome of `item`, durable when this returns.
+    pub async fn submit(&self, item: I) -> Result<O, GroupError> {
+        let (answer, outcome) = oneshot::channel();
+        self.queue.try_send(Job { item, answer }).map_err(|_| GroupError::Overloaded)?;
+        outcome.await.map_err(|_| GroupError::Lost)?.map_err(GroupError::Db)
+    }
+
+    /// The outcomes of `items`, in their order. They are queued together or not at all, and may share batches with
+    /// others.
+    pub async fn submit_all(&self, items: Vec<I>) -> Result<Vec<O>, GroupError> {
+        let places = self.queue.try_reserve_many(items.len()).map_err(|_| GroupError::Overloaded)?;
+        let waiting: Vec<_> = places
+            .zip(items)
+            .map(|(place, item)| {
+                let (answer, outcome) = oneshot::channel();
+                place.send(Job { item, answer });
+                outcome
+            })
+            .collect();
+        let mut outcomes = Vec::with_capacity(waiting.len());
+        for outcome in waiting {
+            outcomes.push(outcome.await.map_err(|_| GroupError::Lost)??);
+        }
+        Ok(outcomes)
+    }
+}
+
+async fn run<I, O, W, F>(mut jobs: mpsc::Receiver<Job<I, O>>, max_batch: usize, work: W)
+where
+    I: Clone + Send + Sync + 'static,
+    O: Send + 'static,
+    W: Fn(Arc<[I]>) -> F + Send + Sync,
+    F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
+{
+    let mut batch = Vec::with_capacity(max_batch);
+    while jobs.recv_many(&mut batch, max_batch).await > 0 {
+        let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).map(|job| (job.item, job.answer)).unzip();
+        let items: Arc<[I]> = items.into();
+        for (answer, outcome) in answers.into_iter().zip(carry_out(&items, &work).await) {
+            if let Some(outcome) = outcome {
+                answer.send(outcome).ok(); // nobody may be waiting any more
+            }
+        }
+    }
+}
+
+/// One outcome for each item; `None` for one whose work panicked.
+async fn carry_out<I, O, W, F>(items: &Arc<[I]>, work: &W) -> Vec<Option<Result<O, DbError>>>
+where
+    I: Clone + Send + Sync + 'static,
+    O: Send + 'static,
+    W: Fn(Arc<[I]>) -> F + Send + Sync,
+    F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
+{
+    // in a task of its own, so that a panic ends the batch and not the gathering
+    match tokio::spawn(work(items.clone())).await {
+        Ok(Ok(outcomes)) => {
+            assert_eq!(outcomes.len(), items.len(), "a batch answers each of its items");
+            return outcomes.into_iter().map(|outcome| Some(Ok(outcome))).collect();
+        }
+        // whoever cannot be reached now cannot be reached item by item either
+        Ok(Err(error)) if items.len() == 1 || error.is_unavailable() => {
+            return items.iter().map(|_| Some(Err(error.clone()))).collect();
+        }
+        Err(_) if items.len() == 1 => return vec![None],
+        Ok(Err(error)) => tracing::warn!(%error, items = items.len(), "a batch failed; its items go one by one"),
+        Err(panic) => tracing::error!(%panic, items = items.len(), "a batch panicked; its items go one by one"),
+    }
+    let mut outcomes = Vec::with_capacity(items.len());
+    for item in items.iter() {
+        outcomes.push(match tokio::spawn(work([item.clone()].into())).await {
+            Ok(outcome) => Some(outcome.map(|mut one| one.remove(0))),
+            Err(_) => None,
+        });
+    }
+    outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// Doubles numbers; refuses a batch with a negative one, panics at 13, and remembers the size of each batch.
+    fn doubling(max_batch: usize) -> (GroupCommit<i64, i64>, Arc<std::sync::Mutex<Vec<usize>>>) {
+        let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = sizes.clone();
+        let group = GroupCommit::start(max_batch, move |items: Arc<[i64]>| {
+            seen.lock().unwrap().push(items.len());
+            async move {
+                tokio::time::sleep(Duration::from_millis(5)).await; // the others arrive meanwhile
+                assert!(!items.contains(&13));
+                if items.iter().any(|n| *n < 0) {
+                    return Err(sqlx::Error::RowNotFound.into());
+                }
+                Ok(items.iter().map(|n| n * 2).collect())
+            }
+        });
+        (group, sizes)
+    }
+
+    async fn submit_at_once(group: &GroupCommit<i64, i64>, items: &[i64]) -> Vec<Result<i64, GroupError>> {
+        let mut waiting = Vec::new();
+        for item in items {
+            let (group, item) = (group.clone(), *item);
+            waiting.push(tokio::spawn(async move { group.submit(item).await }));
+        }
+        let mut outcomes = Vec::new();
+        for outcome in waiting {
+            outcomes.push(outcome.await.unwrap());
+        }
+        outcomes
+    }
+
+    #[tokio::test]
+    async fn items_that_wait_together_share_a_batch_and_get_their_own_outcome() {
+        let (group, sizes) = doubling(100);
+        let items: Vec<i64> = (20..60).collect();
+        let outcomes: Vec<i64> = submit_at_once(&group, &items).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(outcomes, items.iter().map(|n| n * 2).collect::<Vec<_>>());
+        assert!(sizes.lock().unwrap().len() <= 3, "{sizes:?}");
+    }
+
+    #[tokio::test]
+    async fn one_as_the_largest_batch_turns_sharing_off() {
+        let (group, sizes) = doubling(1);
+        submit_at_once(&group, &[1, 2, 3, 4]).await;
+        assert_eq!(*sizes.lock().unwrap(), [1, 1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn an_item_that_cannot_be_written_fails_alone() {
+        let (group, _) = doubling(100);
+        let outcomes = submit_at_once(&group, &[1, -1, 2, 13, 3]).await;
+        assert!(
+            matches!(outcomes[..], [Ok(2), Err(GroupError::Db(_)), Ok(4), Err(GroupError::Lost), Ok(6)]),
+            "{outcomes:?}"
+        );
+        assert_eq!(group.submit(21).await.unwrap(), 42, "the gathering goes on");
+    }
+
+    #[tokio::test]
+    async fn a_list_is_answered_in_its_order() {
+        let (group, _) = doubling(2);
+        assert_eq!(group.submit_all(vec![5, 4, 3, 2, 1]).await.unwrap(), [10, 8, 6, 4, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_stops_waiting_changes_nothing_for_the_others() {
+        let (group, _) = doubling(100);
+        for _ in 0..10 {
+            tokio::time::timeout(Duration::from_millis(1), group.submit(1)).await.unwrap_err();
+        }
+        assert_eq!(group.submit(2).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_told_at_once() {
+        static RUNNING: AtomicUsize = AtomicUsize::new(0);
+        let group: GroupCommit<i64, i64> = GroupCommit::start(1, |_| async {
+            RUNNING.fetch_add(1, Ordering::SeqCst);
+            std::future::pending().await
+        });
+        let _waiting = tokio::spawn({
+            let group = group.clone();
+            async move { group.submit_all(vec![0; QUEUE]).await }
+        });
+        while RUNNING.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let _last = tokio::spawn({
+            let group = group.clone();
+            async move { group.submit(0).await }
+        });
+        while group.queue.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(group.submit(0).await, Err(GroupError::Overloaded)));
+        assert!(matches!(group.submit_all(vec![0, 0]).await, Err(GroupError::Overloaded)));
+    }
+}
