@@ -85,13 +85,16 @@ impl Transfers {
     /// Asks user-service for the verb that `row` waits for and commits the outcome; returns the row as it stands then.
     ///
     /// A row whose outcome is not known, or could not be stored, comes back as it was: the money may have moved, so
-    /// this is no error, and the settler goes on with it. If `fresh`, nobody else can have sent the verb, so a
-    /// user-service that was certainly not reached fails the transaction at once.
+    /// this is no error, and the settler goes on with it. If `fresh`, this request has just created the row, and its
+    /// first verb fails the transaction at once when user-service was certainly not reached. Any later verb carries out
+    /// a decision of somebody who may have sent it already.
     async fn advance(&self, mut row: Transaction, fresh: bool) -> Advance {
         while let Some(step) = row.outstanding() {
             let stored = match self.users.execute(&[step]).await {
                 Ok(outcomes) => self.record(&row, outcomes[0], time::now()).await,
-                Err(error @ (CallError::NotReached { .. } | CallError::Refused { .. })) if fresh => {
+                Err(error @ (CallError::NotReached { .. } | CallError::Refused { .. }))
+                    if fresh && row.is_being_created() =>
+                {
                     tracing::warn!(transaction = %row.id, %error, "nothing was sent");
                     match self.fail_unsent(&row, time::now()).await {
                         Ok(true) => return Advance::NotSent,
