@@ -25,6 +25,8 @@ pub enum Value<'a> {
     Bytes(&'a [u8]),
     /// A moment.
     Time(DateTime<Utc>),
+    /// A moment so many seconds from now, on the database's clock.
+    InSeconds(u32),
 }
 
 /// An insertion to which rows are added.
@@ -83,6 +85,7 @@ fn push(sql: &mut String, value: Value<'_>) {
             push_hex(sql, bytes);
             Ok(())
         }
+        Value::InSeconds(seconds) => write!(sql, "NOW(6) + INTERVAL {seconds} SECOND"),
         Value::Time(time) => write!(sql, "'{}'", time.format("%Y-%m-%d %H:%M:%S%.6f")),
     };
     written.expect("a String takes everything");

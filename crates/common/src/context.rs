@@ -23,6 +23,14 @@ pub fn request_id() -> Option<HeaderValue> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
+/// Runs `future` under the identity of a request, if there is one: for work that a request has handed on.
+pub async fn under<F: Future>(id: Option<HeaderValue>, future: F) -> F::Output {
+    match id {
+        Some(id) => CURRENT.scope(id, future).await,
+        None => future.await,
+    }
+}
+
 /// Gives the request its identity (the caller's, if it sent a sane one) and the answer its `X-Request-Id`, and serves it
 /// in a task of its own: a client that hangs up does not cut a request in half.
 pub async fn layer(mut request: Request, next: Next) -> Response {

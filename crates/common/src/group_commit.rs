@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::{ApiError, db::DbError};
 
@@ -54,19 +54,23 @@ impl<I, O> Clone for GroupCommit<I, O> {
 }
 
 impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
-    /// Starts gathering, at most `max_batch` items at a time; 1 turns sharing off. `work` carries out a batch in one
-    /// database transaction and answers one outcome for each item, in their order. It must be safe to run twice: a
-    /// batch that fails is run again item by item, so that an item that cannot be written fails alone.
+    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under
+    /// way at once. `work` carries out a batch, usually in one database transaction, and answers one outcome for each
+    /// item, in their order. It must be safe to run twice: a batch that fails is run again item by item, so that an
+    /// item that cannot be written fails alone.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start<W, F>(max_batch: usize, work: W) -> Self
+    pub fn start<W, F>(max_batch: usize, lanes: usize, work: W) -> Self
     where
         W: Fn(Arc<[I]>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
     {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(run(jobs, max_batch, work));
+        let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::new(work));
+        for _ in 0..lanes {
+            tokio::spawn(run(jobs.clone(), max_batch, work.clone()));
+        }
         Self { queue }
     }
 
@@ -97,7 +101,7 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
     }
 }
 
-async fn run<I, O, W, F>(mut jobs: mpsc::Receiver<Job<I, O>>, max_batch: usize, work: W)
+async fn run<I, O, W, F>(jobs: Arc<Mutex<mpsc::Receiver<Job<I, O>>>>, max_batch: usize, work: Arc<W>)
 where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
@@ -105,10 +109,11 @@ where
     F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
 {
     let mut batch = Vec::with_capacity(max_batch);
-    while jobs.recv_many(&mut batch, max_batch).await > 0 {
+    // the lock is held while this lane waits for a batch, and free while it carries one out
+    while jobs.lock().await.recv_many(&mut batch, max_batch).await > 0 {
         let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).map(|job| (job.item, job.answer)).unzip();
         let items: Arc<[I]> = items.into();
-        for (answer, outcome) in answers.into_iter().zip(carry_out(&items, &work).await) {
+        for (answer, outcome) in answers.into_iter().zip(carry_out(&items, &*work).await) {
             if let Some(outcome) = outcome {
                 answer.send(outcome).ok(); // nobody may be waiting any more
             }
@@ -161,7 +166,7 @@ mod tests {
     fn doubling(max_batch: usize) -> (GroupCommit<i64, i64>, Arc<std::sync::Mutex<Vec<usize>>>) {
         let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = sizes.clone();
-        let group = GroupCommit::start(max_batch, move |items: Arc<[i64]>| {
+        let group = GroupCommit::start(max_batch, 1, move |items: Arc<[i64]>| {
             seen.lock().unwrap().push(items.len());
             async move {
                 tokio::time::sleep(Duration::from_millis(5)).await; // the others arrive meanwhile
@@ -233,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_is_told_at_once() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
-        let group: GroupCommit<i64, i64> = GroupCommit::start(1, |_| async {
+        let group: GroupCommit<i64, i64> = GroupCommit::start(1, 1, |_| async {
             RUNNING.fetch_add(1, Ordering::SeqCst);
             std::future::pending().await
         });

@@ -17,9 +17,8 @@ CREATE TABLE transactions (
     -- when the settler takes over, on the database's clock; NULL when nothing is outstanding
     settle_after    DATETIME(6)    NULL,
     settle_attempts INT            NOT NULL DEFAULT 0,
-    -- the request that created it; one of its kind if it came without an Idempotency-Key
-    request_scope   VARCHAR(64)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    request_key     VARCHAR(255)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    -- the request that created it: caller, route and Idempotency-Key, or one of its kind
+    request         VARCHAR(330)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     fingerprint     BINARY(32)     NOT NULL,
     -- rises with every change, so that a copy can tell which of two states is newer
     version         INT            NOT NULL DEFAULT 1,
@@ -27,7 +26,7 @@ CREATE TABLE transactions (
     updated_at      DATETIME(6)    NOT NULL,
     -- orders the feed of changes; only the database's clock sets it
     changed_at      DATETIME(6)    NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
-    UNIQUE KEY transactions_request (request_scope, request_key),
+    UNIQUE KEY transactions_request (request),
     KEY transactions_of_sender (sender_id, id),
     KEY transactions_of_receiver (receiver_id, id),
     KEY transactions_to_settle (settle_after),

@@ -5,17 +5,18 @@
 
 use std::time::Duration;
 
-use common::{TransactionId, db, http::client::CallError, time, worker::Step as Turn};
+use common::{db, http::client::CallError, worker::Step as Turn};
+use futures::future::join_all;
 use sqlx::MySqlPool;
 
 use crate::{
     store::transactions as store,
-    transfer::{Decided, Decision, Status, Transfers},
+    transfer::{Decided, Decision, Status, Transaction, Transfers},
 };
 
 /// How often the settler looks for overdue steps.
 pub const SETTLE_PAUSE: Duration = Duration::from_secs(1);
-/// Steps that are asked for in one call.
+/// Steps that are claimed at a time.
 const MAX_STEPS: u32 = 100;
 
 /// Settles what is overdue and cancels what has expired.
@@ -35,28 +36,28 @@ impl Settler {
         let mut conn = self.pool.acquire().await?;
         let rows = store::claim_overdue(&mut conn, MAX_STEPS).await?;
         drop(conn); // no connection is kept during a call
-        let (rows, steps): (Vec<_>, Vec<_>) =
-            rows.into_iter().filter_map(|row| row.outstanding().map(|step| (row, step))).unzip();
-        if steps.is_empty() {
-            return Ok(Turn::Idle);
+        let found = if rows.is_empty() { Turn::Idle } else { Turn::Worked };
+        for settled in join_all(rows.into_iter().map(|row| self.settle(row))).await {
+            settled?;
         }
-        match self.transfers.execute(&steps).await {
-            Ok(outcomes) => {
-                for (row, outcome) in rows.iter().zip(outcomes) {
-                    match self.transfers.record(row, outcome, time::now()).await {
-                        Ok(settled) => tracing::info!(transaction = %row.id, status = ?settled.status, "settled"),
-                        // the others must not wait for it
-                        Err(error) => tracing::error!(transaction = %row.id, %error, "an outcome was not stored"),
-                    }
-                }
-                Ok(Turn::Worked)
+        Ok(found)
+    }
+
+    async fn settle(&self, row: Transaction) -> anyhow::Result<()> {
+        let Some(step) = row.outstanding() else { return Ok(()) };
+        match self.transfers.execute(step).await {
+            Ok(outcome) => {
+                let settled = self.transfers.record(&row, outcome).await?;
+                tracing::info!(transaction = %row.id, status = ?settled.status, "settled");
+                Ok(())
             }
-            Err(error @ CallError::NotReached { .. }) => {
-                let ids: Vec<TransactionId> = rows.iter().map(|row| row.id).collect();
-                db::retry(|| async { Ok(store::postpone(&mut *self.pool.acquire().await?, &ids).await?) }).await?;
+            Err(error) => {
+                if matches!(error, CallError::NotReached { .. }) {
+                    db::retry(|| async { Ok(store::postpone(&mut *self.pool.acquire().await?, row.id).await?) })
+                        .await?;
+                }
                 Err(error.into())
             }
-            Err(error) => Err(error.into()),
         }
     }
 

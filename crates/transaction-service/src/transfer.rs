@@ -4,28 +4,38 @@
 //! outcome is committed after the answer, with what the parties are told. A crash anywhere leaves a row that says
 //! which verb to ask for again: see [`crate::settle`].
 
+mod change;
 mod decision;
 mod machine;
 mod model;
 
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
+use axum::http::HeaderValue;
 use common::{
-    ApiError, Result, TransactionId,
+    ApiError, Result, TransactionId, context,
     db::{self, DbError},
+    group_commit::{GroupCommit, GroupError},
     http::client::CallError,
-    time,
+    idempotency, time,
 };
 use sqlx::MySqlPool;
 
+pub use change::Change;
 pub use decision::{Decided, Decision};
-pub use machine::Next;
 pub use model::{Failure, NewTransaction, Request, Status, Step, Transaction, Verb};
 
 use crate::{
     Config,
     clients::{StepOutcome, UserClient},
-    store::transactions::{self as store, Inserted},
+    store::transactions::{self as store, Changed, Inserted, Intent, Wish},
 };
+
+/// A step to ask for, and the request that asks.
+type Asked = (Step, Option<HeaderValue>);
+
+/// Calls to user-service under way at once: one that hangs does not hold up the others.
+const CALLS: usize = 4;
 
 /// What became of the wish to create a transaction.
 pub enum Created {
@@ -35,40 +45,43 @@ pub enum Created {
     Before(Transaction),
 }
 
-/// Creates, decides and settles transactions. Cheap to clone.
+/// Creates, decides and settles transactions. Requests that wait together share commits and calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Transfers {
     pool: MySqlPool,
-    users: UserClient,
-    currency: std::sync::Arc<str>,
+    intents: GroupCommit<Intent, Inserted>,
+    wishes: GroupCommit<Wish, Changed>,
+    steps: GroupCommit<Asked, Result<StepOutcome, CallError>>,
     pending_ttl: u32,
 }
 
 impl Transfers {
     /// Transfers in `pool`, with the money in user-service.
     pub fn new(pool: MySqlPool, users: UserClient, config: &Config) -> Self {
-        let currency = config.service.currency.as_str().into();
-        Self { pool, users, currency, pending_ttl: config.pending_ttl }
+        let max_batch = config.service.group_commit_max;
+        let currency: Arc<str> = config.service.currency.as_str().into();
+        let intents = GroupCommit::start(max_batch, 1, {
+            let pool = pool.clone();
+            move |intents| insert_all(pool.clone(), intents)
+        });
+        let wishes = GroupCommit::start(max_batch, 1, {
+            let pool = pool.clone();
+            move |wishes| change_all(pool.clone(), wishes, currency.clone())
+        });
+        let steps = GroupCommit::start(max_batch, CALLS, move |steps| execute_all(users.clone(), steps));
+        Self { pool, intents, wishes, steps, pending_ttl: config.pending_ttl }
     }
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
     pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Created> {
         let now = time::now();
-        let inserted = db::retry(|| async {
-            let mut tx = self.pool.begin().await?;
-            let inserted = store::insert(&mut tx, new, request, self.pending_ttl, now).await?;
-            db::commit(tx).await?;
-            Ok(inserted)
-        })
-        .await?;
-        match inserted {
+        let intent = Intent { new: new.clone(), request: request.clone(), pending_ttl: self.pending_ttl, now };
+        match self.intents.submit(intent).await? {
             Inserted::New(row) => self.start(row).await,
+            Inserted::Before(row) if row.fingerprint != request.fingerprint => Err(idempotency::mismatch()),
             // a second run after an unknown commit finds what the first one wrote
-            Inserted::Before { fingerprint, row } if row.created_at == now && fingerprint == request.fingerprint => {
-                self.start(row).await
-            }
-            Inserted::Before { fingerprint, row } if fingerprint == request.fingerprint => Ok(Created::Before(row)),
-            Inserted::Before { .. } => Err(common::idempotency::mismatch()),
+            Inserted::Before(row) if row.created_at == now => self.start(row).await,
+            Inserted::Before(row) => Ok(Created::Before(row)),
         }
     }
 
@@ -90,15 +103,15 @@ impl Transfers {
     /// a decision of somebody who may have sent it already.
     async fn advance(&self, mut row: Transaction, fresh: bool) -> Advance {
         while let Some(step) = row.outstanding() {
-            let stored = match self.users.execute(&[step]).await {
-                Ok(outcomes) => self.record(&row, outcomes[0], time::now()).await,
+            let stored = match self.execute(step).await {
+                Ok(outcome) => self.record(&row, outcome).await,
                 Err(error @ (CallError::NotReached { .. } | CallError::Refused { .. }))
                     if fresh && row.is_being_created() =>
                 {
                     tracing::warn!(transaction = %row.id, %error, "nothing was sent");
-                    match self.fail_unsent(&row, time::now()).await {
-                        Ok(true) => return Advance::NotSent,
-                        Ok(false) => return Advance::Row(row),
+                    match self.change(row.id, Change::Unsent).await {
+                        Ok(Changed { won: true, .. }) => return Advance::NotSent,
+                        Ok(_) => return Advance::Row(row),
                         Err(error) => Err(error),
                     }
                 }
@@ -119,50 +132,63 @@ impl Transfers {
     }
 
     /// Commits what `outcome` means for `row`, with what the parties are told, and returns the row as it stands then.
-    pub async fn record(
-        &self,
-        row: &Transaction,
-        outcome: StepOutcome,
-        now: DateTime<Utc>,
-    ) -> Result<Transaction, DbError> {
-        let next = Next::of(row, outcome);
-        let events = next.events(row, &self.currency);
-        let (id, step) = (row.id, row.step);
-        db::retry(|| async {
-            let mut tx = self.pool.begin().await?;
-            if store::apply(&mut tx, id, step, &next, now).await? {
-                common::outbox::insert(&mut tx, &events).await?;
-            }
-            let row = store::find(&mut tx, id).await?.ok_or(sqlx::Error::RowNotFound)?;
-            db::commit(tx).await?;
-            Ok(row)
-        })
-        .await
+    pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, GroupError> {
+        let Some(step) = row.step else { return Ok(row.clone()) };
+        let changed = self.change(row.id, Change::Outcome { step, outcome }).await?;
+        changed.row.ok_or_else(|| DbError::from(sqlx::Error::RowNotFound).into())
     }
 
-    async fn fail_unsent(&self, row: &Transaction, now: DateTime<Utc>) -> Result<bool, DbError> {
-        let events = Next::unsent().events(row, &self.currency);
-        db::retry(|| async {
-            let mut tx = self.pool.begin().await?;
-            let failed = store::fail_unsent(&mut tx, row, now).await?;
-            if failed {
-                common::outbox::insert(&mut tx, &events).await?;
-            }
-            db::commit(tx).await?;
-            Ok(failed)
+    /// Commits a change, if the transaction's state allows it.
+    pub async fn change(&self, id: TransactionId, change: Change) -> Result<Changed, GroupError> {
+        self.wishes.submit(Wish { id, change, now: time::now() }).await
+    }
+
+    /// Asks user-service for a step, together with whatever else is to be asked.
+    pub async fn execute(&self, step: Step) -> Result<StepOutcome, CallError> {
+        // an overload means that nothing was sent, anything else that nobody knows
+        self.steps.submit((step, context::request_id())).await.unwrap_or_else(|error| {
+            let (service, cause) = ("user-service", error.to_string());
+            Err(match error {
+                GroupError::Overloaded => CallError::NotReached { service, cause },
+                GroupError::Db(_) | GroupError::Lost => CallError::Unknown { service, cause },
+            })
         })
-        .await
     }
 
     /// The transaction `id`, unless it is hidden.
     pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
-        Ok(store::find(&mut *self.pool.acquire().await?, id).await?.filter(|row| !row.hidden))
+        Ok(store::find(&mut *self.pool.acquire().await?, id).await?.filter(|row| !row.is_hidden()))
     }
+}
 
-    /// The steps that are asked for together, and the settler's way to ask.
-    pub async fn execute(&self, steps: &[Step]) -> Result<Vec<StepOutcome>, CallError> {
-        self.users.execute(steps).await
-    }
+async fn insert_all(pool: MySqlPool, intents: Arc<[Intent]>) -> Result<Vec<Inserted>, DbError> {
+    db::retry(|| async {
+        let mut tx = pool.begin().await?;
+        let inserted = store::insert_all(&mut tx, &intents).await?;
+        db::commit(tx).await?;
+        Ok(inserted)
+    })
+    .await
+}
+
+async fn change_all(pool: MySqlPool, wishes: Arc<[Wish]>, currency: Arc<str>) -> Result<Vec<Changed>, DbError> {
+    db::retry(|| async {
+        let mut tx = pool.begin().await?;
+        let changed = store::change_all(&mut tx, &wishes, &currency).await?;
+        db::commit(tx).await?;
+        Ok(changed)
+    })
+    .await
+}
+
+/// One call for all of them, under the identity of the request that was first.
+async fn execute_all(users: UserClient, asked: Arc<[Asked]>) -> Result<Vec<Result<StepOutcome, CallError>>, DbError> {
+    let request_id = asked.first().and_then(|(_, id)| id.clone());
+    let steps: Vec<Step> = asked.iter().map(|(step, _)| *step).collect();
+    Ok(match context::under(request_id, users.execute(&steps)).await {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(error) => steps.iter().map(|_| Err(error.clone())).collect(),
+    })
 }
 
 enum Advance {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
-use crate::{ApiError, caller::SERVICE_TOKEN, context};
+use crate::{ApiError, caller::SERVICE_TOKEN, context, error::error_chain};
 
 /// How long a connection to another service may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -17,16 +17,15 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_IDLE_CONNECTIONS: usize = 32;
 
 /// Why a call brought no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum CallError {
     /// No connection came about: the request was certainly not sent.
-    #[error("{service} could not be reached")]
+    #[error("{service} could not be reached: {cause}")]
     NotReached {
         /// Who was called.
         service: &'static str,
         /// What the connection failed of.
-        #[source]
-        cause: reqwest::Error,
+        cause: String,
     },
     /// The request was sent and no usable answer came: it may have taken effect, or still may.
     #[error("the outcome of a call to {service} is not known: {cause}")]
@@ -121,7 +120,9 @@ impl ServiceClient {
         let service = self.service;
         let unknown = |cause: &dyn std::fmt::Display| CallError::Unknown { service, cause: cause.to_string() };
         let response = request.send().await.map_err(|cause| {
-            if cause.is_connect() { CallError::NotReached { service, cause } } else { unknown(&cause) }
+            let reached = !cause.is_connect();
+            let cause = error_chain(&cause);
+            if reached { CallError::Unknown { service, cause } } else { CallError::NotReached { service, cause } }
         })?;
         let status = response.status();
         let body = response.bytes().await.map_err(|cause| unknown(&cause))?;

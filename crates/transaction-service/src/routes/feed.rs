@@ -61,7 +61,7 @@ impl From<Transaction> for Change {
             version: row.version,
             created_at: row.created_at,
             changed_at: row.changed_at,
-            hidden: row.hidden,
+            hidden: row.is_hidden(),
         }
     }
 }
@@ -83,6 +83,6 @@ pub async fn changes(
 
 /// `GET /internal/transactions/{id}`
 pub async fn show(_: Service, Path(id): Path<TransactionId>, State(pool): State<MySqlPool>) -> Result<Json<Change>> {
-    let row = store::find(&mut *pool.acquire().await?, id).await?.filter(|row| !row.hidden);
+    let row = store::find(&mut *pool.acquire().await?, id).await?.filter(|row| !row.is_hidden());
     row.map(|row| Json(row.into())).ok_or_else(transaction_not_found)
 }

@@ -8,11 +8,9 @@ use axum::{
 use common::{
     ApiError, Result, TransactionId,
     caller::{Authenticated, Caller, Viewer, Visitor},
-    db,
     extract::{Json, Path, Query},
     idempotency::{self, IdempotencyKey, KeyedRequest, REPLAYED, fingerprint},
     page::Page,
-    time,
 };
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
@@ -22,8 +20,8 @@ use super::{
     transaction_not_found,
 };
 use crate::{
-    store::{lists, transactions as store},
-    transfer::{Created, Decided, Decision, Failure, NewTransaction, Request, Status, Transaction, Transfers},
+    store::lists,
+    transfer::{Change, Created, Decided, Decision, Failure, NewTransaction, Request, Status, Transaction, Transfers},
 };
 
 /// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
@@ -36,12 +34,8 @@ pub async fn create(
     let new = NewTransaction::try_from(body)?;
     caller.must_be_one_of(&[new.sender_id])?;
     let request = match KeyedRequest::new(key, caller, "POST /transactions", &new) {
-        Some(KeyedRequest { scope, key, fingerprint }) => Request { scope, key, fingerprint },
-        None => Request {
-            scope: Request::ONCE.into(),
-            key: uuid::Uuid::new_v4().to_string(),
-            fingerprint: fingerprint(&new),
-        },
+        Some(KeyedRequest { scope, key, fingerprint }) => Request { identity: format!("{scope} {key}"), fingerprint },
+        None => Request { identity: format!("once {}", uuid::Uuid::new_v4()), fingerprint: fingerprint(&new) },
     };
     match transfers.create(&new, &request).await? {
         Created::New(row) => Ok(creation(row, new)),
@@ -130,7 +124,6 @@ pub async fn update(
     Visitor(caller): Visitor,
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
-    State(pool): State<MySqlPool>,
     Json(update): Json<Update>,
 ) -> Result<Response> {
     let row = changeable(&transfers, caller, id).await?;
@@ -151,10 +144,7 @@ pub async fn update(
         };
     }
     let still_pending = match description {
-        Some(text) => {
-            let now = time::now();
-            db::retry(|| async { Ok(store::describe(&mut *pool.acquire().await?, id, &text, now).await?) }).await?
-        }
+        Some(text) => transfers.change(id, Change::Describe(text)).await?.won,
         None => row.status == Status::Pending,
     };
     let row = transfers.find(id).await?.ok_or_else(transaction_not_found)?;
@@ -166,16 +156,14 @@ pub async fn delete(
     Visitor(caller): Visitor,
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
-    State(pool): State<MySqlPool>,
 ) -> Result<Json<Value>> {
     changeable(&transfers, caller, id).await?;
-    let now = time::now();
-    let hide = || async { Ok(store::hide(&mut *pool.acquire().await?, id, now).await?) };
-    if !db::retry(hide).await? {
+    let hide = async || Ok::<_, ApiError>(transfers.change(id, Change::Hide).await?.row.is_some_and(|r| r.is_hidden()));
+    if !hide().await? {
         match transfers.decide(id, Decision::Cancel, None, true).await? {
-            Decided::Stands(row) if row.hidden => {}
+            Decided::Stands(row) if row.is_hidden() => {}
             // it settled between the two looks, or another request cancelled it
-            Decided::Stands(_) | Decided::Lost(_) if db::retry(hide).await? => {}
+            Decided::Stands(_) | Decided::Lost(_) if hide().await? => {}
             Decided::NotFound => return Err(transaction_not_found()),
             Decided::Stands(row) | Decided::Lost(row) => return Err(illegal_change(&row)),
         }

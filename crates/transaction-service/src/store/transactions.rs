@@ -1,69 +1,213 @@
-//! One transaction: its intent, its decision, its outcome. Guards in the WHERE clauses close the races.
+//! Transactions by id: intents, changes, and the settler's lease.
 
-use chrono::{DateTime, Utc};
-use common::{TransactionId, db};
-use sqlx::MySqlConnection;
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    TransactionId,
+    bulk::{BulkInsert, Value},
+    db::{self, DbError},
+    outbox,
+};
+use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::columns;
-use crate::transfer::{Decision, Failure, NewTransaction, Request, Status, Transaction, Verb};
+use crate::transfer::{Change, NewTransaction, Request, Status, Transaction, Verb};
 
 /// Seconds after which the settler takes over a step whose outcome was not stored.
 pub const SETTLE_AFTER_SECONDS: u32 = 3;
 
-/// What became of an insertion.
-pub enum Inserted {
-    /// The intent is new.
-    New(Transaction),
-    /// The request's key is known; this is what it created, and from what.
-    Before { fingerprint: Vec<u8>, row: Transaction },
+/// A transaction that somebody wants to make.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    pub new: NewTransaction,
+    pub request: Request,
+    /// Seconds after which it expires, on the database's clock.
+    pub pending_ttl: u32,
+    pub now: DateTime<Utc>,
 }
 
-/// Writes the intent to carry out `new`: a `processing` transaction whose first verb is outstanding.
-pub async fn insert(
-    conn: &mut MySqlConnection,
-    new: &NewTransaction,
-    request: &Request,
-    pending_ttl: u32,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Inserted> {
-    let written = sqlx::query(
+/// What became of an intent.
+#[derive(Debug, Clone)]
+pub enum Inserted {
+    /// It is written.
+    New(Transaction),
+    /// The request is known; this is what it made.
+    Before(Transaction),
+}
+
+/// A change that somebody wants for one transaction.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub id: TransactionId,
+    pub change: Change,
+    pub now: DateTime<Utc>,
+}
+
+/// What became of a wish.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The transaction as it stands then; `None` if there is none.
+    pub row: Option<Transaction>,
+    /// True if this wish changed it.
+    pub won: bool,
+}
+
+/// Writes intents: `processing` transactions whose first verb is outstanding. One statement for all of them.
+pub async fn insert_all(conn: &mut MySqlConnection, intents: &[Intent]) -> Result<Vec<Inserted>, DbError> {
+    let mut known = find_requests(conn, intents).await?;
+    let mut insert = BulkInsert::new(
         "INSERT INTO transactions
              (sender_id, receiver_id, amount, description, status, step, expires_at, settle_after,
-              request_scope, request_key, fingerprint, created_at, updated_at)
-         VALUES (?, ?, ?, ?, 'processing', ?, NOW(6) + INTERVAL ? SECOND, NOW(6) + INTERVAL ? SECOND, ?, ?, ?, ?, ?)",
-    )
-    .bind(new.sender_id)
-    .bind(new.receiver_id)
-    .bind(new.amount)
-    .bind(&new.description)
-    .bind(if new.auto_complete { Verb::Transfer } else { Verb::Hold })
-    .bind(pending_ttl)
-    .bind(SETTLE_AFTER_SECONDS)
-    .bind(&request.scope)
-    .bind(&request.key)
-    .bind(&request.fingerprint)
-    .bind(now)
-    .bind(now)
-    .execute(&mut *conn)
-    .await;
-    match written {
-        // a second request with the key waits at the unique key for the first one's commit, then finds its row
-        Err(error) if db::is_duplicate(&error) => {
-            let (id, fingerprint): (TransactionId, Vec<u8>) =
-                sqlx::query_as("SELECT id, fingerprint FROM transactions WHERE request_scope = ? AND request_key = ?")
-                    .bind(&request.scope)
-                    .bind(&request.key)
-                    .fetch_one(&mut *conn)
-                    .await?;
-            let row = find(conn, id).await?.ok_or(sqlx::Error::RowNotFound)?;
-            Ok(Inserted::Before { fingerprint, row })
+              request, fingerprint, created_at, updated_at)",
+    );
+    let mut new: Vec<&Intent> = Vec::new();
+    for intent in intents {
+        // two intents of one batch under one request are one
+        if known.contains_key(&intent.request.identity)
+            || new.iter().any(|n| n.request.identity == intent.request.identity)
+        {
+            continue;
         }
-        written => {
-            let id = i64::try_from(written?.last_insert_id()).expect("ids fit BIGINT");
+        insert.row(&[
+            intent.new.sender_id.get().into(),
+            intent.new.receiver_id.get().into(),
+            intent.new.amount.money().into(),
+            Value::Text(&intent.new.description),
+            Value::Text(Status::Processing.into()),
+            Value::Text(first_verb(&intent.new).into()),
+            Value::InSeconds(intent.pending_ttl),
+            Value::InSeconds(SETTLE_AFTER_SECONDS),
+            Value::Text(&intent.request.identity),
+            Value::Bytes(&intent.request.fingerprint),
+            intent.now.into(),
+            intent.now.into(),
+        ]);
+        new.push(intent);
+    }
+    let mut fresh = HashMap::new();
+    if !new.is_empty() {
+        let step: i64 =
+            sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS SIGNED)").fetch_one(&mut *conn).await?;
+        // a request that another instance writes at this moment waits at the unique key, then starts again and finds it
+        let written = insert.execute(conn).await.map_err(db::raced)?;
+        let first = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+        for (id, intent) in (first..).step_by(usize::try_from(step).expect("a step is positive")).zip(new) {
             let id = TransactionId::try_from(id).expect("generated ids are positive");
-            Ok(Inserted::New(find(conn, id).await?.ok_or(sqlx::Error::RowNotFound)?))
+            fresh.insert(intent.request.identity.as_str(), written_row(id, intent));
         }
     }
+    let answer = |intent: &Intent| {
+        let identity = intent.request.identity.as_str();
+        if let Some(row) = fresh.remove(identity) {
+            known.insert(identity.to_owned(), row.clone());
+            return Inserted::New(row);
+        }
+        Inserted::Before(known[identity].clone())
+    };
+    Ok(intents.iter().map(answer).collect())
+}
+
+async fn find_requests(conn: &mut MySqlConnection, intents: &[Intent]) -> sqlx::Result<HashMap<String, Transaction>> {
+    let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE request IN "));
+    db::push_list(&mut query, intents.iter().map(|intent| intent.request.identity.clone()));
+    let rows: Vec<Transaction> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| (row.request.clone(), row)).collect())
+}
+
+fn first_verb(new: &NewTransaction) -> Verb {
+    if new.auto_complete { Verb::Transfer } else { Verb::Hold }
+}
+
+fn written_row(id: TransactionId, intent: &Intent) -> Transaction {
+    let Intent { new, request, pending_ttl, now } = intent.clone();
+    Transaction {
+        id,
+        sender_id: new.sender_id,
+        receiver_id: new.receiver_id,
+        amount: new.amount,
+        step: Some(first_verb(&new)),
+        description: new.description,
+        status: Status::Processing,
+        target: None,
+        failure: None,
+        accepted_at: None,
+        expires_at: now + TimeDelta::seconds(pending_ttl.into()), // nearly: the database has its own clock
+        hidden_at: None,
+        settle_attempts: 0,
+        request: request.identity,
+        fingerprint: request.fingerprint,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        changed_at: now,
+    }
+}
+
+/// Carries out wishes in their order, each on what the one before it left, and writes what the parties are told. A
+/// constant number of statements for all of them.
+pub async fn change_all(conn: &mut MySqlConnection, wishes: &[Wish], currency: &str) -> sqlx::Result<Vec<Changed>> {
+    let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE id IN "));
+    db::push_list(&mut query, wishes.iter().map(|wish| wish.id));
+    query.push(" ORDER BY id FOR UPDATE");
+    let rows: Vec<Transaction> = query.build_query_as().fetch_all(&mut *conn).await?;
+    let mut rows: BTreeMap<TransactionId, (Transaction, bool)> =
+        rows.into_iter().map(|row| (row.id, (row, false))).collect();
+    let mut events = Vec::new();
+    let mut changed = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let Some((row, dirty)) = rows.get_mut(&wish.id) else {
+            changed.push(Changed { row: None, won: false });
+            continue;
+        };
+        let told = wish.change.apply(row, wish.now, currency);
+        let won = told.is_some();
+        *dirty |= won;
+        events.extend(told.into_iter().flatten());
+        changed.push(Changed { row: Some(row.clone()), won });
+    }
+    write_back(conn, rows.values().filter(|(_, dirty)| *dirty).map(|(row, _)| row)).await?;
+    outbox::insert(conn, &events).await?;
+    Ok(changed)
+}
+
+/// Writes rows that are locked: each is a duplicate of itself, so only the part behind ON DUPLICATE KEY takes effect.
+async fn write_back(conn: &mut MySqlConnection, rows: impl Iterator<Item = &Transaction>) -> sqlx::Result<()> {
+    let mut insert = BulkInsert::new(
+        "INSERT INTO transactions
+             (id, sender_id, receiver_id, amount, description, status, step, target, failure, accepted_at, expires_at,
+              hidden_at, settle_after, settle_attempts, request, fingerprint, version, created_at, updated_at)",
+    );
+    for row in rows {
+        insert.row(&[
+            row.id.get().into(),
+            row.sender_id.get().into(),
+            row.receiver_id.get().into(),
+            row.amount.money().into(),
+            Value::Text(&row.description),
+            Value::Text(row.status.into()),
+            row.step.map(<&'static str>::from).into(),
+            row.target.map(<&'static str>::from).into(),
+            row.failure.map(<&'static str>::from).into(),
+            row.accepted_at.into(),
+            row.expires_at.into(),
+            row.hidden_at.into(),
+            row.step.map_or(Value::Null, |_| Value::InSeconds(SETTLE_AFTER_SECONDS)),
+            i64::from(row.settle_attempts).into(),
+            Value::Text(&row.request),
+            Value::Bytes(&row.fingerprint),
+            i64::from(row.version).into(),
+            row.created_at.into(),
+            row.updated_at.into(),
+        ]);
+    }
+    let update = " ON DUPLICATE KEY UPDATE
+         description = VALUES(description), status = VALUES(status), step = VALUES(step), target = VALUES(target),
+         failure = VALUES(failure), accepted_at = VALUES(accepted_at), hidden_at = VALUES(hidden_at),
+         settle_after = VALUES(settle_after), settle_attempts = VALUES(settle_attempts), request = VALUES(request),
+         version = VALUES(version), updated_at = VALUES(updated_at)";
+    insert.execute_or(conn, update).await?;
+    Ok(())
 }
 
 /// The transaction `id`, hidden or not.
@@ -72,124 +216,6 @@ pub async fn find(conn: &mut MySqlConnection, id: TransactionId) -> sqlx::Result
         .bind(id)
         .fetch_optional(conn)
         .await
-}
-
-/// Commits to a decision about a pending transaction; false if it is not pending.
-pub async fn decide(
-    conn: &mut MySqlConnection,
-    id: TransactionId,
-    decision: Decision,
-    description: Option<&str>,
-    hide: bool,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
-    // only from pending: zero rows means that another decision won
-    let decided = sqlx::query(
-        "UPDATE transactions
-         SET status = 'processing', step = ?, target = ?, description = COALESCE(?, description),
-             hidden_at = IF(?, ?, hidden_at), settle_after = NOW(6) + INTERVAL ? SECOND, settle_attempts = 0,
-             version = version + 1, updated_at = ?
-         WHERE id = ? AND status = 'pending' AND hidden_at IS NULL",
-    )
-    .bind(decision.verb())
-    .bind(decision.target())
-    .bind(description)
-    .bind(hide)
-    .bind(now)
-    .bind(SETTLE_AFTER_SECONDS)
-    .bind(now)
-    .bind(id)
-    .execute(conn)
-    .await?;
-    Ok(decided.rows_affected() == 1)
-}
-
-/// Commits the outcome of `step`; false if it was stored before.
-pub async fn apply(
-    conn: &mut MySqlConnection,
-    id: TransactionId,
-    step: Option<Verb>,
-    next: &crate::transfer::Next,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
-    // a step ends once: zero rows means that somebody else asked for it too and was first to store the answer
-    let applied = sqlx::query(
-        "UPDATE transactions
-         SET status = ?, step = ?, target = ?, failure = ?, accepted_at = IF(?, ?, accepted_at),
-             settle_after = IF(? IS NULL, NULL, NOW(6) + INTERVAL ? SECOND), settle_attempts = 0,
-             version = version + 1, updated_at = ?
-         WHERE id = ? AND status = 'processing' AND step = ?",
-    )
-    .bind(next.status)
-    .bind(next.step)
-    .bind(next.target)
-    .bind(next.failure)
-    .bind(next.accepted)
-    .bind(now)
-    .bind(next.step)
-    .bind(SETTLE_AFTER_SECONDS)
-    .bind(now)
-    .bind(id)
-    .bind(step)
-    .execute(conn)
-    .await?;
-    Ok(applied.rows_affected() == 1)
-}
-
-/// Fails a new transaction whose verb was certainly never sent, and frees its key; false if the settler was there.
-pub async fn fail_unsent(conn: &mut MySqlConnection, row: &Transaction, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    // the settler counts its attempts before it sends: none so far, and still the same verb, means that nobody else
-    // has sent it
-    let failed = sqlx::query(
-        "UPDATE transactions
-         SET status = 'failed', step = NULL, failure = ?, settle_after = NULL,
-             request_scope = ?, request_key = ?, version = version + 1, updated_at = ?
-         WHERE id = ? AND status = 'processing' AND step = ? AND settle_attempts = 0",
-    )
-    .bind(Failure::NotReached)
-    .bind(Request::ONCE)
-    .bind(format!("unsent:{}", row.id))
-    .bind(now)
-    .bind(row.id)
-    .bind(row.step)
-    .execute(conn)
-    .await?;
-    Ok(failed.rows_affected() == 1)
-}
-
-/// Changes the description of a pending transaction; false if it is not pending.
-pub async fn describe(
-    conn: &mut MySqlConnection,
-    id: TransactionId,
-    description: &str,
-    now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
-    let described = sqlx::query(
-        "UPDATE transactions SET description = ?, version = version + 1, updated_at = ?
-         WHERE id = ? AND status = 'pending' AND hidden_at IS NULL",
-    )
-    .bind(description)
-    .bind(now)
-    .bind(id)
-    .execute(conn)
-    .await?;
-    Ok(described.rows_affected() == 1)
-}
-
-/// Hides a settled transaction; false if it is not settled.
-pub async fn hide(conn: &mut MySqlConnection, id: TransactionId, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    let hidden = sqlx::query(
-        "UPDATE transactions SET hidden_at = ?, version = version + 1, updated_at = ?
-         WHERE id = ? AND status NOT IN (?, ?) AND hidden_at IS NULL",
-    )
-    .bind(now)
-    .bind(now)
-    .bind(id)
-    .bind(Status::Processing)
-    .bind(Status::Pending)
-    .execute(conn)
-    .await?;
-    Ok(hidden.rows_affected() == 1)
 }
 
 /// Claims steps that are overdue, at most `limit`, and pushes their next turn away: twice as far each time, up to a
@@ -220,17 +246,15 @@ pub async fn claim_overdue(conn: &mut MySqlConnection, limit: u32) -> sqlx::Resu
     Ok(claimed)
 }
 
-/// Gives claimed steps back for the next second: user-service was not reached, so nothing was tried.
-pub async fn postpone(conn: &mut MySqlConnection, ids: &[TransactionId]) -> sqlx::Result<()> {
-    for id in ids {
-        sqlx::query(
-            "UPDATE transactions SET settle_after = NOW(6) + INTERVAL 1 SECOND, settle_attempts = 1
-             WHERE id = ? AND settle_after IS NOT NULL",
-        )
-        .bind(id)
-        .execute(&mut *conn)
-        .await?;
-    }
+/// Gives a claimed step back for the next second: user-service was not reached, so nothing was tried.
+pub async fn postpone(conn: &mut MySqlConnection, id: TransactionId) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE transactions SET settle_after = NOW(6) + INTERVAL 1 SECOND, settle_attempts = 1
+         WHERE id = ? AND settle_after IS NOT NULL",
+    )
+    .bind(id)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -1,16 +1,12 @@
 //! Decisions about pending transactions: complete, fail, cancel. Of two at the same time exactly one wins.
 
-use common::{
-    Result, TransactionId,
-    db::{self, DbError},
-    time,
-};
+use common::{Result, TransactionId};
 
 use super::{
-    Advance, Transfers,
+    Advance, Change, Transfers,
     model::{Status, Transaction, Verb},
 };
-use crate::store::transactions as store;
+use crate::store::transactions::Changed;
 
 /// What is decided about a pending transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,39 +58,24 @@ impl Transfers {
         description: Option<&str>,
         hide: bool,
     ) -> Result<Decided> {
-        match self.commit_decision(id, decision, description, hide).await? {
+        let wish = Change::Decide { decision, description: description.map(str::to_owned), hide };
+        let Changed { row, won } = self.change(id, wish).await?;
+        let decided = match row {
+            None => return Ok(Decided::NotFound),
+            Some(row) if row.is_hidden() && !hide => return Ok(Decided::NotFound),
+            // too late to describe it anew
+            Some(row) if !won && description.is_some_and(|text| text != row.description) => Decided::Lost(row),
+            Some(row) if row.status == decision.target() => Decided::Stands(row),
+            // in flight to the same end: this request helps to bring it there
+            Some(row) if row.target == Some(decision.target()) => Decided::Stands(row),
+            Some(row) => Decided::Lost(row),
+        };
+        match decided {
             Decided::Stands(row) => match self.advance(row, false).await {
                 Advance::Row(row) => Ok(Decided::Stands(row)),
                 Advance::NotSent => unreachable!("only a fresh transaction fails without being sent"),
             },
             other => Ok(other),
         }
-    }
-
-    async fn commit_decision(
-        &self,
-        id: TransactionId,
-        decision: Decision,
-        description: Option<&str>,
-        hide: bool,
-    ) -> Result<Decided, DbError> {
-        let now = time::now();
-        db::retry(|| async {
-            let mut tx = self.pool.begin().await?;
-            let won = store::decide(&mut tx, id, decision, description, hide, now).await?;
-            let row = store::find(&mut tx, id).await?;
-            db::commit(tx).await?;
-            Ok(match row {
-                None => Decided::NotFound,
-                Some(row) if row.hidden && !hide => Decided::NotFound,
-                // too late to describe it anew
-                Some(row) if !won && description.is_some_and(|text| text != row.description) => Decided::Lost(row),
-                Some(row) if row.status == decision.target() => Decided::Stands(row),
-                // in flight to the same end: this request helps to bring it there
-                Some(row) if row.target == Some(decision.target()) => Decided::Stands(row),
-                Some(row) => Decided::Lost(row),
-            })
-        })
-        .await
     }
 }

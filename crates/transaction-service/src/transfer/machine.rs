@@ -89,13 +89,14 @@ impl Next {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use chrono::DateTime;
     use common::TransactionId;
 
     use super::*;
 
-    fn row(step: Verb, target: Option<Status>) -> Transaction {
+    /// A transaction of 10,000 from user 1 to user 2 whose `step` is outstanding.
+    pub fn row(step: Verb, target: Option<Status>) -> Transaction {
         let then = DateTime::from_timestamp(0, 0).unwrap();
         Transaction {
             id: TransactionId::try_from(10).unwrap(),
@@ -108,7 +109,11 @@ mod tests {
             target,
             failure: None,
             accepted_at: None,
-            hidden: false,
+            expires_at: then,
+            hidden_at: None,
+            settle_attempts: 0,
+            request: "once".into(),
+            fingerprint: Vec::new(),
             version: 1,
             created_at: then,
             updated_at: then,

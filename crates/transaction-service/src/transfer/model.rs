@@ -69,17 +69,13 @@ pub struct NewTransaction {
     pub auto_complete: bool,
 }
 
-/// The request that creates a transaction; its scope and key are unique.
+/// The request that creates a transaction.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub scope: String,
-    pub key: String,
+    /// Unique: caller, route and key, or one of its kind.
+    pub identity: String,
+    /// Equal for equal requests.
     pub fingerprint: Vec<u8>,
-}
-
-impl Request {
-    /// The scope of requests that came without a key; each has a key of its own.
-    pub const ONCE: &str = "once";
 }
 
 /// A transaction as it stands.
@@ -98,8 +94,14 @@ pub struct Transaction {
     pub failure: Option<Failure>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
-    /// True once it was deleted.
-    pub hidden: bool,
+    pub expires_at: DateTime<Utc>,
+    /// When it was deleted.
+    pub hidden_at: Option<DateTime<Utc>>,
+    /// How often the settler has asked for the outstanding verb.
+    pub settle_attempts: i32,
+    /// The identity of the request that created it.
+    pub request: String,
+    pub fingerprint: Vec<u8>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -126,6 +128,11 @@ impl Transaction {
             Verb::Capture => Step::Capture { transaction_id },
             Verb::Release => Step::Release { transaction_id },
         })
+    }
+
+    /// True once it was deleted.
+    pub fn is_hidden(&self) -> bool {
+        self.hidden_at.is_some()
     }
 
     /// True while it is not known whether the money could be set aside at all.

@@ -34,7 +34,7 @@ impl Ledger {
     /// are told.
     pub fn new(pool: MySqlPool, currency: &str, max_batch: usize) -> Self {
         let (writer, currency): (_, Arc<str>) = (pool.clone(), currency.into());
-        let group = GroupCommit::start(max_batch, move |operations: Arc<[Operation]>| {
+        let group = GroupCommit::start(max_batch, 1, move |operations: Arc<[Operation]>| {
             let (pool, currency) = (writer.clone(), currency.clone());
             async move { post::post(&pool, &operations, &currency).await }
         });
