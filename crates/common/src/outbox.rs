@@ -27,8 +27,9 @@ pub const MAX_EVENTS: usize = 500;
 pub const RELAY_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause between attempts while notification-service is away.
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
-/// Seconds for which one instance is the relay; longer than one call can take.
-const LEASE_SECONDS: u32 = 30;
+/// Seconds for which one instance is the relay, and for which its successor waits after a crash. A call that takes longer
+/// may be made by two instances: each event is stored once all the same.
+const LEASE_SECONDS: u32 = 3;
 /// Where notification-service takes events.
 pub const EVENTS_PATH: &str = "/internal/notifications";
 

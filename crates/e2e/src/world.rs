@@ -109,9 +109,8 @@ impl World {
     /// What `user` can spend and what is set aside, in whole units.
     pub async fn balance(&self, user: &User) -> (i64, i64) {
         let reply = self.service(Service::User).get(&format!("/users/{}/balance", user.id)).await.expect(200);
-        let whole = |name: &str| reply[name].as_f64().expect("a number").round();
-        #[expect(clippy::cast_possible_truncation, reason = "tests pay in small whole units")]
-        (whole("balance") as i64, whole("held") as i64)
+        let whole = |name: &str| reply[name].as_i64().expect("these tests pay in whole units");
+        (whole("balance"), whole("held"))
     }
 
     /// The rows of the ledger that break a rule: none.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::wallet::DEVELOPMENT_TOKEN;
 
 /// How long [`eventually`] waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often it looks.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -189,7 +189,7 @@ pub async fn serve(router: Router) -> String {
 /// Waits until `look` finds what it looks for.
 ///
 /// # Panics
-/// If it does not within 20 seconds; the message says `what` was waited for.
+/// If it does not within a minute; the message says `what` was waited for.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
