@@ -17,8 +17,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Seconds that a statement waits for a row lock before the unit of work starts again (error 1205).
 const LOCK_WAIT_SECONDS: u32 = 5;
 /// Prepared statements that a connection keeps. Closing one stalls the next by 40 ms, because sqlx leaves Nagle's
-/// algorithm on, so the batches' statements, which come in many lengths, are kept as well. The server's limit, 16,382
-/// in all, leaves room for ten instances with full pools.
+/// algorithm on: [`padded`] and [`crate::bulk`] keep their number small. The server's limit, 16,382 in all, leaves room
+/// for ten instances with full pools.
 const STATEMENT_CACHE: usize = 100;
 /// How long a connection may idle before it is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
