@@ -1,9 +1,10 @@
-//! Multi-row insertions of any length in one round trip.
+//! Insertions and updates of many rows in one round trip.
 //!
 //! They go to the server as text: a prepared statement would be another one for each number of rows, to be prepared and
-//! closed each time. Nothing can be injected: numbers are formatted, and whatever else is written in hexadecimal.
+//! closed each time. Nothing can be injected: numbers are formatted, a text is quoted as it is if every character of it
+//! is harmless, and whatever else is written in hexadecimal.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, MySqlConnection, mysql::MySqlQueryResult};
@@ -71,11 +72,59 @@ impl BulkInsert {
     }
 }
 
+/// An update that sets the same values in many rows: one statement for each set of values, however many rows.
+#[derive(Debug)]
+pub struct BulkUpdate {
+    table: &'static str,
+    /// The rows by what is set in them, and on which condition.
+    rows: BTreeMap<(String, String), Vec<i64>>,
+}
+
+/// A column with its value.
+pub type Assignment<'a> = (&'static str, Value<'a>);
+
+impl BulkUpdate {
+    /// An update of `table`, whose primary key is `id`.
+    pub fn new(table: &'static str) -> Self {
+        Self { table, rows: BTreeMap::new() }
+    }
+
+    /// Sets `values` in row `id`, if its column in `only_if` has that value.
+    pub fn row(&mut self, id: i64, values: &[Assignment<'_>], only_if: Assignment<'_>) {
+        let mut set = String::new();
+        for (index, value) in values.iter().enumerate() {
+            set.push_str(if index > 0 { ", " } else { "" });
+            push_assignment(&mut set, value);
+        }
+        let mut condition = String::new();
+        push_assignment(&mut condition, &only_if);
+        self.rows.entry((set, condition)).or_default().push(id);
+    }
+
+    /// Writes the rows and says how many there were that met their condition.
+    pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<u64> {
+        let mut found = 0;
+        for ((set, condition), ids) in self.rows {
+            let ids = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+            let sql = format!("UPDATE {} SET {set} WHERE id IN ({ids}) AND {condition}", self.table);
+            found += sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await?.rows_affected();
+        }
+        Ok(found)
+    }
+}
+
+fn push_assignment(sql: &mut String, (column, value): &Assignment<'_>) {
+    sql.push_str(column);
+    sql.push_str(" = ");
+    push(sql, *value);
+}
+
 fn push(sql: &mut String, value: Value<'_>) {
     let written = match value {
         Value::Null => sql.write_str("NULL"),
         Value::Integer(number) => write!(sql, "{number}"),
         Value::Money(money) => write!(sql, "{money}"),
+        Value::Text(text) if text.bytes().all(is_harmless) => write!(sql, "'{text}'"),
         Value::Text(text) => {
             sql.push_str("CONVERT(");
             push_hex(sql, text.as_bytes());
@@ -89,6 +138,11 @@ fn push(sql: &mut String, value: Value<'_>) {
         Value::Time(time) => write!(sql, "'{}'", time.format("%Y-%m-%d %H:%M:%S%.6f")),
     };
     written.expect("a String takes everything");
+}
+
+/// True for a character that means itself between quotes, in every SQL mode and every character set of a connection.
+fn is_harmless(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'"' | b'\\')
 }
 
 fn push_hex(sql: &mut String, bytes: &[u8]) {
@@ -110,6 +164,12 @@ impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
 impl From<Money> for Value<'_> {
     fn from(money: Money) -> Self {
         Self::Money(money)
+    }
+}
+
+impl From<i32> for Value<'_> {
+    fn from(number: i32) -> Self {
+        Self::Integer(number.into())
     }
 }
 
@@ -149,11 +209,24 @@ mod tests {
             Value::Time(time),
         ]);
         insert.row(&[Value::from(None::<i64>), 2.into(), Money::ZERO.into(), "".into(), Value::Null, Value::Null]);
+        insert.row(&["Rp 10,000 (it's: no)".into(), "Rp 10,000 (it is; --)".into()]);
         assert_eq!(
             insert.0,
             "INSERT INTO t (a, b, c, d, e, f) VALUES \
              (NULL,-1,10,CONVERT(X'27293b2044524f50205441424c4520743b202d2d' USING utf8mb4),X'00ff','2023-11-14 22:13:20.000001'),\
-             (NULL,2,0,CONVERT(X'' USING utf8mb4),NULL,NULL)"
+             (NULL,2,0,'',NULL,NULL),\
+             (CONVERT(X'52702031302c30303020286974277\
+             33a206e6f29' USING utf8mb4),'Rp 10,000 (it is; --)')"
         );
+    }
+
+    #[test]
+    fn rows_that_get_the_same_values_share_a_statement() {
+        let mut update = BulkUpdate::new("t");
+        update.row(1, &[("state", "a".into()), ("n", Value::Null)], ("version", 1.into()));
+        update.row(2, &[("state", "a".into()), ("n", Value::Null)], ("version", 2.into()));
+        update.row(3, &[("state", "a".into()), ("n", Value::Null)], ("version", 1.into()));
+        let same = |version: &str| ("state = 'a', n = NULL".to_owned(), format!("version = {version}"));
+        assert_eq!(update.rows, BTreeMap::from([(same("1"), vec![1, 3]), (same("2"), vec![2])]));
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
+    Connection, Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
     migrate::Migrator,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
@@ -22,6 +22,9 @@ const LOCK_WAIT_SECONDS: u32 = 5;
 const STATEMENT_CACHE: usize = 100;
 /// How long a connection may idle before it is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection that has idled for longer is tried before it is used: asking each time would cost a round trip for each
+/// unit of work.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Seconds after which the server rolls back and ends a session that has fallen silent, so that no database
 /// transaction of a stalled instance stays open. Longer than [`IDLE_TIMEOUT`].
 const SILENCE_SECONDS: u32 = 45;
@@ -79,6 +82,12 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
         .max_connections(config.pool_size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|conn, idle| {
+            Box::pin(
+                async move { if idle.idle_for < TRUSTED_FOR { Ok(true) } else { conn.ping().await.map(|()| true) } },
+            )
+        })
         .after_connect(|conn, _| Box::pin(prepare_session(conn)))
         .connect_lazy_with(options)
 }
@@ -128,16 +137,17 @@ pub async fn commit(tx: Transaction<'_, MySql>) -> Result<(), DbError> {
 
 /// Runs a unit of work (from BEGIN to [`commit`]) until it ends, for a bounded number of times.
 ///
-/// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be safe to run twice:
-/// whatever it inserts has a unique key by which the second run finds the first.
-pub async fn retry<T, F>(mut work: impl FnMut() -> F) -> Result<T, DbError>
+/// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be
+/// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which attempt it is, from 1 on:
+/// the first one may presume that nobody was faster, and leave it to the others to look.
+pub async fn retry<T, F>(mut work: impl FnMut(u32) -> F) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, DbError>>,
 {
     let mut pause = FIRST_PAUSE;
     let mut unknown_commit = None;
     for attempt in 1.. {
-        let error = match work().await {
+        let error = match work(attempt).await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
@@ -150,9 +160,13 @@ where
             return Err(unknown_commit.unwrap_or(error));
         }
         tracing::debug!(%error, attempt, "a unit of work starts again");
-        if matches!(error, DbError::CommitUnknown(_)) {
-            unknown_commit = Some(error);
-            pause = pause.max(Duration::from_millis(100));
+        match error {
+            DbError::Raced(_) => continue, // whoever was faster is done
+            DbError::CommitUnknown(_) => {
+                unknown_commit = Some(error);
+                pause = pause.max(Duration::from_millis(100));
+            }
+            DbError::Sql(_) => {}
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
@@ -214,6 +228,11 @@ where
 /// For insertions that another unit of work may race: a duplicate key starts the work again, which then finds the row.
 pub fn raced(error: sqlx::Error) -> DbError {
     if is_duplicate(&error) { DbError::Raced(error.into()) } else { error.into() }
+}
+
+/// For updates of rows that turn out to be another version than presumed: the next attempt looks at them.
+pub fn stale() -> DbError {
+    DbError::Raced(Arc::new(sqlx::Error::RowNotFound))
 }
 
 /// Stores an enum as the words that `strum` gives its variants: `VARCHAR`, so that a new variant needs no migration.

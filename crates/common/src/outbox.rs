@@ -18,13 +18,13 @@ use crate::{
     db,
     http::client::{CallError, ServiceClient},
     lease::{self, Holder},
-    worker::Step,
+    worker::{Pace, Step},
 };
 
 /// Events that one call hands over.
-pub const MAX_EVENTS: usize = 500;
-/// How often the relay looks for events when it found none.
-pub const RELAY_PAUSE: Duration = Duration::from_millis(250);
+pub const MAX_EVENTS: usize = 1000;
+/// The relay looks for events four times a second, and leaves two thirds of the time to those who move money.
+pub const RELAY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: 2 };
 /// The longest pause between attempts while notification-service is away.
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// Seconds for which one instance is the relay, and for which its successor waits after a crash. A call that takes longer
@@ -155,7 +155,7 @@ impl Relay {
 
     fn back_off(&self) {
         let mut backoff = self.backoff.lock().expect("the lock is never poisoned");
-        backoff.delay = (backoff.delay * 2).clamp(RELAY_PAUSE, MAX_BACKOFF);
+        backoff.delay = (backoff.delay * 2).clamp(RELAY_PACE.idle, MAX_BACKOFF);
         backoff.until = Some(Instant::now() + backoff.delay);
     }
 }

@@ -1,6 +1,6 @@
 //! Background work: a worker is one step that tests can drive; the loop, its pauses and its shutdown are here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,6 +15,16 @@ pub enum Step {
     Idle,
 }
 
+/// How a worker divides its time.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// The pause after a step that found nothing or failed.
+    pub idle: Duration,
+    /// After a step that worked, rest this many times as long as it took: 3 leaves three quarters of the time, and of
+    /// what the step would have kept busy, to those who move money. 0 goes on at once.
+    pub rest: u32,
+}
+
 /// The running workers of a process.
 #[derive(Clone, Default)]
 pub struct Workers {
@@ -23,9 +33,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Repeats `step` until shutdown, with `pause` after a step that found nothing or failed. A step that has begun
-    /// is never cut off.
-    pub fn spawn<F, Fut>(&self, name: &'static str, pause: Duration, mut step: F)
+    /// Repeats `step` at `pace` until shutdown. A step that has begun is never cut off.
+    pub fn spawn<F, Fut>(&self, name: &'static str, pace: Pace, mut step: F)
     where
         F: FnMut() -> Fut + Send + 'static,
         Fut: Future<Output = anyhow::Result<Step>> + Send + 'static,
@@ -33,12 +42,16 @@ impl Workers {
         let stopping = self.stop.clone();
         self.tasks.spawn(async move {
             while !stopping.is_cancelled() {
+                let started = Instant::now();
                 // in a task of its own, so that a panic ends the step and not the worker
-                match tokio::spawn(step()).await.map_err(Into::into).flatten() {
-                    Ok(Step::Worked) => continue,
-                    Ok(Step::Idle) => {}
-                    Err(error) => tracing::warn!(worker = name, error = error_chain(&*error), "a step failed"),
-                }
+                let pause = match tokio::spawn(step()).await.map_err(Into::into).flatten() {
+                    Ok(Step::Worked) => started.elapsed() * pace.rest,
+                    Ok(Step::Idle) => pace.idle,
+                    Err(error) => {
+                        tracing::warn!(worker = name, error = error_chain(&*error), "a step failed");
+                        pace.idle
+                    }
+                };
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     () = stopping.cancelled() => {}

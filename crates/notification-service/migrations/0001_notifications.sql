@@ -6,7 +6,8 @@ CREATE TABLE notifications (
     message         VARCHAR(1000) NOT NULL,
     status          VARCHAR(7)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'pending',
     failure_reason  VARCHAR(255)  NULL,
-    attempts        INT           NOT NULL DEFAULT 0,
+    -- how often the worker has tried to mail it
+    attempts        INT UNSIGNED  NOT NULL DEFAULT 0,
     next_attempt_at DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     -- who is mailing it at the moment, and until when nobody else may
     claim           VARCHAR(32)   CHARACTER SET ascii COLLATE ascii_bin NULL,

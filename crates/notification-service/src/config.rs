@@ -33,6 +33,8 @@ pub struct MailConfig {
     pub max_attempts: u32,
     /// `MAIL_RETRY_SECONDS`: the pause after the first attempt; it grows fourfold each time.
     pub retry_seconds: u32,
+    /// `MAIL_RATE`: mails in a second at most, of the worker of each instance.
+    pub rate: u32,
 }
 
 /// A mail server.
@@ -64,6 +66,7 @@ impl Config {
                 max_attempts: env.parse_if("MAIL_MAX_ATTEMPTS", "5", "a number from 1 to 20", |n| (1..=20).contains(n)),
                 retry_seconds: env
                     .parse_if("MAIL_RETRY_SECONDS", "10", "seconds from 1 to 3600", |n| (1..=3600).contains(n)),
+                rate: env.parse_if("MAIL_RATE", "100", "a number from 1 to 10000", |n| (1..=10_000).contains(n)),
             },
         };
         env.finish(config)

@@ -1,43 +1,56 @@
 //! Delivery: every pending notification is mailed once, or has failed with a reason.
 //!
-//! Whoever mails a notification holds a lease on its row, so that the worker, its second instance and `POST …/send` do
-//! not mail it side by side. A crash between the mail server's answer and the commit mails it again, under the same
-//! Message-ID.
+//! Whoever mails a notification has a claim on its row, so that the worker, its second instance and `POST …/send` do
+//! not mail it side by side. The claim is renewed while the mail is under way, and runs out soon after a crash. A crash
+//! between the mail server's answer and the commit mails it again, under the same Message-ID.
 
-use std::time::Duration;
+use std::{collections::HashMap, iter, pin::pin, time::Duration};
 
-use common::{NotificationId, lease::Holder, time, worker::Step};
-use futures::future::join_all;
+use common::{
+    NotificationId, UserId,
+    db::{self, DbError},
+    lease::Holder,
+    time,
+    worker::{Pace, Step},
+};
+use futures::{StreamExt, stream};
 use sqlx::MySqlPool;
+use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use crate::{
-    clients::UserClient,
+    clients::{Recipient, UserClient},
     config::MailConfig,
     mailer::{Letter, Mailer, SendError},
-    store::notifications::{self as store, Notification, Status},
+    store::{
+        claims::{self, LEASE_SECONDS},
+        notifications::{self as store, Notification, Status},
+    },
 };
 
-/// How often the worker looks for pending notifications when it found none.
-pub const DELIVERY_PAUSE: Duration = Duration::from_millis(250);
-/// Mails under way at once.
-const MAX_MAILS: u32 = 16;
-/// The longest pause between two attempts, in seconds.
+/// The worker looks for pending notifications four times a second. `MAIL_RATE` bounds what it does, so it need not rest.
+pub const DELIVERY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: 0 };
+/// Notifications that are claimed at a time.
+const MAX_BATCH: u32 = 128;
+/// How long after its claim a mail may be begun: it says what the notification said then.
+const START_LIMIT: Duration = Duration::from_secs(2);
+/// How often a claim is renewed.
+const RENEWAL: Duration = Duration::from_secs(2);
+/// How long a mail that was sent waits for others before they are marked together.
+const MARK_PAUSE: Duration = Duration::from_millis(100);
+/// How long it is tried to mark mails that were sent.
+const MARK_PATIENCE: Duration = Duration::from_secs(10);
+/// The pause after a failed mark or look-up.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts to mail, in seconds.
 const MAX_RETRY_SECONDS: u32 = 24 * 60 * 60;
-/// How long a request to send waits for somebody who is mailing the same notification.
-const CLAIM_WAIT: Duration = Duration::from_secs(10);
+/// How long a request to send waits for somebody who is mailing the same notification; other services wait 10 seconds
+/// for the answer.
+const CLAIM_WAIT: Duration = Duration::from_secs(8);
 /// How often it looks meanwhile.
 const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 
-/// What came of an attempt to mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attempt {
-    /// The mail server has it.
-    Sent,
-    /// Another attempt may help.
-    Later(String),
-    /// None will.
-    Failed(String),
-}
+// a mail is begun, and its claim renewed, long before the claim runs out
+const _: () = assert!(START_LIMIT.as_secs() + RENEWAL.as_secs() < LEASE_SECONDS as u64);
 
 /// What came of a request to mail a notification now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,112 +73,237 @@ pub struct Delivery {
     pool: MySqlPool,
     users: UserClient,
     mailer: Mailer,
-    holder: Holder,
     max_attempts: u32,
     retry_seconds: u32,
+    rate: u32,
+}
+
+/// A claim on notifications, under a name of its own: what is done late under one cannot be taken for the work of the
+/// next, and two requests for one notification exclude each other too.
+struct Claim {
+    ids: Vec<NotificationId>,
+    holder: Holder,
+    since: Instant,
+}
+
+impl Claim {
+    fn on(ids: Vec<NotificationId>) -> Self {
+        Self { ids, holder: Holder::new(), since: Instant::now() }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < START_LIMIT
+    }
 }
 
 impl Delivery {
     /// Delivery of the notifications in `pool`.
     pub fn new(pool: MySqlPool, users: UserClient, mailer: Mailer, config: &MailConfig) -> Self {
-        Self {
-            pool,
-            users,
-            mailer,
-            holder: Holder::new(),
-            max_attempts: config.max_attempts,
-            retry_seconds: config.retry_seconds,
-        }
+        let MailConfig { max_attempts, retry_seconds, rate, .. } = *config;
+        Self { pool, users, mailer, max_attempts, retry_seconds, rate }
     }
 
-    /// Mails a few of those that are due.
+    /// Mails a batch of those that are due, oldest first.
     pub async fn run_once(&self) -> anyhow::Result<Step> {
-        let mut conn = self.pool.acquire().await?;
-        let claimed = store::claim_due(&mut conn, &self.holder, MAX_MAILS).await?;
-        drop(conn); // no connection is kept during a call
-        let found = if claimed.is_empty() { Step::Idle } else { Step::Worked };
-        let deliveries = claimed.into_iter().map(|notification| self.deliver_in_turn(notification));
-        for delivered in join_all(deliveries).await {
-            delivered?;
+        let due = claims::due(&mut *self.pool.acquire().await?, MAX_BATCH.min(self.rate)).await?; // a turn lasts a second or so
+        if due.is_empty() {
+            return Ok(Step::Idle);
         }
-        Ok(found)
+        let (ids, users): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+        // before the claim: while user-service is away, no attempt counts and nothing changes
+        let recipients = match self.users.recipients(users).await {
+            Ok(recipients) => recipients,
+            Err(error) => {
+                sleep(RETRY_PAUSE).await;
+                return Err(error.into());
+            }
+        };
+        let claim = Claim::on(ids);
+        let claimed = db::retry(|_| async {
+            Ok(claims::claim_due(&mut *self.pool.acquire().await?, &claim.ids, &claim.holder).await?)
+        })
+        .await?;
+        if claimed.is_empty() {
+            return Ok(Step::Idle); // another instance was faster
+        }
+        // mail can wait, money cannot; and mail servers refuse those who are too fast
+        let turn = Duration::from_secs(1) * u32::try_from(claimed.len())? / self.rate;
+        let turn_over = Instant::now() + turn;
+        let mut waiting = claimed.into_iter();
+        self.renewing(&claim, Box::pin(self.mail_all(&mut waiting, &recipients, &claim))).await?;
+        let left: Vec<_> = waiting.map(|notification| notification.id).collect();
+        if !left.is_empty() {
+            claims::give_back(&mut *self.pool.acquire().await?, &left, &claim.holder).await?;
+        }
+        sleep_until(turn_over).await;
+        Ok(Step::Worked)
     }
 
-    async fn deliver_in_turn(&self, notification: Notification) -> sqlx::Result<()> {
-        let attempt = self.attempt(&notification).await;
-        let mut conn = self.pool.acquire().await?;
-        let (id, now) = (notification.id, time::now());
-        match attempt {
-            Attempt::Sent => store::sent(&mut conn, id, &self.holder, now).await,
-            Attempt::Later(reason) if notification.attempts < self.max_attempts => {
-                tracing::warn!(notification = %id, reason, attempt = notification.attempts, "not mailed yet");
-                let growth = 4_u32.saturating_pow(notification.attempts.saturating_sub(1));
+    /// Mails those that are begun while the claim is fresh, and writes down what came of each.
+    async fn mail_all(
+        &self,
+        waiting: &mut impl Iterator<Item = Notification>,
+        recipients: &HashMap<UserId, Recipient>,
+        claim: &Claim,
+    ) -> Result<(), DbError> {
+        let fresh = iter::from_fn(|| if claim.is_fresh() { waiting.next() } else { None });
+        let mails = stream::iter(fresh).map(|notification| {
+            let letter = letter(&notification, recipients.get(&notification.user_id));
+            // in a task of its own: it goes on while results are written, and its panic ends no other mail
+            let mailing = tokio::spawn(send(self.mailer.clone(), letter));
+            let panicked = |_| Err(SendError::Temporary("writing the mail panicked".into()));
+            async move { (notification, mailing.await.unwrap_or_else(panicked)) }
+        });
+        let mut mails = pin!(mails.buffer_unordered(self.mailer.at_once()));
+        let (mut sent, mut pause) = (Vec::new(), interval(MARK_PAUSE));
+        loop {
+            tokio::select! {
+                ended = mails.next() => match ended {
+                    Some((notification, Ok(()))) => sent.push(notification.id),
+                    Some((notification, Err(error))) => self.not_sent(&notification, error, claim).await,
+                    None => break,
+                },
+                _ = pause.tick() => if self.mark_sent(&sent, claim).await.is_ok() {
+                    sent.clear();
+                },
+            }
+        }
+        self.mark_sent(&sent, claim).await
+    }
+
+    /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again.
+    async fn not_sent(&self, notification: &Notification, error: SendError, claim: &Claim) {
+        let (id, attempts) = (notification.id, notification.attempts + 1);
+        let written = match error {
+            SendError::Temporary(reason) if attempts < self.max_attempts => {
+                tracing::warn!(notification = %id, reason, attempt = attempts, "not mailed yet");
+                let growth = 4_u32.saturating_pow(notification.attempts);
                 let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
-                store::try_later(&mut conn, id, &self.holder, delay).await
+                self.try_later(id, attempts, delay, claim).await
             }
-            Attempt::Later(reason) | Attempt::Failed(reason) => {
+            SendError::Temporary(reason) | SendError::Permanent(reason) => {
                 tracing::error!(notification = %id, reason, "not mailed");
-                store::failed(&mut conn, id, &self.holder, &reason, now).await
+                self.failed(id, &reason, claim).await
             }
+        };
+        if let Err(error) = written {
+            tracing::warn!(notification = %id, %error, "what came of a mail could not be written down");
         }
     }
 
     /// Mails notification `id` now if its status is one of `from`; one that is sent already is not mailed again
     /// unless `from` says so.
-    pub async fn send_now(&self, id: NotificationId, from: &[Status]) -> sqlx::Result<SentNow> {
-        // A holder of its own: two requests for one notification exclude each other too.
-        let holder = Holder::new();
-        let deadline = tokio::time::Instant::now() + CLAIM_WAIT;
-        let notification = loop {
+    pub async fn send_now(&self, id: NotificationId, from: &[Status]) -> Result<SentNow, DbError> {
+        let deadline = Instant::now() + CLAIM_WAIT;
+        let (claim, notification) = loop {
             let mut conn = self.pool.acquire().await?;
-            let Some(notification) = store::find(&mut conn, id).await? else { return Ok(SentNow::NotFound) };
-            if !from.contains(&notification.status) {
-                return Ok(SentNow::WrongStatus(notification.status));
+            let Some(found) = store::find(&mut conn, id).await? else { return Ok(SentNow::NotFound) };
+            if !from.contains(&found.status) {
+                return Ok(SentNow::WrongStatus(found.status));
             }
-            if store::claim(&mut conn, id, notification.status, &holder).await? {
-                break notification;
+            let claim = Claim::on(vec![id]);
+            if claims::claim(&mut conn, id, found.status, &claim.holder).await? {
+                // read under the claim: its words may have changed since
+                let Some(claimed) = store::find(&mut conn, id).await? else { return Ok(SentNow::NotFound) };
+                break (claim, claimed);
             }
-            if tokio::time::Instant::now() > deadline {
+            if Instant::now() > deadline {
                 return Ok(SentNow::Later("it is being mailed at the moment".into()));
             }
             drop(conn);
-            tokio::time::sleep(CLAIM_PAUSE).await;
+            sleep(CLAIM_PAUSE).await;
         };
-        let attempt = self.attempt(&notification).await;
-        let mut conn = self.pool.acquire().await?;
-        Ok(match attempt {
-            Attempt::Sent => {
-                store::sent(&mut conn, id, &holder, time::now()).await?;
-                SentNow::Sent
+        match self.renewing(&claim, self.mail_one(&notification)).await {
+            Ok(()) => {
+                self.mark_sent(&[id], &claim).await?;
+                Ok(SentNow::Sent)
             }
-            Attempt::Later(reason) => {
-                store::try_later(&mut conn, id, &holder, self.retry_seconds).await?;
-                SentNow::Later(reason)
+            Err(SendError::Temporary(reason)) => {
+                // the worker counts its own attempts, and begins anew with one that it had given up
+                let attempts = if notification.status == Status::Failed { 0 } else { notification.attempts };
+                self.try_later(id, attempts, self.retry_seconds, &claim).await?;
+                Ok(SentNow::Later(reason))
             }
-            Attempt::Failed(reason) => {
-                store::failed(&mut conn, id, &holder, &reason, time::now()).await?;
-                SentNow::Failed(reason)
+            Err(SendError::Permanent(reason)) => {
+                self.failed(id, &reason, &claim).await?;
+                Ok(SentNow::Failed(reason))
             }
-        })
-    }
-
-    async fn attempt(&self, notification: &Notification) -> Attempt {
-        let recipient = match self.users.recipient(notification.user_id).await {
-            Ok(Some(recipient)) => recipient,
-            Ok(None) => return Attempt::Failed("there is no such user".into()),
-            Err(error) => return Attempt::Later(error.to_string()),
-        };
-        let letter = Letter {
-            notification: notification.id,
-            created_at: notification.created_at,
-            name: recipient.full_name,
-            address: recipient.email,
-            message: notification.message.clone(),
-        };
-        match self.mailer.send(&letter).await {
-            Ok(()) => Attempt::Sent,
-            Err(SendError::Temporary(reason)) => Attempt::Later(reason),
-            Err(SendError::Permanent(reason)) => Attempt::Failed(reason),
         }
     }
+
+    async fn mail_one(&self, notification: &Notification) -> Result<(), SendError> {
+        let recipients = self.users.recipients([notification.user_id]).await;
+        let recipients = recipients.map_err(|error| SendError::Temporary(error.to_string()))?;
+        send(self.mailer.clone(), letter(notification, recipients.get(&notification.user_id))).await
+    }
+
+    /// Does `work` while the claim is renewed.
+    async fn renewing<T>(&self, claim: &Claim, work: impl Future<Output = T>) -> T {
+        let renewal = async {
+            loop {
+                sleep(RENEWAL).await;
+                let renewed =
+                    async { claims::renew(&mut *self.pool.acquire().await?, &claim.ids, &claim.holder).await };
+                if let Err(error) = renewed.await {
+                    tracing::warn!(%error, "a claim could not be renewed");
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = renewal => never,
+        }
+    }
+
+    /// Tries for a while: a mail without its mark is mailed again.
+    async fn mark_sent(&self, ids: &[NotificationId], claim: &Claim) -> Result<(), DbError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + MARK_PATIENCE;
+        loop {
+            let now = time::now();
+            let marked = db::retry(|_| async {
+                Ok(claims::sent(&mut *self.pool.acquire().await?, ids, &claim.holder, now).await?)
+            });
+            match marked.await {
+                Err(error) if Instant::now() < deadline => {
+                    tracing::warn!(mails = ids.len(), %error, "sent mails could not be marked yet");
+                    sleep(RETRY_PAUSE).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn try_later(&self, id: NotificationId, attempts: u32, delay: u32, claim: &Claim) -> Result<(), DbError> {
+        db::retry(|_| async {
+            let mut conn = self.pool.acquire().await?;
+            Ok(claims::try_later(&mut conn, id, &claim.holder, attempts, delay).await?)
+        })
+        .await
+    }
+
+    async fn failed(&self, id: NotificationId, reason: &str, claim: &Claim) -> Result<(), DbError> {
+        let now = time::now();
+        db::retry(|_| async {
+            Ok(claims::failed(&mut *self.pool.acquire().await?, id, &claim.holder, reason, now).await?)
+        })
+        .await
+    }
+}
+
+async fn send(mailer: Mailer, letter: Result<Letter, SendError>) -> Result<(), SendError> {
+    mailer.send(&letter?).await
+}
+
+fn letter(notification: &Notification, recipient: Option<&Recipient>) -> Result<Letter, SendError> {
+    let recipient = recipient.ok_or_else(|| SendError::Permanent("there is no such user".into()))?;
+    Ok(Letter {
+        notification: notification.id,
+        created_at: notification.created_at,
+        name: recipient.full_name.clone(),
+        address: recipient.email.clone(),
+        message: notification.message.clone(),
+    })
 }

@@ -27,7 +27,7 @@ use sqlx::MySqlPool;
 
 use clients::UserClient;
 pub use config::Config;
-use delivery::{DELIVERY_PAUSE, Delivery};
+use delivery::{DELIVERY_PACE, Delivery};
 use mailer::Mailer;
 use routes::{events, notifications};
 
@@ -78,7 +78,7 @@ pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
         return;
     }
     let delivery = state.delivery.clone();
-    workers.spawn("delivery", DELIVERY_PAUSE, move || {
+    workers.spawn("delivery", DELIVERY_PACE, move || {
         let delivery = delivery.clone();
         async move { delivery.run_once().await }
     });

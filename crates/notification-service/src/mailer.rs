@@ -1,6 +1,10 @@
 //! Writes mails and hands them to the mail server, or to files when there is none.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -24,6 +28,8 @@ const IMPLICIT_TLS_PORT: u16 = 465;
 const LOGIN_REPLIES: [u16; 4] = [530, 534, 535, 538];
 /// Characters of the message that the subject line shows.
 const MAX_SUBJECT: usize = 60;
+/// Mails that the mail server gets at once.
+const MAX_CONVERSATIONS: usize = 16;
 
 /// A mail to write: a notification and whom it goes to.
 #[derive(Debug, Clone)]
@@ -74,12 +80,21 @@ impl Mailer {
         let transport = match &config.smtp {
             Some(smtp) => Transport::Smtp { server: smtp_transport(smtp)?, timeout: smtp.timeout },
             None => {
-                std::fs::create_dir_all(&config.dir)
+                fs::create_dir_all(&config.dir)
                     .with_context(|| format!("MAIL_DIR {} cannot be created", config.dir.display()))?;
                 Transport::Files(config.dir.clone())
             }
         };
         Ok(Self { transport, sender: config.sender.clone() })
+    }
+
+    /// How many mails may be handed over at once.
+    pub fn at_once(&self) -> usize {
+        match self.transport {
+            Transport::Smtp { .. } => MAX_CONVERSATIONS,
+            // several would only wait for each other: a folder takes one new file at a time
+            Transport::Files(_) => 1,
+        }
     }
 
     /// Hands a mail over; `Ok` means that the server (or the disk) has it. The reason of a failure does not show the
@@ -98,12 +113,9 @@ impl Mailer {
             Transport::Files(dir) => {
                 // One file for each notification: a mail that is sent again takes the place of the first.
                 let path = dir.join(format!("notification-{}.eml", letter.notification));
-                let draft = path.with_extension("part");
-                let written = async {
-                    tokio::fs::write(&draft, mail.formatted()).await?;
-                    tokio::fs::rename(&draft, &path).await
-                };
-                written.await.map_err(|error| SendError::Temporary(format!("the mail folder: {error}")))
+                let written = tokio::task::spawn_blocking(move || replace(&path, &mail.formatted())).await;
+                let written = written.map_err(io::Error::other).flatten();
+                written.map_err(|error| SendError::Temporary(format!("the mail folder: {error}")))
             }
             // lettre's own time-out covers the connection only
             Transport::Smtp { server, timeout } => match tokio::time::timeout(*timeout, server.send(mail)).await {
@@ -141,7 +153,7 @@ impl Mailer {
 fn smtp_transport(config: &SmtpConfig) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
     let mut tls = TlsParameters::builder(config.host.clone());
     if let Some(path) = &config.ca_file {
-        let pem = std::fs::read(path).with_context(|| format!("SMTP_CA_FILE {} cannot be read", path.display()))?;
+        let pem = fs::read(path).with_context(|| format!("SMTP_CA_FILE {} cannot be read", path.display()))?;
         let certificate = Certificate::from_pem(&pem).context("SMTP_CA_FILE holds no PEM certificate")?;
         tls = tls.add_root_certificate(certificate);
     }
@@ -160,6 +172,12 @@ fn smtp_transport(config: &SmtpConfig) -> anyhow::Result<AsyncSmtpTransport<Toki
         smtp = smtp.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
     }
     Ok(smtp.build())
+}
+
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("part");
+    fs::write(&draft, content)?;
+    fs::rename(&draft, path)
 }
 
 fn reason(error: &smtp::Error) -> SendError {

@@ -6,5 +6,8 @@ CREATE TABLE transactions (
     amount         DECIMAL(19, 2) NOT NULL,
     status         VARCHAR(10)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     version        INT            NOT NULL,
-    created_at     DATETIME(6)    NOT NULL
+    created_at     DATETIME(6)    NOT NULL,
+    -- a user's open ones, which are asked for again before its summary is answered
+    KEY transactions_of_sender (sender_id, status, transaction_id),
+    KEY transactions_of_receiver (receiver_id, status, transaction_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

@@ -7,6 +7,8 @@ mod store;
 mod summary;
 mod sync;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::FromRef,
@@ -19,14 +21,14 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
-    worker::Workers,
+    worker::{Pace, Workers},
 };
 use sqlx::MySqlPool;
 
 use clients::{TransactionClient, UserClient};
 pub use config::Config;
 use routes::{reports, summaries, sync as sync_routes};
-use sync::Sync;
+use sync::{BACKGROUND_REST, Background, Sync};
 
 /// What the handlers and workers of report-service share.
 #[derive(Clone, FromRef)]
@@ -78,9 +80,9 @@ pub fn app(state: AppState) -> Router {
 /// Starts the background run that takes over what changed.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
     let Some(interval) = config.sync_interval else { return };
-    let sync = state.sync.clone();
-    workers.spawn("sync", interval, move || {
-        let sync = sync.clone();
-        async move { sync.run_once().await }
+    let background = Arc::new(Background::new(state.sync.clone()));
+    workers.spawn("sync", Pace { idle: interval, rest: BACKGROUND_REST }, move || {
+        let background = background.clone();
+        async move { background.run_once().await }
     });
 }

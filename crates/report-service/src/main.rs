@@ -3,6 +3,9 @@
 use common::{http::serve, telemetry, worker::Workers};
 use report_service::{AppState, Config, app, start_workers};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let env = serve::begin("report-service", "Reports and summaries of the Digital Wallet");

@@ -12,10 +12,10 @@ CREATE TABLE transactions (
     failure         VARCHAR(32)    CHARACTER SET ascii COLLATE ascii_bin NULL,
     -- when user-service had set the money aside: from here on the transaction exists for its parties
     accepted_at     DATETIME(6)    NULL,
-    expires_at      DATETIME(6)    NOT NULL,
     hidden_at       DATETIME(6)    NULL,
-    -- when the settler takes over, on the database's clock; NULL when nothing is outstanding
-    settle_after    DATETIME(6)    NULL,
+    -- when transaction-service acts by itself, on the database's clock: it settles a step, or cancels what is pending;
+    -- NULL once the transaction is settled
+    due_at          DATETIME(6)    NULL,
     settle_attempts INT            NOT NULL DEFAULT 0,
     -- the request that created it: caller, route and Idempotency-Key, or one of its kind
     request         VARCHAR(330)   CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -26,14 +26,12 @@ CREATE TABLE transactions (
     updated_at      DATETIME(6)    NOT NULL,
     -- orders the feed of changes; only the database's clock sets it
     changed_at      DATETIME(6)    NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+    -- each of these is written with every payment: another one must be worth it
     UNIQUE KEY transactions_request (request),
     KEY transactions_of_sender (sender_id, id),
     KEY transactions_of_receiver (receiver_id, id),
-    KEY transactions_to_settle (settle_after),
-    KEY transactions_to_expire (status, expires_at),
+    KEY transactions_due (status, due_at),
     KEY transactions_changed (changed_at, id),
-    KEY transactions_changed_of_sender (sender_id, changed_at, id),
-    KEY transactions_changed_of_receiver (receiver_id, changed_at, id),
     CONSTRAINT transactions_amount CHECK (amount > 0),
     CONSTRAINT transactions_parties CHECK (sender_id <> receiver_id),
     CONSTRAINT transactions_status CHECK (status IN ('processing', 'pending', 'completed', 'failed', 'cancelled')),

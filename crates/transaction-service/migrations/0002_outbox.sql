@@ -5,6 +5,5 @@ CREATE TABLE outbox (
     user_id         BIGINT        NOT NULL,
     message         VARCHAR(1000) NOT NULL,
     attempts        INT           NOT NULL DEFAULT 0,
-    next_attempt_at DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-    UNIQUE KEY outbox_event (event_id)
+    next_attempt_at DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

@@ -15,7 +15,7 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
-    outbox::{RELAY_PAUSE, Relay},
+    outbox::{RELAY_PACE, Relay},
     worker::Workers,
 };
 use sqlx::MySqlPool;
@@ -23,7 +23,7 @@ use sqlx::MySqlPool;
 use clients::UserClient;
 pub use config::Config;
 use routes::{feed, transactions};
-use settle::{SETTLE_PAUSE, Settler};
+use settle::{SETTLE_PACE, Settler};
 use transfer::Transfers;
 
 /// What the handlers and workers of transaction-service share.
@@ -66,6 +66,9 @@ pub fn app(state: AppState) -> Router {
         .route("/transactions/{id}", get(transactions::show).put(transactions::update).delete(transactions::delete))
         .route("/transactions/user/{user_id}", get(transactions::list_of_user))
         .route("/internal/transactions", get(feed::changes))
+        .route("/internal/transactions/newest", get(feed::newest))
+        .route("/internal/transactions/batch", get(feed::batch))
+        .route("/internal/transactions/user/{user_id}", get(feed::of_user))
         .route("/internal/transactions/{id}", get(feed::show))
         .with_state(state);
     surround(routes, "transaction-service", pool)
@@ -74,19 +77,19 @@ pub fn app(state: AppState) -> Router {
 /// Starts the settler, the expiry of pending transactions and the outbox relay.
 pub fn start_workers(state: &AppState, workers: &Workers) {
     let settler = std::sync::Arc::new(Settler::new(state.pool.clone(), state.transfers.clone()));
-    workers.spawn("settler", SETTLE_PAUSE, {
+    workers.spawn("settler", SETTLE_PACE, {
         let settler = settler.clone();
         move || {
             let settler = settler.clone();
             async move { settler.settle_once().await }
         }
     });
-    workers.spawn("expiry", SETTLE_PAUSE, move || {
+    workers.spawn("expiry", SETTLE_PACE, move || {
         let settler = settler.clone();
         async move { settler.expire_once().await }
     });
     let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
-    workers.spawn("outbox", RELAY_PAUSE, move || {
+    workers.spawn("outbox", RELAY_PACE, move || {
         let relay = relay.clone();
         async move { relay.run_once().await }
     });

@@ -3,6 +3,9 @@
 use common::{http::serve, telemetry, worker::Workers};
 use transaction_service::{AppState, Config, app, start_workers};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let env = serve::begin("transaction-service", "Transfers between users of the Digital Wallet");

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use common::{db, http::client::CallError, worker::Step as Turn};
+use common::{
+    db,
+    http::client::CallError,
+    worker::{Pace, Step as Turn},
+};
 use futures::future::join_all;
 use sqlx::MySqlPool;
 
@@ -14,8 +18,8 @@ use crate::{
     transfer::{Decided, Decision, Status, Transaction, Transfers},
 };
 
-/// How often the settler looks for overdue steps.
-pub const SETTLE_PAUSE: Duration = Duration::from_secs(1);
+/// The settler looks for overdue steps every second.
+pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
 /// Steps that are claimed at a time.
 const MAX_STEPS: u32 = 100;
 
@@ -53,7 +57,7 @@ impl Settler {
             }
             Err(error) => {
                 if matches!(error, CallError::NotReached { .. }) {
-                    db::retry(|| async { Ok(store::postpone(&mut *self.pool.acquire().await?, row.id).await?) })
+                    db::retry(|_| async { Ok(store::postpone(&mut *self.pool.acquire().await?, row.id).await?) })
                         .await?;
                 }
                 Err(error.into())
@@ -64,8 +68,9 @@ impl Settler {
     /// Cancels one batch of expired transactions.
     pub async fn expire_once(&self) -> anyhow::Result<Turn> {
         let expired = store::expired(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
-        for id in &expired {
-            match self.transfers.decide(*id, Decision::Cancel, None, false).await {
+        for pending in &expired {
+            let id = pending.id;
+            match self.transfers.decide(pending, Decision::Cancel, None, false).await {
                 // user-service is silent: the settler goes on with this one, and the others wait for their turn
                 Ok(Decided::Stands(row)) if row.status == Status::Processing => return Ok(Turn::Idle),
                 Ok(_) => tracing::info!(transaction = %id, "expired"),

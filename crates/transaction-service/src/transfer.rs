@@ -6,6 +6,7 @@
 
 mod change;
 mod decision;
+mod journal;
 mod machine;
 mod model;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use axum::http::HeaderValue;
 use common::{
     ApiError, Result, TransactionId, context,
-    db::{self, DbError},
+    db::DbError,
     group_commit::{GroupCommit, GroupError},
     http::client::CallError,
     idempotency, time,
@@ -23,19 +24,24 @@ use sqlx::MySqlPool;
 
 pub use change::Change;
 pub use decision::{Decided, Decision};
-pub use model::{Failure, NewTransaction, Request, Status, Step, Transaction, Verb};
+use journal::Journal;
+pub use model::{Failure, NewTransaction, Request, Status, Step, Terms, Transaction, Verb};
 
 use crate::{
     Config,
     clients::{StepOutcome, UserClient},
-    store::transactions::{self as store, Changed, Inserted, Intent, Wish},
+    store::{
+        changes::Changed,
+        intents::{Inserted, Intent},
+        transactions as store,
+    },
 };
 
 /// A step to ask for, and the request that asks.
 type Asked = (Step, Option<HeaderValue>);
 
 /// Calls to user-service under way at once: one that hangs does not hold up the others.
-const CALLS: usize = 4;
+const CALLS: usize = 2;
 
 /// What became of the wish to create a transaction.
 pub enum Created {
@@ -49,34 +55,25 @@ pub enum Created {
 #[derive(Clone)]
 pub struct Transfers {
     pool: MySqlPool,
-    intents: GroupCommit<Intent, Inserted>,
-    wishes: GroupCommit<Wish, Changed>,
+    journal: Journal,
     steps: GroupCommit<Asked, Result<StepOutcome, CallError>>,
-    pending_ttl: u32,
 }
 
 impl Transfers {
     /// Transfers in `pool`, with the money in user-service.
     pub fn new(pool: MySqlPool, users: UserClient, config: &Config) -> Self {
         let max_batch = config.service.group_commit_max;
-        let currency: Arc<str> = config.service.currency.as_str().into();
-        let intents = GroupCommit::start(max_batch, 1, {
-            let pool = pool.clone();
-            move |intents| insert_all(pool.clone(), intents)
-        });
-        let wishes = GroupCommit::start(max_batch, 1, {
-            let pool = pool.clone();
-            move |wishes| change_all(pool.clone(), wishes, currency.clone())
-        });
+        let terms = Terms { currency: config.service.currency.clone(), pending_ttl: config.pending_ttl };
+        let journal = Journal::new(pool.clone(), max_batch, terms);
         let steps = GroupCommit::start(max_batch, CALLS, move |steps| execute_all(users.clone(), steps));
-        Self { pool, intents, wishes, steps, pending_ttl: config.pending_ttl }
+        Self { pool, journal, steps }
     }
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
     pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Created> {
         let now = time::now();
-        let intent = Intent { new: new.clone(), request: request.clone(), pending_ttl: self.pending_ttl, now };
-        match self.intents.submit(intent).await? {
+        let intent = Intent { new: new.clone(), request: request.clone(), now };
+        match self.journal.insert(intent).await? {
             Inserted::New(row) => self.start(row).await,
             Inserted::Before(row) if row.fingerprint != request.fingerprint => Err(idempotency::mismatch()),
             // a second run after an unknown commit finds what the first one wrote
@@ -109,7 +106,7 @@ impl Transfers {
                     if fresh && row.is_being_created() =>
                 {
                     tracing::warn!(transaction = %row.id, %error, "nothing was sent");
-                    match self.change(row.id, Change::Unsent).await {
+                    match self.change(&row, Change::Unsent).await {
                         Ok(Changed { won: true, .. }) => return Advance::NotSent,
                         Ok(_) => return Advance::Row(row),
                         Err(error) => Err(error),
@@ -134,13 +131,13 @@ impl Transfers {
     /// Commits what `outcome` means for `row`, with what the parties are told, and returns the row as it stands then.
     pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, GroupError> {
         let Some(step) = row.step else { return Ok(row.clone()) };
-        let changed = self.change(row.id, Change::Outcome { step, outcome }).await?;
+        let changed = self.change(row, Change::Outcome { step, outcome }).await?;
         changed.row.ok_or_else(|| DbError::from(sqlx::Error::RowNotFound).into())
     }
 
-    /// Commits a change, if the transaction's state allows it.
-    pub async fn change(&self, id: TransactionId, change: Change) -> Result<Changed, GroupError> {
-        self.wishes.submit(Wish { id, change, now: time::now() }).await
+    /// Commits a change of the transaction that was last `seen` so, if its state allows it.
+    pub async fn change(&self, seen: &Transaction, change: Change) -> Result<Changed, GroupError> {
+        self.journal.change(seen, change).await
     }
 
     /// Asks user-service for a step, together with whatever else is to be asked.
@@ -159,26 +156,6 @@ impl Transfers {
     pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
         Ok(store::find(&mut *self.pool.acquire().await?, id).await?.filter(|row| !row.is_hidden()))
     }
-}
-
-async fn insert_all(pool: MySqlPool, intents: Arc<[Intent]>) -> Result<Vec<Inserted>, DbError> {
-    db::retry(|| async {
-        let mut tx = pool.begin().await?;
-        let inserted = store::insert_all(&mut tx, &intents).await?;
-        db::commit(tx).await?;
-        Ok(inserted)
-    })
-    .await
-}
-
-async fn change_all(pool: MySqlPool, wishes: Arc<[Wish]>, currency: Arc<str>) -> Result<Vec<Changed>, DbError> {
-    db::retry(|| async {
-        let mut tx = pool.begin().await?;
-        let changed = store::change_all(&mut tx, &wishes, &currency).await?;
-        db::commit(tx).await?;
-        Ok(changed)
-    })
-    .await
 }
 
 /// One call for all of them, under the identity of the request that was first.

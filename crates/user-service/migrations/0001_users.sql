@@ -6,6 +6,8 @@ CREATE TABLE users (
     password_hash VARCHAR(255)   CHARACTER SET ascii COLLATE ascii_bin NULL,
     balance       DECIMAL(19, 2) NOT NULL DEFAULT 0,
     held          DECIMAL(19, 2) NOT NULL DEFAULT 0,
+    -- how many transactions hold money for this user
+    incoming      INT            NOT NULL DEFAULT 0,
     status        VARCHAR(8)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'active',
     created_at    DATETIME(6)    NOT NULL,
     updated_at    DATETIME(6)    NOT NULL,

@@ -1,4 +1,5 @@
--- Append-only double entry: the entries of an operation sum to 0.
+-- Append-only double entry: the entries of an operation sum to 0. Only the verification reads them back, all of them, so
+-- there is no index on the user: it would cost each payment more than the entries themselves.
 CREATE TABLE ledger_entries (
     operation_id  BIGINT         NOT NULL,
     leg           SMALLINT       NOT NULL,
@@ -8,8 +9,6 @@ CREATE TABLE ledger_entries (
     -- NULL for `external`, which has no balance
     balance_after DECIMAL(19, 2) NULL,
     PRIMARY KEY (operation_id, leg),
-    KEY ledger_entries_of_account (user_id, account, operation_id, leg),
     CONSTRAINT ledger_entries_account CHECK (account IN ('available', 'held', 'external')),
-    CONSTRAINT ledger_entries_operation FOREIGN KEY (operation_id) REFERENCES operations (id),
-    CONSTRAINT ledger_entries_user FOREIGN KEY (user_id) REFERENCES users (id)
+    CONSTRAINT ledger_entries_operation FOREIGN KEY (operation_id) REFERENCES operations (id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

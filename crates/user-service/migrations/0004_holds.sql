@@ -5,7 +5,5 @@ CREATE TABLE holds (
     receiver_id    BIGINT         NULL,
     amount         DECIMAL(19, 2) NULL,
     state          VARCHAR(8)     CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    KEY holds_of_sender (sender_id, state),
-    KEY holds_of_receiver (receiver_id, state),
     CONSTRAINT holds_state CHECK (state IN ('held', 'captured', 'released', 'rejected'))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

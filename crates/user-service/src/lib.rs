@@ -19,7 +19,7 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
-    outbox::{RELAY_PAUSE, Relay},
+    outbox::{RELAY_PACE, Relay},
     worker::Workers,
 };
 use sqlx::MySqlPool;
@@ -28,6 +28,7 @@ pub use config::Config;
 use ledger::Ledger;
 use password::Passwords;
 use routes::{auth, balance, internal, users};
+use store::lookups::Lookups;
 
 /// What the handlers and workers of user-service share.
 #[derive(Clone, FromRef)]
@@ -35,6 +36,7 @@ pub struct AppState {
     pool: MySqlPool,
     gatekeeper: Gatekeeper,
     ledger: Ledger,
+    lookups: Lookups,
     passwords: Passwords,
     notifications: ServiceClient,
     token_lifetime: TokenLifetime,
@@ -52,6 +54,7 @@ impl AppState {
         Self {
             gatekeeper: Gatekeeper::new(&config.service),
             ledger: Ledger::new(pool.clone(), &config.service.currency, config.service.group_commit_max),
+            lookups: Lookups::new(pool.clone(), config.service.group_commit_max),
             passwords: Passwords::new(),
             notifications: ServiceClient::new(
                 http_client(),
@@ -93,7 +96,7 @@ pub fn app(state: AppState) -> Router {
 /// Starts the outbox relay.
 pub fn start_workers(state: &AppState, workers: &Workers) {
     let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
-    workers.spawn("outbox", RELAY_PAUSE, move || {
+    workers.spawn("outbox", RELAY_PACE, move || {
         let relay = relay.clone();
         async move { relay.run_once().await }
     });

@@ -3,6 +3,9 @@
 use common::{http::serve, telemetry, worker::Workers};
 use user_service::{AppState, Config, app, start_workers};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let env = serve::begin("user-service", "Accounts, login and balances of the Digital Wallet");

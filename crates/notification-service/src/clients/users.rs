@@ -1,5 +1,7 @@
 //! user-service, as the keeper of addresses.
 
+use std::collections::{BTreeSet, HashMap};
+
 use common::{
     UserId,
     http::client::{CallError, ServiceClient},
@@ -7,8 +9,9 @@ use common::{
 use serde::Deserialize;
 
 /// Whom a mail goes to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Recipient {
+    id: UserId,
     pub full_name: String,
     pub email: String,
 }
@@ -23,12 +26,14 @@ impl UserClient {
         Self(service)
     }
 
-    /// The user's name and address; `None` if there is no such user.
-    pub async fn recipient(&self, id: UserId) -> Result<Option<Recipient>, CallError> {
-        match self.0.get(&format!("/internal/users/{id}"), &()).await {
-            Ok(recipient) => Ok(Some(recipient)),
-            Err(error) if error.has_code("user_not_found") => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// Names and addresses of these users, 1 to 200 of them, in one call; whoever has no account is left out.
+    pub async fn recipients(
+        &self,
+        ids: impl IntoIterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, Recipient>, CallError> {
+        let distinct: BTreeSet<UserId> = ids.into_iter().collect();
+        let ids: Vec<String> = distinct.iter().map(UserId::to_string).collect();
+        let found: Vec<Recipient> = self.0.get("/internal/users", &[("ids", ids.join(","))]).await?;
+        Ok(found.into_iter().map(|recipient| (recipient.id, recipient)).collect())
     }
 }

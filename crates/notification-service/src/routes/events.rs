@@ -38,6 +38,6 @@ pub async fn receive(
             .into();
     }
     let now = time::now();
-    db::retry(|| async { Ok(store::insert_events(&mut *pool.acquire().await?, &events, now).await?) }).await?;
+    db::retry(|_| async { Ok(store::insert_events(&mut *pool.acquire().await?, &events, now).await?) }).await?;
     Ok(Json(json!({"accepted": events.len()})))
 }

@@ -64,7 +64,7 @@ pub async fn create(
     // an identity of its own, by which a second run finds what the first one wrote
     let event_id = format!("once:{}", uuid::Uuid::new_v4());
     let event = Event { event_id, user_id: new.user_id, message: new.message.into() };
-    let answered = db::retry(|| async {
+    let answered = db::retry(|_| async {
         let mut tx = pool.begin().await?;
         if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
             return Ok(known);
@@ -119,7 +119,7 @@ pub async fn update(
         return Err(ApiError::bad_request("missing_field", "Give at least one of message and status"));
     }
     let (message, now) = (update.message.as_ref().map(|m| m.0.as_str()), time::now());
-    let notification = db::retry(|| async {
+    let notification = db::retry(|_| async {
         let mut tx = pool.begin().await?;
         store::update(&mut tx, id, message, update.status, now).await?;
         // read before the commit, after which the worker may go on with it
@@ -139,7 +139,7 @@ pub async fn delete(
 ) -> Result<Json<Value>> {
     visible(&pool, caller, id).await?;
     let now = time::now();
-    if db::retry(|| async { Ok(store::hide(&mut *pool.acquire().await?, id, now).await?) }).await? {
+    if db::retry(|_| async { Ok(store::hide(&mut *pool.acquire().await?, id, now).await?) }).await? {
         Ok(Json(json!({"message": "Notification deleted successfully"})))
     } else {
         Err(not_found())

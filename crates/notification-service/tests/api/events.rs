@@ -80,15 +80,16 @@ async fn the_event_of_a_deleted_notification_does_not_bring_it_back() {
 }
 
 #[tokio::test]
-async fn a_batch_of_500_is_taken_and_a_larger_one_is_not() {
+async fn a_batch_of_1000_is_taken_whatever_its_size_and_a_larger_one_is_not() {
     let service = Service::start().await;
-    let events = |count| (0..count).map(|n| event(&format!("event.{n}"), ANI, &"x".repeat(1000))).collect::<Vec<_>>();
-    let refused = hand_over(&service, events(501)).await.expect_error(400, "invalid_value");
-    assert!(refused["fields"]["events"].is_string());
+    let largest = |n: usize| event(&format!("{n:064}"), i64::MAX, &"💸".repeat(1000));
+    let refused = hand_over(&service, (0..1001).map(|n| event(&n.to_string(), ANI, "x")).collect()).await;
+    assert!(refused.expect_error(400, "invalid_value")["fields"]["events"].is_string());
     assert_eq!(messages(&service).await.len(), 0);
-    let _ = hand_over(&service, events(500)).await.expect(200);
+    let _ = hand_over(&service, (0..1000).map(largest).collect()).await.expect(200);
     let page = service.api.get("/notifications?limit=200").await.expect(200);
     assert!(page.next().is_some());
+    assert_eq!(pluck(&page.json, "message")[0], "💸".repeat(1000));
 }
 
 #[tokio::test]

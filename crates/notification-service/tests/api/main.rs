@@ -1,6 +1,7 @@
 //! The API of notification-service on a real database and a real mail server, with a stub for user-service.
 
 mod access;
+mod batches;
 mod delivery;
 mod events;
 mod files;
@@ -9,4 +10,5 @@ mod mail;
 mod notifications;
 mod refusals;
 mod support;
+mod takeover;
 mod tls;

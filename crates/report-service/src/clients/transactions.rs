@@ -7,8 +7,10 @@ use common::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Changes on a page of the feed.
+/// Transactions on a page: more take more memory and no less time.
 pub const PAGE: usize = 500;
+/// Transactions that can be asked for by id at once: as many as transaction-service gives.
+pub const MAX_IDS: usize = 1000;
 
 /// Where a transaction stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
@@ -64,14 +66,36 @@ impl TransactionClient {
         }
     }
 
-    /// A page of changes after `position`, only those of `user` if that is given. A page that is not full is the last.
-    pub async fn changes(&self, position: Position, user: Option<UserId>) -> Result<Vec<Change>, CallError> {
-        let mut query = vec![
+    /// A page of changes after `position`. A page that is not full is the last.
+    pub async fn changes(&self, position: Position) -> Result<Vec<Change>, CallError> {
+        let query = [
             ("since", position.changed_at.to_rfc3339_opts(SecondsFormat::Micros, true)),
             ("after_id", position.id.to_string()),
             ("limit", PAGE.to_string()),
         ];
-        query.extend(user.map(|id| ("user_id", id.to_string())));
         self.0.get("/internal/transactions", &query).await
+    }
+
+    /// The newest change that shows at this moment; `None` if there are no transactions.
+    pub async fn newest(&self) -> Result<Option<Change>, CallError> {
+        self.0.get("/internal/transactions/newest", &()).await
+    }
+
+    /// At most `limit` transactions of `user` with an id below `before`, newest first. Fewer are the last.
+    pub async fn of_user(
+        &self,
+        user: UserId,
+        before: Option<TransactionId>,
+        limit: usize,
+    ) -> Result<Vec<Change>, CallError> {
+        let mut query = vec![("limit", limit.to_string())];
+        query.extend(before.map(|id| ("before_id", id.to_string())));
+        self.0.get(&format!("/internal/transactions/user/{user}"), &query).await
+    }
+
+    /// The transactions `ids`, at most [`MAX_IDS`].
+    pub async fn batch(&self, ids: &[TransactionId]) -> Result<Vec<Change>, CallError> {
+        let ids = ids.iter().map(TransactionId::to_string).collect::<Vec<_>>().join(",");
+        self.0.get("/internal/transactions/batch", &[("ids", ids)]).await
     }
 }

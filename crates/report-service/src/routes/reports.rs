@@ -72,7 +72,7 @@ pub async fn create(
     }
     let subject = subject(&users, &transactions, &new).await?;
     let now = time::now();
-    let answered = db::retry(|| async {
+    let answered = db::retry(|_| async {
         let mut tx = pool.begin().await?;
         if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
             return Ok(known);

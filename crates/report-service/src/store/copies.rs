@@ -1,6 +1,9 @@
 //! The copies of transactions and users, and the totals that go with them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
 use chrono::{DateTime, Utc};
 use common::{
@@ -35,17 +38,17 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
             *known = change;
         }
     }
-    if newest.is_empty() {
-        return Ok(());
-    }
-    let copies = lock(conn, newest.keys().copied()).await?;
+    // most changes are either new or known: only what is to be replaced is locked, and looked at again
+    let seen = select(conn, newest.keys().copied(), "").await?;
+    newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.version < change.version));
+    let locked = select(conn, newest.keys().copied().filter(|id| seen.contains_key(id)), " FOR UPDATE").await?;
     let mut deltas = Deltas::default();
     let (mut added, mut changed) = (Vec::new(), Vec::new());
     for change in newest.into_values() {
-        match copies.get(&change.id) {
-            Some((version, _)) if *version >= change.version => {}
-            Some((_, status)) => {
-                deltas.add(Some(*status), &counted(change));
+        match locked.get(&change.id) {
+            Some(copy) if copy.version >= change.version => {}
+            Some(copy) => {
+                deltas.add(Some(copy.status), &counted(change));
                 changed.push(change);
             }
             None => {
@@ -71,16 +74,29 @@ fn counted(change: &Change) -> Counted {
     }
 }
 
-async fn lock(
+/// What a copy holds that decides whether a change is newer.
+#[derive(sqlx::FromRow)]
+struct Stored {
+    transaction_id: TransactionId,
+    version: i32,
+    status: Status,
+}
+
+async fn select(
     conn: &mut MySqlConnection,
     ids: impl Iterator<Item = TransactionId>,
-) -> sqlx::Result<HashMap<TransactionId, (i32, Status)>> {
+    lock: &'static str,
+) -> sqlx::Result<HashMap<TransactionId, Stored>> {
+    let ids: Vec<TransactionId> = ids.collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let mut query: QueryBuilder<MySql> =
         QueryBuilder::new("SELECT transaction_id, version, status FROM transactions WHERE transaction_id IN ");
     db::push_list(&mut query, ids);
-    query.push(" ORDER BY transaction_id FOR UPDATE");
-    let rows: Vec<(TransactionId, i32, Status)> = query.build_query_as().fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|(id, version, status)| (id, (version, status))).collect())
+    query.push(" ORDER BY transaction_id").push(lock);
+    let rows: Vec<Stored> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|copy| (copy.transaction_id, copy)).collect())
 }
 
 async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'static str) -> sqlx::Result<()> {
@@ -140,13 +156,42 @@ pub async fn is_known(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<
     Ok(found.is_some())
 }
 
+pub(super) const OPEN: &str =
+    "(SELECT transaction_id FROM transactions WHERE sender_id = ? AND status = 'processing' AND transaction_id < ?
+      ORDER BY transaction_id DESC LIMIT ?)
+     UNION ALL
+     (SELECT transaction_id FROM transactions WHERE sender_id = ? AND status = 'pending' AND transaction_id < ?
+      ORDER BY transaction_id DESC LIMIT ?)
+     UNION ALL
+     (SELECT transaction_id FROM transactions WHERE receiver_id = ? AND status = 'processing' AND transaction_id < ?
+      ORDER BY transaction_id DESC LIMIT ?)
+     UNION ALL
+     (SELECT transaction_id FROM transactions WHERE receiver_id = ? AND status = 'pending' AND transaction_id < ?
+      ORDER BY transaction_id DESC LIMIT ?)";
+
+/// The transactions of `user` below `below` whose copies are open, newest first, at most `limit`: those that may have
+/// changed. One index range for each role and status.
+pub async fn open(
+    conn: &mut MySqlConnection,
+    user: UserId,
+    below: Option<TransactionId>,
+    limit: usize,
+) -> sqlx::Result<Vec<TransactionId>> {
+    let mut query = sqlx::query_scalar(OPEN);
+    for _ in 0..4 {
+        query = query.bind(user).bind(below.map_or(i64::MAX, TransactionId::get)).bind(limit as u64);
+    }
+    let mut open: Vec<TransactionId> = query.fetch_all(conn).await?;
+    open.sort_unstable_by_key(|id| Reverse(*id));
+    open.truncate(limit);
+    Ok(open)
+}
+
+pub(super) const TOTALS: &str =
+    "SELECT total_transactions, total_spent, total_received, last_transaction FROM summaries WHERE user_id = ?";
+
 /// The totals of `user`, zero if it has no transactions.
 pub async fn totals(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Totals> {
-    let totals = sqlx::query_as(
-        "SELECT total_transactions, total_spent, total_received, last_transaction FROM summaries WHERE user_id = ?",
-    )
-    .bind(user)
-    .fetch_optional(conn)
-    .await?;
+    let totals = sqlx::query_as(TOTALS).bind(user).fetch_optional(conn).await?;
     Ok(totals.unwrap_or_default())
 }

@@ -1,5 +1,7 @@
 //! The SQL of report-service. Each function takes a connection; the caller owns the transaction.
 
 pub mod copies;
+#[cfg(test)]
+mod plans;
 pub mod reports;
 pub mod sync_state;

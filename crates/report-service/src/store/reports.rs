@@ -54,9 +54,14 @@ pub async fn insert(
     Ok((report, new))
 }
 
+pub(super) const COUNT: &str = "SELECT COUNT(*) FROM reports WHERE user_id = ?";
+pub(super) const PAGE: &str = "SELECT r.id, r.transaction_id, t.amount, t.status, r.created_at
+     FROM reports r JOIN transactions t ON t.transaction_id = r.transaction_id
+     WHERE r.user_id = ? ORDER BY r.id DESC LIMIT ? OFFSET ?";
+
 /// How many reports `user` has.
 pub async fn count(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT COUNT(*) FROM reports WHERE user_id = ?").bind(user).fetch_one(conn).await
+    sqlx::query_scalar(COUNT).bind(user).fetch_one(conn).await
 }
 
 /// A page of the reports of `user`, newest first.
@@ -66,14 +71,5 @@ pub async fn page(
     limit: u32,
     offset: u64,
 ) -> sqlx::Result<Vec<ReportedTransaction>> {
-    sqlx::query_as(
-        "SELECT r.id, r.transaction_id, t.amount, t.status, r.created_at
-         FROM reports r JOIN transactions t ON t.transaction_id = r.transaction_id
-         WHERE r.user_id = ? ORDER BY r.id DESC LIMIT ? OFFSET ?",
-    )
-    .bind(user)
-    .bind(limit)
-    .bind(offset)
-    .fetch_all(conn)
-    .await
+    sqlx::query_as(PAGE).bind(user).bind(limit).bind(offset).fetch_all(conn).await
 }

@@ -6,33 +6,49 @@ use sqlx::MySqlConnection;
 /// The feed's name in the table.
 const FEED: &str = "transactions";
 
-/// Where the reader of the feed stands.
+/// Where the readers of the feed stand.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub struct SyncState {
     /// The newest change that was taken over, on transaction-service's clock.
     pub changed_at: DateTime<Utc>,
-    /// When the feed was last read to its end.
-    pub synced_at: DateTime<Utc>,
+    /// The newest change when the last run began that came to its end, on the same clock.
+    pub complete_to: Option<DateTime<Utc>>,
+    /// When that was, on this service's clock.
+    pub synced_at: Option<DateTime<Utc>>,
 }
 
 /// The state, if anything has been taken over yet.
 pub async fn find(conn: &mut MySqlConnection) -> sqlx::Result<Option<SyncState>> {
-    sqlx::query_as("SELECT changed_at, synced_at FROM sync_state WHERE feed = ?").bind(FEED).fetch_optional(conn).await
+    sqlx::query_as("SELECT changed_at, complete_to, synced_at FROM sync_state WHERE feed = ?")
+        .bind(FEED)
+        .fetch_optional(conn)
+        .await
 }
 
-/// Moves the state forward; it never goes back.
-pub async fn advance(
-    conn: &mut MySqlConnection,
-    changed_at: DateTime<Utc>,
-    synced_at: DateTime<Utc>,
-) -> sqlx::Result<()> {
+/// A run has come to `changed_at`. The state never goes back, whichever of two runs is faster.
+pub async fn advance(conn: &mut MySqlConnection, changed_at: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO sync_state (feed, changed_at, synced_at) VALUES (?, ?, ?)
-         ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at)),
-                                 synced_at = GREATEST(synced_at, VALUES(synced_at))",
+        "INSERT INTO sync_state (feed, changed_at) VALUES (?, ?)
+         ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at))",
     )
     .bind(FEED)
     .bind(changed_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A run has come to its end that began at `synced_at`, when `newest` was the newest change.
+pub async fn complete(conn: &mut MySqlConnection, newest: DateTime<Utc>, synced_at: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO sync_state (feed, changed_at, complete_to, synced_at) VALUES (?, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at)),
+             complete_to = GREATEST(COALESCE(complete_to, VALUES(complete_to)), VALUES(complete_to)),
+             synced_at = GREATEST(COALESCE(synced_at, VALUES(synced_at)), VALUES(synced_at))",
+    )
+    .bind(FEED)
+    .bind(newest)
+    .bind(newest)
     .bind(synced_at)
     .execute(conn)
     .await?;

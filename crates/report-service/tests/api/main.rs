@@ -1,8 +1,10 @@
 //! The API of report-service on a real database, with one stub for user-service and transaction-service.
 
 mod access;
+mod background;
 mod histories;
 mod outages;
+mod refresh;
 mod reports;
 mod summaries;
 mod support;

@@ -1,4 +1,4 @@
-//! Taking over: everything on request, what changed in the background.
+//! Taking over everything on request.
 
 use chrono::{TimeDelta, Utc};
 use common::time;
@@ -6,30 +6,9 @@ use harness::http::eventually;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    service::{Service, totals},
-    sources::{ANI, BUDI, CITRA, Totals, Transaction, the_first_hour},
+    service::Service,
+    sources::{ANI, BUDI, CITRA, Totals, Transaction, payments, settled, the_first_hour},
 };
-
-/// Payments among Ani, Budi and Citra, a second apart, of different amounts and statuses.
-fn payments(count: i64) -> impl Iterator<Item = Transaction> {
-    const STATUSES: [&str; 4] = ["completed", "pending", "completed", "failed"];
-    (1..=count).map(|id| {
-        let status = STATUSES[usize::try_from(id % 4).unwrap()];
-        let (sender, receiver) = [(ANI, BUDI), (BUDI, CITRA), (CITRA, ANI)][usize::try_from(id % 3).unwrap()];
-        let time = the_first_hour() + TimeDelta::seconds(id);
-        let payment = Transaction::new(id, status).of(i128::from(id) * 7 + 1).between(sender, receiver);
-        Transaction { created_at: time, changed_at: time, ..payment }
-    })
-}
-
-/// Settles every pending one of `transactions`, a day later.
-fn settled(transactions: Vec<Transaction>) -> impl Iterator<Item = Transaction> {
-    let pending = transactions.into_iter().filter(|transaction| transaction.status == "pending");
-    pending.map(|transaction| {
-        let time = transaction.changed_at + TimeDelta::days(1);
-        transaction.changed_at(time).then("completed")
-    })
-}
 
 #[tokio::test]
 async fn a_full_run_takes_over_every_user_and_every_transaction() {
@@ -43,7 +22,7 @@ async fn a_full_run_takes_over_every_user_and_every_transaction() {
     let timestamp = synced["timestamp"].as_str().filter(|text| text.ends_with('Z')).expect("a moment in UTC");
     assert!((begun..=time::now()).contains(&timestamp.parse::<chrono::DateTime<Utc>>().unwrap()), "{timestamp}");
 
-    service.sources.set_feed_of_users_down(true);
+    service.sources.set_walks_down(true);
     service.assert_agrees_with_sources(&[ANI, BUDI, CITRA, 4, 450]).await;
     let again = service.sync().await.expect(200);
     assert_eq!((&again["synced_users"], &again["synced_transactions"]), (&450.into(), &2_300.into()));
@@ -60,31 +39,19 @@ async fn a_page_that_ends_exactly_with_the_feed_is_no_end_to_the_run() {
         let service = Service::start().await;
         service.sources.store(payments(count));
         assert_eq!(service.sync().await.expect(200)["synced_transactions"], count);
-        service.sources.set_feed_of_users_down(true);
+        service.sources.set_walks_down(true);
         service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
     }
 }
 
 #[tokio::test]
-async fn a_thousand_changes_at_one_moment_are_all_taken_over() {
+async fn many_changes_at_one_moment_are_all_taken_over() {
     let service = Service::start().await;
     let moment = the_first_hour();
     service.sources.store(payments(1_200).map(|payment| payment.changed_at(moment)));
     assert_eq!(service.sync().await.expect(200)["synced_transactions"], 1_200);
-    service.sources.set_feed_of_users_down(true);
+    service.sources.set_walks_down(true);
     service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
-}
-
-#[tokio::test]
-async fn a_user_with_more_changes_than_one_request_takes_over_is_told_so() {
-    let service = Service::start().await;
-    service.sources.store(payments(5_100).map(|payment| payment.between(ANI, BUDI)));
-    let summary = service.summary(ANI).await.expect(200);
-    assert_ne!(summary.header("x-data-as-of"), "");
-    assert!(totals(&summary).transactions < 5_100);
-    let _ = service.sync().await.expect(200);
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
 }
 
 #[tokio::test]
@@ -97,7 +64,7 @@ async fn a_second_run_is_refused_while_one_is_under_way_and_readers_see_the_old_
     let old: Vec<Totals> = [ANI, BUDI, CITRA].map(|user| service.sources.totals(user)).into();
 
     service.sources.store(settled(service.sources.transactions()));
-    service.sources.set_feed_of_users_down(true);
+    service.sources.set_walks_down(true);
     service.sources.feed.close();
     let api = service.api.as_service();
     let run = tokio::spawn(async move { api.post_empty("/sync/all").await });
@@ -117,7 +84,7 @@ async fn a_second_run_is_refused_while_one_is_under_way_and_readers_see_the_old_
 async fn a_run_goes_on_when_its_client_hangs_up() {
     let service = Service::start().await;
     service.sources.store(payments(600));
-    service.sources.set_feed_of_users_down(true);
+    service.sources.set_walks_down(true);
     service.sources.feed.close();
     let api = service.api.as_service();
     let run = tokio::spawn(async move { api.post_empty("/sync/all").await });
@@ -135,7 +102,7 @@ async fn a_run_that_dies_in_the_middle_leaves_totals_that_agree_with_what_it_too
     service.sources.fail_after_pages(Some(1));
     let _ = service.sync().await.expect_error(503, "service_unavailable");
 
-    service.sources.set_feed_of_users_down(true);
+    service.sources.set_walks_down(true);
     let taken: Vec<Transaction> = payments(500).collect();
     for user in [ANI, BUDI, CITRA] {
         assert_eq!(service.totals(user).await, Totals::count(user, &taken), "user {user}");
@@ -143,59 +110,6 @@ async fn a_run_that_dies_in_the_middle_leaves_totals_that_agree_with_what_it_too
     service.sources.fail_after_pages(None);
     assert_eq!(service.sync().await.expect(200)["synced_transactions"], 1_800);
     service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
-}
-
-#[tokio::test]
-async fn a_background_run_that_dies_is_made_up_for_by_the_next() {
-    let service = Service::start().await;
-    service.sources.store(payments(1_800));
-    service.sources.set_feed_of_users_down(true);
-    service.sources.fail_after_pages(Some(2));
-    service.work();
-    let partial = Totals::count(ANI, &payments(1_000).collect::<Vec<_>>());
-    eventually("two pages", async || (service.totals(ANI).await == partial).then_some(())).await;
-    service.sources.fail_after_pages(None);
-    let expected = service.sources.totals(ANI);
-    eventually("all pages", async || (service.totals(ANI).await == expected).then_some(())).await;
-    service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
-    service.stop().await;
-}
-
-#[tokio::test]
-async fn what_shows_up_late_in_the_feed_is_taken_over_by_the_next_background_run() {
-    let service = Service::start().await;
-    service.sources.set_feed_of_users_down(true);
-    let now = time::now();
-    service.sources.store([Transaction::new(1, "completed").changed_at(now)]);
-    service.work();
-    let count = async |count: i64| {
-        let what = format!("{count} transactions");
-        eventually(&what, async || (service.totals(ANI).await.transactions == count).then_some(())).await;
-    };
-    count(1).await;
-    for (id, behind) in [(2, 0), (3, 5), (4, 30)] {
-        // Changed before what was read last, and committed after it was.
-        service.sources.store([Transaction::new(id, "completed").changed_at(now - TimeDelta::seconds(behind))]);
-        count(id).await;
-    }
-    let settled = Transaction::new(5, "pending").changed_at(now - TimeDelta::seconds(31));
-    service.sources.store([settled.clone()]);
-    count(5).await;
-    service.sources.store([settled.then("completed")]);
-    let expected = service.sources.totals(BUDI);
-    eventually("the late change", async || (service.totals(BUDI).await == expected).then_some(())).await;
-    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
-    service.stop().await;
-}
-
-#[tokio::test]
-async fn what_shows_up_late_is_seen_by_a_reader_at_once() {
-    let service = Service::start().await;
-    let now = time::now();
-    service.sources.store([Transaction::new(1, "completed").changed_at(now)]);
-    let _ = service.sync().await.expect(200);
-    service.sources.store([Transaction::new(2, "completed").changed_at(now - TimeDelta::seconds(30))]);
-    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The feed of changes, for report-service.
+//! What report-service keeps its copy by. Hidden transactions are included, but for the single one.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -20,21 +20,10 @@ use crate::{
     transfer::{Status, Transaction},
 };
 
-/// The most changes in one answer.
+/// The most transactions in one answer.
 const MAX_CHANGES: u32 = 1000;
-
-/// `GET /internal/transactions`: where the reader stands, and whose transactions it wants.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FeedQuery {
-    /// Changed at this moment or later.
-    since: Moment,
-    /// Of those changed at exactly that moment, only ids above this one.
-    #[serde(default)]
-    after_id: i64,
-    user_id: Option<UserId>,
-    limit: Option<u32>,
-}
+/// The most transactions that can be asked for by id. Their numbers fit into a URL.
+const MAX_IDS: usize = 1000;
 
 /// A transaction as the feed tells it.
 #[derive(Serialize)]
@@ -66,19 +55,92 @@ impl From<Transaction> for Change {
     }
 }
 
-/// `GET /internal/transactions`: changes in order, hidden transactions included. A short answer is the end for now.
+fn bodies(rows: Vec<Transaction>) -> Json<Vec<Change>> {
+    Json(rows.into_iter().map(Change::from).collect())
+}
+
+fn limit(asked: Option<u32>) -> Result<u32> {
+    let limit = asked.unwrap_or(MAX_CHANGES);
+    if (1..=MAX_CHANGES).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(ApiError::invalid("limit", format!("must be a whole number from 1 to {MAX_CHANGES}")))
+    }
+}
+
+/// Where a reader of the feed stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedQuery {
+    /// Changed at this moment or later.
+    since: Moment,
+    /// Of those changed at exactly that moment, only ids above this one.
+    #[serde(default)]
+    after_id: i64,
+    limit: Option<u32>,
+}
+
+/// `GET /internal/transactions`: changes in order. A short answer is the end for now.
 pub async fn changes(
     _: Service,
     State(pool): State<MySqlPool>,
     Query(query): Query<FeedQuery>,
 ) -> Result<Json<Vec<Change>>> {
-    let limit = query.limit.unwrap_or(MAX_CHANGES);
-    if !(1..=MAX_CHANGES).contains(&limit) {
-        return Err(ApiError::invalid("limit", format!("must be a whole number from 1 to {MAX_CHANGES}")));
-    }
+    let limit = limit(query.limit)?;
     let position = Position { changed_at: query.since.0, id: query.after_id };
-    let rows = feed::changes(&mut *pool.acquire().await?, query.user_id, position, limit).await?;
-    Ok(Json(rows.into_iter().map(Change::from).collect()))
+    Ok(bodies(feed::changes(&mut *pool.acquire().await?, position, limit).await?))
+}
+
+/// `GET /internal/transactions/newest`: the one that changed last, or null: where the feed ends at this moment.
+pub async fn newest(_: Service, State(pool): State<MySqlPool>) -> Result<Json<Option<Change>>> {
+    Ok(Json(feed::newest(&mut *pool.acquire().await?).await?.map(Change::from)))
+}
+
+/// How far a reader of a user's transactions has come.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserQuery {
+    /// Only ids below this one.
+    before_id: Option<TransactionId>,
+    limit: Option<u32>,
+}
+
+/// `GET /internal/transactions/user/{user_id}`: the user's transactions, newest first. A short answer is the end.
+pub async fn of_user(
+    _: Service,
+    Path(user): Path<UserId>,
+    State(pool): State<MySqlPool>,
+    Query(query): Query<UserQuery>,
+) -> Result<Json<Vec<Change>>> {
+    let limit = limit(query.limit)?;
+    Ok(bodies(feed::of_user(&mut *pool.acquire().await?, user, query.before_id, limit).await?))
+}
+
+/// Which transactions are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchQuery {
+    /// Their numbers, with commas between them.
+    ids: String,
+}
+
+impl BatchQuery {
+    fn ids(&self) -> Result<Vec<TransactionId>> {
+        let ids = self.ids.split(',').map(str::parse).collect::<std::result::Result<Vec<TransactionId>, _>>();
+        ids.ok().filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| {
+            ApiError::invalid("ids", format!("must be 1 to {MAX_IDS} positive whole numbers with commas between them"))
+        })
+    }
+}
+
+/// `GET /internal/transactions/batch`: those of the transactions that there are.
+pub async fn batch(
+    _: Service,
+    State(pool): State<MySqlPool>,
+    Query(query): Query<BatchQuery>,
+) -> Result<Json<Vec<Change>>> {
+    let ids = query.ids()?;
+    Ok(bodies(feed::batch(&mut *pool.acquire().await?, &ids).await?))
 }
 
 /// `GET /internal/transactions/{id}`

@@ -35,7 +35,7 @@ pub async fn create(
     caller.must_be_one_of(&[new.sender_id])?;
     let request = match KeyedRequest::new(key, caller, "POST /transactions", &new) {
         Some(KeyedRequest { scope, key, fingerprint }) => Request { identity: format!("{scope} {key}"), fingerprint },
-        None => Request { identity: format!("once {}", uuid::Uuid::new_v4()), fingerprint: fingerprint(&new) },
+        None => Request { identity: format!("once {}", uuid::Uuid::now_v7().simple()), fingerprint: fingerprint(&new) },
     };
     match transfers.create(&new, &request).await? {
         Created::New(row) => Ok(creation(row, new)),
@@ -132,7 +132,7 @@ pub async fn update(
     };
     let description = update.description.map(|d| d.0);
     if let Some(decision) = status.decision() {
-        return match transfers.decide(id, decision, description.as_deref(), false).await? {
+        return match transfers.decide(&row, decision, description.as_deref(), false).await? {
             Decided::Stands(row) if row.status == decision.target() => Ok(Json(Body::from(row)).into_response()),
             Decided::Stands(row) if row.status == Status::Processing => {
                 Ok((StatusCode::ACCEPTED, Json(Body::from(row))).into_response())
@@ -144,7 +144,7 @@ pub async fn update(
         };
     }
     let still_pending = match description {
-        Some(text) => transfers.change(id, Change::Describe(text)).await?.won,
+        Some(text) => transfers.change(&row, Change::Describe(text)).await?.won,
         None => row.status == Status::Pending,
     };
     let row = transfers.find(id).await?.ok_or_else(transaction_not_found)?;
@@ -157,10 +157,11 @@ pub async fn delete(
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
 ) -> Result<Json<Value>> {
-    changeable(&transfers, caller, id).await?;
-    let hide = async || Ok::<_, ApiError>(transfers.change(id, Change::Hide).await?.row.is_some_and(|r| r.is_hidden()));
+    let row = changeable(&transfers, caller, id).await?;
+    let hide =
+        async || Ok::<_, ApiError>(transfers.change(&row, Change::Hide).await?.row.is_some_and(|r| r.is_hidden()));
     if !hide().await? {
-        match transfers.decide(id, Decision::Cancel, None, true).await? {
+        match transfers.decide(&row, Decision::Cancel, None, true).await? {
             Decided::Stands(row) if row.is_hidden() => {}
             // it settled between the two looks, or another request cancelled it
             Decided::Stands(_) | Decided::Lost(_) if hide().await? => {}

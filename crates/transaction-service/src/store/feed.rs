@@ -1,10 +1,10 @@
-//! The feed of changes, oldest first, by which report-service keeps its copy.
+//! What report-service keeps its copy by: the feed of changes, oldest first, and the transactions of one user.
 //!
 //! `changed_at` is set when a statement runs and shows when its transaction commits, so rows may appear behind a
-//! reader's cursor: the reader goes back by an overlap.
+//! reader's cursor: the reader goes back by an overlap. Hidden transactions are always included.
 
 use chrono::{DateTime, Utc};
-use common::UserId;
+use common::{TransactionId, UserId, db};
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::columns;
@@ -17,35 +17,145 @@ pub struct Position {
     pub id: i64,
 }
 
-/// At most `limit` transactions after `position`, hidden ones too; only those of `user` if that is given.
-pub async fn changes(
+const CHANGES: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM transactions WHERE changed_at >= ? AND (changed_at > ? OR id > ?) ORDER BY changed_at, id LIMIT ?"
+);
+const NEWEST: &str = concat!("SELECT ", columns!(), " FROM transactions ORDER BY changed_at DESC, id DESC LIMIT 1");
+const SENT: &str =
+    concat!("SELECT ", columns!(), " FROM transactions WHERE sender_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
+const RECEIVED: &str =
+    concat!("SELECT ", columns!(), " FROM transactions WHERE receiver_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
+const BATCH: &str = concat!("SELECT ", columns!(), " FROM transactions WHERE id IN ");
+
+/// At most `limit` transactions after `position`, in the order of their last change.
+pub async fn changes(conn: &mut MySqlConnection, position: Position, limit: u32) -> sqlx::Result<Vec<Transaction>> {
+    let Position { changed_at, id } = position;
+    sqlx::query_as(CHANGES).bind(changed_at).bind(changed_at).bind(id).bind(limit).fetch_all(conn).await
+}
+
+/// The transaction that changed last.
+pub async fn newest(conn: &mut MySqlConnection) -> sqlx::Result<Option<Transaction>> {
+    sqlx::query_as(NEWEST).fetch_optional(conn).await
+}
+
+/// At most `limit` transactions that `user` sent or received, with an id below `before`, newest first. One index range
+/// for each role, merged here: a single query for both would have to sort all of them.
+pub async fn of_user(
     conn: &mut MySqlConnection,
-    user: Option<UserId>,
-    position: Position,
+    user: UserId,
+    before: Option<TransactionId>,
     limit: u32,
 ) -> sqlx::Result<Vec<Transaction>> {
-    let Some(user) = user else { return select(conn, "", None, position, limit).await };
-    let mut rows = select(conn, " AND sender_id = ", Some(user), position, limit).await?;
-    rows.extend(select(conn, " AND receiver_id = ", Some(user), position, limit).await?);
-    rows.sort_by_key(|row| (row.changed_at, row.id));
+    let before = before.map_or(i64::MAX, TransactionId::get);
+    let mut rows: Vec<Transaction> = Vec::new();
+    for role in [SENT, RECEIVED] {
+        rows.extend(sqlx::query_as(role).bind(user).bind(before).bind(limit).fetch_all(&mut *conn).await?);
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
     rows.truncate(limit as usize);
     Ok(rows)
 }
 
-async fn select(
-    conn: &mut MySqlConnection,
-    role: &'static str,
-    user: Option<UserId>,
-    position: Position,
-    limit: u32,
-) -> sqlx::Result<Vec<Transaction>> {
-    let mut query: QueryBuilder<MySql> =
-        QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE changed_at >= "));
-    query.push_bind(position.changed_at);
-    query.push(" AND (changed_at > ").push_bind(position.changed_at).push(" OR id > ").push_bind(position.id).push(")");
-    if let Some(user) = user {
-        query.push(role).push_bind(user);
+/// Those of the transactions `ids` that there are.
+pub async fn batch(conn: &mut MySqlConnection, ids: &[TransactionId]) -> sqlx::Result<Vec<Transaction>> {
+    batch_query(BATCH, ids).build_query_as().fetch_all(conn).await
+}
+
+fn batch_query(head: &str, ids: &[TransactionId]) -> QueryBuilder<MySql> {
+    let mut query = QueryBuilder::new(head);
+    db::push_list(&mut query, ids.iter().copied());
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use common::bulk::BulkInsert;
+    use harness::database::database;
+    use sqlx::{AssertSqlSafe, Row, mysql::MySqlRow};
+
+    use super::*;
+
+    /// Enough for a whole scan to be dearer than an index.
+    const TRANSACTIONS: i64 = 20_000;
+    const USERS: i64 = 40;
+
+    #[tokio::test]
+    async fn nothing_here_scans_the_table_or_sorts() {
+        let database = database().await;
+        let pool = database.pool();
+        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let mut conn = pool.acquire().await.unwrap();
+        fill(&mut conn).await;
+        let explained = |sql: &str| AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}"));
+
+        for since in [0, 10_000, 19_000] {
+            let since = time(since);
+            let query = sqlx::query(explained(CHANGES)).bind(since).bind(since).bind(77).bind(1_000);
+            assert_uses(&query.fetch_all(&mut *conn).await.unwrap(), "transactions_changed");
+        }
+        for (sql, key) in [(SENT, "transactions_of_sender"), (RECEIVED, "transactions_of_receiver")] {
+            for (before, limit) in [(i64::MAX, 50), (i64::MAX, 1_000), (9_000, 1_000)] {
+                let query = sqlx::query(explained(sql)).bind(7).bind(before).bind(limit);
+                assert_uses(&query.fetch_all(&mut *conn).await.unwrap(), key);
+            }
+        }
+        for count in [1, 1_000] {
+            let ids: Vec<TransactionId> = (1..=count).map(|n| (n * 17).try_into().unwrap()).collect();
+            let mut query = batch_query(&explained(BATCH).0, &ids);
+            assert_uses(&query.build().fetch_all(&mut *conn).await.unwrap(), "PRIMARY");
+        }
+        let newest = sqlx::raw_sql(explained(NEWEST)).fetch_all(&mut *conn).await.unwrap();
+        assert_eq!((newest.len(), text(&newest[0], "key").as_str()), (1, "transactions_changed"));
+        assert_eq!(text(&newest[0], "rows"), "1", "the index is read from its end, for one row");
     }
-    query.push(" ORDER BY changed_at, id LIMIT ").push_bind(limit);
-    query.build_query_as().fetch_all(conn).await
+
+    /// Completed transactions among the users, each changed a second after the one before.
+    async fn fill(conn: &mut MySqlConnection) {
+        for first in (1..=TRANSACTIONS).step_by(1_000) {
+            let mut insert = BulkInsert::new(
+                "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, request, fingerprint,
+                     created_at, updated_at, changed_at)",
+            );
+            for id in first..first + 1_000 {
+                let (sender, receiver) = (id % USERS + 1, id % USERS + 2);
+                let request = format!("test:{id}");
+                let at = time(id).into();
+                let (text, status) = ("Payment".into(), "completed".into());
+                insert.row(&[
+                    sender.into(),
+                    receiver.into(),
+                    1.into(),
+                    text,
+                    status,
+                    request.as_str().into(),
+                    "0".repeat(32).as_str().into(),
+                    at,
+                    at,
+                    at,
+                ]);
+            }
+            insert.execute(conn).await.unwrap();
+        }
+        sqlx::raw_sql("ANALYZE TABLE transactions").execute(conn).await.unwrap();
+    }
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_762_000_000 + seconds, 0).unwrap()
+    }
+
+    fn text(step: &MySqlRow, column: &str) -> String {
+        step.try_get_unchecked::<Option<String>, _>(column).unwrap().unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn assert_uses(steps: &[MySqlRow], index: &str) {
+        let [step] = steps else { panic!("{} steps", steps.len()) };
+        let (access, key, extra) = (text(step, "type"), text(step, "key"), text(step, "Extra"));
+        let plan = format!("{access} by {key:?}, {extra}");
+        assert!(["const", "eq_ref", "ref", "range"].contains(&access.as_str()), "{plan}");
+        assert_eq!(key, index, "{plan}");
+        assert!(!extra.contains("filesort") && !extra.contains("temporary"), "{plan}");
+    }
 }

@@ -1,14 +1,19 @@
 //! The SQL of transaction-service. Each function takes a connection; the caller owns the transaction.
 
+pub mod changes;
 pub mod feed;
+pub mod intents;
 pub mod lists;
 pub mod transactions;
+
+/// Seconds after which the settler takes over a step whose outcome was not stored.
+const SETTLE_AFTER_SECONDS: u32 = 3;
 
 /// The columns of a [`crate::transfer::Transaction`].
 macro_rules! columns {
     () => {
-        "id, sender_id, receiver_id, amount, description, status, step, target, failure, accepted_at, expires_at,
-         hidden_at, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
+        "id, sender_id, receiver_id, amount, description, status, step, target, failure, accepted_at, hidden_at,
+         settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
     };
 }
 pub(crate) use columns;

@@ -1,12 +1,12 @@
 //! Decisions about pending transactions: complete, fail, cancel. Of two at the same time exactly one wins.
 
-use common::{Result, TransactionId};
+use common::Result;
 
 use super::{
     Advance, Change, Transfers,
     model::{Status, Transaction, Verb},
 };
-use crate::store::transactions::Changed;
+use crate::store::changes::Changed;
 
 /// What is decided about a pending transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +50,16 @@ pub enum Decided {
 }
 
 impl Transfers {
-    /// Decides about transaction `id` and carries the decision out. With `hide`, the transaction is hidden as well.
+    /// Decides about the transaction that was last `seen` so, and carries the decision out. With `hide`, the transaction is hidden as well.
     pub async fn decide(
         &self,
-        id: TransactionId,
+        seen: &Transaction,
         decision: Decision,
         description: Option<&str>,
         hide: bool,
     ) -> Result<Decided> {
         let wish = Change::Decide { decision, description: description.map(str::to_owned), hide };
-        let Changed { row, won } = self.change(id, wish).await?;
+        let Changed { row, won } = self.change(seen, wish).await?;
         let decided = match row {
             None => return Ok(Decided::NotFound),
             Some(row) if row.is_hidden() && !hide => return Ok(Decided::NotFound),

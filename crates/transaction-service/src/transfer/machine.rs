@@ -109,7 +109,6 @@ pub mod tests {
             target,
             failure: None,
             accepted_at: None,
-            expires_at: then,
             hidden_at: None,
             settle_attempts: 0,
             request: "once".into(),

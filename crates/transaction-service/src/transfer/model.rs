@@ -78,6 +78,15 @@ pub struct Request {
     pub fingerprint: Vec<u8>,
 }
 
+/// The conditions under which transactions are made.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// How amounts are worded.
+    pub currency: String,
+    /// Seconds after which a pending transaction is cancelled, from when the money was set aside.
+    pub pending_ttl: u32,
+}
+
 /// A transaction as it stands.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Transaction {
@@ -94,7 +103,6 @@ pub struct Transaction {
     pub failure: Option<Failure>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
-    pub expires_at: DateTime<Utc>,
     /// When it was deleted.
     pub hidden_at: Option<DateTime<Utc>>,
     /// How often the settler has asked for the outstanding verb.

@@ -248,7 +248,7 @@ async fn a_step_that_was_tried_for_years_is_still_asked_for() {
     let service = Service::start().await;
     service.users.on("hold", Reaction::Answers(500, ""));
     let id = service.create(payment(10_000)).await.expect(202).id();
-    service.run("UPDATE transactions SET settle_attempts = 100000, settle_after = NOW(6) - INTERVAL 1 SECOND").await;
+    service.run("UPDATE transactions SET settle_attempts = 100000, due_at = NOW(6) - INTERVAL 1 SECOND").await;
     service.users.on("hold", Reaction::Applies);
     service.start_workers();
     let _ = service.becomes(id, "pending").await;

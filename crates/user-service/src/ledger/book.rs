@@ -7,13 +7,15 @@ use common::{Amount, Money, TransactionId, UserId, money::MAX_BALANCE};
 
 use super::operation::{Movement, Refusal, Transfer};
 
-/// A user's two accounts.
+/// A user's two accounts, and what others have set aside for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Balances {
     /// What the user can spend.
     pub available: Money,
     /// What is set aside for pending transactions.
     pub held: Money,
+    /// How many pending transactions hold money for this user.
+    pub incoming: i32,
 }
 
 /// An account of the ledger.
@@ -125,9 +127,11 @@ impl Book {
         let state = if allowed.is_ok() { state } else { HoldState::Rejected };
         self.holds.insert(transaction_id, Hold { transfer: Some(transfer), state });
         allowed?;
-        let target = match state {
-            HoldState::Captured => self.available(receiver_id, amount.money()),
-            _ => self.held(sender_id, amount.money()),
+        let target = if state == HoldState::Captured {
+            self.available(receiver_id, amount.money())
+        } else {
+            self.account(receiver_id).incoming += 1;
+            self.held(sender_id, amount.money())
         };
         let entries = vec![self.available(sender_id, -amount.money()), target];
         Ok(self.applied(sender_id, entries))
@@ -136,7 +140,7 @@ impl Book {
     fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
         let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
         self.room_for(receiver_id, amount, Refusal::ReceiverNotFound)?;
-        self.set_state(transaction, HoldState::Captured);
+        self.end_hold(transaction, receiver_id, HoldState::Captured);
         let entries = vec![self.held(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
         Ok(self.applied(sender_id, entries))
     }
@@ -151,8 +155,8 @@ impl Book {
                 return Ok(nothing_to_do());
             }
         }
-        let Transfer { sender_id, amount, .. } = self.held_transfer(transaction)?;
-        self.set_state(transaction, HoldState::Released);
+        let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
+        self.end_hold(transaction, receiver_id, HoldState::Released);
         let entries = vec![self.held(sender_id, -amount.money()), self.available(sender_id, amount.money())];
         Ok(self.applied(sender_id, entries))
     }
@@ -164,10 +168,13 @@ impl Book {
         }
     }
 
-    fn set_state(&mut self, transaction: TransactionId, state: HoldState) {
-        if let Some(hold) = self.holds.get_mut(&transaction) {
-            hold.state = state;
-        }
+    fn end_hold(&mut self, transaction: TransactionId, receiver: UserId, state: HoldState) {
+        self.holds.get_mut(&transaction).expect("the rule before has looked the hold up").state = state;
+        self.account(receiver).incoming -= 1;
+    }
+
+    fn account(&mut self, user: UserId) -> &mut Balances {
+        self.accounts.get_mut(&user).expect("the rule before has looked it up, and no party to a hold is closed")
     }
 
     fn enough(&self, user: UserId, amount: Amount) -> Result<(), Refusal> {
@@ -183,13 +190,13 @@ impl Book {
     }
 
     fn available(&mut self, user: UserId, change: Money) -> Entry {
-        let balances = self.accounts.get_mut(&user).expect("the rule before has looked the account up");
+        let balances = self.account(user);
         balances.available = balances.available + change;
         Entry { account: Account::Available, user, amount: change, balance_after: Some(balances.available) }
     }
 
     fn held(&mut self, user: UserId, change: Money) -> Entry {
-        let balances = self.accounts.get_mut(&user).expect("an account with a hold is not closed");
+        let balances = self.account(user);
         balances.held = balances.held + change;
         Entry { account: Account::Held, user, amount: change, balance_after: Some(balances.held) }
     }
@@ -228,8 +235,11 @@ mod tests {
     }
 
     fn book(balances: &[i64]) -> Book {
-        let accounts =
-            (1..).map(user).zip(balances.iter().map(|&b| Balances { available: b.into(), held: Money::ZERO }));
+        let accounts = (1..).map(user).zip(balances.iter().map(|&b| Balances {
+            available: b.into(),
+            held: Money::ZERO,
+            incoming: 0,
+        }));
         Book { accounts: accounts.collect(), holds: BTreeMap::new() }
     }
 
@@ -336,6 +346,11 @@ mod tests {
                     .filter_map(|h| h.transfer).map(|t| t.amount.money()).sum();
                 let total: Money = book.accounts.values().map(|b| b.available + b.held).sum();
                 prop_assert_eq!(held, holds);
+                for (user, balances) in &book.accounts {
+                    let to_user = |hold: &&Hold| hold.state == HoldState::Held
+                        && hold.transfer.is_some_and(|transfer| transfer.receiver_id == *user);
+                    prop_assert_eq!(usize::try_from(balances.incoming), Ok(book.holds.values().filter(to_user).count()));
+                }
                 prop_assert_eq!(total + outside, Money::from(200));
                 prop_assert!(book.accounts.values().all(|b| !b.available.is_negative() && !b.held.is_negative()));
             }

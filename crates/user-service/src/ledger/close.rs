@@ -28,7 +28,7 @@ pub enum Closing {
 impl Ledger {
     /// Closes the account of `user` at `now`.
     pub async fn close(&self, user: UserId, now: DateTime<Utc>) -> Result<Closing, DbError> {
-        db::retry(|| async {
+        db::retry(|_| async {
             let mut tx = self.pool.begin().await?;
             let closing = close(&mut tx, user, now).await?;
             db::commit(tx).await?;
@@ -51,7 +51,7 @@ async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> 
                 .await?;
         return Ok(if ours.is_some() { Closing::Done } else { Closing::NotFound });
     };
-    if has_pending(conn, user).await? {
+    if balances.held != Money::ZERO || balances.incoming != 0 {
         return Ok(Closing::Pending);
     }
     pay_out(conn, user, balances.available).await?;
@@ -64,19 +64,6 @@ async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> 
     .execute(conn)
     .await?;
     Ok(Closing::Done)
-}
-
-async fn has_pending(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<bool> {
-    let held: Option<i64> = sqlx::query_scalar(
-        "(SELECT transaction_id FROM holds WHERE sender_id = ? AND state = 'held' LIMIT 1)
-         UNION ALL
-         (SELECT transaction_id FROM holds WHERE receiver_id = ? AND state = 'held' LIMIT 1)",
-    )
-    .bind(user)
-    .bind(user)
-    .fetch_optional(conn)
-    .await?;
-    Ok(held.is_some())
 }
 
 async fn pay_out(conn: &mut MySqlConnection, user: UserId, rest: Money) -> sqlx::Result<()> {

@@ -84,6 +84,11 @@ impl Movement {
         }
     }
 
+    /// True for a step that carries on what another one began.
+    pub fn needs_hold(&self) -> bool {
+        matches!(self, Self::Capture { .. } | Self::Release { .. })
+    }
+
     /// The transaction that the movement is a step of.
     pub fn transaction(&self) -> Option<TransactionId> {
         match self {

@@ -17,13 +17,21 @@ use super::{
 
 /// Posts `operations` in order, in one database transaction. Safe to run again: what is stored is answered again.
 pub async fn post(pool: &MySqlPool, operations: &[Operation], currency: &str) -> Result<Vec<Outcome>, DbError> {
-    db::retry(|| attempt(pool, operations, currency)).await
+    db::retry(|number| attempt(pool, operations, currency, number)).await
 }
 
-async fn attempt(pool: &MySqlPool, operations: &[Operation], currency: &str) -> Result<Vec<Outcome>, DbError> {
+/// Most operations are new. The first attempt takes them for new, and fails as raced when a unique key knows better; the
+/// others look.
+async fn attempt(
+    pool: &MySqlPool,
+    operations: &[Operation],
+    currency: &str,
+    number: u32,
+) -> Result<Vec<Outcome>, DbError> {
     let mut tx = pool.begin().await?;
     // Lock order everywhere: holds, then users by ascending id, then inserts.
-    let transactions = operations.iter().filter_map(|o| o.movement.transaction()).collect();
+    let may_exist = |o: &&Operation| number > 1 || o.movement.needs_hold();
+    let transactions = operations.iter().filter(may_exist).filter_map(|o| o.movement.transaction()).collect();
     let holds = rows::lock_holds(&mut tx, &transactions).await?;
     let users: BTreeSet<UserId> = operations
         .iter()
@@ -31,7 +39,7 @@ async fn attempt(pool: &MySqlPool, operations: &[Operation], currency: &str) -> 
         .chain(holds.values().filter_map(|h| h.transfer).flat_map(|t| [t.sender_id, t.receiver_id]))
         .collect();
     let (accounts, id_step) = rows::lock_users(&mut tx, &users).await?;
-    let stored = rows::stored(&mut tx, operations).await?;
+    let stored = if number > 1 { rows::stored(&mut tx, operations).await? } else { HashMap::new() };
 
     let before = Book { accounts, holds };
     let batch = Batch::decide(&before, operations, stored);

@@ -67,15 +67,15 @@ pub async fn lock_users(
         return Ok((BTreeMap::new(), 1));
     }
     let mut query = QueryBuilder::new(
-        "SELECT id, balance, held, CAST(@@auto_increment_increment AS SIGNED) FROM users
+        "SELECT id, balance, held, incoming, CAST(@@auto_increment_increment AS SIGNED) FROM users
          WHERE status = 'active' AND id IN ",
     );
     db::push_list(&mut query, users.iter().copied());
     query.push(" ORDER BY id FOR UPDATE");
-    let rows: Vec<(UserId, Money, Money, i64)> = query.build_query_as().fetch_all(conn).await?;
-    let step = rows.first().map_or(1, |row| row.3);
-    let accounts = rows.into_iter().map(|(id, available, held, _)| (id, Balances { available, held })).collect();
-    Ok((accounts, step))
+    let rows: Vec<(UserId, Money, Money, i32, i64)> = query.build_query_as().fetch_all(conn).await?;
+    let step = rows.first().map_or(1, |row| row.4);
+    let balances = |(id, available, held, incoming, _)| (id, Balances { available, held, incoming });
+    Ok((rows.into_iter().map(balances).collect(), step))
 }
 
 /// What is stored under the references of `operations`.
@@ -146,36 +146,26 @@ pub async fn insert_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, H
     Ok(())
 }
 
-/// Writes the new states of holds that are locked.
+/// Writes the new states of holds that are locked: each is a duplicate of itself.
 pub async fn update_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, Hold)]) -> sqlx::Result<()> {
-    if holds.is_empty() {
-        return Ok(());
+    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, state)");
+    for (transaction, hold) in holds {
+        insert.row(&[transaction.get().into(), Value::Text(hold.state.into())]);
     }
-    let mut query = QueryBuilder::new("UPDATE holds SET state = CASE transaction_id");
-    for (transaction, hold) in db::padded(holds) {
-        query.push(" WHEN ").push_bind(*transaction).push(" THEN ").push_bind(hold.state);
-    }
-    query.push(" END WHERE transaction_id IN ");
-    db::push_list(&mut query, holds.iter().map(|(transaction, _)| *transaction));
-    query.build().execute(conn).await?;
+    insert.execute_or(conn, " ON DUPLICATE KEY UPDATE state = VALUES(state)").await?;
     Ok(())
 }
 
-/// Writes the new balances of users that are locked.
+/// Writes the new balances of users that are locked: each is a duplicate of itself, so that nothing else of it changes.
 pub async fn update_balances(conn: &mut MySqlConnection, users: &[(UserId, Balances)]) -> sqlx::Result<()> {
-    if users.is_empty() {
-        return Ok(());
+    let mut insert =
+        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
+    for (user, balances) in users {
+        let (id, unused) = (user.get().into(), Value::Text("2000-01-01"));
+        let (balance, held) = (balances.available.into(), balances.held.into());
+        insert.row(&[id, Value::Text(""), unused, unused, balance, held, balances.incoming.into()]);
     }
-    let mut query = QueryBuilder::new("UPDATE users SET balance = CASE id");
-    for (user, balances) in db::padded(users) {
-        query.push(" WHEN ").push_bind(*user).push(" THEN ").push_bind(balances.available);
-    }
-    query.push(" END, held = CASE id");
-    for (user, balances) in db::padded(users) {
-        query.push(" WHEN ").push_bind(*user).push(" THEN ").push_bind(balances.held);
-    }
-    query.push(" END WHERE id IN ");
-    db::push_list(&mut query, users.iter().map(|(user, _)| *user));
-    query.build().execute(conn).await?;
+    let update = " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)";
+    insert.execute_or(conn, update).await?;
     Ok(())
 }

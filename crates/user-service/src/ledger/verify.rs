@@ -55,12 +55,13 @@ const RULES: &[(&str, &str)] = &[
     (
         "balance and held equal the sums of their entries",
         "SELECT CONCAT('user ', u.id),
-                CONCAT('balance ', u.balance, ' against ', COALESCE(SUM(IF(e.account = 'available', e.amount, 0)), 0),
-                       ', held ', u.held, ' against ', COALESCE(SUM(IF(e.account = 'held', e.amount, 0)), 0))
-         FROM users u LEFT JOIN ledger_entries e ON e.user_id = u.id
-         GROUP BY u.id, u.balance, u.held
-         HAVING u.balance <> COALESCE(SUM(IF(e.account = 'available', e.amount, 0)), 0)
-             OR u.held <> COALESCE(SUM(IF(e.account = 'held', e.amount, 0)), 0)
+                CONCAT('balance ', u.balance, ' against ', COALESCE(e.available, 0),
+                       ', held ', u.held, ' against ', COALESCE(e.held, 0))
+         FROM users u LEFT JOIN (
+             SELECT user_id, SUM(IF(account = 'available', amount, 0)) AS available, SUM(IF(account = 'held', amount, 0)) AS held
+             FROM ledger_entries GROUP BY user_id
+         ) e ON e.user_id = u.id
+         WHERE u.balance <> COALESCE(e.available, 0) OR u.held <> COALESCE(e.held, 0)
          ORDER BY u.id LIMIT ?",
     ),
     (
@@ -79,9 +80,25 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "held money equals the holds that are held",
-        "SELECT CONCAT('user ', u.id), CONCAT('held ', u.held, ' against holds of ', COALESCE(SUM(h.amount), 0))
-         FROM users u LEFT JOIN holds h ON h.sender_id = u.id AND h.state = 'held'
-         GROUP BY u.id, u.held HAVING u.held <> COALESCE(SUM(h.amount), 0) ORDER BY u.id LIMIT ?",
+        "SELECT CONCAT('user ', u.id), CONCAT('held ', u.held, ' against holds of ', COALESCE(h.amount, 0))
+         FROM users u LEFT JOIN (
+             SELECT sender_id, SUM(amount) AS amount FROM holds WHERE state = 'held' GROUP BY sender_id
+         ) h ON h.sender_id = u.id
+         WHERE u.held <> COALESCE(h.amount, 0) ORDER BY u.id LIMIT ?",
+    ),
+    (
+        "incoming counts the holds for a user",
+        "SELECT CONCAT('user ', u.id), CONCAT('incoming ', u.incoming, ' against ', COALESCE(h.number, 0), ' holds')
+         FROM users u LEFT JOIN (
+             SELECT receiver_id, COUNT(*) AS number FROM holds WHERE state = 'held' GROUP BY receiver_id
+         ) h ON h.receiver_id = u.id
+         WHERE u.incoming <> COALESCE(h.number, 0) ORDER BY u.id LIMIT ?",
+    ),
+    (
+        "each entry belongs to a user",
+        "SELECT CONCAT('operation ', e.operation_id), CONCAT('user ', e.user_id) FROM ledger_entries e
+         WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = e.user_id)
+         ORDER BY e.operation_id LIMIT ?",
     ),
 ];
 

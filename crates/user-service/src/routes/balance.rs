@@ -12,12 +12,11 @@ use common::{
     idempotency::{IdempotencyKey, KeyedRequest, REPLAYED},
 };
 use serde::{Deserialize, Serialize};
-use sqlx::MySqlPool;
 
 use super::user_not_found;
 use crate::{
     ledger::{Ledger, Movement, Operation, Outcome},
-    store::users,
+    store::lookups::Lookups,
 };
 
 #[derive(Serialize)]
@@ -28,8 +27,8 @@ pub struct Balance {
 }
 
 /// `GET /users/{id}/balance`: what the user can spend, and what is set aside.
-pub async fn show(Viewer(id): Viewer, State(pool): State<MySqlPool>) -> Result<Json<Balance>> {
-    let user = users::find(&mut *pool.acquire().await?, id).await?.ok_or_else(user_not_found)?;
+pub async fn show(Viewer(id): Viewer, State(lookups): State<Lookups>) -> Result<Json<Balance>> {
+    let user = lookups.find(id).await?.ok_or_else(user_not_found)?;
     Ok(Json(Balance { user_id: id, balance: user.balance, held: user.held }))
 }
 

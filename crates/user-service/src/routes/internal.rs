@@ -1,41 +1,79 @@
 //! Routes for the other services.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use common::{
     Amount, ApiError, Result, UserId,
     caller::{Caller, Service},
     extract::{Json, Path, Query},
     idempotency::{IdempotencyKey, KeyedRequest},
-    page::{ListQuery, Page},
+    page::Page,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use sqlx::MySqlPool;
 
 use super::{balance, user_not_found};
 use crate::{
     ledger::{Ledger, Movement, Operation, Outcome, Refusal, Verification},
-    store::users::{self, User},
+    store::{
+        lookups::Lookups,
+        users::{self, User},
+    },
 };
 
 /// The most operations that one call may ask for.
 const MAX_OPERATIONS: usize = 1000;
+/// The most accounts that one call may ask for by their numbers.
+const MAX_IDS: usize = 200;
 /// The longest remark on a change of balance, in characters.
 const MAX_NOTE: usize = 255;
 
-/// `GET /internal/users`: every account by id, page by page.
+/// The numbers of accounts, as `1,2,3`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Ids(Vec<UserId>);
+
+impl TryFrom<String> for Ids {
+    type Error = String;
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        // bounded before it is parsed
+        let ids = text.splitn(MAX_IDS + 1, ',').map(str::parse).collect::<std::result::Result<Vec<UserId>, _>>();
+        let ids = ids.ok().filter(|ids| ids.len() <= MAX_IDS);
+        ids.map(Self).ok_or_else(|| format!("must be 1 to {MAX_IDS} positive whole numbers with commas between them"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    ids: Option<Ids>,
+    limit: Option<IgnoredAny>,
+    cursor: Option<IgnoredAny>,
+}
+
+/// `GET /internal/users`: every account by id, page by page; with `ids`, those of them that exist, all at once.
 pub async fn list(
     _: Service,
     State(pool): State<MySqlPool>,
     page: Page,
-    Query(ListQuery { .. }): Query<ListQuery>,
+    Query(Selection { ids, limit, cursor }): Query<Selection>,
 ) -> Result<Response> {
-    let found = users::list(&mut *pool.acquire().await?, None, page.cursor, page.rows()).await?;
-    Ok(page.answer(found, |user| user.id.get()))
+    let Some(Ids(ids)) = ids else {
+        let found = users::list(&mut *pool.acquire().await?, None, page.cursor, page.rows()).await?;
+        return Ok(page.answer(found, |user| user.id.get()));
+    };
+    // a page of them would make the others look as if they did not exist
+    if limit.is_some() || cursor.is_some() {
+        return Err(ApiError::invalid("ids", "must stand without limit and cursor"));
+    }
+    Ok(Json(users::find_all(&mut *pool.acquire().await?, &ids).await?).into_response())
 }
 
 /// `GET /internal/users/{id}`
-pub async fn show(_: Service, Path(id): Path<UserId>, State(pool): State<MySqlPool>) -> Result<Json<User>> {
-    users::find(&mut *pool.acquire().await?, id).await?.map(Json).ok_or_else(user_not_found)
+pub async fn show(_: Service, Path(id): Path<UserId>, State(lookups): State<Lookups>) -> Result<Json<User>> {
+    lookups.find(id).await?.map(Json).ok_or_else(user_not_found)
 }
 
 #[derive(Serialize, Deserialize)]

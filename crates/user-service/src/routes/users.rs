@@ -21,7 +21,10 @@ use super::{
 use crate::{
     ledger::{Closing, Ledger},
     password::{NewPassword, Passwords},
-    store::users::{self, Changes, User},
+    store::{
+        lookups::Lookups,
+        users::{self, Changes, User},
+    },
 };
 
 /// `GET /users`: accounts by id; a user sees its own.
@@ -36,8 +39,8 @@ pub async fn list(
 }
 
 /// `GET /users/{id}`
-pub async fn show(Viewer(id): Viewer, State(pool): State<MySqlPool>) -> Result<Json<User>> {
-    users::find(&mut *pool.acquire().await?, id).await?.map(Json).ok_or_else(user_not_found)
+pub async fn show(Viewer(id): Viewer, State(lookups): State<Lookups>) -> Result<Json<User>> {
+    lookups.find(id).await?.map(Json).ok_or_else(user_not_found)
 }
 
 #[derive(Deserialize)]

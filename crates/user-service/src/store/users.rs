@@ -1,9 +1,9 @@
 //! Accounts. A closed account is as if it were not there.
 
 use chrono::{DateTime, Utc};
-use common::{Money, UserId};
+use common::{Money, UserId, db};
 use serde::Serialize;
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, QueryBuilder};
 
 /// An active account as others may see it.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
@@ -68,6 +68,14 @@ pub async fn find(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option
         .await
 }
 
+/// Those of the accounts `ids` that exist, by id.
+pub async fn find_all(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<User>> {
+    let mut query =
+        QueryBuilder::new("SELECT id, full_name, email, balance, held FROM users WHERE status = 'active' AND id IN ");
+    db::push_list(&mut query, ids.iter().copied());
+    query.push(" ORDER BY id").build_query_as().fetch_all(conn).await
+}
+
 /// The accounts after `cursor` by id, at most `limit`; only `only` if that is given.
 pub async fn list(
     conn: &mut MySqlConnection,
@@ -126,4 +134,72 @@ pub async fn update(
     .execute(conn)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{bulk::BulkInsert, db, time};
+    use harness::database::database;
+
+    use super::*;
+
+    /// Accounts in the table, and rows that a query may read beside those that it answers.
+    const ACCOUNTS: usize = 4_000;
+    const MARGIN: i64 = 10;
+
+    /// The rows read and the sorts made by a session so far.
+    async fn effort(conn: &mut MySqlConnection) -> (i64, i64) {
+        let sum = "SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' OR Variable_name IN ('Sort_range', 'Sort_scan')";
+        let counters: Vec<(String, String)> = sqlx::query_as(sum).fetch_all(conn).await.unwrap();
+        let (mut read, mut sorts) = (0, 0);
+        for (name, count) in counters {
+            *(if name.starts_with("Sort") { &mut sorts } else { &mut read }) += count.parse::<i64>().unwrap();
+        }
+        (read, sorts)
+    }
+
+    /// Fails if the query sorts, or reads more than it answers.
+    async fn costs_its_rows(
+        conn: &mut MySqlConnection,
+        rows: usize,
+        query: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<Vec<User>>,
+    ) {
+        let (before, again) = (effort(conn).await, effort(conn).await);
+        assert_eq!(query(conn).await.unwrap().len(), rows);
+        let after = effort(conn).await;
+        let (read, sorts) = (after.0 - again.0 - (again.0 - before.0), after.1 - before.1);
+        assert!(
+            read <= i64::try_from(rows).unwrap() + MARGIN && sorts == 0,
+            "{read} read and {sorts} sorts for {rows}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_list_of_accounts_costs_its_rows() {
+        let database = database().await;
+        let pool = db::pool(&database.config);
+        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let mut conn = pool.acquire().await.unwrap();
+        let mut accounts =
+            BulkInsert::new("INSERT INTO users (full_name, email, password_hash, created_at, updated_at)");
+        for n in 1..=ACCOUNTS {
+            let email = format!("{n}@example.com");
+            accounts.row(&[
+                "John Doe".into(),
+                email.as_str().into(),
+                "".into(),
+                time::now().into(),
+                time::now().into(),
+            ]);
+        }
+        accounts.execute(&mut conn).await.unwrap();
+        sqlx::raw_sql("ANALYZE TABLE users").execute(&mut *conn).await.unwrap();
+
+        let id = |n: i64| UserId::try_from(n).unwrap();
+        let ids: Vec<UserId> = (1..=50).map(|n| id(n * 70)).collect();
+        costs_its_rows(&mut conn, 50, async |conn| find_all(conn, &ids).await).await;
+        costs_its_rows(&mut conn, 50, async |conn| list(conn, None, None, 50).await).await;
+        costs_its_rows(&mut conn, 50, async |conn| list(conn, None, Some(2_000), 50).await).await;
+        costs_its_rows(&mut conn, 1, async |conn| list(conn, Some(id(3_000)), None, 50).await).await;
+    }
 }

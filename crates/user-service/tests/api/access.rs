@@ -116,6 +116,7 @@ async fn internal_routes_are_for_services_in_every_mode() {
         let requests = [
             (Method::GET, own.as_str(), None),
             (Method::GET, "/internal/users", None),
+            (Method::GET, "/internal/users?ids=1", None),
             (Method::GET, "/internal/ledger/verify", None),
             (Method::PUT, balance.as_str(), Some(json!({"action": "credit", "amount": 1}).to_string())),
             (Method::POST, "/internal/operations", Some(json!({"operations": []}).to_string())),

@@ -248,6 +248,31 @@ async fn a_list_takes_nothing_but_a_page() {
 }
 
 #[tokio::test]
+async fn services_find_accounts_by_their_numbers_all_at_once() {
+    let service = Service::start().await;
+    let (john, jane, closed) =
+        (service.user("john", 5).await, service.user("jane", 0).await, service.user("closed", 0).await);
+    let _ = closed.api.delete(&closed.path("")).await.expect(200);
+    let ids = format!("{},{},{},999999,{}", jane.id, closed.id, john.id, john.id);
+    let found = service.service.get(&format!("/internal/users?ids={ids}")).await.expect(200);
+    let john = json!({"id": john.id, "full_name": "John Doe", "email": "john@example.com", "balance": 5});
+    let jane = json!({"id": jane.id, "full_name": "John Doe", "email": "jane@example.com", "balance": 0});
+    assert_eq!(found.json, json!([john, jane]), "whoever has no account is left out");
+    let most = |count: i64| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    let found = service.service.get(&format!("/internal/users?ids={}", most(200))).await.expect(200);
+    assert_eq!((found.json, found.headers.get("link")), (json!([john, jane]), None));
+
+    let (long, longest) = (most(201), "1,".repeat(15_000));
+    for ids in ["", ",", "1,", "0", "-1", "%2B1", "1.5", "a", "1 ,2", "1;2", &long, &longest] {
+        assert_names_field(service.service.get(&format!("/internal/users?ids={ids}")).await, "invalid_value", "ids");
+    }
+    for with in ["limit=1", "cursor=1"] {
+        assert_names_field(service.service.get(&format!("/internal/users?ids=1&{with}")).await, "invalid_value", "ids");
+    }
+    assert_names_field(service.service.get("/users?ids=1").await, "unknown_field", "ids");
+}
+
+#[tokio::test]
 async fn an_id_is_a_positive_whole_number() {
     let service = Service::start().await;
     for id in ["0", "-1", "abc", "1.0", "9223372036854775808"] {

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod balances;
+mod batches;
 mod closing;
 mod errors;
 mod idempotency;

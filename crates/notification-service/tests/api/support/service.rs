@@ -1,11 +1,11 @@
 //! notification-service in this process, on a schema of its own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::pending};
 
 use common::{
     caller::Gatekeeper,
     config::{Env, Mode},
-    time,
+    db, time,
     worker::Workers,
 };
 use harness::{
@@ -15,6 +15,8 @@ use harness::{
 use notification_service::{AppState, Config, app, start_workers};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use uuid::Uuid;
 
 use super::users::Users;
 
@@ -28,7 +30,7 @@ pub struct Service {
     state: AppState,
     workers: Workers,
     mail_folder: TempDir,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Service {
@@ -63,7 +65,7 @@ impl Service {
         let state = AppState::new(&config).unwrap();
         state.migrate().await.unwrap();
         let api = Api::new(serve(app(state.clone())).await);
-        Self { api, users, config, state, workers: Workers::default(), mail_folder, _database: database }
+        Self { api, users, config, state, workers: Workers::default(), mail_folder, database }
     }
 
     /// Starts the service's workers.
@@ -76,6 +78,36 @@ impl Service {
         let state = AppState::new(&self.config).unwrap();
         start_workers(&state, &self.config, &self.workers);
         Api::new(serve(app(state)).await)
+    }
+
+    /// Starts an instance on the same schema, workers included, that ends as in a crash when the runtime is shut down.
+    pub fn doomed_instance(&self) -> Runtime {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let config = self.config.clone();
+        runtime.spawn(async move {
+            let workers = Workers::default();
+            start_workers(&AppState::new(&config).unwrap(), &config, &workers);
+            pending::<()>().await;
+        });
+        runtime
+    }
+
+    /// Runs a statement behind its back.
+    pub async fn execute(&self, statement: &'static str) {
+        let pool = db::pool(&self.database.config);
+        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
+    /// Hands over at most 200 events, one for each user and message, and returns the numbers of the notifications.
+    pub async fn tell(&self, events: impl IntoIterator<Item = (i64, String)>) -> Vec<i64> {
+        let event =
+            |(user, message)| json!({"event_id": Uuid::new_v4().to_string(), "user_id": user, "message": message});
+        let events: Vec<Value> = events.into_iter().map(event).collect();
+        let path = format!("/notifications?limit={}", events.len());
+        let _ = self.api.as_service().post("/internal/notifications", json!({"events": events})).await.expect(200);
+        let newest = pluck(&self.api.as_service().get(&path).await.expect(200).json, "id");
+        newest.iter().rev().map(|id| id.as_i64().unwrap()).collect()
     }
 
     /// Ends all workers, after what they are doing.

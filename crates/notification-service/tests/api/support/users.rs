@@ -7,12 +7,13 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
 use harness::wallet::DEVELOPMENT_TOKEN;
+use serde::Deserialize;
 use serde_json::json;
 
 /// The account of Ani, whom most tests write to.
@@ -30,6 +31,7 @@ pub struct Users(Arc<Mutex<Accounts>>);
 struct Accounts {
     people: BTreeMap<i64, (String, String)>,
     down: bool,
+    calls: Vec<usize>,
 }
 
 impl Users {
@@ -51,14 +53,25 @@ impl Users {
         self.0.lock().unwrap().down = down;
     }
 
+    /// For how many users it was asked in each call.
+    pub fn calls(&self) -> Vec<usize> {
+        self.0.lock().unwrap().calls.clone()
+    }
+
     /// The routes that notification-service calls.
     pub fn routes(&self) -> Router {
-        Router::new().route("/internal/users/{id}", get(show)).with_state(self.clone())
+        Router::new().route("/internal/users", get(list)).with_state(self.clone())
     }
 }
 
-async fn show(State(users): State<Users>, Path(id): Path<i64>, headers: HeaderMap) -> Response {
-    let accounts = users.0.lock().unwrap();
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ids {
+    ids: String,
+}
+
+async fn list(State(users): State<Users>, Query(Ids { ids }): Query<Ids>, headers: HeaderMap) -> Response {
+    let mut accounts = users.0.lock().unwrap();
     let refused = |status: StatusCode, code: &str| {
         (status, Json(json!({"error": "No", "code": code, "request_id": "stub"}))).into_response()
     };
@@ -68,8 +81,11 @@ async fn show(State(users): State<Users>, Path(id): Path<i64>, headers: HeaderMa
     if headers.get("x-service-token").is_none_or(|token| token != DEVELOPMENT_TOKEN) {
         return refused(StatusCode::UNAUTHORIZED, "invalid_service_token");
     }
-    match accounts.people.get(&id) {
-        Some((name, email)) => Json(json!({"id": id, "full_name": name, "email": email, "balance": 0})).into_response(),
-        None => refused(StatusCode::NOT_FOUND, "user_not_found"),
-    }
+    let ids: Vec<i64> = ids.split(',').map(|id| id.parse().unwrap()).collect();
+    accounts.calls.push(ids.len());
+    let found = ids.iter().filter_map(|id| {
+        let (name, email) = accounts.people.get(id)?;
+        Some(json!({"id": id, "full_name": name, "email": email, "balance": 0}))
+    });
+    Json(found.collect::<Vec<_>>()).into_response()
 }

@@ -17,7 +17,10 @@ use report_service::{AppState, Config, app, start_workers};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::sources::{Cents, Sources, Totals};
+use super::{
+    sources::{Cents, Sources, Totals},
+    stub,
+};
 
 /// A running service. Its workers run after [`Service::work`] only.
 pub struct Service {
@@ -54,11 +57,11 @@ impl Service {
 
     async fn with(mode: Mode) -> Self {
         let (database, sources) = (database().await, Sources::new());
-        let stub = serve(sources.routes()).await;
+        let peers = serve(stub::routes(&sources)).await;
         let environment = BTreeMap::from([
             ("APP_ENV", "development".to_owned()),
-            ("USER_SERVICE_URL", stub.clone()),
-            ("TRANSACTION_SERVICE_URL", stub),
+            ("USER_SERVICE_URL", peers.clone()),
+            ("TRANSACTION_SERVICE_URL", peers),
             ("REPORT_SYNC_INTERVAL", "1".to_owned()),
         ]);
         let mut config = Config::from_env(Env::new(move |name| environment.get(name).cloned())).unwrap();

@@ -1,23 +1,14 @@
-//! A stub of user-service and transaction-service: what they know, and how they may fail.
+//! What the stub of user-service and transaction-service knows, and how it may fail.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
 };
 
-use axum::{
-    Json, Router,
-    extract::{Path, Query, Request, State},
-    http::{StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::get,
-};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use harness::{http::eventually, wallet::DEVELOPMENT_TOKEN};
-use serde::Deserialize;
-use serde_json::json;
+use harness::http::eventually;
 use tokio::sync::watch;
 
 /// An account of most tests.
@@ -101,11 +92,13 @@ impl Transaction {
         Self { status, version: self.version + 1, changed_at: self.changed_at + TimeDelta::seconds(1), ..self }
     }
 
-    fn has(&self, user: i64) -> bool {
+    /// True if the user is a party to it.
+    pub fn has(&self, user: i64) -> bool {
         [self.sender, self.receiver].contains(&user)
     }
 
-    fn body(&self) -> String {
+    /// How transaction-service tells it.
+    pub fn body(&self) -> String {
         let Self { id, sender, receiver, amount, status, version, hidden, .. } = self;
         let (created_at, changed_at) = (text(self.created_at), text(self.changed_at));
         format!(
@@ -123,6 +116,27 @@ pub fn the_first_hour() -> DateTime<Utc> {
 /// A moment as the services write it.
 pub fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// Payments among Ani, Budi and Citra, a second apart, of different amounts and statuses.
+pub fn payments(count: i64) -> impl Iterator<Item = Transaction> {
+    const STATUSES: [&str; 4] = ["completed", "pending", "completed", "failed"];
+    (1..=count).map(|id| {
+        let status = STATUSES[usize::try_from(id % 4).unwrap()];
+        let (sender, receiver) = [(ANI, BUDI), (BUDI, CITRA), (CITRA, ANI)][usize::try_from(id % 3).unwrap()];
+        let time = the_first_hour() + TimeDelta::seconds(id);
+        let payment = Transaction::new(id, status).of(i128::from(id) * 7 + 1).between(sender, receiver);
+        Transaction { created_at: time, changed_at: time, ..payment }
+    })
+}
+
+/// Settles every pending one of `transactions`, a day later.
+pub fn settled(transactions: Vec<Transaction>) -> impl Iterator<Item = Transaction> {
+    let pending = transactions.into_iter().filter(|transaction| transaction.status == "pending");
+    pending.map(|transaction| {
+        let time = transaction.changed_at + TimeDelta::days(1);
+        transaction.changed_at(time).then("completed")
+    })
 }
 
 /// What a user's summary must say.
@@ -188,24 +202,40 @@ impl Gate {
         eventually(&what, async || (*self.waiting.borrow() >= count).then_some(())).await;
     }
 
-    async fn pass(&self) {
+    /// Waits while it is closed.
+    pub async fn pass(&self) {
         self.waiting.send_modify(|waiting| *waiting += 1);
         self.closed.subscribe().wait_for(|closed| !closed).await.ok();
         self.waiting.send_modify(|waiting| *waiting -= 1);
     }
 }
 
+/// What the stub knows.
 #[derive(Default)]
-struct Known {
-    users: BTreeSet<i64>,
-    transactions: BTreeMap<i64, Transaction>,
+pub struct Known {
+    pub users: BTreeSet<i64>,
+    pub transactions: BTreeMap<i64, Transaction>,
     /// Given out one by one instead of what the feed would hold.
-    script: Option<VecDeque<Vec<Transaction>>>,
-    users_down: bool,
-    transactions_down: bool,
-    feed_of_users_down: bool,
+    pub script: Option<VecDeque<Vec<Transaction>>>,
+    pub users_down: bool,
+    pub transactions_down: bool,
+    pub walks_down: bool,
     /// Pages of the whole feed that are still answered, if it is to fail after them.
-    pages_left: Option<usize>,
+    pub pages_left: Option<usize>,
+    /// How long a page of the whole feed takes.
+    pub page_takes: Duration,
+    pub asked: Asked,
+}
+
+/// What transaction-service was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Pages of the whole feed: when, and from which moment on.
+    pub feed: Vec<(Instant, DateTime<Utc>)>,
+    /// Pages of single users' transactions: below which id, and how many.
+    pub walks: Vec<(Option<i64>, usize)>,
+    /// Transactions by id, for each request.
+    pub batches: Vec<Vec<i64>>,
 }
 
 impl Sources {
@@ -215,7 +245,8 @@ impl Sources {
         Self { known: Arc::new(Mutex::new(known)), lookups: Gate::new(), feed: Gate::new() }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    /// What the stub knows at this moment.
+    pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap()
     }
 
@@ -259,9 +290,10 @@ impl Sources {
         self.known().transactions_down = down;
     }
 
-    /// Makes the feed of single users answer 503, or no longer: readers then see what runs of the whole feed brought.
-    pub fn set_feed_of_users_down(&self, down: bool) {
-        self.known().feed_of_users_down = down;
+    /// Makes what is asked about single users' transactions answer 503, or no longer: readers then see what runs of the
+    /// whole feed brought.
+    pub fn set_walks_down(&self, down: bool) {
+        self.known().walks_down = down;
     }
 
     /// Makes the whole feed fail after so many more pages; `None` mends it.
@@ -269,114 +301,13 @@ impl Sources {
         self.known().pages_left = pages;
     }
 
-    /// The routes of both services that report-service calls.
-    pub fn routes(&self) -> Router {
-        Router::new()
-            .route("/internal/users", get(list_users))
-            .route("/internal/users/{id}", get(show_user))
-            .route("/internal/transactions", get(feed))
-            .route("/internal/transactions/{id}", get(show_transaction))
-            .layer(middleware::from_fn(ask_for_token))
-            .with_state(self.clone())
+    /// Makes a page of the whole feed take so long.
+    pub fn set_page_takes(&self, duration: Duration) {
+        self.known().page_takes = duration;
     }
-}
 
-fn refused(status: StatusCode, code: &str) -> Response {
-    (status, Json(json!({"error": "No", "code": code, "request_id": "stub"}))).into_response()
-}
-
-fn down() -> Response {
-    refused(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable")
-}
-
-fn raw(body: String) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-async fn ask_for_token(request: Request, next: Next) -> Response {
-    if request.headers().get("x-service-token").is_some_and(|token| token == DEVELOPMENT_TOKEN) {
-        next.run(request).await
-    } else {
-        refused(StatusCode::UNAUTHORIZED, "invalid_service_token")
+    /// What transaction-service was asked for since the last time.
+    pub fn take_asked(&self) -> Asked {
+        mem::take(&mut self.known().asked)
     }
-}
-
-fn user_body(id: i64) -> String {
-    format!(r#"{{"id":{id},"full_name":"User {id}","email":"user{id}@example.com","balance":0}}"#)
-}
-
-async fn show_user(State(sources): State<Sources>, Path(id): Path<i64>) -> Response {
-    sources.lookups.pass().await;
-    let known = sources.known();
-    match known.users.contains(&id) {
-        _ if known.users_down => down(),
-        true => raw(user_body(id)),
-        false => refused(StatusCode::NOT_FOUND, "user_not_found"),
-    }
-}
-
-#[derive(Deserialize)]
-struct UsersQuery {
-    limit: usize,
-    cursor: Option<i64>,
-}
-
-async fn list_users(State(sources): State<Sources>, Query(query): Query<UsersQuery>) -> Response {
-    let known = sources.known();
-    if known.users_down || query.limit > 200 {
-        return down();
-    }
-    let after = query.cursor.unwrap_or_default() + 1;
-    let users: Vec<String> = known.users.range(after..).take(query.limit).map(|id| user_body(*id)).collect();
-    raw(format!("[{}]", users.join(",")))
-}
-
-async fn show_transaction(State(sources): State<Sources>, Path(id): Path<i64>) -> Response {
-    let known = sources.known();
-    if known.transactions_down {
-        return down();
-    }
-    match known.transactions.get(&id).filter(|transaction| !transaction.hidden) {
-        Some(transaction) => raw(transaction.body()),
-        None => refused(StatusCode::NOT_FOUND, "transaction_not_found"),
-    }
-}
-
-#[derive(Deserialize)]
-struct FeedQuery {
-    since: DateTime<Utc>,
-    #[serde(default)]
-    after_id: i64,
-    user_id: Option<i64>,
-    limit: usize,
-}
-
-async fn feed(State(sources): State<Sources>, Query(query): Query<FeedQuery>) -> Response {
-    if query.user_id.is_none() {
-        sources.feed.pass().await;
-    }
-    let mut known = sources.known();
-    if known.transactions_down || query.limit > 1000 || (query.user_id.is_some() && known.feed_of_users_down) {
-        return down();
-    }
-    if query.user_id.is_none()
-        && let Some(left) = known.pages_left
-    {
-        match left.checked_sub(1) {
-            Some(left) => known.pages_left = Some(left),
-            None => return down(),
-        }
-    }
-    let page = if let Some(script) = &mut known.script {
-        if query.user_id.is_some() { Vec::new() } else { script.pop_front().unwrap_or_default() }
-    } else {
-        let is_after = |row: &&Transaction| (row.changed_at, row.id) > (query.since, query.after_id);
-        let wanted = |row: &&Transaction| query.user_id.is_none_or(|user| row.has(user));
-        let mut page: Vec<Transaction> = known.transactions.values().filter(is_after).filter(wanted).cloned().collect();
-        page.sort_by_key(|row| (row.changed_at, row.id));
-        page.truncate(query.limit);
-        page
-    };
-    let rows: Vec<String> = page.iter().map(Transaction::body).collect();
-    raw(format!("[{}]", rows.join(",")))
 }

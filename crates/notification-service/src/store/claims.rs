@@ -1,0 +1,210 @@
+//! Claims: who is mailing a notification at the moment.
+//!
+//! A claim is a lease on the row, under a name that is used once. Whatever ends it has that name in its guard, so that
+//! a holder whose lease ran out does not overwrite its successor's result. Rows are locked by ascending id.
+
+use chrono::{DateTime, Utc};
+use common::{NotificationId, UserId, db, lease::Holder};
+use sqlx::{MySqlConnection, QueryBuilder};
+
+use super::notifications::{Notification, Status};
+
+/// Seconds for which a claim lasts unless it is renewed, and for which its successor waits after a crash.
+pub const LEASE_SECONDS: u32 = 10;
+/// The longest reason that is kept, in characters.
+const MAX_REASON: usize = 255;
+
+/// At most `limit` notifications that are to be mailed and that nobody is mailing, oldest first.
+pub async fn due(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<(NotificationId, UserId)>> {
+    sqlx::query_as(
+        "SELECT id, user_id FROM notifications
+         WHERE status = 'pending' AND next_attempt_at <= NOW(6) AND hidden_at IS NULL
+           AND (claimed_until IS NULL OR claimed_until < NOW(6))
+         ORDER BY next_attempt_at, id LIMIT ?",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// Claims those of `ids` that are still due, and returns them in the order of `ids`.
+pub async fn claim_due(
+    conn: &mut MySqlConnection,
+    ids: &[NotificationId],
+    holder: &Holder,
+) -> sqlx::Result<Vec<Notification>> {
+    // looked at again under the rows' locks: another worker, or a request to send, may have been faster;
+    // by their ids, because a look at the index would lock its entries before their rows and could deadlock
+    let mut claim = QueryBuilder::new("UPDATE notifications FORCE INDEX (PRIMARY) SET claim = ");
+    claim.push_bind(holder.as_str());
+    claim.push(", claimed_until = NOW(6) + INTERVAL ").push_bind(LEASE_SECONDS).push(" SECOND WHERE id IN ");
+    db::push_list(&mut claim, ids.iter().copied());
+    claim.push(
+        " AND status = 'pending' AND next_attempt_at <= NOW(6) AND hidden_at IS NULL
+          AND (claimed_until IS NULL OR claimed_until < NOW(6))",
+    );
+    claim.build().execute(&mut *conn).await?;
+
+    let mut query = QueryBuilder::new(
+        "SELECT id, user_id, message, status, failure_reason, attempts, created_at, updated_at
+         FROM notifications WHERE id IN ",
+    );
+    db::push_list(&mut query, ids.iter().copied());
+    query.push(" AND claim = ").push_bind(holder.as_str());
+    let mut claimed: Vec<Notification> = query.build_query_as().fetch_all(conn).await?;
+    claimed.sort_by_cached_key(|notification| ids.iter().position(|id| *id == notification.id));
+    Ok(claimed)
+}
+
+/// Claims one notification that is still in `status`; false while somebody else mails it, or if it changed.
+pub async fn claim(
+    conn: &mut MySqlConnection,
+    id: NotificationId,
+    status: Status,
+    holder: &Holder,
+) -> sqlx::Result<bool> {
+    let taken = sqlx::query(
+        "UPDATE notifications SET claim = ?, claimed_until = NOW(6) + INTERVAL ? SECOND
+         WHERE id = ? AND status = ? AND hidden_at IS NULL AND (claimed_until IS NULL OR claimed_until < NOW(6))",
+    )
+    .bind(holder.as_str())
+    .bind(LEASE_SECONDS)
+    .bind(id)
+    .bind(status)
+    .execute(conn)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Lets claims last for another [`LEASE_SECONDS`], also those that have run out and that nobody has taken.
+pub async fn renew(conn: &mut MySqlConnection, ids: &[NotificationId], holder: &Holder) -> sqlx::Result<()> {
+    let mut query = QueryBuilder::new("UPDATE notifications SET claimed_until = NOW(6) + INTERVAL ");
+    query.push_bind(LEASE_SECONDS).push(" SECOND");
+    execute_on(conn, query, ids, holder).await
+}
+
+/// Ends claims under which nothing was tried.
+pub async fn give_back(conn: &mut MySqlConnection, ids: &[NotificationId], holder: &Holder) -> sqlx::Result<()> {
+    let query = QueryBuilder::new("UPDATE notifications SET claim = NULL, claimed_until = NULL");
+    execute_on(conn, query, ids, holder).await
+}
+
+/// Ends claims: mailed.
+pub async fn sent(
+    conn: &mut MySqlConnection,
+    ids: &[NotificationId],
+    holder: &Holder,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let mut query = QueryBuilder::new(
+        "UPDATE notifications
+         SET status = 'sent', failure_reason = NULL, claim = NULL, claimed_until = NULL, updated_at = ",
+    );
+    query.push_bind(now);
+    execute_on(conn, query, ids, holder).await
+}
+
+/// Ends a claim: to be tried again after `delay` seconds, also one that had been given up. `attempts` is how often the
+/// worker has tried so far.
+pub async fn try_later(
+    conn: &mut MySqlConnection,
+    id: NotificationId,
+    holder: &Holder,
+    attempts: u32,
+    delay: u32,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE notifications
+         SET status = 'pending', failure_reason = NULL, attempts = ?,
+             next_attempt_at = NOW(6) + INTERVAL ? SECOND, claim = NULL, claimed_until = NULL
+         WHERE id = ? AND claim = ?",
+    )
+    .bind(attempts)
+    .bind(delay)
+    .bind(id)
+    .bind(holder.as_str())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a claim: given up.
+pub async fn failed(
+    conn: &mut MySqlConnection,
+    id: NotificationId,
+    holder: &Holder,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let reason: String = reason.chars().take(MAX_REASON).collect();
+    sqlx::query(
+        "UPDATE notifications
+         SET status = 'failed', failure_reason = ?, claim = NULL, claimed_until = NULL, updated_at = ?
+         WHERE id = ? AND claim = ?",
+    )
+    .bind(reason)
+    .bind(now)
+    .bind(id)
+    .bind(holder.as_str())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn execute_on(
+    conn: &mut MySqlConnection,
+    mut update: QueryBuilder<sqlx::MySql>,
+    ids: &[NotificationId],
+    holder: &Holder,
+) -> sqlx::Result<()> {
+    update.push(" WHERE id IN ");
+    db::push_list(&mut update, ids.iter().copied());
+    update.push(" AND claim = ").push_bind(holder.as_str());
+    update.build().execute(conn).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{outbox::Event, time};
+    use harness::database::database;
+
+    use super::*;
+    use crate::store::notifications;
+
+    #[tokio::test]
+    async fn a_holder_whose_lease_ran_out_changes_nothing_after_its_successor() {
+        let database = database().await;
+        let pool = db::pool(&database.config);
+        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let conn = &mut *pool.acquire().await.unwrap();
+        let event = Event { event_id: "1".into(), user_id: 1.try_into().unwrap(), message: "Hello".into() };
+        notifications::insert_events(conn, &[event], time::now()).await.unwrap();
+        let (id, _) = due(conn, 1).await.unwrap()[0];
+        let (paused, successor) = (Holder::new(), Holder::new());
+
+        assert_eq!(claim_due(conn, &[id], &paused).await.unwrap().len(), 1);
+        assert!(due(conn, 1).await.unwrap().is_empty());
+        assert!(claim_due(conn, &[id], &successor).await.unwrap().is_empty());
+        assert!(!claim(conn, id, Status::Pending, &successor).await.unwrap());
+        let lapse = "UPDATE notifications SET claimed_until = NOW(6) - INTERVAL 1 SECOND";
+        sqlx::raw_sql(lapse).execute(&mut *conn).await.unwrap();
+        assert_eq!(claim_due(conn, &[id], &successor).await.unwrap().len(), 1);
+
+        sent(conn, &[id], &paused, time::now()).await.unwrap();
+        failed(conn, id, &paused, "too late", time::now()).await.unwrap();
+        try_later(conn, id, &paused, 3, 60).await.unwrap();
+        give_back(conn, &[id], &paused).await.unwrap();
+        let now = notifications::find(conn, id).await.unwrap().unwrap();
+        assert_eq!((now.status, now.attempts), (Status::Pending, 0));
+        assert!(!claim(conn, id, Status::Pending, &Holder::new()).await.unwrap(), "it is still the successor's");
+
+        sqlx::raw_sql(lapse).execute(&mut *conn).await.unwrap();
+        renew(conn, &[id], &paused).await.unwrap();
+        assert_eq!(due(conn, 1).await.unwrap().len(), 1);
+        renew(conn, &[id], &successor).await.unwrap();
+        assert!(due(conn, 1).await.unwrap().is_empty());
+        sent(conn, &[id], &successor, time::now()).await.unwrap();
+        assert_eq!(notifications::find(conn, id).await.unwrap().unwrap().status, Status::Sent);
+    }
+}

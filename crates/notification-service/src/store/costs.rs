@@ -1,0 +1,130 @@
+//! What the statements cost: among many rows, each reads those that it is about, and none sorts.
+
+use common::{NotificationId, db, lease::Holder, outbox::Event, time};
+use harness::database::{TestDatabase, database};
+use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool};
+
+use super::{claims, notifications};
+
+/// Notifications in the table, and those of one user.
+const ROWS: usize = 8_000;
+const OF_A_USER: usize = 400;
+/// Rows that a statement answers or changes.
+const FEW: u32 = 50;
+/// Rows that it may read beside them: where a range begins and ends, and a list for its second look at each.
+const MARGIN: i64 = 10;
+
+/// What a session has done so far.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    rows_read: i64,
+    sorts: i64,
+}
+
+async fn effort(conn: &mut MySqlConnection) -> Effort {
+    let counters: Vec<(String, String)> =
+        sqlx::query_as("SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' OR Variable_name LIKE 'Sort_%'")
+            .fetch_all(conn)
+            .await
+            .unwrap();
+    let sum = |names: &[&str]| -> i64 {
+        let counted = counters.iter().filter(|(name, _)| names.iter().any(|start| name.starts_with(start)));
+        counted.map(|(_, value)| value.parse::<i64>().unwrap()).sum()
+    };
+    Effort { rows_read: sum(&["Handler_read"]), sorts: sum(&["Sort_range", "Sort_scan"]) }
+}
+
+/// Runs statements, which must not sort and read at most so many rows; returns what they return.
+async fn within<T>(
+    conn: &mut MySqlConnection,
+    what: &str,
+    rows: i64,
+    work: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<T>,
+) -> T {
+    let before = effort(conn).await;
+    let asking = effort(conn).await.rows_read - before.rows_read;
+    let result = work(conn).await.unwrap();
+    let after = effort(conn).await;
+    let (read, sorts) = (after.rows_read - before.rows_read - 2 * asking, after.sorts - before.sorts);
+    assert!(read <= rows + MARGIN && sorts == 0, "{what}: {read} rows read and {sorts} sorts for {rows} rows");
+    result
+}
+
+/// A table with many rows, all to be mailed.
+async fn table() -> (TestDatabase, MySqlPool) {
+    let database = database().await;
+    let pool = db::pool(&database.config);
+    db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    let user = |n: usize| i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
+    let event = |n: usize| Event { event_id: n.to_string(), user_id: user(n), message: format!("Number {n}") };
+    for batch in (0..ROWS).map(event).collect::<Vec<_>>().chunks(1000) {
+        notifications::insert_events(&mut conn, batch, time::now()).await.unwrap();
+    }
+    analyze(&mut conn).await;
+    drop(conn);
+    (database, pool)
+}
+
+async fn analyze(conn: &mut MySqlConnection) {
+    sqlx::raw_sql("ANALYZE TABLE notifications").execute(conn).await.unwrap();
+}
+
+/// Makes all but the newest few of the notifications something else.
+async fn set_old_ones(conn: &mut MySqlConnection, change: &str) {
+    let newest = ROWS - FEW as usize;
+    let sql = format!("UPDATE notifications SET {change} WHERE id <= {newest}");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await.unwrap();
+    analyze(conn).await;
+}
+
+#[tokio::test]
+async fn a_page_costs_its_rows() {
+    let (_database, pool) = table().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let user = Some(7.try_into().unwrap());
+    let middle = Some(i64::try_from(ROWS / 2).unwrap());
+    for (user, cursor) in [(None, None), (None, middle), (user, None), (user, middle)] {
+        let what = format!("the page of {user:?} after {cursor:?}");
+        let list = async |conn: &mut MySqlConnection| notifications::list(conn, user, cursor, FEW).await;
+        let page = within(&mut conn, &what, FEW.into(), list).await;
+        assert_eq!(page.len(), FEW as usize, "{what}");
+    }
+    let by_event = async |conn: &mut MySqlConnection| notifications::find_event(conn, "77").await;
+    within(&mut conn, "an event", 2, by_event).await;
+}
+
+#[tokio::test]
+async fn what_is_due_is_found_at_the_cost_of_its_rows() {
+    let (_database, pool) = table().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let due = async |conn: &mut MySqlConnection| claims::due(conn, FEW).await;
+    let first = within(&mut conn, "the first of all", FEW.into(), due).await;
+    assert_eq!(first.len(), FEW as usize);
+    for change in
+        ["status = 'sent'", "status = 'failed'", "status = 'pending', next_attempt_at = NOW(6) + INTERVAL 1 DAY"]
+    {
+        set_old_ones(&mut conn, change).await;
+        let found = within(&mut conn, change, FEW.into(), due).await;
+        assert_eq!(found.len(), FEW as usize, "{change}");
+        assert!(found.iter().all(|(id, _)| !first.iter().any(|(old, _)| old == id)), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_costs_its_rows_at_each_step() {
+    let (_database, pool) = table().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let (few, holder) = (i64::from(FEW), &Holder::new());
+    let due = claims::due(&mut conn, FEW).await.unwrap();
+    let ids: &[NotificationId] = &due.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+
+    let claim = async |conn: &mut MySqlConnection| claims::claim_due(conn, ids, holder).await;
+    let claimed = within(&mut conn, "claiming", 2 * few, claim).await;
+    assert_eq!(claimed.iter().map(|notification| notification.id).collect::<Vec<_>>(), ids);
+    within(&mut conn, "renewing", few, async |conn| claims::renew(conn, ids, holder).await).await;
+    within(&mut conn, "giving back", few, async |conn| claims::give_back(conn, ids, holder).await).await;
+    within(&mut conn, "claiming again", 2 * few, claim).await;
+    within(&mut conn, "marking", few, async |conn| claims::sent(conn, ids, holder, time::now()).await).await;
+    assert!(claim(&mut conn).await.unwrap().is_empty(), "what is sent cannot be claimed");
+}

@@ -1,0 +1,79 @@
+//! How the database carries out what a request reads: by index, however large the tables are.
+
+use common::{
+    bulk::{BulkInsert, Value},
+    db,
+};
+use harness::database::database;
+use sqlx::{AssertSqlSafe, MySqlConnection, Row};
+
+use super::{copies, reports};
+
+/// Enough for a whole scan to be dearer than an index.
+const TRANSACTIONS: i64 = 20_000;
+const USERS: i64 = 40;
+
+#[tokio::test]
+async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
+    let database = database().await;
+    let pool = database.pool();
+    db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    fill(&mut conn).await;
+
+    let (user, below, most) = (7, TRANSACTIONS - 100, 1_001);
+    let open = [user, below, most].repeat(4);
+    for (sql, values, keys) in [
+        (reports::COUNT, vec![user], ["reports_of_user"].as_slice()),
+        (reports::PAGE, vec![user, 50, 0], &["reports_of_user", "PRIMARY"]),
+        (reports::PAGE, vec![user, 200, 400], &["reports_of_user", "PRIMARY"]),
+        (copies::OPEN, open, &["transactions_of_sender", "transactions_of_receiver"]),
+        (copies::TOTALS, vec![user], &["PRIMARY"]),
+    ] {
+        assert_uses_index(&mut conn, sql, &values, keys).await;
+    }
+}
+
+/// Transactions among the users, of which every tenth is open, and a report of each for its sender.
+async fn fill(conn: &mut MySqlConnection) {
+    for first in (1..=TRANSACTIONS).step_by(1_000) {
+        let mut transactions = BulkInsert::new(
+            "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at)",
+        );
+        let mut made = BulkInsert::new("INSERT INTO reports (user_id, transaction_id, created_at)");
+        for id in first..first + 1_000 {
+            let (sender, receiver) = (id % USERS + 1, (id / 3) % USERS + 1);
+            let status = if id % 10 == 0 { "pending" } else { "completed" };
+            let time = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1) + chrono::TimeDelta::seconds(id);
+            let one = Value::Integer(1);
+            transactions.row(&[id.into(), sender.into(), receiver.into(), one, status.into(), one, time.into()]);
+            made.row(&[sender.into(), id.into(), time.into()]);
+        }
+        transactions.execute(conn).await.unwrap();
+        made.execute(conn).await.unwrap();
+    }
+    let mut summaries =
+        BulkInsert::new("INSERT INTO summaries (user_id, total_transactions, total_spent, total_received)");
+    for user in 1..=USERS {
+        summaries.row(&[user.into(), 0.into(), 0.into(), 0.into()]);
+    }
+    summaries.execute(conn).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE transactions, reports, summaries").execute(conn).await.unwrap();
+}
+
+async fn assert_uses_index(conn: &mut MySqlConnection, sql: &str, values: &[i64], keys: &[&str]) {
+    let mut query = sqlx::query(AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}")));
+    for value in values {
+        query = query.bind(value);
+    }
+    let steps = query.fetch_all(conn).await.unwrap();
+    for step in &steps {
+        let text = |column| step.try_get_unchecked::<Option<String>, _>(column).unwrap().unwrap_or_default();
+        let (access, key, extra) = (text("type"), text("key"), text("Extra"));
+        let plan = format!("{access} by {key:?}, {extra}: {sql}");
+        assert!(["const", "eq_ref", "ref", "range"].contains(&access.as_str()), "{plan}");
+        assert!(keys.contains(&key.as_str()), "{plan}");
+        assert!(!extra.contains("filesort") && !extra.contains("temporary"), "{plan}");
+    }
+    assert!(!steps.is_empty());
+}

@@ -1,0 +1,100 @@
+//! Keeps the copy of the transactions up to date.
+//!
+//! A *run* ([`run`]) takes over the feed of changes page by page: all of it ([`full`]), or what changed since the last one
+//! ([`background`]). A request takes over what a run may not have seen of its user yet ([`refresh`]). Taking a change
+//! over twice is the same as once. What is missing is added; nothing is deleted first, so readers see the old or the new.
+//!
+//! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
+
+mod background;
+mod full;
+mod refresh;
+mod run;
+
+pub use background::{BACKGROUND_REST, Background};
+
+use chrono::TimeDelta;
+use common::{
+    ApiError,
+    db::{self, DbError},
+    http::client::CallError,
+    lease::{self, Holder},
+};
+use sqlx::MySqlPool;
+
+use crate::{
+    clients::{Change, TransactionClient, UserClient},
+    store::copies,
+};
+
+/// How long a change may take to show in the feed, and more: longer than any database transaction there may take.
+const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// Seconds for which one instance does a run.
+const LEASE_SECONDS: u32 = 30;
+
+/// Takes over what changed. Cheap to clone.
+#[derive(Clone)]
+pub struct Sync {
+    pool: MySqlPool,
+    users: UserClient,
+    transactions: TransactionClient,
+}
+
+/// Why taking over ended early.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Source(#[from] CallError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error("another instance took over")]
+    LeaseLost,
+}
+
+impl From<sqlx::Error> for RunError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl From<RunError> for ApiError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Source(error) => error.into(),
+            RunError::Db(error) => error.into(),
+            RunError::LeaseLost => in_progress(),
+        }
+    }
+}
+
+fn in_progress() -> ApiError {
+    ApiError::conflict("sync_in_progress", "A synchronization is running; wait for it to end")
+}
+
+impl Sync {
+    /// A synchronization of the copy in `pool`.
+    pub fn new(pool: MySqlPool, users: UserClient, transactions: TransactionClient) -> Self {
+        Self { pool, users, transactions }
+    }
+
+    /// Takes over `changes` in one database transaction.
+    async fn take_over(&self, changes: &[Change]) -> Result<(), DbError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        db::retry(|_| async {
+            let mut tx = self.pool.begin().await?;
+            copies::take_over(&mut tx, changes).await?;
+            db::commit(tx).await
+        })
+        .await
+    }
+
+    async fn hold(&self, lease: &str, holder: &Holder) -> sqlx::Result<bool> {
+        lease::hold(&mut *self.pool.acquire().await?, lease, holder, LEASE_SECONDS).await
+    }
+
+    async fn release(&self, lease: &str, holder: &Holder) -> sqlx::Result<()> {
+        lease::release(&mut *self.pool.acquire().await?, lease, holder).await
+    }
+}

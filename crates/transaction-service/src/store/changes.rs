@@ -1,0 +1,118 @@
+//! Changes of transactions, with what the parties are told of them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use common::{
+    TransactionId,
+    bulk::{Assignment, BulkUpdate, Value},
+    db::{self, DbError},
+    outbox,
+};
+use sqlx::{MySqlConnection, QueryBuilder};
+
+use super::{SETTLE_AFTER_SECONDS, columns};
+use crate::transfer::{Change, Status, Terms, Transaction};
+
+/// A change that somebody wants for one transaction.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The transaction as it was last seen.
+    pub seen: Transaction,
+    pub change: Change,
+}
+
+/// What became of a wish.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The transaction as it stands then; `None` if there is none.
+    pub row: Option<Transaction>,
+    /// True if this wish changed it.
+    pub won: bool,
+}
+
+/// A row before and after the wishes for it.
+struct Row {
+    before: Transaction,
+    after: Transaction,
+}
+
+/// Carries out wishes in their order, each on what the one before it left, and writes what the parties are told. The
+/// statements are as many as there are kinds of changes, not wishes.
+///
+/// Most transactions are as they were last seen. The first `attempt` takes them so, which the version in each update
+/// makes sure of: if one is not, it fails as raced, as it does where a wish would lose. The others lock the rows and look.
+pub async fn change_all(
+    conn: &mut MySqlConnection,
+    wishes: &[Wish],
+    now: DateTime<Utc>,
+    terms: &Terms,
+    attempt: u32,
+) -> Result<Vec<Changed>, DbError> {
+    let rows = if attempt == 1 || wishes.is_empty() { as_seen(wishes) } else { lock(conn, wishes).await? };
+    let mut rows: BTreeMap<TransactionId, Row> =
+        rows.into_iter().map(|row| (row.id, Row { before: row.clone(), after: row })).collect();
+    let mut events = Vec::new();
+    let mut changed = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let Some(row) = rows.get_mut(&wish.seen.id) else {
+            changed.push(Changed { row: None, won: false });
+            continue;
+        };
+        let told = wish.change.apply(&mut row.after, now, &terms.currency);
+        changed.push(Changed { row: Some(row.after.clone()), won: told.is_some() });
+        events.extend(told.into_iter().flatten());
+    }
+    if attempt == 1 && changed.iter().any(|changed| !changed.won) {
+        return Err(db::stale());
+    }
+    let dirty: Vec<&Row> = rows.values().filter(|row| row.before.version != row.after.version).collect();
+    if write(conn, &dirty, terms).await? != dirty.len() as u64 {
+        return Err(db::stale());
+    }
+    outbox::insert(conn, &events).await?;
+    Ok(changed)
+}
+
+fn as_seen(wishes: &[Wish]) -> Vec<Transaction> {
+    wishes.iter().map(|wish| wish.seen.clone()).collect()
+}
+
+async fn lock(conn: &mut MySqlConnection, wishes: &[Wish]) -> sqlx::Result<Vec<Transaction>> {
+    let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE id IN "));
+    db::push_list(&mut query, wishes.iter().map(|wish| wish.seen.id));
+    query.push(" ORDER BY id FOR UPDATE");
+    query.build_query_as().fetch_all(conn).await
+}
+
+/// Writes rows that are at the version they had before, and says how many were.
+async fn write(conn: &mut MySqlConnection, rows: &[&Row], terms: &Terms) -> sqlx::Result<u64> {
+    let mut update = BulkUpdate::new("transactions");
+    for Row { before, after } in rows {
+        let mut set: Vec<Assignment<'_>> =
+            vec![("version", after.version.into()), ("updated_at", after.updated_at.into())];
+        let mut also = |is_new: bool, column, value| set.extend(is_new.then_some((column, value)));
+        let word = |word: Option<&'static str>| Value::from(word);
+        also(before.status != after.status, "status", Value::Text(after.status.into()));
+        also(before.step != after.step, "step", word(after.step.map(Into::into)));
+        also(before.target != after.target, "target", word(after.target.map(Into::into)));
+        also(before.failure != after.failure, "failure", word(after.failure.map(Into::into)));
+        also(before.settle_attempts != after.settle_attempts, "settle_attempts", after.settle_attempts.into());
+        also((before.status, before.step) != (after.status, after.step), "due_at", due(after, terms));
+        also(before.accepted_at != after.accepted_at, "accepted_at", after.accepted_at.into());
+        also(before.hidden_at != after.hidden_at, "hidden_at", after.hidden_at.into());
+        also(before.description != after.description, "description", Value::Text(&after.description));
+        also(before.request != after.request, "request", Value::Text(&after.request));
+        update.row(after.id.get(), &set, ("version", before.version.into()));
+    }
+    update.execute(conn).await
+}
+
+/// When transaction-service acts on a transaction by itself.
+fn due(row: &Transaction, terms: &Terms) -> Value<'static> {
+    match row.status {
+        Status::Processing => Value::InSeconds(SETTLE_AFTER_SECONDS),
+        Status::Pending => Value::InSeconds(terms.pending_ttl),
+        Status::Completed | Status::Failed | Status::Cancelled => Value::Null,
+    }
+}

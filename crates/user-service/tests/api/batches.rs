@@ -1,0 +1,167 @@
+//! Operations that share a batch come to the same as one after another.
+
+use common::{Amount, Money, TransactionId, UserId, db, idempotency};
+use harness::database::{self, TestDatabase};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use sqlx::{AssertSqlSafe, MySqlPool};
+use user_service::{
+    AppState,
+    ledger::{Ledger, Movement, Operation, Outcome, operation::Transfer},
+};
+
+use crate::support::development;
+
+/// Lists of operations that are tried.
+const CASES: u32 = 60;
+/// Users of a case that exist; operations name one more.
+const USERS: i64 = 3;
+/// Transactions of a case.
+const TRANSACTIONS: i64 = 5;
+
+/// A ledger, and the schema that it is in.
+struct Side {
+    ledger: Ledger,
+    pool: MySqlPool,
+    _database: TestDatabase,
+}
+
+/// What is visible of a user afterwards.
+type UserRow = (i64, Money, Money, i32);
+/// What is visible of a transaction's money afterwards.
+type HoldRow = (i64, Option<i64>, Option<i64>, Option<Money>, String);
+
+impl Side {
+    async fn with(max_batch: usize) -> Self {
+        let database = database::database().await;
+        let mut config = development();
+        config.service.database = database.config.clone();
+        AppState::new(&config).migrate().await.expect("an empty schema can be migrated");
+        let pool = db::pool(&database.config);
+        Self { ledger: Ledger::new(pool.clone(), "IDR", max_batch), pool, _database: database }
+    }
+
+    async fn open_accounts(&self, first: i64) {
+        for id in first..first + USERS {
+            let sql =
+                format!("INSERT INTO users (id, full_name, created_at, updated_at) VALUES ({id}, 'A', NOW(6), NOW(6))");
+            sqlx::query(AssertSqlSafe(sql)).execute(&self.pool).await.expect("an account can be opened");
+            let paid_in = Movement::Credit { user_id: user(id), amount: amount(300) };
+            let _ = self.ledger.post_one(Operation::requested(None, paid_in, None)).await.expect("money can come in");
+        }
+    }
+
+    async fn visible(&self, first: i64) -> (Vec<UserRow>, Vec<HoldRow>) {
+        let users = sqlx::query_as("SELECT id, balance, held, incoming FROM users WHERE id >= ? ORDER BY id");
+        let holds = sqlx::query_as(
+            "SELECT transaction_id, sender_id, receiver_id, amount, state FROM holds WHERE transaction_id >= ?
+             ORDER BY transaction_id",
+        );
+        let users = users.bind(first).fetch_all(&self.pool).await.expect("users can be read");
+        (users, holds.bind(first).fetch_all(&self.pool).await.expect("holds can be read"))
+    }
+}
+
+fn user(id: i64) -> UserId {
+    UserId::try_from(id).expect("ids are positive")
+}
+
+fn amount(units: i64) -> Amount {
+    units.to_string().parse().expect("units are positive")
+}
+
+/// An operation as proptest draws it: the kind, two parties, a transaction, an amount, and a key.
+type Drawn = (u8, i64, i64, i64, i64, u8);
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    (0_u8..7, 0..=USERS, 0..=USERS, 0..TRANSACTIONS, 1_i64..200, 0_u8..4)
+}
+
+/// Few transactions and keys, so that steps and requests come again, as they were or changed.
+fn operation((kind, one, other, transaction, units, key): Drawn, first: i64) -> Operation {
+    let (user_id, amount) = (user(first + one), amount(units));
+    let receiver_id = user(first + if one == other { (other + 1) % (USERS + 1) } else { other });
+    let transaction_id = TransactionId::try_from(first + transaction).expect("ids are positive");
+    let transfer = Transfer { transaction_id, sender_id: user_id, receiver_id, amount };
+    let movement = match kind {
+        0 => Movement::Topup { user_id, amount },
+        1 => Movement::Credit { user_id, amount },
+        2 => Movement::Debit { user_id, amount },
+        3 => Movement::Hold(transfer),
+        4 => Movement::Transfer(transfer),
+        5 => Movement::Capture { transaction_id },
+        _ => Movement::Release { transaction_id },
+    };
+    if kind > 2 {
+        return Operation::step(transaction_id, movement);
+    }
+    let reference = format!("case {first} key {key}");
+    Operation { reference, fingerprint: idempotency::fingerprint(&movement), movement, note: None }
+}
+
+async fn compare(single: &Side, shared: &Side, first: i64, drawn: &[Drawn], sizes: &[usize]) {
+    let operations: Vec<Operation> = drawn.iter().map(|drawn| operation(*drawn, first)).collect();
+    single.open_accounts(first).await;
+    shared.open_accounts(first).await;
+    let mut one_by_one: Vec<Outcome> = Vec::new();
+    for operation in operations.clone() {
+        one_by_one.push(single.ledger.post_one(operation).await.expect("the database is there"));
+    }
+    let mut in_batches: Vec<Outcome> = Vec::new();
+    let mut rest = operations;
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let batch = rest.drain(..rest.len().min(*size)).collect();
+        in_batches.extend(shared.ledger.post(batch).await.expect("the database is there"));
+    }
+    assert_eq!(one_by_one, in_batches);
+    assert_eq!(single.visible(first).await, shared.visible(first).await);
+}
+
+#[test]
+fn any_operations_in_any_batches_come_to_the_same_as_one_after_another() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
+    let single = runtime.block_on(Side::with(1));
+    let shared = runtime.block_on(Side::with(1000));
+    let first = std::cell::Cell::new(1_i64);
+    let plan = (vec(drawn(), 1..40), vec(1_usize..20, 1..5));
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&plan, |(drawn, sizes)| {
+        // users and transactions of its own for each case
+        first.set(first.get() + 10);
+        runtime.block_on(compare(&single, &shared, first.get(), &drawn, &sizes));
+        Ok(())
+    });
+    outcome.expect("batches change nothing");
+    for side in [&single, &shared] {
+        let verification = runtime.block_on(side.ledger.verify()).expect("the ledger can be verified");
+        assert!(verification.ok, "{verification:?}");
+    }
+}
+
+#[tokio::test]
+async fn operations_of_many_callers_at_once_keep_the_ledger_whole() {
+    let side = Side::with(16).await;
+    side.open_accounts(1).await;
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..40_u8 {
+        let ledger = side.ledger.clone();
+        callers.spawn(async move {
+            for step in 0..10_u8 {
+                let n = i64::from(caller.wrapping_mul(31).wrapping_add(step.wrapping_mul(17)));
+                let drawn = (caller.wrapping_add(step) % 7, n % 3, (n / 3) % 3, n % TRANSACTIONS, n % 50 + 1, step % 4);
+                let _ = ledger.post_one(operation(drawn, 1)).await.expect("the database is there");
+            }
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.expect("no caller panics");
+    }
+    let verification = side.ledger.verify().await.expect("the ledger can be verified");
+    assert!(verification.ok, "{verification:?}");
+}
