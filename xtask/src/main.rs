@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod client;
 mod demo;
 mod down;
@@ -38,6 +39,8 @@ enum Command {
     Verify,
     /// Run every check and test there is; brings its own database
     Test(test::Arguments),
+    /// Measure what the system does under load on this machine; brings its own database
+    Bench(bench::Arguments),
     /// Check the rules of the code that a program can check (part of `test`)
     Tidy,
 }
@@ -51,6 +54,7 @@ async fn main() -> ExitCode {
         Command::Demo => demo::run().await,
         Command::Verify => verify::run().await,
         Command::Test(arguments) => test::run(&arguments).await,
+        Command::Bench(arguments) => bench::run(&arguments).await,
         Command::Tidy => tidy::run(),
     };
     outcome.unwrap_or_else(|error| {

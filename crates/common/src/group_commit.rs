@@ -4,14 +4,21 @@
 //! through; under load the batches grow by themselves. Each item succeeds or fails alone, and is answered only after the
 //! commit that makes it durable. A caller that stops waiting changes nothing for the others.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::{ApiError, db::DbError};
 
 /// Items that may wait for their turn; when the queue is full, callers are told 503.
 const QUEUE: usize = 8192;
+
+/// How long the items that wait leave a batch to itself, although another lane is free: they would rather share the next
+/// batch than make many small ones. It is not a pause, but when a batch is taken to be stuck.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Gathers items into batches for `work`. Cheap to clone.
 pub struct GroupCommit<I, O> {
@@ -54,8 +61,8 @@ impl<I, O> Clone for GroupCommit<I, O> {
 }
 
 impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
-    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under
-    /// way at once. `work` carries out a batch, usually in one database transaction, and answers one outcome for each
+    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with one batch under way at a time, or
+    /// up to `lanes` when some are stuck. `work` carries out a batch, usually in one database transaction, and answers one outcome for each
     /// item, in their order. It must be safe to run twice: a batch that fails is run again item by item, so that an
     /// item that cannot be written fails alone.
     ///
@@ -109,11 +116,22 @@ where
     F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
 {
     let mut batch = Vec::with_capacity(max_batch);
-    // the lock is held while this lane waits for a batch, and free while it carries one out
-    while jobs.lock().await.recv_many(&mut batch, max_batch).await > 0 {
+    loop {
+        let mut queue = jobs.lock().await;
+        if queue.recv_many(&mut batch, max_batch).await == 0 {
+            return;
+        }
         let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).map(|job| (job.item, job.answer)).unzip();
         let items: Arc<[I]> = items.into();
-        for (answer, outcome) in answers.into_iter().zip(carry_out(&items, &*work).await) {
+        let mut outcomes = pin!(carry_out(&items, &*work));
+        let outcomes = if let Ok(outcomes) = timeout(PATIENCE, &mut outcomes).await {
+            drop(queue);
+            outcomes
+        } else {
+            drop(queue); // another lane goes on with those that wait
+            outcomes.await
+        };
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
             if let Some(outcome) = outcome {
                 answer.send(outcome).ok(); // nobody may be waiting any more
             }

@@ -41,7 +41,7 @@ use crate::{
 type Asked = (Step, Option<HeaderValue>);
 
 /// Calls to user-service under way at once: one that hangs does not hold up the others.
-const CALLS: usize = 2;
+const CALLS: usize = 4;
 
 /// What became of the wish to create a transaction.
 pub enum Created {

@@ -44,7 +44,7 @@ struct Row {
 /// makes sure of: if one is not, it fails as raced, as it does where a wish would lose. The others lock the rows and look.
 pub async fn change_all(
     conn: &mut MySqlConnection,
-    wishes: &[Wish],
+    wishes: &[&Wish],
     now: DateTime<Utc>,
     terms: &Terms,
     attempt: u32,
@@ -74,11 +74,11 @@ pub async fn change_all(
     Ok(changed)
 }
 
-fn as_seen(wishes: &[Wish]) -> Vec<Transaction> {
+fn as_seen(wishes: &[&Wish]) -> Vec<Transaction> {
     wishes.iter().map(|wish| wish.seen.clone()).collect()
 }
 
-async fn lock(conn: &mut MySqlConnection, wishes: &[Wish]) -> sqlx::Result<Vec<Transaction>> {
+async fn lock(conn: &mut MySqlConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<Transaction>> {
     let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE id IN "));
     db::push_list(&mut query, wishes.iter().map(|wish| wish.seen.id));
     query.push(" ORDER BY id FOR UPDATE");

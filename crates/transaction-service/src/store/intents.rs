@@ -1,6 +1,6 @@
 //! Intents: transactions that were asked for, before any money is asked for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use common::{
@@ -21,6 +21,12 @@ pub struct Intent {
     pub now: DateTime<Utc>,
 }
 
+impl Intent {
+    fn identity(&self) -> &str {
+        &self.request.identity
+    }
+}
+
 /// What became of an intent.
 #[derive(Debug, Clone)]
 pub enum Inserted {
@@ -36,61 +42,62 @@ pub enum Inserted {
 /// the others look.
 pub async fn insert_all(
     conn: &mut MySqlConnection,
-    intents: &[Intent],
+    intents: &[&Intent],
     attempt: u32,
 ) -> Result<Vec<Inserted>, DbError> {
-    let mut known =
-        if attempt == 1 || intents.is_empty() { HashMap::new() } else { find_requests(conn, intents).await? };
+    let known = if attempt == 1 || intents.is_empty() { HashMap::new() } else { find_requests(conn, intents).await? };
+    // two intents of one batch under one request are one
+    let mut first = HashSet::new();
+    let new: Vec<&Intent> = intents
+        .iter()
+        .copied()
+        .filter(|intent| !known.contains_key(intent.identity()) && first.insert(intent.identity()))
+        .collect();
+    let ids = insert(conn, &new).await?;
+    let written: HashMap<&str, Transaction> =
+        new.iter().zip(ids).map(|(intent, id)| (intent.identity(), written_row(id, intent))).collect();
+    let mut answer = |intent: &Intent| match known.get(intent.identity()) {
+        Some(row) => Inserted::Before(row.clone()),
+        None if first.remove(intent.identity()) => Inserted::New(written[intent.identity()].clone()),
+        None => Inserted::Before(written[intent.identity()].clone()),
+    };
+    Ok(intents.iter().map(|intent| answer(intent)).collect())
+}
+
+/// Writes what is new and returns the ids, in order.
+async fn insert(conn: &mut MySqlConnection, intents: &[&Intent]) -> Result<Vec<TransactionId>, DbError> {
+    if intents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let step: i64 =
+        sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS SIGNED)").fetch_one(&mut *conn).await?;
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
              (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
     );
-    // two intents of one batch under one request are one
-    let mut new: HashMap<&str, Option<Transaction>> = HashMap::new();
-    let mut order: Vec<&Intent> = Vec::new();
-    for intent in intents {
-        let identity = intent.request.identity.as_str();
-        if known.contains_key(identity) || new.insert(identity, None).is_some() {
-            continue;
-        }
+    for Intent { new, request, now } in intents {
         insert.row(&[
-            intent.new.sender_id.get().into(),
-            intent.new.receiver_id.get().into(),
-            intent.new.amount.money().into(),
-            Value::Text(&intent.new.description),
+            new.sender_id.get().into(),
+            new.receiver_id.get().into(),
+            new.amount.money().into(),
+            Value::Text(&new.description),
             Value::Text(Status::Processing.into()),
-            Value::Text(first_verb(&intent.new).into()),
+            Value::Text(first_verb(new).into()),
             Value::InSeconds(SETTLE_AFTER_SECONDS),
-            Value::Text(identity),
-            Value::Bytes(&intent.request.fingerprint),
-            intent.now.into(),
-            intent.now.into(),
+            Value::Text(&request.identity),
+            Value::Bytes(&request.fingerprint),
+            (*now).into(),
+            (*now).into(),
         ]);
-        order.push(intent);
     }
-    if !order.is_empty() {
-        let step: i64 =
-            sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS SIGNED)").fetch_one(&mut *conn).await?;
-        // a request that another instance writes at this moment waits at the unique key
-        let written = insert.execute(conn).await.map_err(db::raced)?;
-        let first = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
-        for (id, intent) in (first..).step_by(usize::try_from(step).expect("a step is positive")).zip(order) {
-            let id = TransactionId::try_from(id).expect("generated ids are positive");
-            new.insert(&intent.request.identity, Some(written_row(id, intent)));
-        }
-    }
-    let answer = |intent: &Intent| {
-        let identity = intent.request.identity.as_str();
-        if let Some(row) = new.get_mut(identity).and_then(Option::take) {
-            known.insert(identity.to_owned(), row.clone());
-            return Inserted::New(row);
-        }
-        Inserted::Before(known[identity].clone())
-    };
-    Ok(intents.iter().map(answer).collect())
+    // a request that another instance writes at this moment waits at the unique key
+    let written = insert.execute(conn).await.map_err(db::raced)?;
+    let first = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+    let ids = (first..).step_by(usize::try_from(step).expect("a step is positive")).take(intents.len());
+    Ok(ids.map(|id| TransactionId::try_from(id).expect("generated ids are positive")).collect())
 }
 
-async fn find_requests(conn: &mut MySqlConnection, intents: &[Intent]) -> sqlx::Result<HashMap<String, Transaction>> {
+async fn find_requests(conn: &mut MySqlConnection, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {
     let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE request IN "));
     db::push_list(&mut query, intents.iter().map(|intent| intent.request.identity.clone()));
     let rows: Vec<Transaction> = query.build_query_as().fetch_all(conn).await?;

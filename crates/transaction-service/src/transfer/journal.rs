@@ -60,7 +60,7 @@ impl Journal {
 
 async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>) -> Result<Vec<Written>, DbError> {
     let (mut intents, mut wishes) = (Vec::new(), Vec::new());
-    for entry in entries.iter().cloned() {
+    for entry in entries.iter() {
         match entry {
             Entry::Intent(intent) => intents.push(intent),
             Entry::Wish(wish) => wishes.push(wish),

@@ -1,0 +1,193 @@
+//! The SQL of one-step transfers as the services send it, for a batch of them.
+//!
+//! It must be kept like theirs: `transfer/journal.rs`, `store/intents.rs` and `store/changes.rs` of transaction-service,
+//! `ledger/post.rs` and `ledger/rows.rs` of user-service. Only the statements of a batch in which every transfer is new and succeeds are here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{
+    Money, UserId,
+    bulk::{BulkInsert, BulkUpdate, Value},
+    db,
+    outbox::{self, Event},
+    time,
+};
+use sqlx::{MySqlConnection, QueryBuilder};
+
+/// A one-step transfer.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// The transaction's number; 0 before it has one.
+    pub id: i64,
+    /// Who pays.
+    pub sender: UserId,
+    /// Who is paid.
+    pub receiver: UserId,
+    /// How much.
+    pub amount: Money,
+    /// What makes the request unique.
+    pub request: String,
+}
+
+/// Stands for digests, which are no part of the floor.
+const FINGERPRINT: [u8; 32] = [7; 32];
+/// Seconds after which the settler would take over.
+const SETTLE_AFTER_SECONDS: u32 = 3;
+
+/// transaction-service writes what is wanted, and numbers it.
+pub async fn intents(conn: &mut MySqlConnection, transfers: &mut [Transfer]) -> sqlx::Result<()> {
+    let now = time::now();
+    let mut insert = BulkInsert::new(
+        "INSERT INTO transactions
+             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
+    );
+    for transfer in &*transfers {
+        insert.row(&[
+            transfer.sender.get().into(),
+            transfer.receiver.get().into(),
+            transfer.amount.into(),
+            Value::Text("Lunch"),
+            Value::Text("processing"),
+            Value::Text("transfer"),
+            Value::InSeconds(SETTLE_AFTER_SECONDS),
+            Value::Text(&transfer.request),
+            Value::Bytes(&FINGERPRINT),
+            now.into(),
+            now.into(),
+        ]);
+    }
+    let step: i64 =
+        sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS SIGNED)").fetch_one(&mut *conn).await?;
+    let mut id = signed(insert.execute(conn).await?.last_insert_id());
+    for transfer in transfers {
+        transfer.id = id;
+        id += step;
+    }
+    Ok(())
+}
+
+/// user-service moves the money.
+pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
+    let (mut balances, step) = lock_users(conn, transfers).await?;
+    // Of each transfer: what the sender has then, and what the receiver has then.
+    let mut after = Vec::with_capacity(transfers.len());
+    for transfer in transfers {
+        let mut change = |user: UserId, amount: Money| {
+            let balance = balances.entry(user).or_default();
+            balance.available = balance.available + amount;
+            balance.available
+        };
+        after.push([change(transfer.sender, -transfer.amount), change(transfer.receiver, transfer.amount)]);
+    }
+
+    let mut operations =
+        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
+    for (transfer, [sender_has, _]) in transfers.iter().zip(&after) {
+        let reference = format!("transaction:{}:transfer", transfer.id);
+        operations.row(&[
+            Value::Text(&reference),
+            Value::Bytes(&FINGERPRINT),
+            Value::Text("transfer"),
+            transfer.sender.get().into(),
+            (*sender_has).into(),
+            Value::Null,
+            Value::Null,
+        ]);
+    }
+    let first = signed(operations.execute(&mut *conn).await?.last_insert_id());
+
+    let mut entries =
+        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
+    let mut operation = first;
+    for (transfer, has) in transfers.iter().zip(&after) {
+        let legs = [(transfer.sender, -transfer.amount), (transfer.receiver, transfer.amount)];
+        for (leg, ((user, amount), has)) in (0_i64..).zip(legs.into_iter().zip(has)) {
+            let account = Value::Text("available");
+            entries.row(&[operation.into(), leg.into(), account, user.get().into(), amount.into(), (*has).into()]);
+        }
+        operation += step;
+    }
+    entries.execute(&mut *conn).await?;
+
+    let mut holds = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
+    for Transfer { id, sender, receiver, amount, .. } in transfers {
+        let state = Value::Text("captured");
+        holds.row(&[(*id).into(), sender.get().into(), receiver.get().into(), (*amount).into(), state]);
+    }
+    holds.execute(&mut *conn).await?;
+    update_balances(conn, &balances).await
+}
+
+/// transaction-service writes what came of it, and what the parties are told.
+pub async fn outcomes(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
+    let now = time::now();
+    let mut update = BulkUpdate::new("transactions");
+    for transfer in transfers {
+        let set = [
+            ("version", Value::Integer(2)),
+            ("updated_at", now.into()),
+            ("status", Value::Text("completed")),
+            ("step", Value::Null),
+            ("due_at", Value::Null),
+            ("accepted_at", now.into()),
+        ];
+        update.row(transfer.id, &set, ("version", Value::Integer(1)));
+    }
+    update.execute(&mut *conn).await?;
+
+    let mut events = Vec::with_capacity(2 * transfers.len());
+    for Transfer { id, sender, receiver, amount, .. } in transfers {
+        let amount = amount.display("IDR");
+        let event = |what: &str, user_id: UserId, message: String| Event {
+            event_id: format!("transaction:{id}:{what}"),
+            user_id,
+            message,
+        };
+        events.push(event("sent", *sender, format!("Your payment of {amount} has been successfully processed.")));
+        events.push(event("received", *receiver, format!("You have received {amount}.")));
+    }
+    outbox::insert(conn, &events).await
+}
+
+/// What a user has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Balance {
+    available: Money,
+    held: Money,
+    incoming: i32,
+}
+
+/// The users of `transfers`, locked in ascending order, and the step between generated ids.
+async fn lock_users(
+    conn: &mut MySqlConnection,
+    transfers: &[Transfer],
+) -> sqlx::Result<(BTreeMap<UserId, Balance>, i64)> {
+    let users: BTreeSet<UserId> = transfers.iter().flat_map(|transfer| [transfer.sender, transfer.receiver]).collect();
+    let mut query = QueryBuilder::new(
+        "SELECT id, balance, held, incoming, CAST(@@auto_increment_increment AS SIGNED) FROM users
+         WHERE status = 'active' AND id IN ",
+    );
+    db::push_list(&mut query, users);
+    query.push(" ORDER BY id FOR UPDATE");
+    let rows: Vec<(UserId, Money, Money, i32, i64)> = query.build_query_as().fetch_all(conn).await?;
+    let step = rows.first().map_or(1, |row| row.4);
+    let balance = |(id, available, held, incoming, _)| (id, Balance { available, held, incoming });
+    Ok((rows.into_iter().map(balance).collect(), step))
+}
+
+async fn update_balances(conn: &mut MySqlConnection, users: &BTreeMap<UserId, Balance>) -> sqlx::Result<()> {
+    let mut insert =
+        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
+    for (user, balance) in users {
+        let unused = Value::Text("2000-01-01");
+        let (available, held, incoming) = (balance.available.into(), balance.held.into(), balance.incoming.into());
+        insert.row(&[user.get().into(), Value::Text(""), unused, unused, available, held, incoming]);
+    }
+    let update = " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)";
+    insert.execute_or(conn, update).await?;
+    Ok(())
+}
+
+fn signed(id: u64) -> i64 {
+    i64::try_from(id).expect("ids fit BIGINT")
+}
