@@ -7,7 +7,8 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, MySqlConnection, mysql::MySqlQueryResult};
+use futures::TryStreamExt;
+use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row, mysql::MySqlQueryResult};
 
 use crate::Money;
 
@@ -32,18 +33,21 @@ pub enum Value<'a> {
 
 /// An insertion to which rows are added.
 #[derive(Debug)]
-pub struct BulkInsert(String);
+pub struct BulkInsert {
+    sql: String,
+    rows: usize,
+}
 
 impl BulkInsert {
     /// An insertion into the table and columns of `head`, for example `INSERT INTO holds (transaction_id, state)`.
     pub fn new(head: &'static str) -> Self {
-        Self(format!("{head} VALUES "))
+        Self { sql: format!("{head} VALUES "), rows: 0 }
     }
 
     /// Adds a row.
     pub fn row(&mut self, values: &[Value<'_>]) {
-        let sql = &mut self.0;
-        sql.push_str(if sql.ends_with(')') { ",(" } else { "(" });
+        let sql = &mut self.sql;
+        sql.push_str(if self.rows > 0 { ",(" } else { "(" });
         for (index, value) in values.iter().enumerate() {
             if index > 0 {
                 sql.push(',');
@@ -51,24 +55,82 @@ impl BulkInsert {
             push(sql, *value);
         }
         sql.push(')');
+        self.rows += 1;
+    }
+
+    /// For rows whose key exists, does `what` instead, for example ` ON DUPLICATE KEY UPDATE state = VALUES(state)`.
+    #[must_use]
+    pub fn on_duplicate(mut self, what: &'static str) -> Self {
+        self.sql.push_str(what);
+        self
     }
 
     /// Writes the rows; nothing is done if there are none.
-    pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<MySqlQueryResult> {
-        self.execute_or(conn, "").await
+    pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<()> {
+        let mut script = Script::default();
+        script.insert(self);
+        script.execute(conn).await.map(drop)
     }
 
-    /// Writes the rows, and for those whose key exists does what `on_duplicate` says.
-    pub async fn execute_or(
-        mut self,
-        conn: &mut MySqlConnection,
-        on_duplicate: &'static str,
-    ) -> sqlx::Result<MySqlQueryResult> {
-        if !self.0.ends_with(')') {
-            return Ok(MySqlQueryResult::default());
+    /// Writes the rows and returns the ids that the server gave them, in their order.
+    pub async fn execute_for_ids(self, conn: &mut MySqlConnection) -> sqlx::Result<Vec<i64>> {
+        if self.rows == 0 {
+            return Ok(Vec::new());
         }
-        self.0.push_str(on_duplicate);
-        sqlx::raw_sql(AssertSqlSafe(self.0)).execute(conn).await
+        // the ids of one insertion are a sequence, whose step a cluster may set
+        let sql = self.sql + "; SELECT CAST(@@auto_increment_increment AS SIGNED)";
+        let (mut first, mut step) = (None, None);
+        let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(conn);
+        while let Some(result) = results.try_next().await? {
+            match result {
+                Either::Left(written) => first = first.or(Some(written.last_insert_id())),
+                Either::Right(row) => step = Some(row.try_get::<i64, _>(0)?),
+            }
+        }
+        let first = i64::try_from(first.ok_or(sqlx::Error::RowNotFound)?).expect("ids fit BIGINT");
+        let step = usize::try_from(step.ok_or(sqlx::Error::RowNotFound)?).expect("a step is positive");
+        Ok((first..).step_by(step).take(self.rows).collect())
+    }
+}
+
+/// Insertions and updates that go to the server together: a round trip costs as much as the writing of some rows.
+#[derive(Debug, Default)]
+pub struct Script {
+    statements: Vec<String>,
+    /// Which of them are updates.
+    updates: Vec<bool>,
+}
+
+impl Script {
+    /// Adds an insertion, if it has rows.
+    pub fn insert(&mut self, insert: BulkInsert) {
+        if insert.rows > 0 {
+            self.push(insert.sql, false);
+        }
+    }
+
+    /// Adds an update.
+    pub fn update(&mut self, update: BulkUpdate) {
+        for ((set, condition), ids) in update.rows {
+            let ids = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+            self.push(format!("UPDATE {} SET {set} WHERE id IN ({ids}) AND {condition}", update.table), true);
+        }
+    }
+
+    fn push(&mut self, statement: String, is_update: bool) {
+        self.statements.push(statement);
+        self.updates.push(is_update);
+    }
+
+    /// Runs the statements in their order, up to the first that fails, and says how many rows the updates found.
+    pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<u64> {
+        if self.statements.is_empty() {
+            return Ok(0);
+        }
+        let sql = self.statements.join("; ");
+        let results: Vec<MySqlQueryResult> = sqlx::raw_sql(AssertSqlSafe(sql)).execute_many(conn).try_collect().await?;
+        let updates = results.iter().zip(self.updates).filter(|(_, is_update)| *is_update);
+        Ok(updates.map(|(result, _)| result.rows_affected()).sum())
     }
 }
 
@@ -99,17 +161,6 @@ impl BulkUpdate {
         let mut condition = String::new();
         push_assignment(&mut condition, &only_if);
         self.rows.entry((set, condition)).or_default().push(id);
-    }
-
-    /// Writes the rows and says how many there were that met their condition.
-    pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<u64> {
-        let mut found = 0;
-        for ((set, condition), ids) in self.rows {
-            let ids = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-            let sql = format!("UPDATE {} SET {set} WHERE id IN ({ids}) AND {condition}", self.table);
-            found += sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await?.rows_affected();
-        }
-        Ok(found)
     }
 }
 
@@ -211,7 +262,7 @@ mod tests {
         insert.row(&[Value::from(None::<i64>), 2.into(), Money::ZERO.into(), "".into(), Value::Null, Value::Null]);
         insert.row(&["Rp 10,000 (it's: no)".into(), "Rp 10,000 (it is; --)".into()]);
         assert_eq!(
-            insert.0,
+            insert.sql,
             "INSERT INTO t (a, b, c, d, e, f) VALUES \
              (NULL,-1,10,CONVERT(X'27293b2044524f50205441424c4520743b202d2d' USING utf8mb4),X'00ff','2023-11-14 22:13:20.000001'),\
              (NULL,2,0,'',NULL,NULL),\

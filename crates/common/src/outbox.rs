@@ -10,7 +10,7 @@ use std::{
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
+use sqlx::{MySqlPool, QueryBuilder};
 
 use crate::{
     UserId,
@@ -53,14 +53,13 @@ pub struct Events {
     pub events: Vec<Event>,
 }
 
-/// Puts events into the outbox, within the transaction of the fact that they tell.
-pub async fn insert(conn: &mut MySqlConnection, events: &[Event]) -> sqlx::Result<()> {
+/// Puts events into the outbox: to be run within the transaction of the fact that they tell.
+pub fn insertion(events: &[Event]) -> BulkInsert {
     let mut insert = BulkInsert::new("INSERT INTO outbox (event_id, user_id, message)");
     for event in events {
         insert.row(&[Value::Text(&event.event_id), event.user_id.get().into(), Value::Text(&event.message)]);
     }
-    insert.execute(conn).await?;
-    Ok(())
+    insert
 }
 
 /// Hands the outbox over to notification-service.

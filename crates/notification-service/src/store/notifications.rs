@@ -56,8 +56,7 @@ pub async fn insert_events(conn: &mut MySqlConnection, events: &[Event], now: Da
         insert.row(&[event_id, event.user_id.get().into(), message, now.into(), now.into()]);
     }
     // an event that comes again changes nothing; any other error still is one
-    insert.execute_or(conn, " ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)").await?;
-    Ok(())
+    insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)").execute(conn).await
 }
 
 /// The notification `id`, unless it was deleted.

@@ -114,8 +114,7 @@ async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'
             change.created_at.into(),
         ]);
     }
-    insert.execute_or(conn, on_duplicate).await?;
-    Ok(())
+    insert.on_duplicate(on_duplicate).execute(conn).await
 }
 
 async fn add_to_totals(conn: &mut MySqlConnection, deltas: &Deltas) -> sqlx::Result<()> {
@@ -135,8 +134,7 @@ async fn add_to_totals(conn: &mut MySqlConnection, deltas: &Deltas) -> sqlx::Res
         " ON DUPLICATE KEY UPDATE total_transactions = total_transactions + VALUES(total_transactions),
               total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
               last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction))";
-    insert.execute_or(conn, on_duplicate).await?;
-    Ok(())
+    insert.on_duplicate(on_duplicate).execute(conn).await
 }
 
 /// Remembers users.
@@ -145,8 +143,7 @@ pub async fn take_over_users(conn: &mut MySqlConnection, users: &[UserId]) -> sq
     for user in users {
         insert.row(&[user.get().into()]);
     }
-    insert.execute_or(conn, " ON DUPLICATE KEY UPDATE user_id = VALUES(user_id)").await?;
-    Ok(())
+    insert.on_duplicate(" ON DUPLICATE KEY UPDATE user_id = VALUES(user_id)").execute(conn).await
 }
 
 /// True if the user has been seen before.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use common::{
     TransactionId,
-    bulk::{Assignment, BulkUpdate, Value},
+    bulk::{Assignment, BulkUpdate, Script, Value},
     db::{self, DbError},
     outbox,
 };
@@ -67,10 +67,12 @@ pub async fn change_all(
         return Err(db::stale());
     }
     let dirty: Vec<&Row> = rows.values().filter(|row| row.before.version != row.after.version).collect();
-    if write(conn, &dirty, terms).await? != dirty.len() as u64 {
+    let mut script = Script::default();
+    script.update(update(&dirty, terms));
+    script.insert(outbox::insertion(&events));
+    if script.execute(conn).await? != dirty.len() as u64 {
         return Err(db::stale());
     }
-    outbox::insert(conn, &events).await?;
     Ok(changed)
 }
 
@@ -85,8 +87,8 @@ async fn lock(conn: &mut MySqlConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<
     query.build_query_as().fetch_all(conn).await
 }
 
-/// Writes rows that are at the version they had before, and says how many were.
-async fn write(conn: &mut MySqlConnection, rows: &[&Row], terms: &Terms) -> sqlx::Result<u64> {
+/// Writes rows that are at the version they had before.
+fn update(rows: &[&Row], terms: &Terms) -> BulkUpdate {
     let mut update = BulkUpdate::new("transactions");
     for Row { before, after } in rows {
         let mut set: Vec<Assignment<'_>> =
@@ -105,7 +107,7 @@ async fn write(conn: &mut MySqlConnection, rows: &[&Row], terms: &Terms) -> sqlx
         also(before.request != after.request, "request", Value::Text(&after.request));
         update.row(after.id.get(), &set, ("version", before.version.into()));
     }
-    update.execute(conn).await
+    update
 }
 
 /// When transaction-service acts on a transaction by itself.

@@ -66,11 +66,6 @@ pub async fn insert_all(
 
 /// Writes what is new and returns the ids, in order.
 async fn insert(conn: &mut MySqlConnection, intents: &[&Intent]) -> Result<Vec<TransactionId>, DbError> {
-    if intents.is_empty() {
-        return Ok(Vec::new());
-    }
-    let step: i64 =
-        sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS SIGNED)").fetch_one(&mut *conn).await?;
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
              (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
@@ -91,10 +86,8 @@ async fn insert(conn: &mut MySqlConnection, intents: &[&Intent]) -> Result<Vec<T
         ]);
     }
     // a request that another instance writes at this moment waits at the unique key
-    let written = insert.execute(conn).await.map_err(db::raced)?;
-    let first = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
-    let ids = (first..).step_by(usize::try_from(step).expect("a step is positive")).take(intents.len());
-    Ok(ids.map(|id| TransactionId::try_from(id).expect("generated ids are positive")).collect())
+    let ids = insert.execute_for_ids(conn).await.map_err(db::raced)?;
+    Ok(ids.into_iter().map(|id| TransactionId::try_from(id).expect("generated ids are positive")).collect())
 }
 
 async fn find_requests(conn: &mut MySqlConnection, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {

@@ -40,7 +40,7 @@ impl Ledger {
 
 async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> sqlx::Result<Closing> {
     // A hold locks both of its users first, so none can appear between this look and the commit.
-    let (accounts, _) = rows::lock_users(conn, &[user].into()).await?;
+    let accounts = rows::lock_users(conn, &[user].into()).await?;
     let Some(balances) = accounts.get(&user) else {
         // after an unknown commit the second run finds what the first one did
         let ours: Option<i64> =
@@ -81,5 +81,5 @@ async fn pay_out(conn: &mut MySqlConnection, user: UserId, rest: Money) -> sqlx:
     }
     let available = Entry { account: Account::Available, user, amount: -rest, balance_after: Some(Money::ZERO) };
     let external = Entry { account: Account::External, user, amount: rest, balance_after: None };
-    rows::insert_entries(conn, &[(operation, 0, available), (operation, 1, external)]).await
+    rows::entries(&[(operation, 0, available), (operation, 1, external)]).execute(conn).await
 }

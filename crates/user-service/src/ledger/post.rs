@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use common::{
     Money, UserId,
+    bulk::Script,
     db::{self, DbError},
     outbox::{self, Event},
 };
@@ -38,21 +39,22 @@ async fn attempt(
         .flat_map(|o| users_of(&o.movement))
         .chain(holds.values().filter_map(|h| h.transfer).flat_map(|t| [t.sender_id, t.receiver_id]))
         .collect();
-    let (accounts, id_step) = rows::lock_users(&mut tx, &users).await?;
+    let accounts = rows::lock_users(&mut tx, &users).await?;
     let stored = if number > 1 { rows::stored(&mut tx, operations).await? } else { HashMap::new() };
 
     let before = Book { accounts, holds };
     let batch = Batch::decide(&before, operations, stored);
 
     if !batch.new.is_empty() {
-        let first_id = rows::insert_operations(&mut tx, &batch.new).await.map_err(db::raced)?;
-        let id = |index: usize| first_id + i64::try_from(index).expect("a batch is small") * id_step;
-        rows::insert_entries(&mut tx, &batch.entries(id)).await?;
+        let ids = rows::insert_operations(&mut tx, &batch.new).await.map_err(db::raced)?;
         let (new_holds, changed_holds) = batch.changed_holds(&before);
-        rows::insert_holds(&mut tx, &new_holds).await.map_err(db::raced)?;
-        rows::update_holds(&mut tx, &changed_holds).await?;
-        rows::update_balances(&mut tx, &batch.changed_balances(&before)).await?;
-        outbox::insert(&mut tx, &batch.events(id, currency)).await?;
+        let mut script = Script::default();
+        script.insert(rows::entries(&batch.entries(&ids)));
+        script.insert(rows::new_holds(&new_holds));
+        script.insert(rows::changed_holds(&changed_holds));
+        script.insert(rows::balances(&batch.changed_balances(&before)));
+        script.insert(outbox::insertion(&batch.events(&ids, currency)));
+        script.execute(&mut tx).await.map_err(db::raced)?;
     }
     db::commit(tx).await?;
     Ok(batch.outcomes)
@@ -104,10 +106,10 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    fn entries(&self, id: impl Fn(usize) -> i64) -> Vec<(i64, i64, Entry)> {
+    fn entries(&self, ids: &[i64]) -> Vec<(i64, i64, Entry)> {
         let mut entries = Vec::new();
-        for (index, legs) in self.legs.iter().enumerate() {
-            entries.extend((0..).zip(legs).map(|(leg, entry)| (id(index), leg, *entry)));
+        for (id, legs) in ids.iter().zip(&self.legs) {
+            entries.extend((0..).zip(legs).map(|(leg, entry)| (*id, leg, *entry)));
         }
         entries
     }
@@ -122,16 +124,16 @@ impl<'a> Batch<'a> {
         changed.map(|(id, balances)| (*id, *balances)).collect()
     }
 
-    fn events(&self, id: impl Fn(usize) -> i64, currency: &str) -> Vec<Event> {
-        let told = |(index, new): (usize, &NewOperation<'_>)| match new.operation.movement {
+    fn events(&self, ids: &[i64], currency: &str) -> Vec<Event> {
+        let told = |(id, new): (&i64, &NewOperation<'_>)| match new.operation.movement {
             Movement::Topup { user_id, amount } if new.result.is_ok() => Some(Event {
-                event_id: format!("operation:{}", id(index)),
+                event_id: format!("operation:{id}"),
                 user_id,
                 message: format!("Top-up {} successful.", Money::from(amount).display(currency)),
             }),
             _ => None,
         };
-        self.new.iter().enumerate().filter_map(told).collect()
+        ids.iter().zip(&self.new).filter_map(told).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The ledger's SQL. Each function is one statement for a whole batch.
+//! The ledger's SQL. Each function is one statement for a whole batch, or makes one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -58,24 +58,21 @@ pub async fn lock_holds(
         .collect())
 }
 
-/// The active users among `users`, locked in ascending order, and the step between generated ids.
+/// The active users among `users`, locked in ascending order.
 pub async fn lock_users(
     conn: &mut MySqlConnection,
     users: &BTreeSet<UserId>,
-) -> sqlx::Result<(BTreeMap<UserId, Balances>, i64)> {
+) -> sqlx::Result<BTreeMap<UserId, Balances>> {
     if users.is_empty() {
-        return Ok((BTreeMap::new(), 1));
+        return Ok(BTreeMap::new());
     }
-    let mut query = QueryBuilder::new(
-        "SELECT id, balance, held, incoming, CAST(@@auto_increment_increment AS SIGNED) FROM users
-         WHERE status = 'active' AND id IN ",
-    );
+    let mut query =
+        QueryBuilder::new("SELECT id, balance, held, incoming FROM users WHERE status = 'active' AND id IN ");
     db::push_list(&mut query, users.iter().copied());
     query.push(" ORDER BY id FOR UPDATE");
-    let rows: Vec<(UserId, Money, Money, i32, i64)> = query.build_query_as().fetch_all(conn).await?;
-    let step = rows.first().map_or(1, |row| row.4);
-    let balances = |(id, available, held, incoming, _)| (id, Balances { available, held, incoming });
-    Ok((rows.into_iter().map(balances).collect(), step))
+    let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
+    let balances = |(id, available, held, incoming)| (id, Balances { available, held, incoming });
+    Ok(rows.into_iter().map(balances).collect())
 }
 
 /// What is stored under the references of `operations`.
@@ -93,8 +90,8 @@ pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sql
         .collect())
 }
 
-/// Writes operations and returns the id of the first; the others follow in steps of `@@auto_increment_increment`.
-pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOperation<'_>]) -> sqlx::Result<i64> {
+/// Writes operations and returns their ids.
+pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOperation<'_>]) -> sqlx::Result<Vec<i64>> {
     let mut insert =
         BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
     for new in operations {
@@ -108,12 +105,11 @@ pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOper
             new.operation.note.as_deref().into(),
         ]);
     }
-    let written = insert.execute(conn).await?;
-    Ok(i64::try_from(written.last_insert_id()).expect("ids fit BIGINT"))
+    insert.execute_for_ids(conn).await
 }
 
 /// Appends entries, each with its operation and its place in it.
-pub async fn insert_entries(conn: &mut MySqlConnection, entries: &[(i64, i64, Entry)]) -> sqlx::Result<()> {
+pub fn entries(entries: &[(i64, i64, Entry)]) -> BulkInsert {
     let mut insert =
         BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
     for (operation, leg, entry) in entries {
@@ -126,12 +122,11 @@ pub async fn insert_entries(conn: &mut MySqlConnection, entries: &[(i64, i64, En
             entry.balance_after.into(),
         ]);
     }
-    insert.execute(conn).await?;
-    Ok(())
+    insert
 }
 
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
-pub async fn insert_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, Hold)]) -> sqlx::Result<()> {
+pub fn new_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
     let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
     for (transaction, hold) in holds {
         insert.row(&[
@@ -142,22 +137,20 @@ pub async fn insert_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, H
             Value::Text(hold.state.into()),
         ]);
     }
-    insert.execute(conn).await?;
-    Ok(())
+    insert
 }
 
 /// Writes the new states of holds that are locked: each is a duplicate of itself.
-pub async fn update_holds(conn: &mut MySqlConnection, holds: &[(TransactionId, Hold)]) -> sqlx::Result<()> {
+pub fn changed_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
     let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, state)");
     for (transaction, hold) in holds {
         insert.row(&[transaction.get().into(), Value::Text(hold.state.into())]);
     }
-    insert.execute_or(conn, " ON DUPLICATE KEY UPDATE state = VALUES(state)").await?;
-    Ok(())
+    insert.on_duplicate(" ON DUPLICATE KEY UPDATE state = VALUES(state)")
 }
 
 /// Writes the new balances of users that are locked: each is a duplicate of itself, so that nothing else of it changes.
-pub async fn update_balances(conn: &mut MySqlConnection, users: &[(UserId, Balances)]) -> sqlx::Result<()> {
+pub fn balances(users: &[(UserId, Balances)]) -> BulkInsert {
     let mut insert =
         BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
     for (user, balances) in users {
@@ -165,7 +158,7 @@ pub async fn update_balances(conn: &mut MySqlConnection, users: &[(UserId, Balan
         let (balance, held) = (balances.available.into(), balances.held.into());
         insert.row(&[id, Value::Text(""), unused, unused, balance, held, balances.incoming.into()]);
     }
-    let update = " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)";
-    insert.execute_or(conn, update).await?;
-    Ok(())
+    insert.on_duplicate(
+        " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
+    )
 }

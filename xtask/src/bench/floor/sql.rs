@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::{
     Money, UserId,
-    bulk::{BulkInsert, BulkUpdate, Value},
+    bulk::{BulkInsert, BulkUpdate, Script, Value},
     db,
     outbox::{self, Event},
     time,
@@ -56,19 +56,15 @@ pub async fn intents(conn: &mut MySqlConnection, transfers: &mut [Transfer]) -> 
             now.into(),
         ]);
     }
-    let step: i64 =
-        sqlx::query_scalar("SELECT CAST(@@auto_increment_increment AS SIGNED)").fetch_one(&mut *conn).await?;
-    let mut id = signed(insert.execute(conn).await?.last_insert_id());
-    for transfer in transfers {
+    for (transfer, id) in transfers.iter_mut().zip(insert.execute_for_ids(conn).await?) {
         transfer.id = id;
-        id += step;
     }
     Ok(())
 }
 
 /// user-service moves the money.
 pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
-    let (mut balances, step) = lock_users(conn, transfers).await?;
+    let mut balances = lock_users(conn, transfers).await?;
     // Of each transfer: what the sender has then, and what the receiver has then.
     let mut after = Vec::with_capacity(transfers.len());
     for transfer in transfers {
@@ -94,28 +90,28 @@ pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
             Value::Null,
         ]);
     }
-    let first = signed(operations.execute(&mut *conn).await?.last_insert_id());
+    let ids = operations.execute_for_ids(&mut *conn).await?;
 
     let mut entries =
         BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
-    let mut operation = first;
-    for (transfer, has) in transfers.iter().zip(&after) {
+    for (id, (transfer, has)) in ids.into_iter().zip(transfers.iter().zip(&after)) {
         let legs = [(transfer.sender, -transfer.amount), (transfer.receiver, transfer.amount)];
         for (leg, ((user, amount), has)) in (0_i64..).zip(legs.into_iter().zip(has)) {
             let account = Value::Text("available");
-            entries.row(&[operation.into(), leg.into(), account, user.get().into(), amount.into(), (*has).into()]);
+            entries.row(&[id.into(), leg.into(), account, user.get().into(), amount.into(), (*has).into()]);
         }
-        operation += step;
     }
-    entries.execute(&mut *conn).await?;
 
     let mut holds = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
     for Transfer { id, sender, receiver, amount, .. } in transfers {
         let state = Value::Text("captured");
         holds.row(&[(*id).into(), sender.get().into(), receiver.get().into(), (*amount).into(), state]);
     }
-    holds.execute(&mut *conn).await?;
-    update_balances(conn, &balances).await
+    let mut script = Script::default();
+    script.insert(entries);
+    script.insert(holds);
+    script.insert(new_balances(&balances));
+    script.execute(conn).await.map(drop)
 }
 
 /// transaction-service writes what came of it, and what the parties are told.
@@ -133,8 +129,6 @@ pub async fn outcomes(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sql
         ];
         update.row(transfer.id, &set, ("version", Value::Integer(1)));
     }
-    update.execute(&mut *conn).await?;
-
     let mut events = Vec::with_capacity(2 * transfers.len());
     for Transfer { id, sender, receiver, amount, .. } in transfers {
         let amount = amount.display("IDR");
@@ -146,7 +140,10 @@ pub async fn outcomes(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sql
         events.push(event("sent", *sender, format!("Your payment of {amount} has been successfully processed.")));
         events.push(event("received", *receiver, format!("You have received {amount}.")));
     }
-    outbox::insert(conn, &events).await
+    let mut script = Script::default();
+    script.update(update);
+    script.insert(outbox::insertion(&events));
+    script.execute(conn).await.map(drop)
 }
 
 /// What a user has.
@@ -157,25 +154,19 @@ struct Balance {
     incoming: i32,
 }
 
-/// The users of `transfers`, locked in ascending order, and the step between generated ids.
-async fn lock_users(
-    conn: &mut MySqlConnection,
-    transfers: &[Transfer],
-) -> sqlx::Result<(BTreeMap<UserId, Balance>, i64)> {
+/// The users of `transfers`, locked in ascending order.
+async fn lock_users(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<BTreeMap<UserId, Balance>> {
     let users: BTreeSet<UserId> = transfers.iter().flat_map(|transfer| [transfer.sender, transfer.receiver]).collect();
-    let mut query = QueryBuilder::new(
-        "SELECT id, balance, held, incoming, CAST(@@auto_increment_increment AS SIGNED) FROM users
-         WHERE status = 'active' AND id IN ",
-    );
+    let mut query =
+        QueryBuilder::new("SELECT id, balance, held, incoming FROM users WHERE status = 'active' AND id IN ");
     db::push_list(&mut query, users);
     query.push(" ORDER BY id FOR UPDATE");
-    let rows: Vec<(UserId, Money, Money, i32, i64)> = query.build_query_as().fetch_all(conn).await?;
-    let step = rows.first().map_or(1, |row| row.4);
-    let balance = |(id, available, held, incoming, _)| (id, Balance { available, held, incoming });
-    Ok((rows.into_iter().map(balance).collect(), step))
+    let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
+    let balance = |(id, available, held, incoming)| (id, Balance { available, held, incoming });
+    Ok(rows.into_iter().map(balance).collect())
 }
 
-async fn update_balances(conn: &mut MySqlConnection, users: &BTreeMap<UserId, Balance>) -> sqlx::Result<()> {
+fn new_balances(users: &BTreeMap<UserId, Balance>) -> BulkInsert {
     let mut insert =
         BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
     for (user, balance) in users {
@@ -183,11 +174,7 @@ async fn update_balances(conn: &mut MySqlConnection, users: &BTreeMap<UserId, Ba
         let (available, held, incoming) = (balance.available.into(), balance.held.into(), balance.incoming.into());
         insert.row(&[user.get().into(), Value::Text(""), unused, unused, available, held, incoming]);
     }
-    let update = " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)";
-    insert.execute_or(conn, update).await?;
-    Ok(())
-}
-
-fn signed(id: u64) -> i64 {
-    i64::try_from(id).expect("ids fit BIGINT")
+    insert.on_duplicate(
+        " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
+    )
 }
