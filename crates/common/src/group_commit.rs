@@ -248,7 +248,7 @@ mod tests {
     async fn a_caller_that_stops_waiting_changes_nothing_for_the_others() {
         let (group, _) = doubling(100);
         for _ in 0..10 {
-            tokio::time::timeout(Duration::from_millis(1), group.submit(1)).await.unwrap_err();
+            timeout(Duration::from_millis(1), group.submit(1)).await.unwrap_err();
         }
         assert_eq!(group.submit(2).await.unwrap(), 4);
     }
