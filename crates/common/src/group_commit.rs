@@ -7,8 +7,8 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    time::timeout,
+    sync::{Mutex, Notify, mpsc, oneshot},
+    time::sleep,
 };
 
 use crate::{ApiError, db::DbError};
@@ -16,13 +16,24 @@ use crate::{ApiError, db::DbError};
 /// Items that may wait for their turn; when the queue is full, callers are told 503.
 const QUEUE: usize = 8192;
 
-/// How long the items that wait leave a batch to itself, although another lane is free: they would rather share the next
-/// batch than make many small ones. It is not a pause, but when a batch is taken to be stuck.
+/// After so long a batch that has not passed its turn on is taken to be stuck, and the next one begins beside it.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Gathers items into batches for `work`. Cheap to clone.
 pub struct GroupCommit<I, O> {
     queue: mpsc::Sender<Job<I, O>>,
+}
+
+/// The turn of a batch. While it lasts, all that arrives waits and shares the next batch: a few large batches cost less
+/// than many small ones.
+#[derive(Debug, Clone, Default)]
+pub struct Turn(Arc<Notify>);
+
+impl Turn {
+    /// Lets the next batch begin, although this one has not ended: it only waits for the disk.
+    pub fn pass(&self) {
+        self.0.notify_one();
+    }
 }
 
 struct Job<I, O> {
@@ -61,8 +72,8 @@ impl<I, O> Clone for GroupCommit<I, O> {
 }
 
 impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
-    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with one batch under way at a time, or
-    /// up to `lanes` when some are stuck. `work` carries out a batch, usually in one database transaction, and answers one outcome for each
+    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under way:
+    /// one whose turn it is, and those that have passed theirs on or are stuck. `work` carries out a batch, usually in one database transaction, and answers one outcome for each
     /// item, in their order. It must be safe to run twice: a batch that fails is run again item by item, so that an
     /// item that cannot be written fails alone.
     ///
@@ -70,7 +81,7 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
     /// Outside a tokio runtime.
     pub fn start<W, F>(max_batch: usize, lanes: usize, work: W) -> Self
     where
-        W: Fn(Arc<[I]>) -> F + Send + Sync + 'static,
+        W: Fn(Arc<[I]>, Turn) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
     {
         let (queue, jobs) = mpsc::channel(QUEUE);
@@ -112,7 +123,7 @@ async fn run<I, O, W, F>(jobs: Arc<Mutex<mpsc::Receiver<Job<I, O>>>>, max_batch:
 where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
-    W: Fn(Arc<[I]>) -> F + Send + Sync,
+    W: Fn(Arc<[I]>, Turn) -> F + Send + Sync,
     F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
 {
     let mut batch = Vec::with_capacity(max_batch);
@@ -123,13 +134,17 @@ where
         }
         let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).map(|job| (job.item, job.answer)).unzip();
         let items: Arc<[I]> = items.into();
-        let mut outcomes = pin!(carry_out(&items, &*work));
-        let outcomes = if let Ok(outcomes) = timeout(PATIENCE, &mut outcomes).await {
-            drop(queue);
-            outcomes
-        } else {
-            drop(queue); // another lane goes on with those that wait
-            outcomes.await
+        let turn = Turn::default();
+        let mut outcomes = pin!(carry_out(&items, &*work, turn.clone()));
+        let ended = tokio::select! {
+            outcomes = &mut outcomes => Some(outcomes),
+            () = turn.0.notified() => None,
+            () = sleep(PATIENCE) => None,
+        };
+        drop(queue); // another lane goes on with those that wait
+        let outcomes = match ended {
+            Some(outcomes) => outcomes,
+            None => outcomes.await,
         };
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             if let Some(outcome) = outcome {
@@ -140,15 +155,15 @@ where
 }
 
 /// One outcome for each item; `None` for one whose work panicked.
-async fn carry_out<I, O, W, F>(items: &Arc<[I]>, work: &W) -> Vec<Option<Result<O, DbError>>>
+async fn carry_out<I, O, W, F>(items: &Arc<[I]>, work: &W, turn: Turn) -> Vec<Option<Result<O, DbError>>>
 where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
-    W: Fn(Arc<[I]>) -> F + Send + Sync,
+    W: Fn(Arc<[I]>, Turn) -> F + Send + Sync,
     F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
 {
     // in a task of its own, so that a panic ends the batch and not the gathering
-    match tokio::spawn(work(items.clone())).await {
+    match tokio::spawn(work(items.clone(), turn)).await {
         Ok(Ok(outcomes)) => {
             assert_eq!(outcomes.len(), items.len(), "a batch answers each of its items");
             return outcomes.into_iter().map(|outcome| Some(Ok(outcome))).collect();
@@ -163,7 +178,7 @@ where
     }
     let mut outcomes = Vec::with_capacity(items.len());
     for item in items.iter() {
-        outcomes.push(match tokio::spawn(work([item.clone()].into())).await {
+        outcomes.push(match tokio::spawn(work([item.clone()].into(), Turn::default())).await {
             Ok(outcome) => Some(outcome.map(|mut one| one.remove(0))),
             Err(_) => None,
         });
@@ -184,7 +199,7 @@ mod tests {
     fn doubling(max_batch: usize) -> (GroupCommit<i64, i64>, Arc<std::sync::Mutex<Vec<usize>>>) {
         let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = sizes.clone();
-        let group = GroupCommit::start(max_batch, 1, move |items: Arc<[i64]>| {
+        let group = GroupCommit::start(max_batch, 1, move |items: Arc<[i64]>, _| {
             seen.lock().unwrap().push(items.len());
             async move {
                 tokio::time::sleep(Duration::from_millis(5)).await; // the others arrive meanwhile
@@ -248,7 +263,7 @@ mod tests {
     async fn a_caller_that_stops_waiting_changes_nothing_for_the_others() {
         let (group, _) = doubling(100);
         for _ in 0..10 {
-            timeout(Duration::from_millis(1), group.submit(1)).await.unwrap_err();
+            tokio::time::timeout(Duration::from_millis(1), group.submit(1)).await.unwrap_err();
         }
         assert_eq!(group.submit(2).await.unwrap(), 4);
     }
@@ -256,7 +271,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_is_told_at_once() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
-        let group: GroupCommit<i64, i64> = GroupCommit::start(1, 1, |_| async {
+        let group: GroupCommit<i64, i64> = GroupCommit::start(1, 1, |_, _| async {
             RUNNING.fetch_add(1, Ordering::SeqCst);
             std::future::pending().await
         });

@@ -65,7 +65,7 @@ impl Transfers {
         let max_batch = config.service.group_commit_max;
         let terms = Terms { currency: config.service.currency.clone(), pending_ttl: config.pending_ttl };
         let journal = Journal::new(pool.clone(), max_batch, terms);
-        let steps = GroupCommit::start(max_batch, CALLS, move |steps| execute_all(users.clone(), steps));
+        let steps = GroupCommit::start(max_batch, CALLS, move |steps, _| execute_all(users.clone(), steps));
         Self { pool, journal, steps }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::{
     db::{self, DbError},
-    group_commit::{GroupCommit, GroupError},
+    group_commit::{GroupCommit, GroupError, Turn},
     time,
 };
 use sqlx::MySqlPool;
@@ -15,6 +15,9 @@ use crate::store::{
     changes::{self, Changed, Wish},
     intents::{self, Inserted, Intent},
 };
+
+/// Batches under way at once: one is written while another one commits.
+const LANES: usize = 2;
 
 /// What is to be written.
 #[derive(Debug, Clone)]
@@ -38,7 +41,9 @@ impl Journal {
     /// Writes to `pool`, at most `max_batch` intents and changes in one commit.
     pub fn new(pool: MySqlPool, max_batch: usize, terms: Terms) -> Self {
         let terms = Arc::new(terms);
-        Self(GroupCommit::start(max_batch, 1, move |entries| write(pool.clone(), entries, terms.clone())))
+        Self(GroupCommit::start(max_batch, LANES, move |entries, turn| {
+            write(pool.clone(), entries, terms.clone(), turn)
+        }))
     }
 
     /// Commits an intent.
@@ -58,7 +63,7 @@ impl Journal {
     }
 }
 
-async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>) -> Result<Vec<Written>, DbError> {
+async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>, turn: Turn) -> Result<Vec<Written>, DbError> {
     let (mut intents, mut wishes) = (Vec::new(), Vec::new());
     for entry in entries.iter() {
         match entry {
@@ -66,12 +71,13 @@ async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>) -> Res
             Entry::Wish(wish) => wishes.push(wish),
         }
     }
-    let (pool, intents, wishes, terms, now) = (&pool, &intents, &wishes, &terms, time::now());
+    let (pool, intents, wishes, terms, turn, now) = (&pool, &intents, &wishes, &terms, &turn, time::now());
     let (inserted, changed) = db::retry(|attempt| async move {
         let mut tx = pool.begin().await?;
         // rows that exist are locked before new ones are made
         let changed = changes::change_all(&mut tx, wishes, now, terms, attempt).await?;
         let inserted = intents::insert_all(&mut tx, intents, attempt).await?;
+        turn.pass();
         db::commit(tx).await?;
         Ok((inserted, changed))
     })

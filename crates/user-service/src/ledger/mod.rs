@@ -22,6 +22,9 @@ pub use close::Closing;
 pub use operation::{Movement, Operation, Outcome, Refusal};
 pub use verify::Verification;
 
+/// Batches under way at once: one is written while another one commits.
+const LANES: usize = 2;
+
 /// The ledger of this service's schema. Cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
@@ -34,9 +37,9 @@ impl Ledger {
     /// are told.
     pub fn new(pool: MySqlPool, currency: &str, max_batch: usize) -> Self {
         let (writer, currency): (_, Arc<str>) = (pool.clone(), currency.into());
-        let group = GroupCommit::start(max_batch, 1, move |operations: Arc<[Operation]>| {
+        let group = GroupCommit::start(max_batch, LANES, move |operations: Arc<[Operation]>, turn| {
             let (pool, currency) = (writer.clone(), currency.clone());
-            async move { post::post(&pool, &operations, &currency).await }
+            async move { post::post(&pool, &operations, &currency, &turn).await }
         });
         Self { pool, group }
     }

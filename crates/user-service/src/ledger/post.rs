@@ -6,6 +6,7 @@ use common::{
     Money, UserId,
     bulk::Script,
     db::{self, DbError},
+    group_commit::Turn,
     outbox::{self, Event},
 };
 use sqlx::MySqlPool;
@@ -17,8 +18,13 @@ use super::{
 };
 
 /// Posts `operations` in order, in one database transaction. Safe to run again: what is stored is answered again.
-pub async fn post(pool: &MySqlPool, operations: &[Operation], currency: &str) -> Result<Vec<Outcome>, DbError> {
-    db::retry(|number| attempt(pool, operations, currency, number)).await
+pub async fn post(
+    pool: &MySqlPool,
+    operations: &[Operation],
+    currency: &str,
+    turn: &Turn,
+) -> Result<Vec<Outcome>, DbError> {
+    db::retry(|number| attempt(pool, operations, currency, turn, number)).await
 }
 
 /// Most operations are new. The first attempt takes them for new, and fails as raced when a unique key knows better; the
@@ -27,6 +33,7 @@ async fn attempt(
     pool: &MySqlPool,
     operations: &[Operation],
     currency: &str,
+    turn: &Turn,
     number: u32,
 ) -> Result<Vec<Outcome>, DbError> {
     let mut tx = pool.begin().await?;
@@ -56,6 +63,7 @@ async fn attempt(
         script.insert(outbox::insertion(&batch.events(&ids, currency)));
         script.execute(&mut tx).await.map_err(db::raced)?;
     }
+    turn.pass();
     db::commit(tx).await?;
     Ok(batch.outcomes)
 }

@@ -18,7 +18,7 @@ pub struct Lookups(GroupCommit<UserId, Option<User>>);
 impl Lookups {
     /// Looks into `pool`, for at most `max_batch` accounts in one query.
     pub fn new(pool: MySqlPool, max_batch: usize) -> Self {
-        Self(GroupCommit::start(max_batch, QUERIES, move |ids: Arc<[UserId]>| {
+        Self(GroupCommit::start(max_batch, QUERIES, move |ids: Arc<[UserId]>, _| {
             let pool = pool.clone();
             async move { find_all(&pool, &ids).await }
         }))
