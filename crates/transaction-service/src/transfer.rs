@@ -10,7 +10,7 @@ mod journal;
 mod machine;
 mod model;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::http::HeaderValue;
 use common::{
@@ -43,6 +43,9 @@ type Asked = (Step, Option<HeaderValue>);
 /// Calls to user-service under way at once: one that hangs does not hold up the others.
 const CALLS: usize = 4;
 
+/// Queries for transactions under way at once.
+const QUERIES: usize = 2;
+
 /// What became of the wish to create a transaction.
 pub enum Created {
     /// A new transaction, as far as it has come.
@@ -54,8 +57,8 @@ pub enum Created {
 /// Creates, decides and settles transactions. Requests that wait together share commits and calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Transfers {
-    pool: MySqlPool,
     journal: Journal,
+    lookups: GroupCommit<TransactionId, Option<Transaction>>,
     steps: GroupCommit<Asked, Result<StepOutcome, CallError>>,
 }
 
@@ -66,7 +69,8 @@ impl Transfers {
         let terms = Terms { currency: config.service.currency.clone(), pending_ttl: config.pending_ttl };
         let journal = Journal::new(pool.clone(), max_batch, terms);
         let steps = GroupCommit::start(max_batch, CALLS, move |steps, _| execute_all(users.clone(), steps));
-        Self { pool, journal, steps }
+        let lookups = GroupCommit::start(max_batch, QUERIES, move |ids, _| find_all(pool.clone(), ids));
+        Self { journal, lookups, steps }
     }
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
@@ -154,8 +158,14 @@ impl Transfers {
 
     /// The transaction `id`, unless it is hidden.
     pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
-        Ok(store::find(&mut *self.pool.acquire().await?, id).await?.filter(|row| !row.is_hidden()))
+        Ok(self.lookups.submit(id).await?.filter(|row| !row.is_hidden()))
     }
+}
+
+async fn find_all(pool: MySqlPool, ids: Arc<[TransactionId]>) -> Result<Vec<Option<Transaction>>, DbError> {
+    let found = store::find_all(&mut *pool.acquire().await?, &ids).await?;
+    let found: HashMap<TransactionId, Transaction> = found.into_iter().map(|row| (row.id, row)).collect();
+    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
 }
 
 /// One call for all of them, under the identity of the request that was first.

@@ -140,7 +140,7 @@ pub async fn batch(
     Query(query): Query<BatchQuery>,
 ) -> Result<Json<Vec<Change>>> {
     let ids = query.ids()?;
-    Ok(bodies(feed::batch(&mut *pool.acquire().await?, &ids).await?))
+    Ok(bodies(store::find_all(&mut *pool.acquire().await?, &ids).await?))
 }
 
 /// `GET /internal/transactions/{id}`

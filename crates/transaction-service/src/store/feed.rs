@@ -4,8 +4,8 @@
 //! reader's cursor: the reader goes back by an overlap. Hidden transactions are always included.
 
 use chrono::{DateTime, Utc};
-use common::{TransactionId, UserId, db};
-use sqlx::{MySql, MySqlConnection, QueryBuilder};
+use common::{TransactionId, UserId};
+use sqlx::MySqlConnection;
 
 use super::columns;
 use crate::transfer::Transaction;
@@ -27,7 +27,6 @@ const SENT: &str =
     concat!("SELECT ", columns!(), " FROM transactions WHERE sender_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
 const RECEIVED: &str =
     concat!("SELECT ", columns!(), " FROM transactions WHERE receiver_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
-const BATCH: &str = concat!("SELECT ", columns!(), " FROM transactions WHERE id IN ");
 
 /// At most `limit` transactions after `position`, in the order of their last change.
 pub async fn changes(conn: &mut MySqlConnection, position: Position, limit: u32) -> sqlx::Result<Vec<Transaction>> {
@@ -58,24 +57,14 @@ pub async fn of_user(
     Ok(rows)
 }
 
-/// Those of the transactions `ids` that there are.
-pub async fn batch(conn: &mut MySqlConnection, ids: &[TransactionId]) -> sqlx::Result<Vec<Transaction>> {
-    batch_query(BATCH, ids).build_query_as().fetch_all(conn).await
-}
-
-fn batch_query(head: &str, ids: &[TransactionId]) -> QueryBuilder<MySql> {
-    let mut query = QueryBuilder::new(head);
-    db::push_list(&mut query, ids.iter().copied());
-    query
-}
-
 #[cfg(test)]
 mod tests {
-    use common::bulk::BulkInsert;
+    use common::{bulk::BulkInsert, db};
     use harness::database::database;
     use sqlx::{AssertSqlSafe, Row, mysql::MySqlRow};
 
     use super::*;
+    use crate::store::transactions::{THOSE, with_ids};
 
     /// Enough for a whole scan to be dearer than an index.
     const TRANSACTIONS: i64 = 20_000;
@@ -103,7 +92,7 @@ mod tests {
         }
         for count in [1, 1_000] {
             let ids: Vec<TransactionId> = (1..=count).map(|n| (n * 17).try_into().unwrap()).collect();
-            let mut query = batch_query(&explained(BATCH).0, &ids);
+            let mut query = with_ids(&explained(THOSE).0, &ids);
             assert_uses(&query.build().fetch_all(&mut *conn).await.unwrap(), "PRIMARY");
         }
         let newest = sqlx::raw_sql(explained(NEWEST)).fetch_all(&mut *conn).await.unwrap();

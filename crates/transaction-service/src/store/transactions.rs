@@ -1,10 +1,12 @@
 //! Transactions by id, and those that are due.
 
-use common::TransactionId;
-use sqlx::MySqlConnection;
+use common::{TransactionId, db};
+use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
 use crate::transfer::Transaction;
+
+pub(super) const THOSE: &str = concat!("SELECT ", columns!(), " FROM transactions WHERE id IN ");
 
 /// The transaction `id`, hidden or not.
 pub async fn find(conn: &mut MySqlConnection, id: TransactionId) -> sqlx::Result<Option<Transaction>> {
@@ -12,6 +14,17 @@ pub async fn find(conn: &mut MySqlConnection, id: TransactionId) -> sqlx::Result
         .bind(id)
         .fetch_optional(conn)
         .await
+}
+
+/// Those of `ids` that exist, hidden or not.
+pub async fn find_all(conn: &mut MySqlConnection, ids: &[TransactionId]) -> sqlx::Result<Vec<Transaction>> {
+    with_ids(THOSE, ids).build_query_as().fetch_all(conn).await
+}
+
+pub(super) fn with_ids(head: &str, ids: &[TransactionId]) -> QueryBuilder<MySql> {
+    let mut query = QueryBuilder::new(head);
+    db::push_list(&mut query, ids.iter().copied());
+    query
 }
 
 /// Claims steps that are overdue, at most `limit`, and pushes their next turn away: twice as far each time, up to a
