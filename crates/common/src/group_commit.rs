@@ -202,7 +202,7 @@ mod tests {
         let group = GroupCommit::start(max_batch, 1, move |items: Arc<[i64]>, _| {
             seen.lock().unwrap().push(items.len());
             async move {
-                tokio::time::sleep(Duration::from_millis(5)).await; // the others arrive meanwhile
+                sleep(Duration::from_millis(5)).await; // the others arrive meanwhile
                 assert!(!items.contains(&13));
                 if items.iter().any(|n| *n < 0) {
                     return Err(sqlx::Error::RowNotFound.into());
@@ -266,6 +266,39 @@ mod tests {
             tokio::time::timeout(Duration::from_millis(1), group.submit(1)).await.unwrap_err();
         }
         assert_eq!(group.submit(2).await.unwrap(), 4);
+    }
+
+    /// Two lanes; the item 1 waits until the item 2 is carried out, with or without passing its turn on.
+    async fn waiting_for_the_next(passes: bool) -> Duration {
+        let next = Arc::new(Notify::new());
+        let group = GroupCommit::start(1, 2, move |items: Arc<[i64]>, turn: Turn| {
+            let next = next.clone();
+            async move {
+                if items[0] == 2 {
+                    next.notify_one();
+                } else {
+                    if passes {
+                        turn.pass();
+                    }
+                    next.notified().await;
+                }
+                Ok(items.to_vec())
+            }
+        });
+        let begun = tokio::time::Instant::now();
+        assert_eq!(group.submit_all(vec![1, 2]).await.unwrap(), [1, 2]);
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_batch_begins_when_one_passes_its_turn_on() {
+        assert_eq!(waiting_for_the_next(true).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_is_stuck_holds_the_others_up_for_a_moment_only() {
+        let waited = waiting_for_the_next(false).await;
+        assert!((PATIENCE..PATIENCE * 2).contains(&waited), "{waited:?}");
     }
 
     #[tokio::test]
