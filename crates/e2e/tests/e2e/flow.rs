@@ -12,6 +12,7 @@ async fn two_people_register_one_pays_the_other_both_are_mailed_and_the_report_s
     let users = world.api(Service::User).as_user(&ani.token);
     let topped_up = users.post(&format!("/users/{}/topup", ani.id), json!({"amount": 100_000})).await.expect(200);
     assert_eq!(topped_up.json, json!({"id": ani.id, "balance": 100_000}));
+    world.assert_everything_told().await; // each service tells in its own order, beside the other
 
     let created = world.pay(&ani, &budi, 10_000).await.expect(201);
     assert_eq!(created["status"], "pending");
@@ -58,6 +59,7 @@ async fn a_one_step_transfer_is_completed_when_it_is_answered() {
 async fn money_that_cannot_be_paid_is_refused_and_kept_as_a_failed_transaction() {
     let world = World::start().await;
     let (ani, budi) = (world.user(50).await, world.user(0).await);
+    world.assert_everything_told().await; // each service tells in its own order, beside the other
     let refused = world.pay(&ani, &budi, 51).await.expect_error(400, "insufficient_balance");
     let id = refused["transaction_id"].as_i64().expect("the transaction's id");
     assert_eq!(world.status(id).await, "failed");
