@@ -1,5 +1,7 @@
 //! The one place that reads the clock, and moments that callers name.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -7,6 +9,16 @@ use serde::{Deserialize, Deserializer, de::Error};
 #[expect(clippy::disallowed_methods, reason = "this is the clock that the rest of the code asks")]
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
+}
+
+/// The current moment, or one just after it that no other call in this process gets: it tells apart what is done at once.
+pub fn unique_now() -> DateTime<Utc> {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = now().timestamp_micros();
+    let next = |last: i64| now.max(last + 1);
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+    let last = last.unwrap_or_else(|last| last);
+    DateTime::from_timestamp_micros(next(last)).expect("the year is far below the limit")
 }
 
 /// A moment in a request (RFC 3339), within what `DATETIME(6)` can hold.
@@ -29,6 +41,12 @@ impl<'de> Deserialize<'de> for Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_unique_moments_are_the_same_and_they_rise() {
+        let moments: Vec<_> = (0..1000).map(|_| unique_now()).collect();
+        assert!(moments.is_sorted_by(|one, next| one < next));
+    }
 
     #[test]
     fn only_what_the_database_can_hold_is_a_moment() {

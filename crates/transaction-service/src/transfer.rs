@@ -75,7 +75,7 @@ impl Transfers {
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
     pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Created> {
-        let now = time::now();
+        let now = time::unique_now(); // tells this request from another one under the same key
         let intent = Intent { new: new.clone(), request: request.clone(), now };
         match self.journal.insert(intent).await? {
             Inserted::New(row) => self.start(row).await,
