@@ -17,7 +17,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Seconds that a statement waits for a row lock before the unit of work starts again (error 1205).
 const LOCK_WAIT_SECONDS: u32 = 5;
 /// Prepared statements that a connection keeps. Closing one stalls the next by 40 ms, because sqlx leaves Nagle's
-/// algorithm on: [`padded`] and [`crate::bulk`] keep their number small. The server's limit, 16,382 in all, leaves room
+/// algorithm on: [`push_list`] and [`crate::bulk`] keep their number small. The server's limit, 16,382 in all, leaves room
 /// for ten instances with full pools.
 const STATEMENT_CACHE: usize = 100;
 /// How long a connection may idle before it is closed.
@@ -138,8 +138,8 @@ pub async fn commit(tx: Transaction<'_, MySql>) -> Result<(), DbError> {
 /// Runs a unit of work (from BEGIN to [`commit`]) until it ends, for a bounded number of times.
 ///
 /// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be
-/// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which attempt it is, from 1 on:
-/// the first one may presume that nobody was faster, and leave it to the others to look.
+/// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
+/// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
 pub async fn retry<T, F>(mut work: impl FnMut(u32) -> F) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, DbError>>,
@@ -204,23 +204,19 @@ pub fn is_duplicate(error: &sqlx::Error) -> bool {
     number(error) == Some(1062)
 }
 
-/// The items, and the last one again until their number is a power of two: where a repetition changes nothing, lists of
-/// all lengths share a few prepared statements.
-pub fn padded<T>(items: &[T]) -> impl Iterator<Item = &T> {
-    let missing = items.len().next_power_of_two() - items.len();
-    items.iter().chain(items.last().into_iter().cycle().take(missing))
-}
-
-/// Appends `(a, b, …)` for an IN, [`padded`].
+/// Appends `(a, b, …)` for an IN. The list is padded to a power of two by repeating its last item, so that lists of all
+/// lengths share a few prepared statements.
 pub fn push_list<T>(query: &mut QueryBuilder<MySql>, items: impl IntoIterator<Item = T>)
 where
     T: Clone + for<'q> sqlx::Encode<'q, MySql> + sqlx::Type<MySql>,
 {
-    let items: Vec<T> = items.into_iter().collect();
+    let mut items: Vec<T> = items.into_iter().collect();
+    let last = items.last().expect("an IN needs an item").clone();
+    items.resize(items.len().next_power_of_two(), last);
     query.push("(");
     let mut list = query.separated(", ");
-    for item in padded(&items) {
-        list.push_bind(item.clone());
+    for item in items {
+        list.push_bind(item);
     }
     query.push(")");
 }

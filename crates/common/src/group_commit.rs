@@ -1,8 +1,8 @@
 //! Group commit: requests that wait together share one commit to disk.
 //!
-//! Whatever arrives while a batch is being written forms the next one. There are no timers: alone, an item goes straight
-//! through; under load the batches grow by themselves. Each item succeeds or fails alone, and is answered only after the
-//! commit that makes it durable. A caller that stops waiting changes nothing for the others.
+//! Whatever arrives while a batch is being written forms the next one. No batch waits for more to come: alone, an item
+//! goes straight through; under load the batches grow by themselves. Each item succeeds or fails alone, and is answered
+//! only after the commit that makes it durable. A caller that stops waiting changes nothing for the others.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -72,10 +72,10 @@ impl<I, O> Clone for GroupCommit<I, O> {
 }
 
 impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
-    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under way:
-    /// one whose turn it is, and those that have passed theirs on or are stuck. `work` carries out a batch, usually in one database transaction, and answers one outcome for each
-    /// item, in their order. It must be safe to run twice: a batch that fails is run again item by item, so that an
-    /// item that cannot be written fails alone.
+    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under
+    /// way: one whose turn it is, and those that have passed theirs on or are stuck. `work` carries out a batch, usually
+    /// in one database transaction, and answers one outcome for each item, in their order. It must be safe to run twice:
+    /// a batch that fails is run again item by item, so that an item that cannot be written fails alone.
     ///
     /// # Panics
     /// Outside a tokio runtime.

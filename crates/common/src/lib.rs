@@ -13,6 +13,7 @@ pub mod http;
 pub mod idempotency;
 pub mod ids;
 pub mod lease;
+pub mod lookups;
 pub mod money;
 pub mod outbox;
 pub mod page;

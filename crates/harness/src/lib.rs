@@ -1,5 +1,5 @@
 //! What runs the wallet on one machine: a private database server, a schema for each test, the four services as
-//! processes, and the programs of the Node.js world. Used by `cargo xtask` and by the tests; no service depends on it
+//! processes, the programs of the Node.js world, and what a query costs. Used by `cargo xtask` and by the tests; no service depends on it
 //! outside its tests.
 //!
 //! Everything that is started here dies with the process that started it, even if that one is killed, on systems that
@@ -12,6 +12,7 @@ pub mod database;
 pub mod http;
 pub mod node;
 mod packages;
+pub mod plan;
 pub mod ports;
 pub mod process;
 pub mod server;

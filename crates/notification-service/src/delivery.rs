@@ -105,7 +105,9 @@ impl Delivery {
 
     /// Mails a batch of those that are due, oldest first.
     pub async fn run_once(&self) -> anyhow::Result<Step> {
-        let due = claims::due(&mut *self.pool.acquire().await?, MAX_BATCH.min(self.rate)).await?; // a turn lasts a second or so
+        // so that a turn lasts a second or so
+        let limit = MAX_BATCH.min(self.rate);
+        let due = claims::due(&mut *self.pool.acquire().await?, limit).await?;
         if due.is_empty() {
             return Ok(Step::Idle);
         }

@@ -10,7 +10,7 @@ mod journal;
 mod machine;
 mod model;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use common::{
@@ -18,7 +18,9 @@ use common::{
     db::DbError,
     group_commit::{GroupCommit, GroupError},
     http::client::CallError,
-    idempotency, time,
+    idempotency,
+    lookups::Lookups,
+    time,
 };
 use sqlx::MySqlPool;
 
@@ -43,9 +45,6 @@ type Asked = (Step, Option<HeaderValue>);
 /// Calls to user-service under way at once: one that hangs does not hold up the others.
 const CALLS: usize = 4;
 
-/// Queries for transactions under way at once.
-const QUERIES: usize = 2;
-
 /// What became of the wish to create a transaction.
 pub enum Created {
     /// A new transaction, as far as it has come.
@@ -58,7 +57,7 @@ pub enum Created {
 #[derive(Clone)]
 pub struct Transfers {
     journal: Journal,
-    lookups: GroupCommit<TransactionId, Option<Transaction>>,
+    lookups: Lookups<TransactionId, Transaction>,
     steps: GroupCommit<Asked, Result<StepOutcome, CallError>>,
 }
 
@@ -69,7 +68,14 @@ impl Transfers {
         let terms = Terms { currency: config.service.currency.clone(), pending_ttl: config.pending_ttl };
         let journal = Journal::new(pool.clone(), max_batch, terms);
         let steps = GroupCommit::start(max_batch, CALLS, move |steps, _| execute_all(users.clone(), steps));
-        let lookups = GroupCommit::start(max_batch, QUERIES, move |ids, _| find_all(pool.clone(), ids));
+        let lookups = Lookups::start(
+            max_batch,
+            |row: &Transaction| row.id,
+            move |ids| {
+                let pool = pool.clone();
+                async move { store::find_all(&mut *pool.acquire().await?, &ids).await }
+            },
+        );
         Self { journal, lookups, steps }
     }
 
@@ -158,14 +164,8 @@ impl Transfers {
 
     /// The transaction `id`, unless it is hidden.
     pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
-        Ok(self.lookups.submit(id).await?.filter(|row| !row.is_hidden()))
+        Ok(self.lookups.find(id).await?.filter(|row| !row.is_hidden()))
     }
-}
-
-async fn find_all(pool: MySqlPool, ids: Arc<[TransactionId]>) -> Result<Vec<Option<Transaction>>, DbError> {
-    let found = store::find_all(&mut *pool.acquire().await?, &ids).await?;
-    let found: HashMap<TransactionId, Transaction> = found.into_iter().map(|row| (row.id, row)).collect();
-    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
 }
 
 /// One call for all of them, under the identity of the request that was first.

@@ -28,7 +28,7 @@ pub use config::Config;
 use ledger::Ledger;
 use password::Passwords;
 use routes::{auth, balance, internal, users};
-use store::lookups::Lookups;
+use store::users::{Accounts, accounts};
 
 /// What the handlers and workers of user-service share.
 #[derive(Clone, FromRef)]
@@ -36,7 +36,7 @@ pub struct AppState {
     pool: MySqlPool,
     gatekeeper: Gatekeeper,
     ledger: Ledger,
-    lookups: Lookups,
+    accounts: Accounts,
     passwords: Passwords,
     notifications: ServiceClient,
     token_lifetime: TokenLifetime,
@@ -54,7 +54,7 @@ impl AppState {
         Self {
             gatekeeper: Gatekeeper::new(&config.service),
             ledger: Ledger::new(pool.clone(), &config.service.currency, config.service.group_commit_max),
-            lookups: Lookups::new(pool.clone(), config.service.group_commit_max),
+            accounts: accounts(pool.clone(), config.service.group_commit_max),
             passwords: Passwords::new(),
             notifications: ServiceClient::new(
                 http_client(),

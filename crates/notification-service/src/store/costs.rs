@@ -1,7 +1,10 @@
 //! What the statements cost: among many rows, each reads those that it is about, and none sorts.
 
 use common::{NotificationId, db, lease::Holder, outbox::Event, time};
-use harness::database::{TestDatabase, database};
+use harness::{
+    database::{TestDatabase, database},
+    plan::within,
+};
 use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool};
 
 use super::{claims, notifications};
@@ -11,45 +14,6 @@ const ROWS: usize = 8_000;
 const OF_A_USER: usize = 400;
 /// Rows that a statement answers or changes.
 const FEW: u32 = 50;
-/// Rows that it may read beside them: where a range begins and ends, and a list for its second look at each.
-const MARGIN: i64 = 10;
-
-/// What a session has done so far.
-#[derive(Debug, Clone, Copy)]
-struct Effort {
-    rows_read: i64,
-    sorts: i64,
-}
-
-async fn effort(conn: &mut MySqlConnection) -> Effort {
-    let counters: Vec<(String, String)> =
-        sqlx::query_as("SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' OR Variable_name LIKE 'Sort_%'")
-            .fetch_all(conn)
-            .await
-            .unwrap();
-    let sum = |names: &[&str]| -> i64 {
-        let counted = counters.iter().filter(|(name, _)| names.iter().any(|start| name.starts_with(start)));
-        counted.map(|(_, value)| value.parse::<i64>().unwrap()).sum()
-    };
-    Effort { rows_read: sum(&["Handler_read"]), sorts: sum(&["Sort_range", "Sort_scan"]) }
-}
-
-/// Runs statements, which must not sort and read at most so many rows; returns what they return.
-async fn within<T>(
-    conn: &mut MySqlConnection,
-    what: &str,
-    rows: i64,
-    work: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<T>,
-) -> T {
-    let before = effort(conn).await;
-    let asking = effort(conn).await.rows_read - before.rows_read;
-    let result = work(conn).await.unwrap();
-    let after = effort(conn).await;
-    let (read, sorts) = (after.rows_read - before.rows_read - 2 * asking, after.sorts - before.sorts);
-    assert!(read <= rows + MARGIN && sorts == 0, "{what}: {read} rows read and {sorts} sorts for {rows} rows");
-    result
-}
-
 /// A table with many rows, all to be mailed.
 async fn table() -> (TestDatabase, MySqlPool) {
     let database = database().await;

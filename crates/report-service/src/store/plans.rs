@@ -4,8 +4,8 @@ use common::{
     bulk::{BulkInsert, Value},
     db,
 };
-use harness::database::database;
-use sqlx::{AssertSqlSafe, MySqlConnection, Row};
+use harness::{database::database, plan::assert_by_index};
+use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use super::{copies, reports};
 
@@ -66,14 +66,5 @@ async fn assert_uses_index(conn: &mut MySqlConnection, sql: &str, values: &[i64]
     for value in values {
         query = query.bind(value);
     }
-    let steps = query.fetch_all(conn).await.unwrap();
-    for step in &steps {
-        let text = |column| step.try_get_unchecked::<Option<String>, _>(column).unwrap().unwrap_or_default();
-        let (access, key, extra) = (text("type"), text("key"), text("Extra"));
-        let plan = format!("{access} by {key:?}, {extra}: {sql}");
-        assert!(["const", "eq_ref", "ref", "range"].contains(&access.as_str()), "{plan}");
-        assert!(keys.contains(&key.as_str()), "{plan}");
-        assert!(!extra.contains("filesort") && !extra.contains("temporary"), "{plan}");
-    }
-    assert!(!steps.is_empty());
+    assert_by_index(&query.fetch_all(conn).await.unwrap(), keys, sql);
 }

@@ -60,8 +60,11 @@ pub async fn of_user(
 #[cfg(test)]
 mod tests {
     use common::{bulk::BulkInsert, db};
-    use harness::database::database;
-    use sqlx::{AssertSqlSafe, Row, mysql::MySqlRow};
+    use harness::{
+        database::database,
+        plan::{assert_by_index, text},
+    };
+    use sqlx::{AssertSqlSafe, mysql::MySqlRow};
 
     use super::*;
     use crate::store::transactions::{THOSE, with_ids};
@@ -134,17 +137,9 @@ mod tests {
         DateTime::from_timestamp(1_762_000_000 + seconds, 0).unwrap()
     }
 
-    fn text(step: &MySqlRow, column: &str) -> String {
-        step.try_get_unchecked::<Option<String>, _>(column).unwrap().unwrap_or_default()
-    }
-
     #[track_caller]
     fn assert_uses(steps: &[MySqlRow], index: &str) {
-        let [step] = steps else { panic!("{} steps", steps.len()) };
-        let (access, key, extra) = (text(step, "type"), text(step, "key"), text(step, "Extra"));
-        let plan = format!("{access} by {key:?}, {extra}");
-        assert!(["const", "eq_ref", "ref", "range"].contains(&access.as_str()), "{plan}");
-        assert_eq!(key, index, "{plan}");
-        assert!(!extra.contains("filesort") && !extra.contains("temporary"), "{plan}");
+        assert_eq!(steps.len(), 1, "{index}");
+        assert_by_index(steps, &[index], index);
     }
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::user_not_found;
 use crate::{
     ledger::{Ledger, Movement, Operation, Outcome},
-    store::lookups::Lookups,
+    store::users::Accounts,
 };
 
 #[derive(Serialize)]
@@ -27,8 +27,8 @@ pub struct Balance {
 }
 
 /// `GET /users/{id}/balance`: what the user can spend, and what is set aside.
-pub async fn show(Viewer(id): Viewer, State(lookups): State<Lookups>) -> Result<Json<Balance>> {
-    let user = lookups.find(id).await?.ok_or_else(user_not_found)?;
+pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Result<Json<Balance>> {
+    let user = accounts.find(id).await?.ok_or_else(user_not_found)?;
     Ok(Json(Balance { user_id: id, balance: user.balance, held: user.held }))
 }
 

@@ -17,10 +17,7 @@ use sqlx::MySqlPool;
 use super::{balance, user_not_found};
 use crate::{
     ledger::{Ledger, Movement, Operation, Outcome, Refusal, Verification},
-    store::{
-        lookups::Lookups,
-        users::{self, User},
-    },
+    store::users::{self, Accounts, User},
 };
 
 /// The most operations that one call may ask for.
@@ -72,8 +69,8 @@ pub async fn list(
 }
 
 /// `GET /internal/users/{id}`
-pub async fn show(_: Service, Path(id): Path<UserId>, State(lookups): State<Lookups>) -> Result<Json<User>> {
-    lookups.find(id).await?.map(Json).ok_or_else(user_not_found)
+pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Accounts>) -> Result<Json<User>> {
+    accounts.find(id).await?.map(Json).ok_or_else(user_not_found)
 }
 
 #[derive(Serialize, Deserialize)]

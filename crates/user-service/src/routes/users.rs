@@ -21,10 +21,7 @@ use super::{
 use crate::{
     ledger::{Closing, Ledger},
     password::{NewPassword, Passwords},
-    store::{
-        lookups::Lookups,
-        users::{self, Changes, User},
-    },
+    store::users::{self, Accounts, Changes, User},
 };
 
 /// `GET /users`: accounts by id; a user sees its own.
@@ -39,8 +36,8 @@ pub async fn list(
 }
 
 /// `GET /users/{id}`
-pub async fn show(Viewer(id): Viewer, State(lookups): State<Lookups>) -> Result<Json<User>> {
-    lookups.find(id).await?.map(Json).ok_or_else(user_not_found)
+pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Result<Json<User>> {
+    accounts.find(id).await?.map(Json).ok_or_else(user_not_found)
 }
 
 #[derive(Deserialize)]

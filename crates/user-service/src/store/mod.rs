@@ -1,4 +1,3 @@
 //! The SQL of user-service outside the ledger. Each function takes a connection; the caller owns the transaction.
 
-pub mod lookups;
 pub mod users;
