@@ -186,7 +186,7 @@ fn push(sql: &mut String, value: Value<'_>) {
             Ok(())
         }
         Value::InSeconds(seconds) => write!(sql, "NOW(6) + INTERVAL {seconds} SECOND"),
-        Value::Time(time) => write!(sql, "'{}'", time.format("%Y-%m-%d %H:%M:%S%.6f")),
+        Value::Time(time) => write!(sql, "'{}'", time.naive_utc()),
     };
     written.expect("a String takes everything");
 }

@@ -1,11 +1,15 @@
 //! What belongs to the request at hand: its identity, carried into logs, answers and calls to other services.
 
+use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
+
 use axum::{
-    extract::Request,
-    http::{HeaderName, HeaderValue},
+    extract::{MatchedPath, Request},
+    http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures::FutureExt;
+use tracing::Instrument;
 
 use crate::ApiError;
 
@@ -31,20 +35,37 @@ pub async fn under<F: Future>(id: Option<HeaderValue>, future: F) -> F::Output {
     }
 }
 
-/// Gives the request its identity (the caller's, if it sent a sane one) and the answer its `X-Request-Id`, and serves it
-/// in a task of its own: a client that hangs up does not cut a request in half.
-pub async fn layer(mut request: Request, next: Next) -> Response {
-    let sane = |value: &&HeaderValue| {
-        let bytes = value.as_bytes();
-        (1..=MAX_REQUEST_ID).contains(&bytes.len())
-            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+/// Serves a request: gives it its identity (the caller's, if it sent a sane one) and the answer its `X-Request-Id`,
+/// answers a panic, and logs a line. It does so in a task of its own: a client that hangs up does not cut a request in
+/// half.
+pub async fn layer(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = request.headers().get(&REQUEST_ID).filter(is_sane).cloned().unwrap_or_else(fresh_id);
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let request_id = id.to_str().expect("a sane identity is ASCII");
+    let span = tracing::info_span!("request", method = %request.method(), route, request_id);
+    let served = async move {
+        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(panicked);
+        let bytes = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let ms = begun.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(status = response.status().as_u16(), ms, bytes, "answered");
+        response
     };
-    let id = request.headers().get(&REQUEST_ID).filter(sane).cloned().unwrap_or_else(fresh_id);
-    request.headers_mut().insert(REQUEST_ID, id.clone());
-    let served = tokio::spawn(CURRENT.scope(id.clone(), next.run(request))).await;
+    let served = tokio::spawn(CURRENT.scope(id.clone(), served.instrument(span))).await;
     let mut response = served.unwrap_or_else(|error| ApiError::internal(error).into_response());
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+fn is_sane(value: &&HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    (1..=MAX_REQUEST_ID).contains(&bytes.len())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    ApiError::internal(format!("panic: {}", text.unwrap_or("unknown"))).into_response()
 }
 
 fn fresh_id() -> HeaderValue {

@@ -1,6 +1,6 @@
 //! Calls to other services, and what their failure means: the money may have moved, or certainly has not.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -70,9 +70,12 @@ struct ErrorBody {
     code: String,
 }
 
-/// One other service, as this one calls it.
+/// One other service, as this one calls it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ServiceClient {
+pub struct ServiceClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     http: reqwest::Client,
     base: Url,
     token: SecretString,
@@ -94,7 +97,7 @@ pub fn http_client() -> reqwest::Client {
 impl ServiceClient {
     /// A client of `service` at `base`, which shows `token`.
     pub fn new(http: reqwest::Client, base: Url, token: SecretString, service: &'static str) -> Self {
-        Self { http, base, token, service }
+        Self(Arc::new(Inner { http, base, token, service }))
     }
 
     /// GET of `path`, with a query.
@@ -108,8 +111,8 @@ impl ServiceClient {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = self.base.join(path).expect("paths are written in the code");
-        let request = self.http.request(method, url).header(SERVICE_TOKEN, self.token.expose_secret());
+        let url = self.0.base.join(path).expect("paths are written in the code");
+        let request = self.0.http.request(method, url).header(SERVICE_TOKEN, self.0.token.expose_secret());
         match context::request_id() {
             Some(id) => request.header(context::REQUEST_ID, id),
             None => request,
@@ -117,7 +120,7 @@ impl ServiceClient {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
-        let service = self.service;
+        let service = self.0.service;
         let unknown = |cause: &dyn std::fmt::Display| CallError::Unknown { service, cause: cause.to_string() };
         let response = request.send().await.map_err(|cause| {
             let reached = !cause.is_connect();

@@ -4,8 +4,8 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::{StatusCode, header},
+    extract::DefaultBodyLimit,
+    http::StatusCode,
     middleware,
     response::{IntoResponse, Response},
     routing::get,
@@ -16,7 +16,6 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
-use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 use crate::{
     ApiError,
@@ -51,20 +50,7 @@ pub fn surround(routes: Router, service: &'static str, pool: MySqlPool) -> Route
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not know that method")
         })
-        // The last layer is the outermost: request id, then log, then panics.
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            ApiError::internal(format!("panic: {}", text.unwrap_or("unknown"))).into_response()
-        }))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(request_span)
-                .on_request(())
-                .on_response(log_response)
-                .on_failure(()),
-        )
-        .layer(middleware::from_fn(context::layer))
+        .layer((middleware::from_fn(context::layer), DefaultBodyLimit::max(MAX_BODY)))
 }
 
 async fn ready(service: &'static str, pool: MySqlPool) -> Response {
@@ -76,17 +62,6 @@ async fn ready(service: &'static str, pool: MySqlPool) -> Response {
             .detail("missing", "database")
             .into_response()
     }
-}
-
-fn request_span(request: &Request) -> tracing::Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let id = request.headers().get(context::REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", method = %request.method(), route, request_id = id)
-}
-
-fn log_response(response: &Response, latency: Duration, _: &tracing::Span) {
-    let bytes = response.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
-    tracing::info!(status = response.status().as_u16(), ms = latency.as_secs_f64() * 1000.0, bytes, "answered");
 }
 
 /// Serves `app` until SIGTERM or Ctrl-C, lets running requests end, then stops the workers.

@@ -59,27 +59,19 @@ pub async fn of_user(
 
 #[cfg(test)]
 mod tests {
-    use common::{bulk::BulkInsert, db};
-    use harness::{
-        database::database,
-        plan::{assert_by_index, text},
-    };
+    use harness::plan::{assert_by_index, text};
     use sqlx::{AssertSqlSafe, mysql::MySqlRow};
 
     use super::*;
-    use crate::store::transactions::{THOSE, with_ids};
-
-    /// Enough for a whole scan to be dearer than an index.
-    const TRANSACTIONS: i64 = 20_000;
-    const USERS: i64 = 40;
+    use crate::store::{
+        testing::{filled_database, time},
+        transactions::{THOSE, with_ids},
+    };
 
     #[tokio::test]
     async fn nothing_here_scans_the_table_or_sorts() {
-        let database = database().await;
-        let pool = database.pool();
-        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
-        let mut conn = pool.acquire().await.unwrap();
-        fill(&mut conn).await;
+        let database = filled_database().await;
+        let mut conn = database.pool().acquire().await.unwrap();
         let explained = |sql: &str| AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}"));
 
         for since in [0, 10_000, 19_000] {
@@ -101,40 +93,6 @@ mod tests {
         let newest = sqlx::raw_sql(explained(NEWEST)).fetch_all(&mut *conn).await.unwrap();
         assert_eq!((newest.len(), text(&newest[0], "key").as_str()), (1, "transactions_changed"));
         assert_eq!(text(&newest[0], "rows"), "1", "the index is read from its end, for one row");
-    }
-
-    /// Completed transactions among the users, each changed a second after the one before.
-    async fn fill(conn: &mut MySqlConnection) {
-        for first in (1..=TRANSACTIONS).step_by(1_000) {
-            let mut insert = BulkInsert::new(
-                "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, request, fingerprint,
-                     created_at, updated_at, changed_at)",
-            );
-            for id in first..first + 1_000 {
-                let (sender, receiver) = (id % USERS + 1, id % USERS + 2);
-                let request = format!("test:{id}");
-                let at = time(id).into();
-                let (text, status) = ("Payment".into(), "completed".into());
-                insert.row(&[
-                    sender.into(),
-                    receiver.into(),
-                    1.into(),
-                    text,
-                    status,
-                    request.as_str().into(),
-                    "0".repeat(32).as_str().into(),
-                    at,
-                    at,
-                    at,
-                ]);
-            }
-            insert.execute(conn).await.unwrap();
-        }
-        sqlx::raw_sql("ANALYZE TABLE transactions").execute(conn).await.unwrap();
-    }
-
-    fn time(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_762_000_000 + seconds, 0).unwrap()
     }
 
     #[track_caller]

@@ -4,6 +4,8 @@ pub mod changes;
 pub mod feed;
 pub mod intents;
 pub mod lists;
+#[cfg(test)]
+mod testing;
 pub mod transactions;
 
 /// Seconds after which the settler takes over a step whose outcome was not stored.

@@ -52,7 +52,7 @@ impl Change {
                 row.description.clone_from(text);
                 Vec::new()
             }
-            Self::Hide if is_settled(row) && !row.is_hidden() => {
+            Self::Hide if row.status.is_settled() && !row.is_hidden() => {
                 row.hidden_at = Some(now);
                 Vec::new()
             }
@@ -79,10 +79,6 @@ fn become_next(row: &mut Transaction, next: Next, now: DateTime<Utc>, currency: 
 
 fn is_pending(row: &Transaction) -> bool {
     row.status == Status::Pending && !row.is_hidden()
-}
-
-fn is_settled(row: &Transaction) -> bool {
-    !matches!(row.status, Status::Processing | Status::Pending)
 }
 
 #[cfg(test)]

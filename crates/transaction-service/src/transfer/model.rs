@@ -21,6 +21,13 @@ pub enum Status {
     Cancelled,
 }
 
+impl Status {
+    /// True once no money of the transaction will move any more.
+    pub fn is_settled(self) -> bool {
+        !matches!(self, Self::Processing | Self::Pending)
+    }
+}
+
 /// What user-service is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]

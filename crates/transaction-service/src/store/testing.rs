@@ -1,0 +1,53 @@
+//! A table with many transactions, for the tests of what queries cost.
+
+use chrono::{DateTime, Utc};
+use common::{bulk::BulkInsert, db};
+use harness::database::{TestDatabase, database};
+use sqlx::MySqlConnection;
+
+/// Enough for a whole scan to be dearer than an index.
+pub const TRANSACTIONS: i64 = 20_000;
+pub const USERS: i64 = 40;
+/// Each so manieth has failed.
+pub const FAILED_EACH: i64 = 100;
+
+/// A database of transactions among the users, completed or failed, each changed a second after the one before.
+pub async fn filled_database() -> TestDatabase {
+    let database = database().await;
+    let pool = database.pool();
+    db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    fill(&mut *pool.acquire().await.unwrap()).await;
+    database
+}
+
+/// When a transaction was made and changed.
+pub fn time(id: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_762_000_000 + id, 0).unwrap()
+}
+
+async fn fill(conn: &mut MySqlConnection) {
+    for first in (1..=TRANSACTIONS).step_by(1_000) {
+        let mut insert = BulkInsert::new(
+            "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, request, fingerprint,
+                 created_at, updated_at, changed_at)",
+        );
+        for id in first..first + 1_000 {
+            let status = if id % FAILED_EACH == 0 { "failed" } else { "completed" };
+            let (request, at) = (format!("test:{id}"), time(id).into());
+            insert.row(&[
+                (id % USERS + 1).into(),
+                (id % USERS + 2).into(),
+                1.into(),
+                "Payment".into(),
+                status.into(),
+                request.as_str().into(),
+                "0".repeat(32).as_str().into(),
+                at,
+                at,
+                at,
+            ]);
+        }
+        insert.execute(conn).await.unwrap();
+    }
+    sqlx::raw_sql("ANALYZE TABLE transactions").execute(conn).await.unwrap();
+}
