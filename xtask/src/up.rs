@@ -9,7 +9,7 @@ use harness::{
     binaries::{self, Build},
     database::Admin,
     ports, process,
-    server::{INIT_SQL, Options, Server},
+    server::{INIT_SQL, Options, Purpose, Server},
     wallet::{Service, Wallet, WalletOptions},
     workspace_root,
 };
@@ -139,7 +139,7 @@ type Database = (Option<Server>, [DatabaseConfig; 4], String);
 async fn private_database() -> Result<Database> {
     let step = Step::start("Starting a private database server");
     let port = if ports::is_free(DATABASE_PORT) { DATABASE_PORT } else { ports::free_port() };
-    let options = Options { dir: state::folder().join("database"), port: Some(port), durable: true };
+    let options = Options { dir: state::folder().join("database"), port: Some(port), purpose: Purpose::Use };
     let server = Server::start(options, &|text| step.note(text)).await?;
     step.done(&format!("{} runs on port {port}", server.product()));
     let admin = server.admin();

@@ -40,12 +40,13 @@ pub async fn under<F: Future>(id: Option<HeaderValue>, future: F) -> F::Output {
 /// half.
 pub async fn layer(request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let id = request.headers().get(&REQUEST_ID).filter(is_sane).cloned().unwrap_or_else(fresh_id);
+    let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(fresh_id);
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let request_id = id.to_str().expect("a sane identity is ASCII");
     let span = tracing::info_span!("request", method = %request.method(), route, request_id);
     let served = async move {
-        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(panicked);
+        let response =
+            AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let bytes = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let ms = begun.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(status = response.status().as_u16(), ms, bytes, "answered");
@@ -57,13 +58,13 @@ pub async fn layer(request: Request, next: Next) -> Response {
     response
 }
 
-fn is_sane(value: &&HeaderValue) -> bool {
+fn is_sane(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     (1..=MAX_REQUEST_ID).contains(&bytes.len())
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     ApiError::internal(format!("panic: {}", text.unwrap_or("unknown"))).into_response()
 }

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::{
     Progress,
-    server::{Options, Server},
+    server::{Options, Purpose, Server},
 };
 
 /// The variable with the server that tests use, instead of a private one.
@@ -114,7 +114,7 @@ pub async fn temporary_server(progress: Progress<'_>) -> Result<(Server, TempDir
         .prefix(FOLDER_PREFIX)
         .tempdir()
         .context("cannot make a folder for temporary files: set TMPDIR to a writable folder")?;
-    let options = Options { dir: folder.path().to_owned(), port: None, durable: false };
+    let options = Options { dir: folder.path().to_owned(), port: None, purpose: Purpose::Test };
     let server = Server::start(options, progress).await?;
     Ok((server, folder))
 }

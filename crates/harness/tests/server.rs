@@ -6,7 +6,7 @@ use harness::{
     database::{self, Admin},
     ports,
     process::{self, Launch, OnParentDeath, Process},
-    server::{Options, Server},
+    server::{Options, Purpose, Server},
 };
 
 /// Set for a copy of this test program that owns a server and waits to be killed: the server's folder.
@@ -17,8 +17,8 @@ async fn count(admin: &Admin, query: &'static str) -> i64 {
     sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
 }
 
-async fn server(dir: &Path, durable: bool) -> anyhow::Result<Server> {
-    Server::start(Options { dir: dir.to_owned(), port: None, durable }, &|step| eprintln!("{step}")).await
+async fn server(dir: &Path, purpose: Purpose) -> anyhow::Result<Server> {
+    Server::start(Options { dir: dir.to_owned(), port: None, purpose }, &|step| eprintln!("{step}")).await
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn init_sql_runs_any_number_of_times_and_each_account_sees_its_schema_only
 #[tokio::test]
 async fn what_was_committed_is_there_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server = server(folder.path(), true).await.unwrap();
+    let mut server = server(folder.path(), Purpose::Use).await.unwrap();
     let (admin, port) = (server.admin(), server.port());
     admin.run("CREATE TABLE digital_wallet.t (id INT); INSERT INTO digital_wallet.t VALUES (1)").await.unwrap();
     server.kill();
@@ -74,8 +74,8 @@ async fn what_was_committed_is_there_after_a_crash() {
 #[tokio::test]
 async fn two_servers_on_one_folder_are_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = server(folder.path(), false).await.unwrap();
-    let error = server(folder.path(), false).await.unwrap_err().to_string();
+    let _first = server(folder.path(), Purpose::Test).await.unwrap();
+    let error = server(folder.path(), Purpose::Test).await.unwrap_err().to_string();
     assert!(error.contains("another process runs a database server"), "{error}");
 }
 
@@ -84,7 +84,7 @@ async fn a_taken_port_is_refused_with_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let options = Options { dir: folder.path().to_owned(), port: Some(port), durable: false };
+    let options = Options { dir: folder.path().to_owned(), port: Some(port), purpose: Purpose::Test };
     let error = Server::start(options, &|_| ()).await.unwrap_err().to_string();
     assert!(error.contains(&format!("port {port}")), "{error}");
 }
@@ -92,14 +92,14 @@ async fn a_taken_port_is_refused_with_a_sentence() {
 #[tokio::test]
 async fn a_folder_with_a_long_path_works() {
     let folder = tempfile::tempdir().unwrap();
-    let server = server(&folder.path().join("x".repeat(120)), false).await.unwrap();
+    let server = server(&folder.path().join("x".repeat(120)), Purpose::Test).await.unwrap();
     assert_eq!(count(&server.admin(), "SELECT 1").await, 1);
 }
 
 #[tokio::test]
 async fn owner() {
     let Some(folder) = env::var_os(OWNER_FOLDER) else { return };
-    let server = server(Path::new(&folder), true).await.unwrap();
+    let server = server(Path::new(&folder), Purpose::Use).await.unwrap();
     fs::write(Path::new(&folder).join("ready"), server.pid().unwrap().to_string()).unwrap();
     thread::sleep(Duration::from_mins(2));
 }
@@ -121,7 +121,7 @@ async fn a_server_dies_with_its_killed_owner_and_its_folder_works_again() {
     owner.kill().unwrap();
     owner.wait().unwrap();
     // At once, while the orphan may still be stopping.
-    let again = server(folder.path(), true).await.unwrap();
+    let again = server(folder.path(), Purpose::Use).await.unwrap();
     assert_eq!(count(&again.admin(), "SELECT 1").await, 1);
     assert!(!process::is_running(pid, &folder.path().display().to_string()));
 }

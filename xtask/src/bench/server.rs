@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use harness::{
     database::Admin,
     ports,
-    server::{Options, Server},
+    server::{Options, Purpose, Server},
 };
 use serde::Serialize;
 use sqlx::{Connection, Row};
@@ -64,7 +64,7 @@ impl DatabaseServer {
         let Some(host) = variable("DB_HOST") else {
             let step = Step::start("Starting a private database server with full durability");
             // in the checkout, not in /tmp, which is memory on some systems
-            let options = Options { dir: folder.path().join("database"), port: None, durable: true };
+            let options = Options { dir: folder.path().join("database"), port: None, purpose: Purpose::Load };
             let server = Server::start(options, &|text| step.note(text)).await?;
             step.done(&format!("{} runs on port {}", server.product(), server.port()));
             return Ok(Self { pid: server.pid(), admin: server.admin(), private: Some(server), folder, _lock: lock });

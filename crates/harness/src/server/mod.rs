@@ -46,6 +46,23 @@ GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 DROP USER IF EXISTS ''@'localhost';
 ";
 
+/// What a server is for: whether a commit survives a crash, and how much memory and disk it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Tests, which lose nothing but time: nothing is durable.
+    Test,
+    /// Use by one person: full durability.
+    Use,
+    /// A benchmark: full durability, with a gibibyte each for the buffer pool and the redo log.
+    Load,
+}
+
+impl Purpose {
+    fn is_durable(self) -> bool {
+        self != Self::Test
+    }
+}
+
 /// Where and how a private server runs.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -53,8 +70,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// The port on 127.0.0.1; a free one if there is none.
     pub port: Option<u16>,
-    /// Whether a commit survives a crash. Only tests that lose nothing but time may say no.
-    pub durable: bool,
+    /// What it is for.
+    pub purpose: Purpose,
 }
 
 /// A private MySQL or MariaDB server. Dropping it stops it; its data stay.
@@ -66,7 +83,7 @@ pub struct Server {
     dir: PathBuf,
     socket: PathBuf,
     port: u16,
-    durable: bool,
+    purpose: Purpose,
     _socket_dir: Option<TempDir>,
     _lock: File,
 }
@@ -86,9 +103,9 @@ impl Server {
         fs::write(dir.join("init.sql"), ROOT_SQL).with_context(advice)?;
         let (socket, socket_dir) = socket(&dir)?;
         let port = options.port.unwrap_or_else(ports::free_port);
-        let durable = options.durable;
+        let purpose = options.purpose;
         let mut server =
-            Self { process: None, program, dir, socket, port, durable, _socket_dir: socket_dir, _lock: lock };
+            Self { process: None, program, dir, socket, port, purpose, _socket_dir: socket_dir, _lock: lock };
         progress("starting the database server");
         server.restart().await?;
         server.admin().run(INIT_SQL).await.context("init-db.sql failed on the private server")?;
@@ -177,12 +194,12 @@ impl Server {
     fn launch(&self) -> Launch {
         Launch {
             program: self.program.path().to_owned(),
-            arguments: self.program.arguments(&self.dir, &self.socket, self.port, self.durable),
+            arguments: self.program.arguments(&self.dir, &self.socket, self.port, self.purpose),
             environment: Vec::new(),
             inherit_environment: true,
             folder: self.dir.clone(),
             log: self.log(),
-            on_parent_death: if self.durable { OnParentDeath::Terminate } else { OnParentDeath::Kill },
+            on_parent_death: if self.purpose.is_durable() { OnParentDeath::Terminate } else { OnParentDeath::Kill },
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::Purpose;
 use crate::{
     Progress,
     packages::{self, Packages},
@@ -134,7 +135,7 @@ impl Program {
     }
 
     /// The command line of a server.
-    pub(super) fn arguments(&self, dir: &Path, socket: &Path, port: u16, durable: bool) -> Vec<OsString> {
+    pub(super) fn arguments(&self, dir: &Path, socket: &Path, port: u16, purpose: Purpose) -> Vec<OsString> {
         let mut arguments = vec![
             "--no-defaults".into(),
             option("--datadir=", &data_folder(dir)),
@@ -155,23 +156,21 @@ impl Program {
             "--collation-server=utf8mb4_unicode_520_ci",
         ]);
         // A name that only one of MySQL and MariaDB knows is `loose`: the other one passes over it.
-        also(if durable {
-            &[
-                "--innodb-flush-log-at-trx-commit=1",
-                "--innodb-doublewrite=ON",
-                "--innodb-buffer-pool-size=256M",
-                "--loose-innodb-log-file-size=256M",
-                "--loose-innodb-redo-log-capacity=256M",
-            ]
+        also(if purpose.is_durable() {
+            &["--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=ON"]
         } else {
-            &[
-                "--innodb-flush-log-at-trx-commit=0",
-                "--innodb-doublewrite=OFF",
-                "--innodb-buffer-pool-size=128M",
-                "--loose-innodb-log-file-size=32M",
-                "--loose-innodb-redo-log-capacity=32M",
-            ]
+            &["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"]
         });
+        let (buffer_pool, redo_log) = match purpose {
+            Purpose::Test => ("128M", "32M"),
+            Purpose::Use => ("256M", "256M"),
+            Purpose::Load => ("1G", "1G"),
+        };
+        also(&[
+            &format!("--innodb-buffer-pool-size={buffer_pool}"),
+            &format!("--loose-innodb-log-file-size={redo_log}"),
+            &format!("--loose-innodb-redo-log-capacity={redo_log}"),
+        ]);
         if matches!(self.kind, Kind::MySql) {
             also(&["--mysqlx=OFF", "--secure-file-priv=NULL"]);
         }

@@ -16,7 +16,7 @@ use crate::store::{
     intents::{self, Inserted, Intent},
 };
 
-/// Batches under way at once: one is written while another one commits.
+/// Batches under way at once, from their beginning on: they hardly ever touch the same rows.
 const LANES: usize = 2;
 
 /// What is to be written.
@@ -71,13 +71,13 @@ async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>, turn: 
             Entry::Wish(wish) => wishes.push(wish),
         }
     }
-    let (pool, intents, wishes, terms, turn, now) = (&pool, &intents, &wishes, &terms, &turn, time::now());
+    turn.pass();
+    let (pool, intents, wishes, terms, now) = (&pool, &intents, &wishes, &terms, time::now());
     let (inserted, changed) = db::retry(|attempt| async move {
         let mut tx = pool.begin().await?;
         // rows that exist are locked before new ones are made
         let changed = changes::change_all(&mut tx, wishes, now, terms, attempt).await?;
         let inserted = intents::insert_all(&mut tx, intents, attempt).await?;
-        turn.pass();
         db::commit(tx).await?;
         Ok((inserted, changed))
     })
