@@ -16,7 +16,7 @@ pub async fn filled_database() -> TestDatabase {
     let database = database().await;
     let pool = database.pool();
     db::migrate(&pool, sqlx::migrate!()).await.unwrap();
-    fill(&mut *pool.acquire().await.unwrap()).await;
+    fill(&mut pool.acquire().await.unwrap()).await;
     database
 }
 

@@ -89,3 +89,6 @@ async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>, turn: 
     });
     Ok(written.map(|written| written.expect("each entry has its outcome")).collect())
 }
+
+#[cfg(test)]
+mod tests;

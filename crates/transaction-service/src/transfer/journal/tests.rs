@@ -1,0 +1,191 @@
+//! Entries that share a batch come to the same as one after another.
+
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
+
+use common::{TransactionId, UserId};
+use harness::database::{self, TestDatabase};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+use super::*;
+use crate::{
+    clients::StepOutcome,
+    transfer::{Decision, Failure, NewTransaction, Request, Verb},
+};
+
+/// Lists of entries that are tried.
+const CASES: u32 = 60;
+/// Requests of a case: few, so that they come again.
+const REQUESTS: u8 = 4;
+
+/// An entry as proptest draws it: the kind, the request that it is about, and a variant.
+type Drawn = (u8, u8, u8);
+
+fn drawn() -> impl Strategy<Value = Drawn> {
+    (0_u8..12, 0..REQUESTS, 0_u8..4)
+}
+
+fn intent((_, request, variant): Drawn, case: u32) -> Intent {
+    let user = |id: i64| UserId::try_from(id).expect("ids are positive");
+    let new = NewTransaction {
+        sender_id: user(1),
+        receiver_id: user(2),
+        amount: (i64::from(variant) + 1).to_string().parse().expect("it is positive"),
+        description: format!("variant {variant}"),
+        auto_complete: variant == 0,
+    };
+    let fingerprint = common::idempotency::fingerprint(&new);
+    Intent {
+        new,
+        request: Request { identity: format!("case {case} request {request}"), fingerprint },
+        now: time::now(),
+    }
+}
+
+fn change((kind, _, variant): Drawn) -> Change {
+    let refused = StepOutcome::Refused { code: Failure::InsufficientBalance };
+    let outcome = if variant == 3 { refused } else { StepOutcome::Applied };
+    let decision = [Decision::Complete, Decision::Fail, Decision::Cancel, Decision::Complete][usize::from(variant)];
+    match kind {
+        3 => Change::Outcome { step: Verb::Transfer, outcome },
+        4 => Change::Outcome { step: Verb::Hold, outcome },
+        5 => Change::Outcome { step: Verb::Capture, outcome },
+        6 => Change::Outcome { step: Verb::Release, outcome },
+        7 | 8 => {
+            Change::Decide { decision, description: (variant > 1).then(|| "decided".to_owned()), hide: variant == 2 }
+        }
+        9 => Change::Unsent,
+        10 => Change::Describe(format!("described {variant}")),
+        _ => Change::Hide,
+    }
+}
+
+/// A schema, and what a caller has seen of it.
+struct Side {
+    pool: MySqlPool,
+    terms: Arc<Terms>,
+    _database: TestDatabase,
+}
+
+/// The transactions of a case as they were made, and the latest of each request.
+#[derive(Default)]
+struct Seen {
+    numbers: BTreeMap<TransactionId, usize>,
+    latest: BTreeMap<u8, Transaction>,
+}
+
+impl Side {
+    async fn new() -> Self {
+        let database = database::database().await;
+        let pool = database.pool();
+        db::migrate(&pool, sqlx::migrate!()).await.expect("an empty schema can be migrated");
+        let terms = Terms { currency: "IDR".to_owned(), pending_ttl: 60 };
+        Self { pool, terms: Arc::new(terms), _database: database }
+    }
+
+    /// Writes `batch` as `size` entries at a time, and says what became of each. A change is of the transaction as it was
+    /// seen before the batch.
+    async fn write(&self, case: u32, batch: &[Drawn], size: usize, seen: &mut Seen) -> Vec<String> {
+        let entries: Vec<(u8, Entry)> = batch
+            .iter()
+            .filter_map(|drawn| match drawn.0 {
+                0..3 => Some((drawn.1, Entry::Intent(intent(*drawn, case)))),
+                _ => seen
+                    .latest
+                    .get(&drawn.1)
+                    .map(|row| (drawn.1, Entry::Wish(Wish { seen: row.clone(), change: change(*drawn) }))),
+            })
+            .collect();
+        let mut told = Vec::new();
+        for part in entries.chunks(size) {
+            let together = part.iter().map(|(_, entry)| entry.clone()).collect();
+            let written = write(self.pool.clone(), together, self.terms.clone(), Turn::default());
+            for (written, (request, _)) in written.await.expect("the database is there").into_iter().zip(part) {
+                let (what, row) = match written {
+                    Written::Intent(Inserted::New(row)) => ("new", row),
+                    Written::Intent(Inserted::Before(row)) => ("before", row),
+                    Written::Wish(Changed { row, won }) => {
+                        (if won { "won" } else { "lost" }, row.expect("the transaction exists"))
+                    }
+                };
+                let number = seen.numbers.len();
+                let number = *seen.numbers.entry(row.id).or_insert(number);
+                told.push(format!("{what} {number} {}", state(&row)));
+                // a change may be of a transaction that has lost its request to a newer one
+                if seen.latest.get(request).is_none_or(|latest| latest.id <= row.id) {
+                    seen.latest.insert(*request, row);
+                }
+            }
+        }
+        told
+    }
+
+    /// The transactions of a case and what their parties are told, in the words of its numbers.
+    async fn visible(&self, seen: &Seen) -> Vec<String> {
+        let mut visible = Vec::new();
+        for (id, number) in &seen.numbers {
+            let mut conn = self.pool.acquire().await.expect("the database is there");
+            let row = crate::store::transactions::find(&mut conn, *id).await.expect("it can be read");
+            visible.push(format!("{number} {}", state(&row.expect("it exists"))));
+            let told: Vec<(String, i64, String)> =
+                sqlx::query_as("SELECT event_id, user_id, message FROM outbox WHERE event_id LIKE ? ORDER BY id")
+                    .bind(format!("transaction:{id}:%"))
+                    .fetch_all(&mut *conn)
+                    .await
+                    .expect("it can be read");
+            visible.extend(told.into_iter().map(|(event, user, message)| {
+                format!("{number} {} {user} {message}", event.rsplit(':').next().unwrap_or_default())
+            }));
+        }
+        visible
+    }
+}
+
+/// All of a transaction but its number and its times.
+fn state(row: &Transaction) -> String {
+    let Transaction { amount, description, status, step, target, failure, accepted_at, hidden_at, version, .. } = row;
+    let (accepted, hidden) = (accepted_at.is_some(), hidden_at.is_some());
+    let request = if row.request == format!("unsent {}", row.id) { "unsent" } else { &row.request };
+    format!("{amount} {description} {status:?} {step:?} {target:?} {failure:?} {accepted} {hidden} {version} {request}")
+}
+
+/// Of the entries that wait together, changes come before intents.
+fn in_order(batch: &[Drawn]) -> Vec<Drawn> {
+    let (intents, changes): (Vec<Drawn>, Vec<Drawn>) = batch.iter().partition(|(kind, ..)| *kind < 3);
+    [changes, intents].concat()
+}
+
+async fn compare(single: &Side, shared: &Side, case: u32, drawn: &[Drawn], sizes: &[usize]) {
+    let (mut seen_by_one, mut seen_by_other) = (Seen::default(), Seen::default());
+    let mut rest = drawn;
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (batch, later) = rest.split_at(rest.len().min(*size));
+        rest = later;
+        let batch = in_order(batch);
+        let one_by_one = single.write(case, &batch, 1, &mut seen_by_one).await;
+        let together = shared.write(case, &batch, batch.len(), &mut seen_by_other).await;
+        assert_eq!(one_by_one, together);
+    }
+    assert_eq!(single.visible(&seen_by_one).await, shared.visible(&seen_by_other).await);
+}
+
+#[test]
+fn any_entries_in_any_batches_come_to_the_same_as_one_after_another() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
+    let (single, shared) = runtime.block_on(async { (Side::new().await, Side::new().await) });
+    let case = Cell::new(100_u32);
+    let plan = (vec(drawn(), 1..40), vec(1_usize..20, 1..5));
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&plan, |(drawn, sizes)| {
+        case.set(case.get() + 1); // requests of its own
+        runtime.block_on(compare(&single, &shared, case.get(), &drawn, &sizes));
+        Ok(())
+    });
+    outcome.expect("batches change nothing");
+}
