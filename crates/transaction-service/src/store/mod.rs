@@ -5,7 +5,7 @@ pub mod feed;
 pub mod intents;
 pub mod lists;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 pub mod transactions;
 
 /// Seconds after which the settler takes over a step whose outcome was not stored.

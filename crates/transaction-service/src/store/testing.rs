@@ -1,7 +1,7 @@
-//! A table with many transactions, for the tests of what queries cost.
+//! What tests need: a table with many transactions, and the outbox.
 
 use chrono::{DateTime, Utc};
-use common::{bulk::BulkInsert, db};
+use common::{TransactionId, bulk::BulkInsert, db};
 use harness::database::{TestDatabase, database};
 use sqlx::MySqlConnection;
 
@@ -18,6 +18,15 @@ pub async fn filled_database() -> TestDatabase {
     db::migrate(&pool, sqlx::migrate!()).await.unwrap();
     fill(&mut pool.acquire().await.unwrap()).await;
     database
+}
+
+/// What the outbox has for the parties of a transaction: event, user and message, oldest first.
+pub async fn told(conn: &mut MySqlConnection, id: TransactionId) -> Vec<(String, i64, String)> {
+    sqlx::query_as("SELECT event_id, user_id, message FROM outbox WHERE event_id LIKE ? ORDER BY id")
+        .bind(format!("transaction:{id}:%"))
+        .fetch_all(conn)
+        .await
+        .unwrap()
 }
 
 /// When a transaction was made and changed.

@@ -13,6 +13,7 @@ use proptest::{
 use super::*;
 use crate::{
     clients::StepOutcome,
+    store::{testing, transactions as store},
     transfer::{Decision, Failure, NewTransaction, Request, Verb},
 };
 
@@ -128,14 +129,9 @@ impl Side {
         let mut visible = Vec::new();
         for (id, number) in &seen.numbers {
             let mut conn = self.pool.acquire().await.expect("the database is there");
-            let row = crate::store::transactions::find(&mut conn, *id).await.expect("it can be read");
+            let row = store::find(&mut conn, *id).await.expect("it can be read");
             visible.push(format!("{number} {}", state(&row.expect("it exists"))));
-            let told: Vec<(String, i64, String)> =
-                sqlx::query_as("SELECT event_id, user_id, message FROM outbox WHERE event_id LIKE ? ORDER BY id")
-                    .bind(format!("transaction:{id}:%"))
-                    .fetch_all(&mut *conn)
-                    .await
-                    .expect("it can be read");
+            let told = testing::told(&mut conn, *id).await;
             visible.extend(told.into_iter().map(|(event, user, message)| {
                 format!("{number} {} {user} {message}", event.rsplit(':').next().unwrap_or_default())
             }));
