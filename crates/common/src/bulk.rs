@@ -1,4 +1,4 @@
-//! Insertions and updates of many rows in one round trip.
+//! Insertions and updates of many rows in few round trips.
 //!
 //! They go to the server as text: a prepared statement would be another one for each number of rows, to be prepared and
 //! closed each time. Nothing can be injected: numbers are formatted, a text is quoted as it is if every character of it
@@ -11,6 +11,13 @@ use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row, mysql::MySqlQueryResult};
 
 use crate::Money;
+
+/// Bytes that go to the server at once: what fits one TLS record, with some room. sqlx 0.9.0 leaves Nagle's algorithm on,
+/// so that a second record would wait 40 ms for the server's delayed acknowledgement of the first.
+const FLIGHT: usize = 15 * 1024;
+
+/// Room in a flight for one more row; a longer one makes the flight longer.
+const ROW: usize = 1024;
 
 /// A value of a row.
 #[derive(Debug, Clone, Copy)]
@@ -34,20 +41,24 @@ pub enum Value<'a> {
 /// An insertion to which rows are added.
 #[derive(Debug)]
 pub struct BulkInsert {
-    sql: String,
-    rows: usize,
+    head: &'static str,
+    /// Insertions of about a flight each, with the numbers of their rows.
+    parts: Vec<(String, usize)>,
 }
 
 impl BulkInsert {
     /// An insertion into the table and columns of `head`, for example `INSERT INTO holds (transaction_id, state)`.
     pub fn new(head: &'static str) -> Self {
-        Self { sql: format!("{head} VALUES "), rows: 0 }
+        Self { head, parts: Vec::new() }
     }
 
     /// Adds a row.
     pub fn row(&mut self, values: &[Value<'_>]) {
-        let sql = &mut self.sql;
-        sql.push_str(if self.rows > 0 { ",(" } else { "(" });
+        if self.parts.last().is_none_or(|(sql, _)| sql.len() > FLIGHT - ROW) {
+            self.parts.push((format!("{} VALUES ", self.head), 0));
+        }
+        let (sql, rows) = self.parts.last_mut().expect("there is one");
+        sql.push_str(if *rows > 0 { ",(" } else { "(" });
         for (index, value) in values.iter().enumerate() {
             if index > 0 {
                 sql.push(',');
@@ -55,13 +66,13 @@ impl BulkInsert {
             push(sql, *value);
         }
         sql.push(')');
-        self.rows += 1;
+        *rows += 1;
     }
 
     /// For rows whose key exists, does `what` instead, for example ` ON DUPLICATE KEY UPDATE state = VALUES(state)`.
     #[must_use]
     pub fn on_duplicate(mut self, what: &'static str) -> Self {
-        self.sql.push_str(what);
+        self.parts.iter_mut().for_each(|(sql, _)| sql.push_str(what));
         self
     }
 
@@ -74,26 +85,28 @@ impl BulkInsert {
 
     /// Writes the rows and returns the ids that the server gave them, in their order.
     pub async fn execute_for_ids(self, conn: &mut MySqlConnection) -> sqlx::Result<Vec<i64>> {
-        if self.rows == 0 {
-            return Ok(Vec::new());
-        }
-        // the ids of one insertion are a sequence, whose step a cluster may set
-        let sql = self.sql + "; SELECT CAST(@@auto_increment_increment AS SIGNED)";
-        let (mut first, mut step) = (None, None);
-        let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(conn);
-        while let Some(result) = results.try_next().await? {
-            match result {
-                Either::Left(written) => first = first.or(Some(written.last_insert_id())),
-                Either::Right(row) => step = Some(row.try_get::<i64, _>(0)?),
+        let mut ids = Vec::new();
+        for (sql, rows) in self.parts {
+            // the ids of one insertion are a sequence, whose step a cluster may set
+            let sql = sql + "; SELECT CAST(@@auto_increment_increment AS SIGNED)";
+            let (mut first, mut step) = (None, None);
+            let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut *conn);
+            while let Some(result) = results.try_next().await? {
+                match result {
+                    Either::Left(written) => first = first.or(Some(written.last_insert_id())),
+                    Either::Right(row) => step = Some(row.try_get::<i64, _>(0)?),
+                }
             }
+            let first = i64::try_from(first.ok_or(sqlx::Error::RowNotFound)?).expect("ids fit BIGINT");
+            let step = usize::try_from(step.ok_or(sqlx::Error::RowNotFound)?).expect("a step is positive");
+            ids.extend((first..).step_by(step).take(rows));
         }
-        let first = i64::try_from(first.ok_or(sqlx::Error::RowNotFound)?).expect("ids fit BIGINT");
-        let step = usize::try_from(step.ok_or(sqlx::Error::RowNotFound)?).expect("a step is positive");
-        Ok((first..).step_by(step).take(self.rows).collect())
+        Ok(ids)
     }
 }
 
-/// Insertions and updates that go to the server together: a round trip costs as much as the writing of some rows.
+/// Insertions and updates that go to the server in as few flights as they fit into: a round trip costs as much as the
+/// writing of some rows.
 #[derive(Debug, Default)]
 pub struct Script {
     statements: Vec<String>,
@@ -104,8 +117,8 @@ pub struct Script {
 impl Script {
     /// Adds an insertion, if it has rows.
     pub fn insert(&mut self, insert: BulkInsert) {
-        if insert.rows > 0 {
-            self.push(insert.sql, false);
+        for (sql, _) in insert.parts {
+            self.push(sql, false);
         }
     }
 
@@ -124,13 +137,21 @@ impl Script {
 
     /// Runs the statements in their order, up to the first that fails, and says how many rows the updates found.
     pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<u64> {
-        if self.statements.is_empty() {
-            return Ok(0);
+        let mut found = 0;
+        let mut statements = self.statements.into_iter().zip(self.updates).peekable();
+        while let Some((mut flight, is_update)) = statements.next() {
+            let mut updates = vec![is_update];
+            while let Some((next, is_update)) = statements.next_if(|(next, _)| flight.len() + next.len() < FLIGHT) {
+                flight.push_str("; ");
+                flight.push_str(&next);
+                updates.push(is_update);
+            }
+            let results: Vec<MySqlQueryResult> =
+                sqlx::raw_sql(AssertSqlSafe(flight)).execute_many(&mut *conn).try_collect().await?;
+            let updated = results.iter().zip(updates).filter(|(_, is_update)| *is_update);
+            found += updated.map(|(result, _)| result.rows_affected()).sum::<u64>();
         }
-        let sql = self.statements.join("; ");
-        let results: Vec<MySqlQueryResult> = sqlx::raw_sql(AssertSqlSafe(sql)).execute_many(conn).try_collect().await?;
-        let updates = results.iter().zip(self.updates).filter(|(_, is_update)| *is_update);
-        Ok(updates.map(|(result, _)| result.rows_affected()).sum())
+        Ok(found)
     }
 }
 
@@ -262,13 +283,54 @@ mod tests {
         insert.row(&[Value::from(None::<i64>), 2.into(), Money::ZERO.into(), "".into(), Value::Null, Value::Null]);
         insert.row(&["Rp 10,000 (it's: no)".into(), "Rp 10,000 (it is; --)".into()]);
         assert_eq!(
-            insert.sql,
+            insert.parts[0].0,
             "INSERT INTO t (a, b, c, d, e, f) VALUES \
              (NULL,-1,10,CONVERT(X'27293b2044524f50205441424c4520743b202d2d' USING utf8mb4),X'00ff','2023-11-14 22:13:20.000001'),\
              (NULL,2,0,'',NULL,NULL),\
              (CONVERT(X'52702031302c30303020286974277\
              33a206e6f29' USING utf8mb4),'Rp 10,000 (it is; --)')"
         );
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_into_one_flight_goes_in_several_and_keeps_its_order() {
+        const ROWS: i64 = 500;
+        let database = harness::database::database().await;
+        let mut conn = database.pool().acquire().await.unwrap();
+        let table =
+            "CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, n BIGINT NOT NULL, text VARCHAR(200) NOT NULL)";
+        sqlx::raw_sql(table).execute(&mut *conn).await.unwrap();
+        let text = "x".repeat(100);
+        let insertion = |first: i64| {
+            let mut insert = BulkInsert::new("INSERT INTO t (n, text)");
+            for n in first..first + ROWS {
+                insert.row(&[n.into(), text.as_str().into()]);
+            }
+            insert
+        };
+        let insert = insertion(0);
+        assert!(insert.parts.len() > 2 && insert.parts.iter().all(|(sql, _)| sql.len() <= FLIGHT));
+        let ids = insert.execute_for_ids(&mut conn).await.unwrap();
+        let expected = |first: i64| (first..first + ROWS).zip(&ids).map(|(n, id)| (*id, n)).collect::<Vec<_>>();
+        let stored: Vec<(i64, i64)> =
+            sqlx::query_as("SELECT id, n FROM t ORDER BY n").fetch_all(&mut *conn).await.unwrap();
+        assert_eq!(stored, expected(0));
+
+        let mut script = Script::default();
+        script.insert(insertion(ROWS));
+        let mut update = BulkUpdate::new("t");
+        for id in &ids {
+            update.row(*id, &[("n", (-id).into())], ("text", text.as_str().into()));
+        }
+        script.update(update);
+        assert!(script.statements.iter().map(String::len).sum::<usize>() > 3 * FLIGHT);
+        assert_eq!(script.execute(&mut conn).await.unwrap(), ids.len() as u64, "only updates count");
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM t WHERE n >= ? OR n = -id")
+            .bind(ROWS)
+            .fetch_one(&mut *conn)
+            .await
+            .unwrap();
+        assert_eq!(count, 2 * ROWS);
     }
 
     #[test]
