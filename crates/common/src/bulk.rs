@@ -16,9 +16,6 @@ use crate::Money;
 /// so that a second record would wait 40 ms for the server's delayed acknowledgement of the first.
 const FLIGHT: usize = 15 * 1024;
 
-/// Room in a flight for one more row; a longer one makes the flight longer.
-const ROW: usize = 1024;
-
 /// A value of a row.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
@@ -54,19 +51,22 @@ impl BulkInsert {
 
     /// Adds a row.
     pub fn row(&mut self, values: &[Value<'_>]) {
-        if self.parts.last().is_none_or(|(sql, _)| sql.len() > FLIGHT - ROW) {
-            self.parts.push((format!("{} VALUES ", self.head), 0));
-        }
-        let (sql, rows) = self.parts.last_mut().expect("there is one");
-        sql.push_str(if *rows > 0 { ",(" } else { "(" });
+        let mut row = String::from("(");
         for (index, value) in values.iter().enumerate() {
             if index > 0 {
-                sql.push(',');
+                row.push(',');
             }
-            push(sql, *value);
+            push(&mut row, *value);
         }
-        sql.push(')');
-        *rows += 1;
+        row.push(')');
+        match self.parts.last_mut() {
+            Some((sql, rows)) if sql.len() + row.len() < FLIGHT => {
+                sql.push(',');
+                sql.push_str(&row);
+                *rows += 1;
+            }
+            _ => self.parts.push((format!("{} VALUES {row}", self.head), 1)),
+        }
     }
 
     /// For rows whose key exists, does `what` instead, for example ` ON DUPLICATE KEY UPDATE state = VALUES(state)`.
