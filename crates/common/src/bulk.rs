@@ -39,41 +39,51 @@ pub enum Value<'a> {
 #[derive(Debug)]
 pub struct BulkInsert {
     head: &'static str,
-    /// Insertions of about a flight each, with the numbers of their rows.
+    tail: &'static str,
+    /// Insertions of a flight each, without the tail, and the numbers of their rows.
     parts: Vec<(String, usize)>,
 }
 
 impl BulkInsert {
     /// An insertion into the table and columns of `head`, for example `INSERT INTO holds (transaction_id, state)`.
     pub fn new(head: &'static str) -> Self {
-        Self { head, parts: Vec::new() }
+        Self { head, tail: "", parts: Vec::new() }
     }
 
-    /// Adds a row.
+    /// Adds a row. One that does not fit into the flight begins the next one.
     pub fn row(&mut self, values: &[Value<'_>]) {
-        let mut row = String::from("(");
+        if self.parts.is_empty() {
+            self.parts.push((format!("{} VALUES ", self.head), 0));
+        }
+        let (sql, rows) = self.parts.last_mut().expect("there is one");
+        let end = sql.len();
+        sql.push_str(if *rows > 0 { ",(" } else { "(" });
         for (index, value) in values.iter().enumerate() {
             if index > 0 {
-                row.push(',');
-            }
-            push(&mut row, *value);
-        }
-        row.push(')');
-        match self.parts.last_mut() {
-            Some((sql, rows)) if sql.len() + row.len() < FLIGHT => {
                 sql.push(',');
-                sql.push_str(&row);
-                *rows += 1;
             }
-            _ => self.parts.push((format!("{} VALUES {row}", self.head), 1)),
+            push(sql, *value);
+        }
+        sql.push(')');
+        if *rows > 0 && sql.len() > FLIGHT {
+            let row = sql.split_off(end);
+            let row = row.trim_start_matches(',');
+            self.parts.push((format!("{} VALUES {row}", self.head), 1));
+        } else {
+            *rows += 1;
         }
     }
 
     /// For rows whose key exists, does `what` instead, for example ` ON DUPLICATE KEY UPDATE state = VALUES(state)`.
     #[must_use]
     pub fn on_duplicate(mut self, what: &'static str) -> Self {
-        self.parts.iter_mut().for_each(|(sql, _)| sql.push_str(what));
+        self.tail = what;
         self
+    }
+
+    /// The insertions, and the numbers of their rows.
+    fn statements(self) -> impl Iterator<Item = (String, usize)> {
+        self.parts.into_iter().map(move |(sql, rows)| (sql + self.tail, rows))
     }
 
     /// Writes the rows; nothing is done if there are none.
@@ -86,7 +96,7 @@ impl BulkInsert {
     /// Writes the rows and returns the ids that the server gave them, in their order.
     pub async fn execute_for_ids(self, conn: &mut MySqlConnection) -> sqlx::Result<Vec<i64>> {
         let mut ids = Vec::new();
-        for (sql, rows) in self.parts {
+        for (sql, rows) in self.statements() {
             // the ids of one insertion are a sequence, whose step a cluster may set
             let sql = sql + "; SELECT CAST(@@auto_increment_increment AS SIGNED)";
             let (mut first, mut step) = (None, None);
@@ -117,7 +127,7 @@ pub struct Script {
 impl Script {
     /// Adds an insertion, if it has rows.
     pub fn insert(&mut self, insert: BulkInsert) {
-        for (sql, _) in insert.parts {
+        for (sql, _) in insert.statements() {
             self.push(sql, false);
         }
     }
@@ -311,10 +321,9 @@ mod tests {
         let insert = insertion(0);
         assert!(insert.parts.len() > 2 && insert.parts.iter().all(|(sql, _)| sql.len() <= FLIGHT));
         let ids = insert.execute_for_ids(&mut conn).await.unwrap();
-        let expected = |first: i64| (first..first + ROWS).zip(&ids).map(|(n, id)| (*id, n)).collect::<Vec<_>>();
         let stored: Vec<(i64, i64)> =
             sqlx::query_as("SELECT id, n FROM t ORDER BY n").fetch_all(&mut *conn).await.unwrap();
-        assert_eq!(stored, expected(0));
+        assert_eq!(stored, ids.iter().copied().zip(0..ROWS).collect::<Vec<_>>());
 
         let mut script = Script::default();
         script.insert(insertion(ROWS));

@@ -1,6 +1,6 @@
 //! What runs the wallet on one machine: a private database server, a schema for each test, the four services as
-//! processes, the programs of the Node.js world, and what a query costs. Used by `cargo xtask` and by the tests; no service depends on it
-//! outside its tests.
+//! processes, the programs of the Node.js world, and what a query costs. Used by `cargo xtask` and by the tests; no
+//! service depends on it outside its tests.
 //!
 //! Everything that is started here dies with the process that started it, even if that one is killed, on systems that
 //! have `setpriv` (every Linux with util-linux); elsewhere it is stopped by `Drop`.

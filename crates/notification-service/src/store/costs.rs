@@ -14,6 +14,7 @@ const ROWS: usize = 8_000;
 const OF_A_USER: usize = 400;
 /// Rows that a statement answers or changes.
 const FEW: u32 = 50;
+
 /// A table with many rows, all to be mailed.
 async fn table() -> (TestDatabase, MySqlPool) {
     let database = database().await;
