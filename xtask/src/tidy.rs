@@ -34,12 +34,19 @@ pub fn check() -> Result<()> {
         }
     }
     let mut variables = BTreeSet::new();
+    let writers = writers(&root)?;
     for folder in source_folders(&root)? {
         for file in rust_files(&folder)? {
             let text = read(&file)?;
             let lines = text.lines().count();
             if lines > MAX_LINES {
                 problems.push(format!("{}: {lines} lines, more than {MAX_LINES}", shown(&file, &root)));
+            }
+            if folder == root.join("crates/common/src")
+                || Service::ALL.iter().any(|s| folder == source_folder(&root, *s))
+            {
+                let without = unnamed_commits(&file, &text, &writers);
+                problems.extend(without.map(|what| format!("{}: {what}", shown(&file, &root))));
             }
             if file == folder.join("config.rs") {
                 variables.extend(variables_read(&text));
@@ -68,28 +75,85 @@ fn other_services(service: Service, manifest: &str) -> Vec<String> {
     others.filter(depends).map(|other| format!("{} depends on {}", service.name(), other.name())).collect()
 }
 
+fn is_within(file: &Path, names: &[&str]) -> bool {
+    file.iter().any(|part| names.iter().any(|name| part.to_string_lossy().trim_end_matches(".rs") == *name))
+}
+
 /// SQL stands under `store` or `ledger` only, calls to other services under `clients` only.
 fn misplaced(file: &Path, text: &str) -> Option<&'static str> {
-    let within = |names: &[&str]| {
-        file.iter().any(|part| names.iter().any(|name| part.to_string_lossy().trim_end_matches(".rs") == *name))
-    };
     let code = || text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
     let has = |words: &[&str]| code().any(|line| words.iter().any(|word| line.contains(word)));
     if has(&["sqlx::query", "sqlx::raw_sql", "query_as(", "query_scalar(", "QueryBuilder"])
-        && !within(&["store", "ledger"])
+        && !is_within(file, &["store", "ledger"])
     {
         return Some("SQL outside store/ and ledger/");
     }
     // A service's lib.rs makes the clients; they are used under clients/.
-    if has(&["reqwest::", "ServiceClient"]) && !within(&["clients", "lib"]) {
+    if has(&["reqwest::", "ServiceClient"]) && !is_within(file, &["clients", "lib"]) {
         return Some("a call to another service outside clients/");
     }
     None
 }
 
+/// Code without tests; nothing of a file that has nothing else.
+fn without_tests(text: &str) -> &str {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    if code.contains("#[test]") || code.contains("#[tokio::test]") { "" } else { code }
+}
+
+fn source_folder(root: &Path, service: Service) -> PathBuf {
+    root.join("crates").join(service.name()).join("src")
+}
+
+/// The functions that write, by name: those of `store` and `ledger` whose SQL changes rows.
+fn writers(root: &Path) -> Result<BTreeSet<String>> {
+    let mut writers = BTreeSet::new();
+    for service in Service::ALL {
+        let folder = source_folder(root, service);
+        for file in rust_files(&folder)? {
+            if is_within(file.strip_prefix(&folder)?, &["store", "ledger"]) {
+                writers.extend(writers_in(&read(&file)?));
+            }
+        }
+    }
+    Ok(writers)
+}
+
+fn writers_in(text: &str) -> BTreeSet<String> {
+    let code = without_tests(text);
+    let functions = code.split("pub async fn ").skip(1);
+    let writes = |body: &&str| ["INSERT ", "UPDATE ", "DELETE ", ".execute("].iter().any(|word| body.contains(word));
+    let name = |body: &str| body.split(['(', '<']).next().unwrap_or_default().to_owned();
+    functions.filter(writes).map(name).collect()
+}
+
+/// Every commit has a failpoint on each side: whatever writes does so between `db::begin`, which wants a name for it, and
+/// `commit`, and never on a connection that commits by itself.
+fn unnamed_commits(file: &Path, text: &str, writers: &BTreeSet<String>) -> Option<String> {
+    if file.ends_with("common/src/db.rs") {
+        return None;
+    }
+    let code = without_tests(text);
+    let flat: String = code.split_whitespace().collect();
+    for begun in ["pool.begin()", "pool).begin()", "conn.begin()"] {
+        if flat.contains(begun) {
+            return Some(format!("{begun} in place of db::begin"));
+        }
+    }
+    if flat.contains(".execute(&self.pool)") || flat.contains(".execute(&pool)") || flat.contains(".execute(pool)") {
+        return Some("a statement that commits by itself".to_owned());
+    }
+    let on_its_own = |writer: &&String| {
+        flat.contains(&format!("{writer}(&mut*pool.acquire()"))
+            || flat.contains(&format!("{writer}(&mut*self.pool.acquire()"))
+            || flat.contains(&format!("::{writer}(&mutconn"))
+    };
+    writers.iter().find(on_its_own).map(|writer| format!("{writer} writes outside of db::begin and commit"))
+}
+
 /// The variables that a `config.rs` reads: texts in capitals that come first in a call.
 fn variables_read(text: &str) -> BTreeSet<String> {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = without_tests(text);
     let mut variables = BTreeSet::new();
     for call in code.split('(').skip(1) {
         let name = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
@@ -173,6 +237,21 @@ mod tests {
         assert_eq!(misplaced(Path::new("ledger.rs"), sql), None);
         assert_eq!(misplaced(Path::new("lib.rs"), "// sqlx::query is for store/"), None);
         assert!(misplaced(Path::new("store/user.rs"), "reqwest::get(url)").is_some());
+    }
+
+    #[test]
+    fn a_commit_without_a_failpoint_is_found() {
+        let store =
+            "pub async fn hide(c) { sqlx::query(\"UPDATE t\") } pub async fn find(c) { sqlx::query(\"SELECT\") }";
+        let writers = writers_in(store);
+        assert_eq!(writers.iter().collect::<Vec<_>>(), ["hide"]);
+        let found = |text| unnamed_commits(Path::new("routes/x.rs"), text, &writers);
+        assert_eq!(found("let mut tx = db::begin(&pool, point!(\"x\")).await?; store::hide(&mut tx, id)"), None);
+        assert_eq!(found("store::find(&mut *pool.acquire().await?, id)"), None);
+        assert!(found("store::hide(&mut *pool\n.acquire().await?, id)").is_some());
+        assert!(found("let mut conn = pool.acquire().await?; store::hide(&mut conn, id)").is_some());
+        assert!(found("let mut tx = pool.begin().await?;").is_some());
+        assert!(found("query.execute(&self.pool)").is_some());
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! The rules of MySQL and MariaDB that every service follows: the session, the migrations, which errors mean what,
 //! and how a unit of work is repeated.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -10,7 +15,10 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-use crate::config::DatabaseConfig;
+use crate::{
+    config::DatabaseConfig,
+    fault::{Injected, Point},
+};
 
 /// How long a request waits for a connection before it is told 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -127,15 +135,48 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
     Ok(outcome?)
 }
 
-/// Commits, and tells apart a refused commit from one whose answer never came.
-pub async fn commit(tx: Transaction<'_, MySql>) -> Result<(), DbError> {
-    // an error other than a lost race can follow a commit that is durable all the same
-    tx.commit()
-        .await
-        .map_err(|error| if is_transient(&error) { error.into() } else { DbError::CommitUnknown(error.into()) })
+/// A database transaction on its way to a commit, at a point that has a name. Dropping it rolls it back.
+#[derive(Debug)]
+pub struct Unit {
+    tx: Transaction<'static, MySql>,
+    point: Point,
 }
 
-/// Runs a unit of work (from BEGIN to [`commit`]) until it ends, for a bounded number of times.
+/// Begins to write. There is no other way: whatever changes a row is committed at a point at which tests can stop it.
+pub async fn begin(pool: &MySqlPool, point: Point) -> sqlx::Result<Unit> {
+    Ok(Unit { tx: pool.begin().await?, point })
+}
+
+impl Unit {
+    /// Commits, and tells apart a refused commit from one whose answer never came.
+    pub async fn commit(self) -> Result<(), DbError> {
+        let unknown = |error: sqlx::Error| DbError::CommitUnknown(error.into());
+        self.point.before().await.map_err(broken)?;
+        // an error other than a lost race can follow a commit that is durable all the same
+        self.tx.commit().await.map_err(|error| if is_transient(&error) { error.into() } else { unknown(error) })?;
+        self.point.after().await.map_err(|injected| unknown(broken(injected)))
+    }
+}
+
+impl Deref for Unit {
+    type Target = MySqlConnection;
+    fn deref(&self) -> &MySqlConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Unit {
+    fn deref_mut(&mut self) -> &mut MySqlConnection {
+        &mut self.tx
+    }
+}
+
+/// As if the connection to the database had broken.
+fn broken(injected: Injected) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::ConnectionReset, injected))
+}
+
+/// Runs a unit of work (from [`begin`] to [`Unit::commit`]) until it ends, for a bounded number of times.
 ///
 /// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be
 /// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which

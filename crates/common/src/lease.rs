@@ -3,8 +3,13 @@
 //! An instance that dies lets its lease run out. One that was merely paused may wake up beside its successor, so the
 //! work itself must bear being done twice.
 
-use sqlx::MySqlConnection;
+use sqlx::MySqlPool;
 use uuid::Uuid;
+
+use crate::{
+    db::{self, DbError},
+    point,
+};
 
 /// Names this process among those that share a database.
 #[derive(Debug, Clone)]
@@ -24,31 +29,42 @@ impl Holder {
 }
 
 /// Takes or renews the lease `name` for `seconds`; false while another holder has it.
-pub async fn hold(conn: &mut MySqlConnection, name: &str, holder: &Holder, seconds: u32) -> sqlx::Result<bool> {
-    sqlx::query("INSERT IGNORE INTO leases (name, holder, expires_at) VALUES (?, '', '2000-01-01')")
+pub async fn hold(pool: &MySqlPool, name: &str, holder: &Holder, seconds: u32) -> Result<bool, DbError> {
+    db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("lease.hold")).await?;
+        sqlx::query("INSERT IGNORE INTO leases (name, holder, expires_at) VALUES (?, '', '2000-01-01')")
+            .bind(name)
+            .execute(&mut *tx)
+            .await?;
+        // the guard lets one of several takers win; the loser matches no row
+        let taken = sqlx::query(
+            "UPDATE leases SET holder = ?, expires_at = NOW(6) + INTERVAL ? SECOND
+             WHERE name = ? AND (holder = ? OR expires_at < NOW(6))",
+        )
+        .bind(&holder.0)
+        .bind(seconds)
         .bind(name)
-        .execute(&mut *conn)
+        .bind(&holder.0)
+        .execute(&mut *tx)
         .await?;
-    // the guard lets one of several takers win; the loser matches no row
-    let taken = sqlx::query(
-        "UPDATE leases SET holder = ?, expires_at = NOW(6) + INTERVAL ? SECOND
-         WHERE name = ? AND (holder = ? OR expires_at < NOW(6))",
-    )
-    .bind(&holder.0)
-    .bind(seconds)
-    .bind(name)
-    .bind(&holder.0)
-    .execute(conn)
-    .await?;
-    Ok(taken.rows_affected() == 1)
+        let done = taken.rows_affected() == 1;
+        tx.commit().await?;
+        Ok(done)
+    })
+    .await
 }
 
 /// Gives the lease back, if this holder still has it.
-pub async fn release(conn: &mut MySqlConnection, name: &str, holder: &Holder) -> sqlx::Result<()> {
-    sqlx::query("UPDATE leases SET expires_at = '2000-01-01' WHERE name = ? AND holder = ?")
-        .bind(name)
-        .bind(&holder.0)
-        .execute(conn)
-        .await?;
-    Ok(())
+pub async fn release(pool: &MySqlPool, name: &str, holder: &Holder) -> Result<(), DbError> {
+    db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("lease.release")).await?;
+        sqlx::query("UPDATE leases SET expires_at = '2000-01-01' WHERE name = ? AND holder = ?")
+            .bind(name)
+            .bind(&holder.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    })
+    .await
 }

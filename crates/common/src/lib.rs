@@ -8,6 +8,7 @@ pub mod context;
 pub mod db;
 pub mod error;
 pub mod extract;
+pub mod fault;
 pub mod group_commit;
 pub mod http;
 pub mod idempotency;

@@ -15,9 +15,10 @@ use sqlx::{MySqlPool, QueryBuilder};
 use crate::{
     UserId,
     bulk::{BulkInsert, Value},
-    db,
+    db::{self, DbError},
     http::client::{CallError, ServiceClient},
     lease::{self, Holder},
+    point,
     worker::{Pace, Step},
 };
 
@@ -29,7 +30,7 @@ pub const RELAY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: 4 };
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// Seconds for which one instance is the relay, and for which its successor waits after a crash. A call that takes longer
 /// may be made by two instances: each event is stored once all the same.
-const LEASE_SECONDS: u32 = 3;
+const LEASE_SECONDS: u32 = 2;
 /// Where notification-service takes events.
 pub const EVENTS_PATH: &str = "/internal/notifications";
 
@@ -87,17 +88,15 @@ impl Relay {
         if self.backs_off() {
             return Ok(Step::Idle);
         }
-        let mut conn = self.pool.acquire().await?;
         let rows: Vec<(i64, String, UserId, String)> = sqlx::query_as(
             "SELECT id, event_id, user_id, message FROM outbox WHERE next_attempt_at <= NOW(6) ORDER BY id LIMIT ?",
         )
         .bind(u32::try_from(MAX_EVENTS)?)
-        .fetch_all(&mut *conn)
+        .fetch_all(&self.pool)
         .await?;
-        if rows.is_empty() || !lease::hold(&mut conn, "outbox", &self.holder, LEASE_SECONDS).await? {
+        if rows.is_empty() || !lease::hold(&self.pool, "outbox", &self.holder, LEASE_SECONDS).await? {
             return Ok(Step::Idle);
         }
-        drop(conn); // no connection is kept during a call
         let (ids, events): (Vec<i64>, Vec<Event>) =
             rows.into_iter().map(|(id, event_id, user_id, message)| (id, Event { event_id, user_id, message })).unzip();
         match self.send(events.clone()).await {
@@ -114,7 +113,10 @@ impl Relay {
     }
 
     async fn send(&self, events: Vec<Event>) -> Result<(), CallError> {
-        self.notifications.post::<_, serde_json::Value>(EVENTS_PATH, &Events { events }).await.map(drop)
+        self.notifications
+            .post::<_, serde_json::Value>(point!("outbox.hand_over"), EVENTS_PATH, &Events { events })
+            .await
+            .map(drop)
     }
 
     /// One event of a batch was refused: the others must not wait for it.
@@ -125,14 +127,7 @@ impl Relay {
                 Ok(()) => self.delivered(&[id]).await?,
                 Err(error @ CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) => {
                     tracing::error!(%error, event_id, "notification-service refuses an event; it is tried again later");
-                    sqlx::query(
-                        "UPDATE outbox SET attempts = attempts + 1,
-                                next_attempt_at = NOW(6) + INTERVAL LEAST(POW(2, LEAST(attempts, 12)), 3600) SECOND
-                         WHERE id = ?",
-                    )
-                    .bind(id)
-                    .execute(&self.pool)
-                    .await?;
+                    self.refused(id).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -140,11 +135,33 @@ impl Relay {
         Ok(())
     }
 
-    async fn delivered(&self, ids: &[i64]) -> sqlx::Result<()> {
-        let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN ");
-        db::push_list(&mut query, ids.iter().copied());
-        query.build().execute(&self.pool).await?;
-        Ok(())
+    async fn refused(&self, id: i64) -> Result<(), DbError> {
+        db::retry(|_| async {
+            let mut tx = db::begin(&self.pool, point!("outbox.refused")).await?;
+            sqlx::query(
+                "UPDATE outbox SET attempts = attempts + 1,
+                        next_attempt_at = NOW(6) + INTERVAL LEAST(POW(2, LEAST(attempts, 12)), 3600) SECOND
+                 WHERE id = ?",
+            )
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delivered(&self, ids: &[i64]) -> Result<(), DbError> {
+        db::retry(|_| async {
+            let mut tx = db::begin(&self.pool, point!("outbox.delivered")).await?;
+            let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN ");
+            db::push_list(&mut query, ids.iter().copied());
+            query.build().execute(&mut *tx).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     fn backs_off(&self) -> bool {

@@ -6,6 +6,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::error::error_chain;
 
+/// The longest rest: a step that was held up, by a service that did not answer, say, has kept nothing busy.
+const MAX_REST: Duration = Duration::from_secs(1);
+
 /// What a step found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -20,8 +23,8 @@ pub enum Step {
 pub struct Pace {
     /// The pause after a step that found nothing or failed.
     pub idle: Duration,
-    /// After a step that worked, rest this many times as long as it took: 3 leaves three quarters of the time, and of
-    /// what the step would have kept busy, to those who move money. 0 goes on at once.
+    /// After a step that worked, rest this many times as long as it took, a second at most: 3 leaves three quarters of
+    /// the time, and of what the step would have kept busy, to those who move money. 0 goes on at once.
     pub rest: u32,
 }
 
@@ -45,7 +48,7 @@ impl Workers {
                 let started = Instant::now();
                 // in a task of its own, so that a panic ends the step and not the worker
                 let pause = match tokio::spawn(step()).await.map_err(Into::into).flatten() {
-                    Ok(Step::Worked) => started.elapsed() * pace.rest,
+                    Ok(Step::Worked) => MAX_REST.min(started.elapsed() * pace.rest),
                     Ok(Step::Idle) => pace.idle,
                     Err(error) => {
                         tracing::warn!(worker = name, error = error_chain(&*error), "a step failed");

@@ -10,7 +10,7 @@ use common::{
     NotificationId, UserId,
     db::{self, DbError},
     lease::Holder,
-    time,
+    point, time,
     worker::{Pace, Step},
 };
 use futures::{StreamExt, stream};
@@ -32,9 +32,9 @@ pub const DELIVERY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: 0
 /// Notifications that are claimed at a time.
 const MAX_BATCH: u32 = 128;
 /// How long after its claim a mail may be begun: it says what the notification said then.
-const START_LIMIT: Duration = Duration::from_secs(2);
+const START_LIMIT: Duration = Duration::from_secs(1);
 /// How often a claim is renewed.
-const RENEWAL: Duration = Duration::from_secs(2);
+const RENEWAL: Duration = Duration::from_secs(1);
 /// How long a mail that was sent waits for others before they are marked together.
 const MARK_PAUSE: Duration = Duration::from_millis(100);
 /// How long it is tried to mark mails that were sent.
@@ -122,7 +122,10 @@ impl Delivery {
         };
         let claim = Claim::on(ids);
         let claimed = db::retry(|_| async {
-            Ok(claims::claim_due(&mut *self.pool.acquire().await?, &claim.ids, &claim.holder).await?)
+            let mut tx = db::begin(&self.pool, point!("claim_due")).await?;
+            let done = claims::claim_due(&mut tx, &claim.ids, &claim.holder).await?;
+            tx.commit().await?;
+            Ok(done)
         })
         .await?;
         if claimed.is_empty() {
@@ -135,7 +138,13 @@ impl Delivery {
         self.renewing(&claim, Box::pin(self.mail_all(&mut waiting, &recipients, &claim))).await?;
         let left: Vec<_> = waiting.map(|notification| notification.id).collect();
         if !left.is_empty() {
-            claims::give_back(&mut *self.pool.acquire().await?, &left, &claim.holder).await?;
+            db::retry(|_| async {
+                let mut tx = db::begin(&self.pool, point!("give_back")).await?;
+                claims::give_back(&mut tx, &left, &claim.holder).await?;
+                tx.commit().await?;
+                Ok(())
+            })
+            .await?;
         }
         sleep_until(turn_over).await;
         Ok(Step::Worked)
@@ -204,15 +213,21 @@ impl Delivery {
                 return Ok(SentNow::WrongStatus(found.status));
             }
             let claim = Claim::on(vec![id]);
-            if claims::claim(&mut conn, id, found.status, &claim.holder).await? {
+            drop(conn);
+            let claimed = db::retry(|_| async {
+                let mut tx = db::begin(&self.pool, point!("claim")).await?;
+                let is_ours = claims::claim(&mut tx, id, found.status, &claim.holder).await?;
                 // read under the claim: its words may have changed since
-                let Some(claimed) = store::find(&mut conn, id).await? else { return Ok(SentNow::NotFound) };
+                let claimed = if is_ours { store::find(&mut tx, id).await? } else { None };
+                tx.commit().await?;
+                Ok(claimed)
+            });
+            if let Some(claimed) = claimed.await? {
                 break (claim, claimed);
             }
             if Instant::now() > deadline {
                 return Ok(SentNow::Later("it is being mailed at the moment".into()));
             }
-            drop(conn);
             sleep(CLAIM_PAUSE).await;
         };
         match self.renewing(&claim, self.mail_one(&notification)).await {
@@ -244,8 +259,12 @@ impl Delivery {
         let renewal = async {
             loop {
                 sleep(RENEWAL).await;
-                let renewed =
-                    async { claims::renew(&mut *self.pool.acquire().await?, &claim.ids, &claim.holder).await };
+                let renewed = db::retry(|_| async {
+                    let mut tx = db::begin(&self.pool, point!("renew")).await?;
+                    claims::renew(&mut tx, &claim.ids, &claim.holder).await?;
+                    tx.commit().await?;
+                    Ok(())
+                });
                 if let Err(error) = renewed.await {
                     tracing::warn!(%error, "a claim could not be renewed");
                 }
@@ -266,7 +285,10 @@ impl Delivery {
         loop {
             let now = time::now();
             let marked = db::retry(|_| async {
-                Ok(claims::sent(&mut *self.pool.acquire().await?, ids, &claim.holder, now).await?)
+                let mut tx = db::begin(&self.pool, point!("sent")).await?;
+                claims::sent(&mut tx, ids, &claim.holder, now).await?;
+                tx.commit().await?;
+                Ok(())
             });
             match marked.await {
                 Err(error) if Instant::now() < deadline => {
@@ -280,8 +302,10 @@ impl Delivery {
 
     async fn try_later(&self, id: NotificationId, attempts: u32, delay: u32, claim: &Claim) -> Result<(), DbError> {
         db::retry(|_| async {
-            let mut conn = self.pool.acquire().await?;
-            Ok(claims::try_later(&mut conn, id, &claim.holder, attempts, delay).await?)
+            let mut tx = db::begin(&self.pool, point!("try_later")).await?;
+            claims::try_later(&mut tx, id, &claim.holder, attempts, delay).await?;
+            tx.commit().await?;
+            Ok(())
         })
         .await
     }
@@ -289,7 +313,10 @@ impl Delivery {
     async fn failed(&self, id: NotificationId, reason: &str, claim: &Claim) -> Result<(), DbError> {
         let now = time::now();
         db::retry(|_| async {
-            Ok(claims::failed(&mut *self.pool.acquire().await?, id, &claim.holder, reason, now).await?)
+            let mut tx = db::begin(&self.pool, point!("failed")).await?;
+            claims::failed(&mut tx, id, &claim.holder, reason, now).await?;
+            tx.commit().await?;
+            Ok(())
         })
         .await
     }

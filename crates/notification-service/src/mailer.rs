@@ -8,7 +8,13 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use common::{NotificationId, error::error_chain, idempotency::fingerprint};
+use common::{
+    NotificationId,
+    error::error_chain,
+    fault::{Injected, Point},
+    idempotency::fingerprint,
+    point,
+};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
@@ -101,10 +107,17 @@ impl Mailer {
     /// address, which mail servers like to repeat.
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
         let hide = |reason: String| reason.replace(&letter.address, "the recipient");
-        self.hand_over(letter).await.map_err(|error| match error {
+        self.hand_over_at(point!("mail"), letter).await.map_err(|error| match error {
             SendError::Temporary(reason) => SendError::Temporary(hide(reason)),
             SendError::Permanent(reason) => SendError::Permanent(hide(reason)),
         })
+    }
+
+    async fn hand_over_at(&self, point: Point, letter: &Letter) -> Result<(), SendError> {
+        let not_sent = |injected: Injected| SendError::Temporary(injected.to_string());
+        point.before().await.map_err(not_sent)?;
+        self.hand_over(letter).await?;
+        point.after().await.map_err(not_sent)
     }
 
     async fn hand_over(&self, letter: &Letter) -> Result<(), SendError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::{
     db,
     http::client::CallError,
+    point,
     worker::{Pace, Step as Turn},
 };
 use futures::future::join_all;
@@ -37,14 +38,21 @@ impl Settler {
 
     /// Asks for one batch of overdue steps and stores the outcomes.
     pub async fn settle_once(&self) -> anyhow::Result<Turn> {
-        let mut conn = self.pool.acquire().await?;
-        let rows = store::claim_overdue(&mut conn, MAX_STEPS).await?;
-        drop(conn); // no connection is kept during a call
-        let found = if rows.is_empty() { Turn::Idle } else { Turn::Worked };
-        for settled in join_all(rows.into_iter().map(|row| self.settle(row))).await {
+        let overdue = store::overdue(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
+        if overdue.is_empty() {
+            return Ok(Turn::Idle);
+        }
+        let claimed = db::retry(|_| async {
+            let mut tx = db::begin(&self.pool, point!("overdue")).await?;
+            let claimed = store::claim_overdue(&mut tx, &overdue).await?;
+            tx.commit().await?;
+            Ok(claimed)
+        })
+        .await?;
+        for settled in join_all(claimed.into_iter().map(|row| self.settle(row))).await {
             settled?;
         }
-        Ok(found)
+        Ok(Turn::Worked)
     }
 
     async fn settle(&self, row: Transaction) -> anyhow::Result<()> {
@@ -57,8 +65,13 @@ impl Settler {
             }
             Err(error) => {
                 if matches!(error, CallError::NotReached { .. }) {
-                    db::retry(|_| async { Ok(store::postpone(&mut *self.pool.acquire().await?, row.id).await?) })
-                        .await?;
+                    db::retry(|_| async {
+                        let mut tx = db::begin(&self.pool, point!("postpone")).await?;
+                        store::postpone(&mut tx, row.id).await?;
+                        tx.commit().await?;
+                        Ok(())
+                    })
+                    .await?;
                 }
                 Err(error.into())
             }

@@ -132,7 +132,7 @@ async fn write_journal(
         if let Some(Batch { transfers, .. }) = &mut new {
             sql::intents(&mut tx, transfers).await?;
         }
-        db::commit(tx).await?;
+        tx.commit().await?;
 
         if let Some(Batch { begun, transfers }) = done {
             tally.borrow_mut().note(begun, Verdict::Acknowledged, transfers.len() as u64);
@@ -154,7 +154,7 @@ async fn write_ledger(
     while let Some(batch) = batches.recv().await {
         let mut tx = pool.begin().await?;
         sql::ledger(&mut tx, &batch.transfers).await?;
-        db::commit(tx).await?;
+        tx.commit().await?;
         to_journal.send(batch).await?;
     }
     Ok(())

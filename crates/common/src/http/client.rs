@@ -7,7 +7,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
-use crate::{ApiError, caller::SERVICE_TOKEN, context, error::error_chain};
+use crate::{
+    ApiError,
+    caller::SERVICE_TOKEN,
+    context,
+    error::error_chain,
+    fault::{Injected, Point},
+};
 
 /// How long a connection to another service may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -101,13 +107,23 @@ impl ServiceClient {
     }
 
     /// GET of `path`, with a query.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &(impl Serialize + Sync)) -> Result<T, CallError> {
-        self.send(self.request(Method::GET, path).query(query)).await
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        query: &(impl Serialize + Sync),
+    ) -> Result<T, CallError> {
+        self.send(point, self.request(Method::GET, path).query(query)).await
     }
 
     /// POST of `body` to `path`.
-    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, CallError> {
-        self.send(self.request(Method::POST, path).json(body)).await
+    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        body: &B,
+    ) -> Result<T, CallError> {
+        self.send(point, self.request(Method::POST, path).json(body)).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -119,9 +135,11 @@ impl ServiceClient {
         }
     }
 
-    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
+    async fn send<T: DeserializeOwned>(&self, point: Point, request: RequestBuilder) -> Result<T, CallError> {
         let service = self.0.service;
         let unknown = |cause: &dyn std::fmt::Display| CallError::Unknown { service, cause: cause.to_string() };
+        let not_reached = |injected: Injected| CallError::NotReached { service, cause: injected.to_string() };
+        point.before().await.map_err(not_reached)?;
         let response = request.send().await.map_err(|cause| {
             let reached = !cause.is_connect();
             let cause = error_chain(&cause);
@@ -129,6 +147,7 @@ impl ServiceClient {
         })?;
         let status = response.status();
         let body = response.bytes().await.map_err(|cause| unknown(&cause))?;
+        point.after().await.map_err(|injected| unknown(&injected))?;
         if status.is_client_error() {
             let code = serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| String::new(), |error| error.code);
             return Err(CallError::Refused { service, status, code });

@@ -22,6 +22,7 @@ use crate::{
     config::{Env, ServiceConfig},
     context,
     extract::MAX_BODY,
+    fault,
     worker::Workers,
 };
 
@@ -37,6 +38,7 @@ pub fn begin(service: &'static str, about: &'static str) -> Env {
         .about(about)
         .after_help("Everything is set by environment variables, or a .env file: .env.example lists them all.")
         .get_matches();
+    fault::begin();
     Env::load()
 }
 
@@ -54,7 +56,7 @@ pub fn surround(routes: Router, service: &'static str, pool: MySqlPool) -> Route
 }
 
 async fn ready(service: &'static str, pool: MySqlPool) -> Response {
-    let database = tokio::time::timeout(READY_TIMEOUT, sqlx::query("SELECT 1").execute(&pool)).await;
+    let database = tokio::time::timeout(READY_TIMEOUT, sqlx::query("SELECT 1").fetch_one(&pool)).await;
     if matches!(database, Ok(Ok(_))) {
         Json(json!({"status": "ready", "service": service})).into_response()
     } else {

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use common::{
     UserId,
     http::client::{CallError, ServiceClient},
+    point,
 };
 use serde::Deserialize;
 
@@ -33,7 +34,8 @@ impl UserClient {
     ) -> Result<HashMap<UserId, Recipient>, CallError> {
         let distinct: BTreeSet<UserId> = ids.into_iter().collect();
         let ids: Vec<String> = distinct.iter().map(UserId::to_string).collect();
-        let found: Vec<Recipient> = self.0.get("/internal/users", &[("ids", ids.join(","))]).await?;
+        let found: Vec<Recipient> =
+            self.0.get(point!("call.recipients"), "/internal/users", &[("ids", ids.join(","))]).await?;
         Ok(found.into_iter().map(|recipient| (recipient.id, recipient)).collect())
     }
 }

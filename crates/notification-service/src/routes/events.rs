@@ -7,7 +7,7 @@ use common::{
     db,
     extract::Json,
     outbox::{Events, MAX_EVENTS},
-    time,
+    point, time,
 };
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
@@ -38,6 +38,12 @@ pub async fn receive(
             .into();
     }
     let now = time::now();
-    db::retry(|_| async { Ok(store::insert_events(&mut *pool.acquire().await?, &events, now).await?) }).await?;
+    db::retry(|_| async {
+        let mut tx = db::begin(&pool, point!("events")).await?;
+        store::insert_events(&mut tx, &events, now).await?;
+        tx.commit().await?;
+        Ok(())
+    })
+    .await?;
     Ok(Json(json!({"accepted": events.len()})))
 }

@@ -13,7 +13,7 @@ use common::{
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     outbox::Event,
     page::{ListQuery, Page},
-    time,
+    point, time,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ pub async fn create(
     let event_id = format!("once:{}", uuid::Uuid::new_v4());
     let event = Event { event_id, user_id: new.user_id, message: new.message.into() };
     let answered = db::retry(|_| async {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(&pool, point!("create")).await?;
         if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
             return Ok(known);
         }
@@ -73,7 +73,7 @@ pub async fn create(
         let notification = store::find_event(&mut tx, &event.event_id).await?;
         let answer = Answer::new(StatusCode::CREATED, &notification);
         idempotency::store(&mut tx, request.as_ref(), &answer).await?;
-        db::commit(tx).await?;
+        tx.commit().await?;
         Ok(Known::Answered(answer))
     })
     .await?;
@@ -120,11 +120,11 @@ pub async fn update(
     }
     let (message, now) = (update.message.as_ref().map(|m| m.0.as_str()), time::now());
     let notification = db::retry(|_| async {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(&pool, point!("update")).await?;
         store::update(&mut tx, id, message, update.status, now).await?;
         // read before the commit, after which the worker may go on with it
         let notification = store::find(&mut tx, id).await?;
-        db::commit(tx).await?;
+        tx.commit().await?;
         Ok(notification)
     })
     .await?;
@@ -139,7 +139,14 @@ pub async fn delete(
 ) -> Result<Json<Value>> {
     visible(&pool, caller, id).await?;
     let now = time::now();
-    if db::retry(|_| async { Ok(store::hide(&mut *pool.acquire().await?, id, now).await?) }).await? {
+    if db::retry(|_| async {
+        let mut tx = db::begin(&pool, point!("hide")).await?;
+        let done = store::hide(&mut tx, id, now).await?;
+        tx.commit().await?;
+        Ok(done)
+    })
+    .await?
+    {
         Ok(Json(json!({"message": "Notification deleted successfully"})))
     } else {
         Err(not_found())

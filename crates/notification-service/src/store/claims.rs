@@ -10,7 +10,7 @@ use sqlx::{MySqlConnection, QueryBuilder};
 use super::notifications::{Notification, Status};
 
 /// Seconds for which a claim lasts unless it is renewed, and for which its successor waits after a crash.
-pub const LEASE_SECONDS: u32 = 10;
+pub const LEASE_SECONDS: u32 = 3;
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 255;
 
@@ -65,12 +65,14 @@ pub async fn claim(
 ) -> sqlx::Result<bool> {
     let taken = sqlx::query(
         "UPDATE notifications SET claim = ?, claimed_until = NOW(6) + INTERVAL ? SECOND
-         WHERE id = ? AND status = ? AND hidden_at IS NULL AND (claimed_until IS NULL OR claimed_until < NOW(6))",
+         WHERE id = ? AND status = ? AND hidden_at IS NULL
+           AND (claimed_until IS NULL OR claimed_until < NOW(6) OR claim = ?)",
     )
     .bind(holder.as_str())
     .bind(LEASE_SECONDS)
     .bind(id)
     .bind(status)
+    .bind(holder.as_str())
     .execute(conn)
     .await?;
     Ok(taken.rows_affected() == 1)

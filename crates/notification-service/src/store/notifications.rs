@@ -119,10 +119,13 @@ pub async fn update(
 
 /// Hides a notification, so that its event does not bring it back; false if there is none.
 pub async fn hide(conn: &mut MySqlConnection, id: NotificationId, now: DateTime<Utc>) -> sqlx::Result<bool> {
-    let hidden = sqlx::query("UPDATE notifications SET hidden_at = ? WHERE id = ? AND hidden_at IS NULL")
-        .bind(now)
-        .bind(id)
-        .execute(conn)
-        .await?;
+    // after an unknown commit the second run finds what the first one did
+    let hidden =
+        sqlx::query("UPDATE notifications SET hidden_at = ? WHERE id = ? AND (hidden_at IS NULL OR hidden_at = ?)")
+            .bind(now)
+            .bind(id)
+            .bind(now)
+            .execute(conn)
+            .await?;
     Ok(hidden.rows_affected() == 1)
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use common::{
     Amount, TransactionId, UserId,
     http::client::{CallError, ServiceClient},
+    point,
 };
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,7 @@ impl TransactionClient {
 
     /// The transaction `id`; `None` if there is none.
     pub async fn find(&self, id: TransactionId) -> Result<Option<Change>, CallError> {
-        match self.0.get(&format!("/internal/transactions/{id}"), &()).await {
+        match self.0.get(point!("call.transaction"), &format!("/internal/transactions/{id}"), &()).await {
             Ok(change) => Ok(Some(change)),
             Err(error) if error.has_code("transaction_not_found") => Ok(None),
             Err(error) => Err(error),
@@ -73,12 +74,12 @@ impl TransactionClient {
             ("after_id", position.id.to_string()),
             ("limit", PAGE.to_string()),
         ];
-        self.0.get("/internal/transactions", &query).await
+        self.0.get(point!("call.changes"), "/internal/transactions", &query).await
     }
 
     /// The newest change that shows at this moment; `None` if there are no transactions.
     pub async fn newest(&self) -> Result<Option<Change>, CallError> {
-        self.0.get("/internal/transactions/newest", &()).await
+        self.0.get(point!("call.newest"), "/internal/transactions/newest", &()).await
     }
 
     /// At most `limit` transactions of `user` with an id below `before`, newest first. Fewer are the last.
@@ -90,12 +91,12 @@ impl TransactionClient {
     ) -> Result<Vec<Change>, CallError> {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(before.map(|id| ("before_id", id.to_string())));
-        self.0.get(&format!("/internal/transactions/user/{user}"), &query).await
+        self.0.get(point!("call.of_user"), &format!("/internal/transactions/user/{user}"), &query).await
     }
 
     /// The transactions `ids`, at most [`MAX_IDS`].
     pub async fn batch(&self, ids: &[TransactionId]) -> Result<Vec<Change>, CallError> {
         let ids = ids.iter().map(TransactionId::to_string).collect::<Vec<_>>().join(",");
-        self.0.get("/internal/transactions/batch", &[("ids", ids)]).await
+        self.0.get(point!("call.batch"), "/internal/transactions/batch", &[("ids", ids)]).await
     }
 }

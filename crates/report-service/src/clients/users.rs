@@ -3,6 +3,7 @@
 use common::{
     UserId,
     http::client::{CallError, ServiceClient},
+    point,
 };
 use serde::Deserialize;
 
@@ -26,7 +27,7 @@ impl UserClient {
 
     /// True if there is such a user.
     pub async fn exists(&self, id: UserId) -> Result<bool, CallError> {
-        match self.0.get::<User>(&format!("/internal/users/{id}"), &()).await {
+        match self.0.get::<User>(point!("call.user"), &format!("/internal/users/{id}"), &()).await {
             Ok(_) => Ok(true),
             Err(error) if error.has_code("user_not_found") => Ok(false),
             Err(error) => Err(error),
@@ -40,7 +41,7 @@ impl UserClient {
             Some(id) => vec![limit, ("cursor", id.to_string())],
             None => vec![limit],
         };
-        let users: Vec<User> = self.0.get("/internal/users", &query).await?;
+        let users: Vec<User> = self.0.get(point!("call.users"), "/internal/users", &query).await?;
         Ok(users.into_iter().map(|user| user.id).collect())
     }
 }

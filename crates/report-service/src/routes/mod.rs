@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use common::{ApiError, Result, UserId, error::error_chain, time};
+use common::{ApiError, Result, UserId, db, error::error_chain, point, time};
 use serde::Serialize;
 use sqlx::MySqlPool;
 
@@ -26,16 +26,22 @@ fn user_not_found() -> ApiError {
 /// may be behind, if user-service was away.
 async fn must_exist(pool: &MySqlPool, users: &UserClient, user: UserId) -> Result<Option<DateTime<Utc>>> {
     let found = users.exists(user).await; // no connection is kept during a call
-    let mut conn = pool.acquire().await?;
+    let is_known = copies::is_known(&mut *pool.acquire().await?, user).await?;
     match found {
+        Ok(true) if is_known => Ok(None),
         Ok(true) => {
-            copies::take_over_users(&mut conn, &[user]).await?;
+            db::retry(|_| async {
+                let mut tx = db::begin(pool, point!("seen")).await?;
+                copies::take_over_users(&mut tx, &[user]).await?;
+                tx.commit().await
+            })
+            .await?;
             Ok(None)
         }
         Ok(false) => Err(user_not_found()),
         Err(error) => {
             tracing::warn!(error = error_chain(&error), "looking the user up in the copy");
-            if copies::is_known(&mut conn, user).await? { Ok(Some(time::now())) } else { Err(error.into()) }
+            if is_known { Ok(Some(time::now())) } else { Err(error.into()) }
         }
     }
 }

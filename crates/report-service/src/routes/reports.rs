@@ -12,7 +12,7 @@ use common::{
     db,
     extract::{Json, Query},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
-    time,
+    point, time,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlPool;
@@ -73,7 +73,7 @@ pub async fn create(
     let subject = subject(&users, &transactions, &new).await?;
     let now = time::now();
     let answered = db::retry(|_| async {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(&pool, point!("report")).await?;
         if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
             return Ok(known);
         }
@@ -87,7 +87,7 @@ pub async fn create(
             Err(refusal) => Answer::refusal(refusal),
         };
         idempotency::store(&mut tx, request.as_ref(), &answer).await?;
-        db::commit(tx).await?;
+        tx.commit().await?;
         Ok(Known::Answered(answer))
     })
     .await?;

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use common::{Result, UserId, db, lease::Holder};
+use common::{Result, UserId, db, lease::Holder, point};
 
-use super::{LEASE_SECONDS, RunError, Sync, in_progress};
+use super::{RunError, Sync, in_progress};
 use crate::store::copies;
 
 /// Held by the one full run that may be under way.
 const LEASE: &str = "sync_all";
 /// How often the lease is renewed: a few times before it would run out.
-const RENEW_AFTER: Duration = Duration::from_secs(LEASE_SECONDS as u64 / 5);
+const RENEW_AFTER: Duration = Duration::from_secs(1);
 
 /// What a full run took over.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,8 +63,13 @@ impl FullRun<'_> {
     }
 
     async fn write_users(&self, page: &[UserId]) -> Result<(), RunError> {
-        let pool = &self.sync.pool;
-        Ok(db::retry(|_| async { Ok(copies::take_over_users(&mut *pool.acquire().await?, page).await?) }).await?)
+        let written = db::retry(|_| async {
+            let mut tx = db::begin(&self.sync.pool, point!("sync.users")).await?;
+            copies::take_over_users(&mut tx, page).await?;
+            tx.commit().await?;
+            Ok(())
+        });
+        Ok(written.await?)
     }
 
     async fn take_over_transactions(&mut self) -> Result<u64, RunError> {

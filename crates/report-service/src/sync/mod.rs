@@ -19,6 +19,7 @@ use common::{
     db::{self, DbError},
     http::client::CallError,
     lease::{self, Holder},
+    point,
 };
 use sqlx::MySqlPool;
 
@@ -30,7 +31,7 @@ use crate::{
 /// How long a change may take to show in the feed, and more: longer than any database transaction there may take.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 /// Seconds for which one instance does a run.
-const LEASE_SECONDS: u32 = 30;
+const LEASE_SECONDS: u32 = 4;
 
 /// Takes over what changed. Cheap to clone.
 #[derive(Clone)]
@@ -83,18 +84,19 @@ impl Sync {
             return Ok(());
         }
         db::retry(|_| async {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = db::begin(&self.pool, point!("refresh")).await?;
             copies::take_over(&mut tx, changes).await?;
-            db::commit(tx).await
+            tx.commit().await?;
+            Ok(())
         })
         .await
     }
 
-    async fn hold(&self, lease: &str, holder: &Holder) -> sqlx::Result<bool> {
-        lease::hold(&mut *self.pool.acquire().await?, lease, holder, LEASE_SECONDS).await
+    async fn hold(&self, lease: &str, holder: &Holder) -> Result<bool, DbError> {
+        lease::hold(&self.pool, lease, holder, LEASE_SECONDS).await
     }
 
-    async fn release(&self, lease: &str, holder: &Holder) -> sqlx::Result<()> {
-        lease::release(&mut *self.pool.acquire().await?, lease, holder).await
+    async fn release(&self, lease: &str, holder: &Holder) -> Result<(), DbError> {
+        lease::release(&self.pool, lease, holder).await
     }
 }

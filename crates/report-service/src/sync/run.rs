@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     db::{self, DbError},
     http::client::CallError,
-    time,
+    point, time,
 };
 
 use super::{OVERLAP, Sync};
@@ -65,13 +65,14 @@ impl Sync {
     /// Takes over the page at the run's position, and notes how far the run has come.
     pub(super) async fn take_over_page(&self, run: Run, page: &[Change]) -> Result<(), DbError> {
         db::retry(|_| async {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = db::begin(&self.pool, point!("sync")).await?;
             copies::take_over(&mut tx, page).await?;
             match run.after(page) {
                 Some(next) => sync_state::advance(&mut tx, next.position.changed_at.min(run.newest)).await?,
                 None => sync_state::complete(&mut tx, run.newest, run.started).await?,
             }
-            db::commit(tx).await
+            tx.commit().await?;
+            Ok(())
         })
         .await
     }

@@ -1,6 +1,9 @@
 //! user-service, as the mover of money.
 
-use common::http::client::{CallError, ServiceClient};
+use common::{
+    http::client::{CallError, ServiceClient},
+    point,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::transfer::{Failure, Step};
@@ -52,7 +55,8 @@ impl UserClient {
     }
 
     async fn ask(&self, operations: &[Step]) -> Result<Vec<StepOutcome>, CallError> {
-        let answer: Outcomes = self.0.post("/internal/operations", &Operations { operations }).await?;
+        let answer: Outcomes =
+            self.0.post(point!("call.operations"), "/internal/operations", &Operations { operations }).await?;
         if answer.outcomes.len() == operations.len() {
             Ok(answer.outcomes)
         } else {

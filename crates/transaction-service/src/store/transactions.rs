@@ -27,17 +27,23 @@ pub(super) fn with_ids(head: &str, ids: &[TransactionId]) -> QueryBuilder<MySql>
     query
 }
 
-/// Claims steps that are overdue, at most `limit`, and pushes their next turn away: twice as far each time, up to a
-/// minute. No other settler gets them until then, and whoever has seen them before looks again.
-pub async fn claim_overdue(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<Transaction>> {
-    let overdue: Vec<TransactionId> = sqlx::query_scalar(
+/// Steps that are overdue, at most `limit`: those that have been so the longest, by id.
+pub async fn overdue(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<TransactionId>> {
+    let mut overdue: Vec<TransactionId> = sqlx::query_scalar(
         "SELECT id FROM transactions WHERE status = 'processing' AND due_at <= NOW(6) ORDER BY due_at LIMIT ?",
     )
     .bind(limit)
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
+    overdue.sort_unstable();
+    Ok(overdue)
+}
+
+/// Claims those of the steps that are still `overdue`, and pushes their next turn away: twice as far each time, up to a
+/// minute. No other settler gets them until then, and whoever has seen them before looks again.
+pub async fn claim_overdue(conn: &mut MySqlConnection, overdue: &[TransactionId]) -> sqlx::Result<Vec<Transaction>> {
     let mut claimed = Vec::new();
-    for id in overdue {
+    for &id in overdue {
         // the time is looked at again under the row's lock: another settler may have been faster
         let taken = sqlx::query(
             "UPDATE transactions

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use common::{
     db::{self, DbError},
     group_commit::{GroupCommit, GroupError, Turn},
-    time,
+    point, time,
 };
 use sqlx::MySqlPool;
 
@@ -74,11 +74,11 @@ async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>, turn: 
     turn.pass();
     let (pool, intents, wishes, terms, now) = (&pool, &intents, &wishes, &terms, time::now());
     let (inserted, changed) = db::retry(|attempt| async move {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool, point!("journal")).await?;
         // rows that exist are locked before new ones are made
         let changed = changes::change_all(&mut tx, wishes, now, terms, attempt).await?;
         let inserted = intents::insert_all(&mut tx, intents, attempt).await?;
-        db::commit(tx).await?;
+        tx.commit().await?;
         Ok((inserted, changed))
     })
     .await?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{
     Money, UserId,
     db::{self, DbError},
-    idempotency,
+    idempotency, point,
 };
 use sqlx::MySqlConnection;
 
@@ -29,10 +29,10 @@ impl Ledger {
     /// Closes the account of `user` at `now`.
     pub async fn close(&self, user: UserId, now: DateTime<Utc>) -> Result<Closing, DbError> {
         db::retry(|_| async {
-            let mut tx = self.pool.begin().await?;
-            let closing = close(&mut tx, user, now).await?;
-            db::commit(tx).await?;
-            Ok(closing)
+            let mut tx = db::begin(&self.pool, point!("close")).await?;
+            let done = close(&mut tx, user, now).await?;
+            tx.commit().await?;
+            Ok(done)
         })
         .await
     }

@@ -8,8 +8,9 @@ use common::{
     db::{self, DbError},
     group_commit::Turn,
     outbox::{self, Event},
+    point,
 };
-use sqlx::MySqlPool;
+use sqlx::{MySqlConnection, MySqlPool};
 
 use super::{
     book::{Applied, Book, Entry},
@@ -24,36 +25,41 @@ pub async fn post(
     currency: &str,
     turn: &Turn,
 ) -> Result<Vec<Outcome>, DbError> {
-    db::retry(|number| attempt(pool, operations, currency, turn, number)).await
+    db::retry(|attempt| async move {
+        let mut tx = db::begin(pool, point!("ledger")).await?;
+        let outcomes = write(&mut tx, operations, currency, attempt).await?;
+        turn.pass();
+        tx.commit().await?;
+        Ok(outcomes)
+    })
+    .await
 }
 
 /// Most operations are new. The first attempt takes them for new, and fails as raced when a unique key knows better; the
 /// others look.
-async fn attempt(
-    pool: &MySqlPool,
+async fn write(
+    conn: &mut MySqlConnection,
     operations: &[Operation],
     currency: &str,
-    turn: &Turn,
-    number: u32,
+    attempt: u32,
 ) -> Result<Vec<Outcome>, DbError> {
-    let mut tx = pool.begin().await?;
     // Lock order everywhere: holds, then users by ascending id, then inserts.
-    let may_exist = |o: &&Operation| number > 1 || o.movement.needs_hold();
+    let may_exist = |o: &&Operation| attempt > 1 || o.movement.needs_hold();
     let transactions = operations.iter().filter(may_exist).filter_map(|o| o.movement.transaction()).collect();
-    let holds = rows::lock_holds(&mut tx, &transactions).await?;
+    let holds = rows::lock_holds(conn, &transactions).await?;
     let users: BTreeSet<UserId> = operations
         .iter()
         .flat_map(|o| users_of(&o.movement))
         .chain(holds.values().filter_map(|h| h.transfer).flat_map(|t| [t.sender_id, t.receiver_id]))
         .collect();
-    let accounts = rows::lock_users(&mut tx, &users).await?;
-    let stored = if number > 1 { rows::stored(&mut tx, operations).await? } else { HashMap::new() };
+    let accounts = rows::lock_users(conn, &users).await?;
+    let stored = if attempt > 1 { rows::stored(conn, operations).await? } else { HashMap::new() };
 
     let before = Book { accounts, holds };
     let batch = Batch::decide(&before, operations, stored);
 
     if !batch.new.is_empty() {
-        let ids = rows::insert_operations(&mut tx, &batch.new).await.map_err(db::raced)?;
+        let ids = rows::insert_operations(conn, &batch.new).await.map_err(db::raced)?;
         let (new_holds, changed_holds) = batch.changed_holds(&before);
         let mut script = Script::default();
         script.insert(rows::entries(&batch.entries(&ids)));
@@ -61,10 +67,8 @@ async fn attempt(
         script.insert(rows::changed_holds(&changed_holds));
         script.insert(rows::balances(&batch.changed_balances(&before)));
         script.insert(outbox::insertion(&batch.events(&ids, currency)));
-        script.execute(&mut tx).await.map_err(db::raced)?;
+        script.execute(conn).await.map_err(db::raced)?;
     }
-    turn.pass();
-    db::commit(tx).await?;
     Ok(batch.outcomes)
 }
 

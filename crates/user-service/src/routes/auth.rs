@@ -6,7 +6,7 @@ use common::{
     caller::{Gatekeeper, Trusted},
     db,
     extract::Json,
-    time,
+    point, time,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -51,11 +51,15 @@ pub async fn register_other(
 
 async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration) -> Result<(StatusCode, Json<User>)> {
     let hash = passwords.hash(new.password.0).await?;
-    let mut conn = pool.acquire().await?;
-    let id = match users::insert(&mut conn, &new.full_name.0, &new.email.0, &hash, time::now()).await {
-        Err(error) if db::is_duplicate(&error) => return Err(email_taken()),
-        inserted => inserted?,
-    };
+    let now = time::now();
+    let id = db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("register")).await?;
+        let done = users::insert(&mut tx, &new.full_name.0, &new.email.0, &hash, now).await?;
+        tx.commit().await?;
+        Ok(done)
+    })
+    .await?;
+    let id = id.ok_or_else(email_taken)?;
     let user = User { id, full_name: new.full_name.0, email: new.email.0, balance: Money::ZERO, held: Money::ZERO };
     Ok((StatusCode::CREATED, Json(user)))
 }
@@ -101,7 +105,13 @@ pub async fn login(
         .ok_or_else(|| ApiError::unauthorized("invalid_credentials", "The e-mail address or the password is wrong"))?;
     if verdict == Verdict::RightButOutdated {
         let hash = passwords.hash(login.password).await?;
-        users::rehash(&mut *pool.acquire().await?, user.id, &user.password_hash, &hash).await?;
+        db::retry(|_| async {
+            let mut tx = db::begin(&pool, point!("rehash")).await?;
+            users::rehash(&mut tx, user.id, &user.password_hash, &hash).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await?;
     }
     let access_token = gatekeeper.issue(user.id, time::now(), seconds)?;
     let user = LoggedInUser { id: user.id, full_name: user.full_name, email: user.email };

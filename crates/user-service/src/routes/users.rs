@@ -7,7 +7,7 @@ use common::{
     db,
     extract::{Json, Query},
     page::{ListQuery, Page},
-    time,
+    point, time,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     ledger::{Closing, Ledger},
     password::{NewPassword, Passwords},
-    store::users::{self, Accounts, Changes, User},
+    store::users::{self, Accounts, Changes, Updated, User},
 };
 
 /// `GET /users`: accounts by id; a user sees its own.
@@ -63,12 +63,17 @@ pub async fn update(
         None => None,
     };
     let changes = Changes { full_name: update.full_name.map(|n| n.0), email: update.email.map(|e| e.0), password_hash };
-    let mut conn = pool.acquire().await?;
-    match users::update(&mut conn, owner.user, &changes, time::now()).await {
-        Ok(true) => users::find(&mut conn, owner.user).await?.map(Json).ok_or_else(user_not_found),
-        Ok(false) => Err(user_not_found()),
-        Err(error) if db::is_duplicate(&error) => Err(email_taken()),
-        Err(error) => Err(error.into()),
+    let now = time::now();
+    let updated = db::retry(|_| async {
+        let mut tx = db::begin(&pool, point!("update")).await?;
+        let done = users::update(&mut tx, owner.user, &changes, now).await?;
+        tx.commit().await?;
+        Ok(done)
+    });
+    match updated.await? {
+        Updated::Done(user) => Ok(Json(user)),
+        Updated::NotFound => Err(user_not_found()),
+        Updated::EmailTaken => Err(email_taken()),
     }
 }
 

@@ -38,14 +38,14 @@ pub struct Changes {
     pub password_hash: Option<String>,
 }
 
-/// Opens an account and returns its number. A taken address is a duplicate key.
+/// Opens an account and returns its number; `None` if the address is taken.
 pub async fn insert(
     conn: &mut MySqlConnection,
     full_name: &str,
     email: &str,
     password_hash: &str,
     now: DateTime<Utc>,
-) -> sqlx::Result<UserId> {
+) -> sqlx::Result<Option<UserId>> {
     let written = sqlx::query(
         "INSERT INTO users (full_name, email, password_hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
     )
@@ -54,10 +54,23 @@ pub async fn insert(
     .bind(password_hash)
     .bind(now)
     .bind(now)
-    .execute(conn)
-    .await?;
-    let id = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
-    Ok(UserId::try_from(id).expect("generated ids are positive"))
+    .execute(&mut *conn)
+    .await;
+    match written {
+        Ok(written) => {
+            let id = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+            Ok(Some(UserId::try_from(id).expect("generated ids are positive")))
+        }
+        // after an unknown commit the second run finds what the first one did: no other hash has this salt
+        Err(error) if db::is_duplicate(&error) => {
+            sqlx::query_scalar("SELECT id FROM users WHERE email = ? AND password_hash = ?")
+                .bind(email)
+                .bind(password_hash)
+                .fetch_optional(conn)
+                .await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The account `id`.
@@ -129,13 +142,23 @@ pub async fn rehash(conn: &mut MySqlConnection, id: UserId, old: &str, new: &str
     Ok(())
 }
 
-/// Changes an active account; false if there is none. A taken address is a duplicate key.
+/// What became of changes to an account.
+pub enum Updated {
+    /// They are made.
+    Done(User),
+    /// There is no such account, or no longer.
+    NotFound,
+    /// Another account has the address.
+    EmailTaken,
+}
+
+/// Changes an active account.
 pub async fn update(
     conn: &mut MySqlConnection,
     id: UserId,
     changes: &Changes,
     now: DateTime<Utc>,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Updated> {
     let changed = sqlx::query(
         "UPDATE users SET full_name = COALESCE(?, full_name), email = COALESCE(?, email),
                 password_hash = COALESCE(?, password_hash), updated_at = ?
@@ -146,9 +169,13 @@ pub async fn update(
     .bind(&changes.password_hash)
     .bind(now)
     .bind(id)
-    .execute(conn)
-    .await?;
-    Ok(changed.rows_affected() == 1)
+    .execute(&mut *conn)
+    .await;
+    match changed {
+        Ok(_) => Ok(find(conn, id).await?.map_or(Updated::NotFound, Updated::Done)),
+        Err(error) if db::is_duplicate(&error) => Ok(Updated::EmailTaken),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
