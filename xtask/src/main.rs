@@ -11,6 +11,7 @@ mod down;
 mod state;
 mod test;
 mod tidy;
+mod torture;
 mod ui;
 mod up;
 mod verify;
@@ -41,6 +42,8 @@ enum Command {
     Test(test::Arguments),
     /// Measure what the system does under load on this machine; brings its own database
     Bench(bench::Arguments),
+    /// Try to make the system lose money: crashes at every commit and call (`torture --help`)
+    Torture(torture::Arguments),
     /// Check the rules of the code that a program can check (part of `test`)
     Tidy,
 }
@@ -55,6 +58,7 @@ async fn main() -> ExitCode {
         Command::Verify => verify::run().await,
         Command::Test(arguments) => test::run(&arguments).await,
         Command::Bench(arguments) => bench::run(&arguments).await,
+        Command::Torture(arguments) => torture::run(&arguments),
         Command::Tidy => tidy::run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -29,6 +29,9 @@ const COLLECTION: &str = "digital-wallet-collection.json";
 /// It has to pass on data that it made itself.
 const COLLECTION_RUNS: u32 = 2;
 
+/// The choices of the short torture.
+const SEED: &str = "1";
+
 #[derive(Args)]
 pub struct Arguments {
     /// Only the Rust tests: no lints, no Postman collection
@@ -71,6 +74,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         ui::heading("The Postman collection");
         note("collection", collection(&admin).await);
     }
+    ui::heading("Torture, in its short form");
+    note("torture", torture(&admin, arguments.rust_only));
     ui::heading("The Rust tests");
     let tests = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
     note("cargo test", cargo(&tests, &admin));
@@ -79,6 +84,15 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     ui::error(&format!("failed: {}", failed.join(", ")));
     Ok(ExitCode::FAILURE)
+}
+
+/// The crashes, and on a durable server of its own the bank run.
+fn torture(admin: &Admin, only_on_this_server: bool) -> Result<()> {
+    let mut torture = vec!["run", "--quiet", "--package", "e2e", "--bin", "torture", "--", "--short", "--seed", SEED];
+    if only_on_this_server {
+        torture.extend(["--only", "crashes"]);
+    }
+    cargo(&torture, admin)
 }
 
 fn cargo(arguments: &[&str], admin: &Admin) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The only crate that knows several services. A [`World`] is the whole wallet: four processes on free ports, each with
 //! a schema of its own, talking over real sockets.
 
+pub mod bank;
+pub mod crash;
 mod proxy;
 mod world;
 

@@ -1,11 +1,12 @@
-//! A TCP proxy that stands between two services and loses what the test wants lost.
+//! A TCP proxy that stands between two programs and loses what the test wants lost.
 
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -14,11 +15,15 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::watch,
+    time::sleep,
 };
+
+/// The most that is passed on at a time.
+const CHUNK: usize = 64 * 1024;
 
 /// What happens to what passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Mode {
     /// Everything arrives.
     Pass,
@@ -26,12 +31,41 @@ pub enum Mode {
     SwallowAnswers,
     /// Requests arrive; the connection breaks when the answer comes.
     CutAnswers,
+    /// Nothing arrives, and connections stay open; what was under way arrives when this ends.
+    Blackhole,
+    /// Everything arrives this much later.
+    Delay(Duration),
+    /// Connections break, those that are open and new ones.
+    Reset,
+    /// Each request arrives twice, side by side; the second answer is dropped. Connections that were open break.
+    Repeat,
 }
 
-/// A proxy before one service.
+/// A proxy before one program, or before several that do the same.
 pub struct Proxy {
     address: SocketAddr,
-    mode: Arc<AtomicU8>,
+    mode: watch::Sender<Mode>,
+}
+
+/// Where connections go.
+struct Targets {
+    addresses: Vec<String>,
+    next: AtomicUsize,
+}
+
+impl Targets {
+    /// A connection to one of them, by turns; to the next one if it does not answer.
+    async fn connect(&self) -> Option<TcpStream> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        for index in 0..self.addresses.len() {
+            let address = &self.addresses[(first + index) % self.addresses.len()];
+            if let Ok(connection) = TcpStream::connect(address).await {
+                connection.set_nodelay(true).ok();
+                return Some(connection);
+            }
+        }
+        None
+    }
 }
 
 impl Proxy {
@@ -40,14 +74,22 @@ impl Proxy {
     /// # Panics
     /// If the loopback address has no free port.
     pub async fn start(target: &str) -> Self {
-        let target = target.trim_start_matches("http://").to_owned();
+        Self::before(vec![target.trim_start_matches("http://").to_owned()]).await
+    }
+
+    /// A proxy before programs at these addresses, such as `127.0.0.1:3306`.
+    ///
+    /// # Panics
+    /// If the loopback address has no free port.
+    pub async fn before(addresses: Vec<String>) -> Self {
+        let targets = Arc::new(Targets { addresses, next: AtomicUsize::new(0) });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port has an address");
-        let mode = Arc::new(AtomicU8::new(Mode::Pass as u8));
-        let shared = mode.clone();
+        let (mode, watched) = watch::channel(Mode::Pass);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, target.clone(), shared.clone()));
+                client.set_nodelay(true).ok();
+                tokio::spawn(relay(client, targets.clone(), watched.clone()));
             }
         });
         Self { address, mode }
@@ -58,39 +100,104 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Changes what happens from now on, on open connections too.
     pub fn set(&self, mode: Mode) {
-        self.mode.store(mode as u8, Ordering::SeqCst);
+        self.mode.send_replace(mode);
     }
 }
 
-async fn relay(client: TcpStream, target: String, mode: Arc<AtomicU8>) {
+async fn relay(client: TcpStream, targets: Arc<Targets>, mut mode: watch::Receiver<Mode>) {
+    let began_as = *mode.borrow_and_update();
+    if began_as == Mode::Reset {
+        return;
+    }
     // A target that is down refuses: dropping the client's connection tells it so.
-    let Ok(server) = TcpStream::connect(&target).await else { return };
+    let Some(server) = targets.connect().await else { return };
+    let second = if began_as == Mode::Repeat { targets.connect().await } else { None };
     let (client_in, client_out) = client.into_split();
     let (server_in, server_out) = server.into_split();
-    let requests = tokio::spawn(copy(client_in, server_out));
-    answers(server_in, client_out, &mode).await;
-    requests.abort();
+    let second = second.map(|second| {
+        let (answers, requests) = second.into_split();
+        tokio::spawn(drain(answers));
+        requests
+    });
+    let breaks = async {
+        let ends = |mode: &Mode| *mode == Mode::Reset || (*mode == Mode::Repeat) != (began_as == Mode::Repeat);
+        // a proxy that is gone breaks nothing
+        if mode.clone().wait_for(ends).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = breaks => {}
+        () = answers(server_in, client_out, mode.clone()) => {}
+        () = requests(client_in, server_out, second, mode.clone()) => {}
+    }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    tokio::io::copy(&mut from, &mut to).await.ok();
+/// Passes requests on until the connection of the server ends.
+async fn requests(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut second: Option<OwnedWriteHalf>,
+    mut mode: watch::Receiver<Mode>,
+) {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let read = match from.read(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => read,
+        };
+        let now = *mode.borrow_and_update();
+        match now {
+            Mode::Blackhole => until_heard(&mut mode).await,
+            Mode::Delay(delay) => sleep(delay).await,
+            _ => {}
+        }
+        if let Some(second) = &mut second {
+            second.write_all(&buffer[..read]).await.ok();
+        }
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
     to.shutdown().await.ok();
+    // what was asked is still to be answered
+    std::future::pending::<()>().await;
 }
 
-async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mode: &AtomicU8) {
-    let mut buffer = vec![0; 64 * 1024];
+async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>) {
+    let mut buffer = vec![0; CHUNK];
     loop {
         let read = match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
             Ok(read) => read,
         };
-        match mode.load(Ordering::SeqCst) {
-            mode if mode == Mode::SwallowAnswers as u8 => {}
-            mode if mode == Mode::CutAnswers as u8 => return,
-            _ if to.write_all(&buffer[..read]).await.is_err() => return,
-            _ => {}
+        let now = *mode.borrow_and_update();
+        match now {
+            Mode::SwallowAnswers => continue,
+            Mode::CutAnswers => return,
+            Mode::Blackhole => until_heard(&mut mode).await,
+            Mode::Delay(delay) => sleep(delay).await,
+            Mode::Pass | Mode::Reset | Mode::Repeat => {}
+        }
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
         }
     }
+}
+
+/// What is under way arrives when the hole is closed again.
+async fn until_heard(mode: &mut watch::Receiver<Mode>) {
+    mode.wait_for(|mode| *mode != Mode::Blackhole).await.ok();
+}
+
+async fn drain(mut answers: OwnedReadHalf) {
+    let mut buffer = vec![0; CHUNK];
+    while matches!(answers.read(&mut buffer).await, Ok(read) if read > 0) {}
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub mod binaries;
 pub mod database;
+pub mod faketime;
 pub mod http;
 pub mod node;
 mod packages;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod ports;
 pub mod process;
 pub mod server;
+pub mod smtp;
 pub mod wallet;
 
 /// Is told, in a few words, what a long step is doing.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use harness::http::eventually;
+use harness::{
+    http::eventually,
+    smtp::{Mail, SmtpServer},
+};
 use serde_json::json;
 
 use crate::support::{
     service::Service,
-    smtp::{Mail, SmtpServer},
     users::{ANI, BUDI, NOBODY},
 };
 

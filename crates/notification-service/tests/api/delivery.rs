@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use harness::smtp::{Mail, SmtpServer};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{
     service::Service,
-    smtp::{Mail, SmtpServer},
     users::{ANI, BUDI},
 };
 

@@ -1,12 +1,12 @@
 //! What a user finds in the mailbox.
 
+use harness::smtp::{Mail, SmtpServer};
 use mail_parser::{Address, MimeHeaders};
 use serde_json::json;
 
 use crate::support::{
-    certificates::Certificates,
+    certificates::{Certificates, PASSWORD, USER},
     service::Service,
-    smtp::{Mail, PASSWORD, SmtpServer, USER},
     users::ANI,
 };
 
@@ -21,8 +21,8 @@ fn only(address: Option<&Address<'_>>) -> (String, String) {
 #[tokio::test]
 async fn a_mail_goes_encrypted_and_logged_in_to_the_address_of_the_user() {
     let certificates = Certificates::new();
-    let server = SmtpServer::starttls(&certificates).await;
-    let service = Service::with_variables(&server.variables_with(PASSWORD, &certificates)).await;
+    let server = certificates.server().await;
+    let service = Service::with_variables(&certificates.variables(&server, PASSWORD)).await;
     let id = service.notify(ANI, "Top-up Rp 100,000 successful.").await;
     service.work();
     service.becomes(id, "sent").await;

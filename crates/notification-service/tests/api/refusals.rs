@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
+use harness::smtp::SmtpServer;
 use serde_json::json;
 
 use crate::support::{
     service::Service,
-    smtp::SmtpServer,
     users::{ANI, BUDI},
 };
 

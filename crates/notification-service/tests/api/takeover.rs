@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use harness::http::eventually;
+use harness::{http::eventually, smtp::SmtpServer};
 use serde_json::json;
 
 use crate::support::{
     service::Service,
-    smtp::SmtpServer,
     users::{ANI, BUDI},
 };
 

@@ -2,12 +2,12 @@
 
 use std::net::TcpListener;
 
+use harness::smtp::SmtpServer;
 use serde_json::json;
 
 use crate::support::{
-    certificates::Certificates,
+    certificates::{Certificates, PASSWORD, USER},
     service::Service,
-    smtp::{PASSWORD, SmtpServer, USER},
     users::ANI,
 };
 
@@ -32,8 +32,8 @@ async fn reason_of_failure(mut variables: Vec<(&'static str, String)>) -> String
 #[tokio::test]
 async fn a_wrong_password_sends_nothing_and_stays_out_of_the_reason() {
     let certificates = Certificates::new();
-    let server = SmtpServer::starttls(&certificates).await;
-    let reason = reason_of_failure(server.variables_with(WRONG, &certificates)).await;
+    let server = certificates.server().await;
+    let reason = reason_of_failure(certificates.variables(&server, WRONG)).await;
     assert!(reason.contains("535"), "{reason}");
     for secret in [WRONG].iter().chain(&WRONG_ENCODED) {
         assert!(!reason.contains(secret), "{reason}");
@@ -45,7 +45,7 @@ async fn a_wrong_password_sends_nothing_and_stays_out_of_the_reason() {
 async fn credentials_never_go_to_a_server_without_starttls() {
     let certificates = Certificates::new();
     let server = SmtpServer::start(json!({"user": USER, "password": PASSWORD})).await;
-    let reason = reason_of_failure(server.variables_with(PASSWORD, &certificates)).await;
+    let reason = reason_of_failure(certificates.variables(&server, PASSWORD)).await;
     assert!(reason.to_uppercase().contains("STARTTLS"), "{reason}");
     assert_eq!((server.count("connection") > 0, server.count("auth"), server.count("mail")), (true, 0, 0));
 }
@@ -55,8 +55,8 @@ async fn nothing_goes_to_a_server_whose_certificate_is_not_trusted() {
     let (ours, theirs) = (Certificates::new(), Certificates::new());
     let elsewhere = Certificates::issued_for(&["mail.example.com"]);
     for (server_has, service_trusts) in [(&theirs, &ours), (&elsewhere, &elsewhere)] {
-        let server = SmtpServer::starttls(server_has).await;
-        let reason = reason_of_failure(server.variables_with(PASSWORD, service_trusts)).await;
+        let server = server_has.server().await;
+        let reason = reason_of_failure(service_trusts.variables(&server, PASSWORD)).await;
         assert!(reason.to_lowercase().contains("certificate"), "{reason}");
         assert_eq!((server.count("connection") > 0, server.count("auth"), server.count("mail")), (true, 0, 0));
     }
@@ -65,8 +65,8 @@ async fn nothing_goes_to_a_server_whose_certificate_is_not_trusted() {
 #[tokio::test]
 async fn a_private_authority_must_be_named() {
     let certificates = Certificates::new();
-    let server = SmtpServer::starttls(&certificates).await;
-    let mut variables = server.variables_with(PASSWORD, &certificates);
+    let server = certificates.server().await;
+    let mut variables = certificates.variables(&server, PASSWORD);
     variables.retain(|(name, _)| *name != "SMTP_CA_FILE");
     reason_of_failure(variables).await;
     assert_eq!((server.count("connection") > 0, server.count("auth"), server.count("mail")), (true, 0, 0));
@@ -109,13 +109,13 @@ async fn on_port_465_tls_comes_first() {
         "port": IMPLICIT_TLS_PORT, "tls": "implicit", "key": key, "cert": cert, "user": USER, "password": PASSWORD,
     }))
     .await;
-    let service = Service::with_variables(&server.variables_with(PASSWORD, &certificates)).await;
+    let service = Service::with_variables(&certificates.variables(&server, PASSWORD)).await;
     let id = service.notify(ANI, "Hello").await;
     let _ = service.send(id).await.expect(200);
     let mails = server.received(1).await;
     assert_eq!((mails[0].tls, mails[0].user.as_deref()), (true, Some(USER)));
 
     let untrusting = Certificates::new();
-    reason_of_failure(server.variables_with(PASSWORD, &untrusting)).await;
+    reason_of_failure(untrusting.variables(&server, PASSWORD)).await;
     assert_eq!((server.count("auth"), server.count("mail")), (1, 1), "only what was mailed before");
 }

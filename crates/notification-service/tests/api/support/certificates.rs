@@ -2,8 +2,15 @@
 
 use std::{fs, path::PathBuf};
 
+use harness::smtp::SmtpServer;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::json;
 use tempfile::TempDir;
+
+/// The account that servers with credentials ask for.
+pub const USER: &str = "wallet";
+/// Its password.
+pub const PASSWORD: &str = "correct-horse";
 
 /// A private authority and a certificate that it has issued, as PEM files.
 pub struct Certificates {
@@ -30,6 +37,22 @@ impl Certificates {
         fs::write(folder.path().join("certificate.pem"), certificate.pem()).unwrap();
         fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
         Self { folder }
+    }
+
+    /// A mail server that offers STARTTLS and wants [`USER`] and [`PASSWORD`] after it.
+    pub async fn server(&self) -> SmtpServer {
+        let (key, cert) = (self.key(), self.certificate());
+        SmtpServer::start(json!({"tls": "starttls", "key": key, "cert": cert, "user": USER, "password": PASSWORD}))
+            .await
+    }
+
+    /// The variables that make the service use `server` with a password and trust the authority.
+    pub fn variables(&self, server: &SmtpServer, password: &str) -> Vec<(&'static str, String)> {
+        let mut variables = server.variables();
+        variables.push(("SMTP_USER", USER.into()));
+        variables.push(("SMTP_PASSWORD", password.into()));
+        variables.push(("SMTP_CA_FILE", self.authority()));
+        variables
     }
 
     /// The authority's certificate, for `SMTP_CA_FILE`.

@@ -2,5 +2,4 @@
 
 pub mod certificates;
 pub mod service;
-pub mod smtp;
 pub mod users;

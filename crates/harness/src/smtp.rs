@@ -6,24 +6,19 @@ use std::{
     time::Instant,
 };
 
-use harness::{
-    http::eventually,
-    node::{node_program, node_tools},
-};
 use mail_parser::{Message, MessageParser};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
 };
 
-use super::certificates::Certificates;
-
-/// The account that servers with credentials ask for.
-pub const USER: &str = "wallet";
-/// Its password.
-pub const PASSWORD: &str = "correct-horse";
+use crate::{
+    http::eventually,
+    node::{node_program, node_tools},
+};
 
 /// A running mail server.
 pub struct SmtpServer {
@@ -31,6 +26,7 @@ pub struct SmtpServer {
     pub port: u16,
     events: Arc<Mutex<Vec<(Instant, Value)>>>,
     process: Child,
+    reader: JoinHandle<()>,
 }
 
 /// A mail that the server has accepted.
@@ -80,13 +76,13 @@ impl SmtpServer {
 
         let events = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&events);
-        tokio::spawn(async move {
+        let reader = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let event = serde_json::from_str(&line).expect("the mail server speaks JSON");
                 told.lock().unwrap().push((Instant::now(), event));
             }
         });
-        Self { port, events, process }
+        Self { port, events, process, reader }
     }
 
     /// A server that offers neither encryption nor log-in.
@@ -94,24 +90,9 @@ impl SmtpServer {
         Self::start(json!({})).await
     }
 
-    /// A server that offers STARTTLS and wants [`USER`] and [`PASSWORD`] after it.
-    pub async fn starttls(certificates: &Certificates) -> Self {
-        let (key, cert) = (certificates.key(), certificates.certificate());
-        Self::start(json!({"tls": "starttls", "key": key, "cert": cert, "user": USER, "password": PASSWORD})).await
-    }
-
     /// The variables that make the service use this server.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![("SMTP_SERVER", "127.0.0.1".into()), ("SMTP_PORT", self.port.to_string())]
-    }
-
-    /// The same with credentials, and with the authority that the service is to trust.
-    pub fn variables_with(&self, password: &str, certificates: &Certificates) -> Vec<(&'static str, String)> {
-        let mut variables = self.variables();
-        variables.push(("SMTP_USER", USER.into()));
-        variables.push(("SMTP_PASSWORD", password.into()));
-        variables.push(("SMTP_CA_FILE", certificates.authority()));
-        variables
     }
 
     /// When each event of a kind happened.
@@ -144,8 +125,11 @@ impl SmtpServer {
         mails
     }
 
-    /// Ends it, so that connections to its port are refused.
-    pub async fn stop(mut self) {
-        self.process.kill().await.unwrap();
+    /// Ends it, so that connections to its port are refused, and returns the mails that it has accepted.
+    pub async fn stop(mut self) -> Vec<Mail> {
+        self.process.kill().await.expect("the mail server can be killed");
+        // what it said last is still to be read
+        (&mut self.reader).await.expect("what the mail server says can be read");
+        self.mails()
     }
 }

@@ -1,0 +1,113 @@
+//! `cargo xtask torture`: tries to make the wallet lose money.
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use e2e::{
+    bank,
+    crash::{self, Selection},
+};
+
+/// How long the bank run lasts in the short form.
+const SHORT_BANK_RUN: Duration = Duration::from_secs(30);
+/// Violations that are shown; one cause often has many.
+const SHOWN: usize = 40;
+
+/// Tries to make the wallet lose money, and shows that it does not.
+///
+/// Brings its own database, or takes the one in `TEST_DATABASE_URL`.
+#[derive(Parser)]
+#[command(name = "cargo xtask torture", bin_name = "cargo xtask torture", max_term_width = 100)]
+struct Arguments {
+    /// Only these parts
+    #[arg(long, value_name = "PART", value_enum, num_args = 1..)]
+    only: Vec<Part>,
+    /// A choice of what there is to try, in a few minutes
+    #[arg(long)]
+    short: bool,
+    /// How long the bank run lasts, without its end
+    #[arg(long, default_value_t = 5)]
+    minutes: u64,
+    /// Repeats the choices of an earlier run
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// At each commit and each call a service dies, fails or waits
+    Crashes,
+    /// Clients move money while everything around them is killed, paused and cut
+    Bank,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<()> {
+    let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("seed {seed}");
+    let chosen = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    if chosen(Part::Crashes) {
+        let selection = if arguments.short { Selection::Some { seed } } else { Selection::All };
+        crashes(selection).await?;
+    }
+    if chosen(Part::Bank) {
+        let length = if arguments.short { SHORT_BANK_RUN } else { Duration::from_mins(arguments.minutes) };
+        bank(length, seed).await?;
+    }
+    Ok(())
+}
+
+async fn bank(length: Duration, seed: u64) -> Result<()> {
+    let report = bank::run(length, seed, &|text| eprintln!("  {text}")).await?;
+    println!("bank run on {}, {length:.0?}", report.server);
+    println!("requests           {} ({} of them again)", report.sent, report.repeated);
+    println!("acknowledged       {}", report.acknowledged);
+    println!("refused            {}", report.refused);
+    println!("unknown            {}", report.unknown);
+    println!("kills              {} ({} of the database)", report.kills, report.database_kills);
+    println!("money added up     {} times", report.samples);
+    let findings = &report.findings;
+    println!("lost               {}", findings.lost.len());
+    println!("doubled            {}", findings.doubled.len());
+    println!("stuck              {}", findings.stuck.len());
+    println!("drift              {}", findings.drift.len());
+    println!("anything else      {}", findings.other.len());
+    println!("recovery           p50 {:.1?}, p99 {:.1?}", report.recovery.0, report.recovery.1);
+    let all = findings.all();
+    for finding in all.iter().take(SHOWN) {
+        println!("violation: {finding}");
+    }
+    ensure!(all.is_empty(), "the bank run found {} violations", all.len());
+    Ok(())
+}
+
+async fn crashes(selection: Selection) -> Result<()> {
+    let began = Instant::now();
+    let report = crash::run(selection, &|text| eprintln!("  {text}")).await?;
+    println!("crash points hit   {} of {}", report.hit, report.sides);
+    println!("faults             {} in {:.0?}", report.faults, began.elapsed());
+    println!("violations         {}", report.violations.len());
+    println!("slowest recovery   {:.1?} ({})", report.slowest, report.slowest_fault);
+    for missed in &report.missed {
+        println!("not hit: {missed}");
+    }
+    for violation in &report.violations {
+        println!("violation: {violation}");
+    }
+    ensure!(report.missed.is_empty() && report.violations.is_empty(), "not everything held");
+    Ok(())
+}
