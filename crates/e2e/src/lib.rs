@@ -3,6 +3,7 @@
 
 pub mod bank;
 pub mod crash;
+pub mod model;
 mod proxy;
 mod world;
 

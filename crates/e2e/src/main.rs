@@ -5,13 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::{Parser, ValueEnum};
 use e2e::{
-    bank,
+    World, bank,
     crash::{self, Selection},
+    model,
 };
 
+/// Cases of the model in memory.
+const MEMORY_CASES: u32 = 10_000;
+/// Cases of the model against the services.
+const SERVER_CASES: u32 = 200;
+/// The same in the short form.
+const SHORT_SERVER_CASES: u32 = 40;
 /// How long the bank run lasts in the short form.
 const SHORT_BANK_RUN: Duration = Duration::from_secs(30);
 /// Violations that are shown; one cause often has many.
@@ -39,6 +46,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// What the wallet is meant to do, in memory and against the services
+    Model,
     /// At each commit and each call a service dies, fails or waits
     Crashes,
     /// Clients move money while everything around them is killed, paused and cut
@@ -60,6 +69,9 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
     let chosen = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    if chosen(Part::Model) {
+        model(seed, if arguments.short { SHORT_SERVER_CASES } else { SERVER_CASES }).await?;
+    }
     if chosen(Part::Crashes) {
         let selection = if arguments.short { Selection::Some { seed } } else { Selection::All };
         crashes(selection).await?;
@@ -68,6 +80,17 @@ async fn run(arguments: &Arguments) -> Result<()> {
         let length = if arguments.short { SHORT_BANK_RUN } else { Duration::from_mins(arguments.minutes) };
         bank(length, seed).await?;
     }
+    Ok(())
+}
+
+async fn model(seed: u64, server_cases: u32) -> Result<()> {
+    model::transfers_hold(MEMORY_CASES, seed).map_err(|failure| anyhow!("the design does not hold: {failure}"))?;
+    println!("model in memory    {MEMORY_CASES} cases");
+    let world = World::start().await;
+    model::ledger_agrees(&world, server_cases, seed).await?;
+    model::transfers_agree(&world, server_cases, seed).await?;
+    world.assert_ledger_holds().await;
+    println!("against the server {server_cases} cases of the ledger, {server_cases} of transfers");
     Ok(())
 }
 

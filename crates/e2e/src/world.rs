@@ -18,6 +18,8 @@ pub struct World {
     /// The four processes.
     pub wallet: Wallet,
     databases: Vec<TestDatabase>,
+    /// Callers of the services without credentials; making one takes its time.
+    apis: [Api; 4],
     _folder: TempDir,
     people: AtomicU32,
 }
@@ -55,12 +57,13 @@ impl World {
             options.set(*service, name, value);
         }
         let wallet = Wallet::start(options).await.unwrap_or_else(|error| panic!("{error:#}"));
-        Self { wallet, databases, _folder: folder, people: AtomicU32::new(0) }
+        let apis = Service::ALL.map(|service| Api::new(wallet.url(service)));
+        Self { wallet, databases, apis, _folder: folder, people: AtomicU32::new(0) }
     }
 
     /// A caller of `service` without credentials.
     pub fn api(&self, service: Service) -> Api {
-        Api::new(self.wallet.url(service))
+        self.apis[service as usize].clone()
     }
 
     /// A caller of `service` with the service token.

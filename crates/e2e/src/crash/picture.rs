@@ -24,8 +24,10 @@ pub async fn take(day: &Day) -> Result<Picture> {
         picture.insert(format!("{who} is {} {} {} {}", user.status, user["full_name"], user["balance"], user["held"]));
         let summary = day.look(Service::Report, &format!("/summaries/user/{id}")).await?;
         let (spent, received) = (&summary["total_spent"], &summary["total_received"]);
-        let count = summary["total_transactions"].as_i64().unwrap_or_default() - unsent_of(day, id).await?;
-        picture.insert(format!("{who}: {} {count} transactions, {spent} spent, {received} received", summary.status));
+        // a closed account has no summary
+        let unsent = unsent_of(day, id).await?;
+        let count = summary["total_transactions"].as_i64().map(|count| count - unsent);
+        picture.insert(format!("{who}: {} {count:?} transactions, {spent} spent, {received} received", summary.status));
         let reports = day.look(Service::Report, &format!("/reports/user/{id}")).await?;
         picture.insert(format!("{who} has {} reports", reports["total"]));
     }

@@ -220,7 +220,7 @@ struct Outcome {
 /// The wallet on which all days take place.
 struct Stage {
     world: World,
-    /// Callers of its services; making one takes its time.
+    /// Callers of its services.
     services: [Api; 4],
     days: u32,
 }

@@ -1,0 +1,188 @@
+//! The model of the ledger: steps of transactions, each with an identity.
+
+use std::collections::BTreeMap;
+
+/// A step that the ledger is asked for. Users and transactions are small numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Set the sender's money aside.
+    Hold {
+        /// Of which transaction.
+        transaction: usize,
+        /// Who pays.
+        from: usize,
+        /// Who is paid.
+        to: usize,
+        /// How much.
+        amount: i64,
+    },
+    /// Hold and capture in one.
+    Transfer {
+        /// Of which transaction.
+        transaction: usize,
+        /// Who pays.
+        from: usize,
+        /// Who is paid.
+        to: usize,
+        /// How much.
+        amount: i64,
+    },
+    /// Pay the receiver what was set aside.
+    Capture {
+        /// Of which transaction.
+        transaction: usize,
+    },
+    /// Give the sender back what was set aside.
+    Release {
+        /// Of which transaction.
+        transaction: usize,
+    },
+}
+
+/// Why a step is refused, in the words of the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The sender does not exist.
+    UserNotFound,
+    /// The receiver does not exist.
+    ReceiverNotFound,
+    /// The sender has less than the amount.
+    InsufficientBalance,
+    /// Nothing is set aside, or no longer.
+    NotHeld,
+    /// The step's identity belongs to another one.
+    ReferenceReused,
+}
+
+/// What a step comes to. `None` is success.
+pub type Answer = Option<Refusal>;
+
+/// Where a transaction's money is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Money {
+    /// Set aside.
+    Held {
+        /// Whose it was.
+        from: usize,
+        /// Whose it will be.
+        to: usize,
+        /// How much.
+        amount: i64,
+    },
+    /// With the receiver.
+    Captured,
+    /// With the sender.
+    Released,
+}
+
+/// All accounts.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    /// What each user can spend.
+    pub available: Vec<i64>,
+    /// What is set aside of each.
+    pub held: Vec<i64>,
+    /// Where the money of each transaction is that the ledger has heard of.
+    pub money: BTreeMap<usize, Money>,
+    answered: BTreeMap<(usize, &'static str), (Step, Answer)>,
+}
+
+impl Step {
+    /// The transaction and the verb: what a repetition has in common with the first.
+    pub fn identity(&self) -> (usize, &'static str) {
+        match *self {
+            Self::Hold { transaction, .. } => (transaction, "hold"),
+            Self::Transfer { transaction, .. } => (transaction, "transfer"),
+            Self::Capture { transaction } => (transaction, "capture"),
+            Self::Release { transaction } => (transaction, "release"),
+        }
+    }
+}
+
+impl Ledger {
+    /// Users who each have `opening`.
+    pub fn new(users: usize, opening: i64) -> Self {
+        let (available, held) = (vec![opening; users], vec![0; users]);
+        Self { available, held, money: BTreeMap::new(), answered: BTreeMap::new() }
+    }
+
+    /// All the money there is.
+    pub fn total(&self) -> i64 {
+        self.available.iter().chain(&self.held).sum()
+    }
+
+    /// Asks for a step; asked again it is answered again.
+    pub fn ask(&mut self, step: Step) -> Answer {
+        if let Some((first, answer)) = self.answered.get(&step.identity()) {
+            return if *first == step { *answer } else { Some(Refusal::ReferenceReused) };
+        }
+        let answer = self.carry_out(step);
+        self.answered.insert(step.identity(), (step, answer));
+        answer
+    }
+
+    fn carry_out(&mut self, step: Step) -> Answer {
+        match step {
+            Step::Hold { transaction, from, to, amount } => {
+                let refusal = self.take(transaction, from, to, amount);
+                if refusal.is_none() {
+                    self.held[from] += amount;
+                    self.money.insert(transaction, Money::Held { from, to, amount });
+                }
+                refusal
+            }
+            Step::Transfer { transaction, from, to, amount } => {
+                let refusal = self.take(transaction, from, to, amount);
+                if refusal.is_none() {
+                    self.available[to] += amount;
+                    self.money.insert(transaction, Money::Captured);
+                }
+                refusal
+            }
+            Step::Capture { transaction } => {
+                let Some(&Money::Held { from, to, amount }) = self.money.get(&transaction) else {
+                    return Some(Refusal::NotHeld);
+                };
+                self.held[from] -= amount;
+                self.available[to] += amount;
+                self.money.insert(transaction, Money::Captured);
+                None
+            }
+            Step::Release { transaction } => match self.money.get(&transaction) {
+                Some(&Money::Held { from, amount, .. }) => {
+                    self.held[from] -= amount;
+                    self.available[from] += amount;
+                    self.money.insert(transaction, Money::Released);
+                    None
+                }
+                Some(Money::Captured) => Some(Refusal::NotHeld),
+                // a tombstone: the hold that comes later is refused
+                Some(Money::Released) | None => {
+                    self.money.insert(transaction, Money::Released);
+                    None
+                }
+            },
+        }
+    }
+
+    /// Takes the sender's money, or says why not; either way the transaction is known from then on.
+    fn take(&mut self, transaction: usize, from: usize, to: usize, amount: i64) -> Answer {
+        if self.money.contains_key(&transaction) {
+            return Some(Refusal::NotHeld);
+        }
+        let refusal = if from >= self.available.len() {
+            Some(Refusal::UserNotFound)
+        } else if to >= self.available.len() {
+            Some(Refusal::ReceiverNotFound)
+        } else if self.available[from] < amount {
+            Some(Refusal::InsufficientBalance)
+        } else {
+            self.available[from] -= amount;
+            None
+        };
+        if refusal.is_some() {
+            self.money.insert(transaction, Money::Released);
+        }
+        refusal
+    }
+}
