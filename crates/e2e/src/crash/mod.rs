@@ -2,9 +2,11 @@
 //! [day](day) of the wallet goes by. Whatever happens, the day must end as it does without.
 
 mod day;
+mod fault;
 mod picture;
 mod points;
 mod run;
+mod stage;
 
-pub use points::{Point, points};
-pub use run::{Fault, Report, Selection, run};
+pub use fault::Selection;
+pub use run::{Report, run};
