@@ -18,15 +18,6 @@ macro_rules! point {
     };
 }
 
-/// Which side of the commit or call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Side {
-    /// Nothing has happened yet.
-    Before,
-    /// It has happened.
-    After,
-}
-
 /// What was done at a failpoint fails.
 #[derive(Debug, thiserror::Error)]
 #[error("the failpoint {0} was told to fail")]
@@ -38,27 +29,27 @@ impl Point {
         Self(name)
     }
 
-    /// To be asked before.
+    /// Where nothing has happened yet.
     pub async fn before(self) -> Result<(), Injected> {
-        self.reach(Side::Before).await
+        self.reach("before").await
     }
 
-    /// To be asked after.
+    /// Where it has happened.
     pub async fn after(self) -> Result<(), Injected> {
-        self.reach(Side::After).await
+        self.reach("after").await
     }
 }
 
 #[cfg(not(debug_assertions))]
 mod release {
-    use super::{Injected, Point, Side};
+    use super::{Injected, Point};
 
     /// There are none.
     pub fn begin() {}
 
     impl Point {
         #[expect(clippy::unused_async, reason = "a debug build may wait here")]
-        pub(super) async fn reach(self, _: Side) -> Result<(), Injected> {
+        pub(super) async fn reach(self, _: &str) -> Result<(), Injected> {
             let Self(_name) = self;
             Ok(())
         }
@@ -71,7 +62,7 @@ pub use release::begin;
 mod debug {
     use std::{env, fs::OpenOptions, io::Write, process, time::Duration};
 
-    use super::{Injected, Point, Side};
+    use super::{Injected, Point};
 
     /// How long a failpoint holds up what reaches it when it is told to.
     const DELAY: Duration = Duration::from_secs(2);
@@ -83,11 +74,8 @@ mod debug {
     }
 
     impl Point {
-        pub(super) async fn reach(self, side: Side) -> Result<(), Injected> {
-            let name = match side {
-                Side::Before => format!("{}.before", self.0),
-                Side::After => format!("{}.after", self.0),
-            };
+        pub(super) async fn reach(self, side: &str) -> Result<(), Injected> {
+            let name = format!("{}.{side}", self.0);
             remember(&name);
             match action(&name).as_deref() {
                 None => Ok(()),

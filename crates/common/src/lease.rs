@@ -47,9 +47,8 @@ pub async fn hold(pool: &MySqlPool, name: &str, holder: &Holder, seconds: u32) -
         .bind(&holder.0)
         .execute(&mut *tx)
         .await?;
-        let done = taken.rows_affected() == 1;
         tx.commit().await?;
-        Ok(done)
+        Ok(taken.rows_affected() == 1)
     })
     .await
 }
@@ -63,8 +62,7 @@ pub async fn release(pool: &MySqlPool, name: &str, holder: &Holder) -> Result<()
             .bind(&holder.0)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     })
     .await
 }

@@ -146,8 +146,7 @@ impl Relay {
             .bind(id)
             .execute(&mut *tx)
             .await?;
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         })
         .await
     }
@@ -158,8 +157,7 @@ impl Relay {
             let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN ");
             db::push_list(&mut query, ids.iter().copied());
             query.build().execute(&mut *tx).await?;
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         })
         .await
     }

@@ -123,9 +123,9 @@ impl Delivery {
         let claim = Claim::on(ids);
         let claimed = db::retry(|_| async {
             let mut tx = db::begin(&self.pool, point!("claim_due")).await?;
-            let done = claims::claim_due(&mut tx, &claim.ids, &claim.holder).await?;
+            let claimed = claims::claim_due(&mut tx, &claim.ids, &claim.holder).await?;
             tx.commit().await?;
-            Ok(done)
+            Ok(claimed)
         })
         .await?;
         if claimed.is_empty() {
@@ -141,8 +141,7 @@ impl Delivery {
             db::retry(|_| async {
                 let mut tx = db::begin(&self.pool, point!("give_back")).await?;
                 claims::give_back(&mut tx, &left, &claim.holder).await?;
-                tx.commit().await?;
-                Ok(())
+                tx.commit().await
             })
             .await?;
         }
@@ -262,8 +261,7 @@ impl Delivery {
                 let renewed = db::retry(|_| async {
                     let mut tx = db::begin(&self.pool, point!("renew")).await?;
                     claims::renew(&mut tx, &claim.ids, &claim.holder).await?;
-                    tx.commit().await?;
-                    Ok(())
+                    tx.commit().await
                 });
                 if let Err(error) = renewed.await {
                     tracing::warn!(%error, "a claim could not be renewed");
@@ -287,8 +285,7 @@ impl Delivery {
             let marked = db::retry(|_| async {
                 let mut tx = db::begin(&self.pool, point!("sent")).await?;
                 claims::sent(&mut tx, ids, &claim.holder, now).await?;
-                tx.commit().await?;
-                Ok(())
+                tx.commit().await
             });
             match marked.await {
                 Err(error) if Instant::now() < deadline => {
@@ -304,8 +301,7 @@ impl Delivery {
         db::retry(|_| async {
             let mut tx = db::begin(&self.pool, point!("try_later")).await?;
             claims::try_later(&mut tx, id, &claim.holder, attempts, delay).await?;
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         })
         .await
     }
@@ -315,8 +311,7 @@ impl Delivery {
         db::retry(|_| async {
             let mut tx = db::begin(&self.pool, point!("failed")).await?;
             claims::failed(&mut tx, id, &claim.holder, reason, now).await?;
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         })
         .await
     }

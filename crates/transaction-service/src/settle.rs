@@ -68,8 +68,7 @@ impl Settler {
                     db::retry(|_| async {
                         let mut tx = db::begin(&self.pool, point!("postpone")).await?;
                         store::postpone(&mut tx, row.id).await?;
-                        tx.commit().await?;
-                        Ok(())
+                        tx.commit().await
                     })
                     .await?;
                 }

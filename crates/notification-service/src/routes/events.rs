@@ -41,8 +41,7 @@ pub async fn receive(
     db::retry(|_| async {
         let mut tx = db::begin(&pool, point!("events")).await?;
         store::insert_events(&mut tx, &events, now).await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     })
     .await?;
     Ok(Json(json!({"accepted": events.len()})))

@@ -139,18 +139,14 @@ pub async fn delete(
 ) -> Result<Json<Value>> {
     visible(&pool, caller, id).await?;
     let now = time::now();
-    if db::retry(|_| async {
+    let is_hidden = db::retry(|_| async {
         let mut tx = db::begin(&pool, point!("hide")).await?;
-        let done = store::hide(&mut tx, id, now).await?;
+        let is_hidden = store::hide(&mut tx, id, now).await?;
         tx.commit().await?;
-        Ok(done)
+        Ok(is_hidden)
     })
-    .await?
-    {
-        Ok(Json(json!({"message": "Notification deleted successfully"})))
-    } else {
-        Err(not_found())
-    }
+    .await?;
+    if is_hidden { Ok(Json(json!({"message": "Notification deleted successfully"}))) } else { Err(not_found()) }
 }
 
 /// `POST /notifications/{id}/send`: mails it now; one that is sent already is not mailed a second time.

@@ -66,8 +66,7 @@ impl FullRun<'_> {
         let written = db::retry(|_| async {
             let mut tx = db::begin(&self.sync.pool, point!("sync.users")).await?;
             copies::take_over_users(&mut tx, page).await?;
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         });
         Ok(written.await?)
     }

@@ -86,8 +86,7 @@ impl Sync {
         db::retry(|_| async {
             let mut tx = db::begin(&self.pool, point!("refresh")).await?;
             copies::take_over(&mut tx, changes).await?;
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         })
         .await
     }

@@ -71,8 +71,7 @@ impl Sync {
                 Some(next) => sync_state::advance(&mut tx, next.position.changed_at.min(run.newest)).await?,
                 None => sync_state::complete(&mut tx, run.newest, run.started).await?,
             }
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         })
         .await
     }

@@ -30,9 +30,9 @@ impl Ledger {
     pub async fn close(&self, user: UserId, now: DateTime<Utc>) -> Result<Closing, DbError> {
         db::retry(|_| async {
             let mut tx = db::begin(&self.pool, point!("close")).await?;
-            let done = close(&mut tx, user, now).await?;
+            let closing = close(&mut tx, user, now).await?;
             tx.commit().await?;
-            Ok(done)
+            Ok(closing)
         })
         .await
     }

@@ -54,9 +54,9 @@ async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration
     let now = time::now();
     let id = db::retry(|_| async {
         let mut tx = db::begin(pool, point!("register")).await?;
-        let done = users::insert(&mut tx, &new.full_name.0, &new.email.0, &hash, now).await?;
+        let id = users::insert(&mut tx, &new.full_name.0, &new.email.0, &hash, now).await?;
         tx.commit().await?;
-        Ok(done)
+        Ok(id)
     })
     .await?;
     let id = id.ok_or_else(email_taken)?;
@@ -108,8 +108,7 @@ pub async fn login(
         db::retry(|_| async {
             let mut tx = db::begin(&pool, point!("rehash")).await?;
             users::rehash(&mut tx, user.id, &user.password_hash, &hash).await?;
-            tx.commit().await?;
-            Ok(())
+            tx.commit().await
         })
         .await?;
     }

@@ -66,9 +66,9 @@ pub async fn update(
     let now = time::now();
     let updated = db::retry(|_| async {
         let mut tx = db::begin(&pool, point!("update")).await?;
-        let done = users::update(&mut tx, owner.user, &changes, now).await?;
+        let updated = users::update(&mut tx, owner.user, &changes, now).await?;
         tx.commit().await?;
-        Ok(done)
+        Ok(updated)
     });
     match updated.await? {
         Updated::Done(user) => Ok(Json(user)),
