@@ -13,6 +13,7 @@ use harness::{
     binaries::{self, Build},
     database::{self, Admin},
     node,
+    server::Purpose,
     wallet::{Service, Wallet, WalletOptions},
     workspace_root,
 };
@@ -51,7 +52,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         None => {
             let step = Step::start("Starting a database server for the tests");
-            let (server, folder) = database::temporary_server(&|text| step.note(text)).await?;
+            let (server, folder) = database::temporary_server(Purpose::Test, &|text| step.note(text)).await?;
             step.done(&format!("{} runs on port {}", server.product(), server.port()));
             (server.admin(), Some((server, folder)))
         }

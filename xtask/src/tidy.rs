@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use harness::{wallet::Service, workspace_root};
+use harness::{sources::rust_files, wallet::Service, workspace_root};
 
 /// The most lines of a source file.
 const MAX_LINES: usize = 400;
@@ -184,21 +184,6 @@ fn source_folders(root: &Path) -> Result<Vec<PathBuf>> {
     folders.retain(|folder| folder.is_dir());
     folders.sort();
     Ok(folders)
-}
-
-fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let entries = fs::read_dir(folder).with_context(|| format!("{} must exist", folder.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn read(path: &Path) -> Result<String> {

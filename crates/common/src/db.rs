@@ -194,7 +194,12 @@ where
         };
         let again = match &error {
             DbError::CommitUnknown(_) | DbError::Raced(_) => true,
-            DbError::Sql(cause) => is_transient(cause) || (unknown_commit.is_some() && is_unavailable(cause)),
+            // nothing was committed on a connection that broke before the commit: often only the server was started again
+            DbError::Sql(cause) => {
+                is_transient(cause)
+                    || (matches!(**cause, sqlx::Error::Io(_)) && attempt == 1)
+                    || (unknown_commit.is_some() && is_unavailable(cause))
+            }
         };
         if !again || attempt == MAX_ATTEMPTS {
             // Once a commit was unknown, a later failure says nothing about what it did.
@@ -227,7 +232,7 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
 }
 
 /// The database cannot serve at the moment: no connection, too many of them (1040), shutting down (1053), read-only
-/// (1290, 1836).
+/// (1290, 1836), no room on its disk (1021, 1114).
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -236,7 +241,7 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        _ => matches!(number(error), Some(1040 | 1053 | 1290 | 1836)),
+        _ => matches!(number(error), Some(1021 | 1040 | 1053 | 1114 | 1290 | 1836)),
     }
 }
 

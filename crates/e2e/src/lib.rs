@@ -4,8 +4,9 @@
 pub mod bank;
 pub mod crash;
 pub mod model;
+pub mod planted;
 mod proxy;
 mod world;
 
 pub use proxy::{Mode, Proxy};
-pub use world::{User, World, payment};
+pub use world::{User, World, payment, transaction_of};

@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use e2e::{
     World, bank,
     crash::{self, Selection},
-    model,
+    model, planted,
 };
 
 /// Cases of the model in memory.
@@ -26,7 +26,8 @@ const SHOWN: usize = 40;
 
 /// Tries to make the wallet lose money, and shows that it does not.
 ///
-/// Brings its own database, or takes the one in `TEST_DATABASE_URL`.
+/// Brings its own database server, of the program in `DATABASE_SERVER` if that is set. All but the bank run, which kills
+/// its server, take the one in `TEST_DATABASE_URL` if there is one.
 #[derive(Parser)]
 #[command(name = "cargo xtask torture", bin_name = "cargo xtask torture", max_term_width = 100)]
 struct Arguments {
@@ -39,6 +40,12 @@ struct Arguments {
     /// How long the bank run lasts, without its end
     #[arg(long, default_value_t = 5)]
     minutes: u64,
+    /// Crashes only at points whose name begins so, such as `ledger` or `call.operations.after`
+    #[arg(long, value_name = "NAME", default_value = "")]
+    point: String,
+    /// Plants only faults whose name begins so, such as `no-tombstone`
+    #[arg(long, value_name = "NAME", default_value = "")]
+    fault: String,
     /// Repeats the choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
@@ -52,6 +59,8 @@ enum Part {
     Crashes,
     /// Clients move money while everything around them is killed, paused and cut
     Bank,
+    /// Faults are put into a copy of the code, and the other parts must find them; not in the short form
+    Planted,
 }
 
 #[tokio::main]
@@ -73,12 +82,15 @@ async fn run(arguments: &Arguments) -> Result<()> {
         model(seed, if arguments.short { SHORT_SERVER_CASES } else { SERVER_CASES }).await?;
     }
     if chosen(Part::Crashes) {
-        let selection = if arguments.short { Selection::Some { seed } } else { Selection::All };
-        crashes(selection).await?;
+        let selection = Selection { point: arguments.point.clone(), seed: arguments.short.then_some(seed) };
+        crashes(&selection).await?;
     }
     if chosen(Part::Bank) {
         let length = if arguments.short { SHORT_BANK_RUN } else { Duration::from_mins(arguments.minutes) };
         bank(length, seed).await?;
+    }
+    if chosen(Part::Planted) && !arguments.short {
+        plant(&arguments.fault).await?;
     }
     Ok(())
 }
@@ -118,7 +130,24 @@ async fn bank(length: Duration, seed: u64) -> Result<()> {
     Ok(())
 }
 
-async fn crashes(selection: Selection) -> Result<()> {
+async fn plant(name: &str) -> Result<()> {
+    let (mut caught, mut count) = (0, 0);
+    for fault in planted::ALL.iter().filter(|fault| fault.name.starts_with(name)) {
+        count += 1;
+        eprintln!("  planting {}", fault.name);
+        let search = planted::search(fault).await?;
+        match &search.found {
+            Some(line) => println!("{:<32} caught: {line}", fault.name),
+            None => println!("{:<32} not caught as {:?}: see {}", fault.name, fault.found_as, search.log.display()),
+        }
+        caught += usize::from(search.found.is_some());
+    }
+    println!("planted faults     {caught} of {count} caught");
+    ensure!(caught == count && count > 0, "the harness does not bite");
+    Ok(())
+}
+
+async fn crashes(selection: &Selection) -> Result<()> {
     let began = Instant::now();
     let report = crash::run(selection, &|text| eprintln!("  {text}")).await?;
     println!("crash points hit   {} of {}", report.hit, report.sides);

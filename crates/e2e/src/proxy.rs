@@ -22,6 +22,11 @@ use tokio::{
 /// The most that is passed on at a time.
 const CHUNK: usize = 64 * 1024;
 
+/// The bytes that a COMMIT takes on the way to the database, plainly and encrypted.
+const COMMIT: [usize; 2] = [11, 33];
+/// How long a connection stays open after a late request: a server may drop what it reads from one that is closed.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+
 /// What happens to what passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -37,6 +42,8 @@ pub enum Mode {
     Delay(Duration),
     /// Connections break, those that are open and new ones.
     Reset,
+    /// At every second POST, PUT or COMMIT the connection breaks, and it arrives this much later.
+    Late(Duration),
     /// Each request arrives twice, side by side; the second answer is dropped. Connections that were open break.
     Repeat,
 }
@@ -51,6 +58,8 @@ pub struct Proxy {
 struct Targets {
     addresses: Vec<String>,
     next: AtomicUsize,
+    /// Requests that came while every second one was to be late.
+    late: AtomicUsize,
 }
 
 impl Targets {
@@ -82,7 +91,7 @@ impl Proxy {
     /// # Panics
     /// If the loopback address has no free port.
     pub async fn before(addresses: Vec<String>) -> Self {
-        let targets = Arc::new(Targets { addresses, next: AtomicUsize::new(0) });
+        let targets = Arc::new(Targets { addresses, next: AtomicUsize::new(0), late: AtomicUsize::new(0) });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port has an address");
         let (mode, watched) = watch::channel(Mode::Pass);
@@ -136,7 +145,7 @@ async fn relay(client: TcpStream, targets: Arc<Targets>, mut mode: watch::Receiv
     tokio::select! {
         () = breaks => {}
         () = answers(server_in, client_out, mode.clone()) => {}
-        () = requests(client_in, server_out, second, mode.clone()) => {}
+        () = requests(client_in, server_out, second, mode.clone(), &targets.late) => {}
     }
 }
 
@@ -146,6 +155,7 @@ async fn requests(
     mut to: OwnedWriteHalf,
     mut second: Option<OwnedWriteHalf>,
     mut mode: watch::Receiver<Mode>,
+    late: &AtomicUsize,
 ) {
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -157,6 +167,11 @@ async fn requests(
         match now {
             Mode::Blackhole => until_heard(&mut mode).await,
             Mode::Delay(delay) => sleep(delay).await,
+            Mode::Late(delay) if changes(&buffer[..read]) && late.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => {
+                buffer.truncate(read);
+                tokio::spawn(deliver(to, buffer, delay));
+                return;
+            }
             _ => {}
         }
         if let Some(second) = &mut second {
@@ -184,12 +199,24 @@ async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watc
             Mode::CutAnswers => return,
             Mode::Blackhole => until_heard(&mut mode).await,
             Mode::Delay(delay) => sleep(delay).await,
-            Mode::Pass | Mode::Reset | Mode::Repeat => {}
+            Mode::Pass | Mode::Reset | Mode::Late(_) | Mode::Repeat => {}
         }
         if to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
     }
+}
+
+/// True for a request that is to change something.
+fn changes(request: &[u8]) -> bool {
+    request.starts_with(b"POST ") || request.starts_with(b"PUT ") || COMMIT.contains(&request.len())
+}
+
+/// A request of somebody who has left; the answer finds nobody.
+async fn deliver(mut to: OwnedWriteHalf, request: Vec<u8>, delay: Duration) {
+    sleep(delay).await;
+    to.write_all(&request).await.ok();
+    sleep(ANSWERED_WITHIN).await;
 }
 
 /// What is under way arrives when the hole is closed again.

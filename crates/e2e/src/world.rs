@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use anyhow::{Context, Result};
 use harness::{
     binaries::binaries,
-    database::{self, TestDatabase},
+    database::{self, Admin, TestDatabase},
     http::{Api, Reply, eventually},
     wallet::{Service, Wallet, WalletOptions},
 };
@@ -46,8 +47,16 @@ impl World {
     /// # Panics
     /// If it does not start; the message shows the log of the service that did not.
     pub async fn start_with(environment: &[(Service, &str, &str)]) -> Self {
+        Self::start_on(&database::admin(), environment).await
+    }
+
+    /// A wallet on the server of `admin`.
+    ///
+    /// # Panics
+    /// Like [`Self::start_with`].
+    pub async fn start_on(admin: &Admin, environment: &[(Service, &str, &str)]) -> Self {
         let binaries = tokio::task::spawn_blocking(binaries).await.expect("the services compile");
-        let databases = database::schemas(Service::ALL.len()).await;
+        let databases = admin.schemas().await.unwrap_or_else(|error| panic!("no database for this test: {error:#}"));
         let folder = tempfile::tempdir().expect("a temporary folder");
         let configs = [0, 1, 2, 3].map(|n: usize| databases[n].config.clone());
         let mut options = WalletOptions::for_test(binaries, configs, folder.path());
@@ -74,6 +83,11 @@ impl World {
     /// A look into the schema of `service`.
     pub fn pool(&self, service: Service) -> MySqlPool {
         self.databases[service as usize].pool()
+    }
+
+    /// The name of the schema of `service`.
+    pub fn schema(&self, service: Service) -> &str {
+        &self.databases[service as usize].config.name
     }
 
     /// A new user with `balance` and an access token.
@@ -189,4 +203,10 @@ impl World {
 /// The body of `POST /transactions`.
 pub fn payment(sender: &User, receiver: &User, amount: i64) -> Value {
     json!({"sender_id": sender.id, "receiver_id": receiver.id, "amount": amount, "description": "Payment for goods"})
+}
+
+/// The number of the transaction that `POST /transactions` made, also where it was refused.
+pub fn transaction_of(answer: &Reply) -> Result<i64> {
+    let id = answer["id"].as_i64().or(answer["transaction_id"].as_i64());
+    id.with_context(|| format!("the answer was {}", answer.text))
 }

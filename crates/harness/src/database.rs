@@ -18,6 +18,7 @@ use url::Url;
 use crate::{
     Progress,
     server::{Options, Purpose, Server},
+    wallet::Service,
 };
 
 /// The variable with the server that tests use, instead of a private one.
@@ -61,18 +62,6 @@ pub async fn database() -> TestDatabase {
     admin().schema().await.unwrap_or_else(|error| panic!("no database for this test: {error:#}"))
 }
 
-/// `count` new empty schemas: a World needs one for each service.
-///
-/// # Panics
-/// Like [`database`].
-pub async fn schemas(count: usize) -> Vec<TestDatabase> {
-    let mut databases = Vec::with_capacity(count);
-    for _ in 0..count {
-        databases.push(database().await);
-    }
-    databases
-}
-
 /// The administrator of the tests' server: the one in `TEST_DATABASE_URL`, or a private one of this process, which is
 /// started at the first call.
 ///
@@ -103,18 +92,18 @@ async fn share() -> Result<Shared> {
     if let Some(admin) = Admin::from_environment()? {
         return Ok(Shared { admin, _server: None });
     }
-    let (server, folder) = temporary_server(&|step| eprintln!("database for tests: {step}")).await?;
+    let (server, folder) = temporary_server(Purpose::Test, &|step| eprintln!("database for tests: {step}")).await?;
     Ok(Shared { admin: server.admin(), _server: Some((server, folder)) })
 }
 
-/// A private server for tests, which loses its data in a crash, and its folder.
-pub async fn temporary_server(progress: Progress<'_>) -> Result<(Server, TempDir)> {
+/// A private server for tests, and its folder.
+pub async fn temporary_server(purpose: Purpose, progress: Progress<'_>) -> Result<(Server, TempDir)> {
     remove_left_folders();
     let folder = tempfile::Builder::new()
         .prefix(FOLDER_PREFIX)
         .tempdir()
         .context("cannot make a folder for temporary files: set TMPDIR to a writable folder")?;
-    let options = Options { dir: folder.path().to_owned(), port: None, purpose: Purpose::Test };
+    let options = Options { dir: folder.path().to_owned(), port: None, purpose };
     let server = Server::start(options, progress).await?;
     Ok((server, folder))
 }
@@ -216,6 +205,15 @@ impl Admin {
         let name = format!("wallet_test_{}", uuid::Uuid::new_v4().simple());
         self.run(&format!("CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci")).await?;
         Ok(TestDatabase { config: self.config(&name), admin: self.clone() })
+    }
+
+    /// An empty schema for each service.
+    pub async fn schemas(&self) -> Result<Vec<TestDatabase>> {
+        let mut databases = Vec::new();
+        for _ in Service::ALL {
+            databases.push(self.schema().await?);
+        }
+        Ok(databases)
     }
 }
 

@@ -18,6 +18,7 @@ pub mod ports;
 pub mod process;
 pub mod server;
 pub mod smtp;
+pub mod sources;
 pub mod wallet;
 
 /// Is told, in a few words, what a long step is doing.

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use common::{
     NotificationId,
     error::error_chain,
-    fault::{Injected, Point},
+    fault::Injected,
     idempotency::fingerprint,
     point,
 };
@@ -107,16 +107,13 @@ impl Mailer {
     /// address, which mail servers like to repeat.
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
         let hide = |reason: String| reason.replace(&letter.address, "the recipient");
-        self.hand_over_at(point!("mail"), letter).await.map_err(|error| match error {
+        let not_sent = |injected: Injected| SendError::Temporary(injected.to_string());
+        let point = point!("mail");
+        point.before().await.map_err(not_sent)?;
+        self.hand_over(letter).await.map_err(|error| match error {
             SendError::Temporary(reason) => SendError::Temporary(hide(reason)),
             SendError::Permanent(reason) => SendError::Permanent(hide(reason)),
-        })
-    }
-
-    async fn hand_over_at(&self, point: Point, letter: &Letter) -> Result<(), SendError> {
-        let not_sent = |injected: Injected| SendError::Temporary(injected.to_string());
-        point.before().await.map_err(not_sent)?;
-        self.hand_over(letter).await?;
+        })?;
         point.after().await.map_err(not_sent)
     }
 

@@ -141,7 +141,7 @@ fn changes_of_balance(log: &Log, operations: &[(String, Option<String>, String)]
 
 /// user-service's own proof of its ledger: operations sum to 0, balances equal their entries, held money its holds.
 async fn proof(site: &Site, findings: &mut Findings) -> Result<()> {
-    let proof = site.instances()[Service::User as usize][0].get("/internal/ledger/verify").await;
+    let proof = site.instances[Service::User as usize][0].get("/internal/ledger/verify").await;
     if proof["ok"] != Value::Bool(true) {
         findings.drift.push(proof.text);
     }
@@ -237,7 +237,7 @@ async fn mails(site: &Site, findings: &mut Findings) -> Result<()> {
 
 /// What report-service says equals what transaction-service has.
 async fn reports(site: &Site, rows: &[Row], findings: &mut Findings) -> Result<()> {
-    let reports = &site.instances()[Service::Report as usize][0];
+    let reports = &site.instances[Service::Report as usize][0];
     let synced = reports.post_empty("/sync/all").await;
     if !synced.status.is_success() {
         findings.other.push(format!("/sync/all: {}", synced.text));

@@ -9,9 +9,12 @@ use harness::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::history::{History, Status, Told, Wish};
+use super::{
+    history::{History, Status, Told, Wish},
+    site::{INSTANCES, PENDING_TTL},
+};
 
 /// How long a client waits for an answer; then the outcome is unknown.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -25,7 +28,7 @@ pub struct Client {
     /// Which one.
     pub number: usize,
     /// Both instances of each service, with the service token.
-    pub instances: [[Api; 2]; 4],
+    pub instances: [[Api; INSTANCES]; 4],
     /// Whose accounts are used.
     pub accounts: Vec<i64>,
     /// What all clients were told.
@@ -49,7 +52,8 @@ impl Client {
         while Instant::now() < end {
             if !memory.is_empty() && self.random.u8(..100) < 15 {
                 let again = memory[self.random.usize(..memory.len())].clone();
-                self.ask(&again).await;
+                let mut random = self.random.fork();
+                self.ask(&again, &mut random).await;
                 continue;
             }
             count += 1;
@@ -60,9 +64,11 @@ impl Client {
             };
             if self.random.u8(..100) < 5 {
                 // an impatient one asks twice at once
-                tokio::join!(self.ask(&sent), self.ask(&sent));
+                let (mut first, mut second) = (self.random.fork(), self.random.fork());
+                tokio::join!(self.ask(&sent, &mut first), self.ask(&sent, &mut second));
             } else {
-                self.ask(&sent).await;
+                let mut random = self.random.fork();
+                self.ask(&sent, &mut random).await;
             }
             memory.push(sent);
             if memory.len() > MEMORY {
@@ -83,23 +89,28 @@ impl Client {
         }
     }
 
-    fn api(&self, service: Service) -> &Api {
-        &self.instances[service as usize][fastrand::usize(..2)]
+    fn api(&self, service: Service, random: &mut Rng) -> &Api {
+        &self.instances[service as usize][random.usize(..INSTANCES)]
     }
 
-    async fn ask(&self, sent: &Sent) {
+    async fn ask(&self, sent: &Sent, random: &mut Rng) {
         let Sent { key, wish, amount } = sent;
         self.history.invoke(key, *wish, *amount);
         let told = match *wish {
-            Wish::Transfer { from, to, one_step } => self.pay(key, from, to, *amount, one_step).await,
-            Wish::TopUp { user } => self.change(key, user, "topup", *amount).await,
-            Wish::Debit { user } => self.change(key, user, "debit", *amount).await,
+            Wish::Transfer { from, to, one_step } => {
+                let body = json!({
+                    "sender_id": from, "receiver_id": to, "amount": amount, "description": key, "auto_complete": one_step,
+                });
+                self.pay(&self.api(Service::Transaction, random).keyed(key), body).await
+            }
+            Wish::TopUp { user } => self.change(&self.api(Service::User, random).keyed(key), user, "topup", *amount).await,
+            Wish::Debit { user } => self.change(&self.api(Service::User, random).keyed(key), user, "debit", *amount).await,
         };
         self.history.told(key, told);
         if let Told::Done(Some((id, status))) = told {
-            self.read_back(key, id, status).await;
+            self.read_back(key, id, status, random).await;
             if status == Status::Pending {
-                self.decide(key, id).await;
+                self.decide(key, id, random).await;
             }
         }
     }
@@ -109,12 +120,8 @@ impl Client {
         timeout(PATIENCE, api.try_send(method, path, body)).await.ok()?.ok()
     }
 
-    async fn pay(&self, key: &str, from: i64, to: i64, amount: i64, one_step: bool) -> Told {
-        let body = json!({
-            "sender_id": from, "receiver_id": to, "amount": amount, "description": key, "auto_complete": one_step,
-        });
-        let api = self.api(Service::Transaction).keyed(key);
-        let reply = self.send(&api, Method::POST, "/transactions", Some(body)).await;
+    async fn pay(&self, api: &Api, body: Value) -> Told {
+        let reply = self.send(api, Method::POST, "/transactions", Some(body)).await;
         let Some(reply) = reply.filter(is_certain) else { return Told::Unknown };
         match (reply["id"].as_i64(), status(&reply)) {
             (Some(id), Some(status)) => Told::Done(Some((id, status))),
@@ -122,10 +129,9 @@ impl Client {
         }
     }
 
-    async fn change(&self, key: &str, user: i64, verb: &str, amount: i64) -> Told {
-        let api = self.api(Service::User).keyed(key);
-        let reply =
-            self.send(&api, Method::POST, &format!("/users/{user}/{verb}"), Some(json!({"amount": amount}))).await;
+    async fn change(&self, api: &Api, user: i64, verb: &str, amount: i64) -> Told {
+        let (path, body) = (format!("/users/{user}/{verb}"), json!({"amount": amount}));
+        let reply = self.send(api, Method::POST, &path, Some(body)).await;
         match reply.filter(is_certain) {
             None => Told::Unknown,
             Some(reply) if reply.status.is_success() => Told::Done(None),
@@ -133,26 +139,29 @@ impl Client {
         }
     }
 
-    /// Completes most, cancels some, and leaves some to whoever asks again.
-    async fn decide(&self, key: &str, id: i64) {
-        let decision = match fastrand::u8(..10) {
-            0..6 => "completed",
+    /// Completes most, some only when they are about to expire, cancels some, and leaves some to whoever asks again.
+    async fn decide(&self, key: &str, id: i64, random: &mut Rng) {
+        let decision = match random.u8(..10) {
+            0..5 => "completed",
+            5 => {
+                sleep(PENDING_TTL.mul_f64(random.f64() + 0.75)).await;
+                "completed"
+            }
             6..8 => "cancelled",
             _ => return,
         };
         let (path, body) = (format!("/transactions/{id}"), json!({"status": decision}));
-        let api = self.api(Service::Transaction).clone();
-        let reply = self.send(&api, Method::PUT, &path, Some(body)).await;
+        let reply = self.send(self.api(Service::Transaction, random), Method::PUT, &path, Some(body)).await;
         if let Some(status) = reply.filter(is_certain).as_ref().and_then(status) {
             self.history.told(key, Told::Done(Some((id, status))));
-            self.read_back(key, id, status).await;
+            self.read_back(key, id, status, random).await;
         }
     }
 
     /// Whoever was told something sees it from then on, wherever they look.
-    async fn read_back(&self, key: &str, id: i64, told: Status) {
-        let api = self.api(Service::Transaction).clone();
-        let Some(reply) = self.send(&api, Method::GET, &format!("/transactions/{id}"), None).await else { return };
+    async fn read_back(&self, key: &str, id: i64, told: Status, random: &mut Rng) {
+        let (api, path) = (self.api(Service::Transaction, random), format!("/transactions/{id}"));
+        let Some(reply) = self.send(api, Method::GET, &path, None).await else { return };
         if !is_certain(&reply) {
             return;
         }

@@ -41,7 +41,7 @@ pub enum Told {
 }
 
 /// The status of a transaction, as far as clients tell them apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// Money is set aside.
     Pending,
@@ -105,10 +105,17 @@ impl History {
             if let Some(contradiction) = contradiction(request.told, told) {
                 log.contradictions.push(format!("{key}: {contradiction}"));
             }
-            if told != Told::Unknown {
-                request.told = told;
-            }
+            request.told = latest(request.told, told);
         });
+    }
+}
+
+/// What is certain after both. An answer that is repeated may be older than the one before it.
+fn latest(before: Told, now: Told) -> Told {
+    match (before, now) {
+        (before, Told::Unknown) => before,
+        (Told::Done(Some((_, Status::Completed | Status::Cancelled))), Told::Done(Some((_, Status::Pending)))) => before,
+        (_, now) => now,
     }
 }
 
@@ -116,7 +123,9 @@ impl History {
 fn contradiction(before: Told, now: Told) -> Option<String> {
     let agrees = match (before, now) {
         (Told::Unknown, _) | (_, Told::Unknown) | (Told::Refused, Told::Refused) => true,
-        (Told::Done(before), Told::Done(now)) => before.zip(now).is_none_or(|((id, _), (same, _))| id == same),
+        (Told::Done(before), Told::Done(now)) => before.zip(now).is_none_or(|((id, before), (same, now))| {
+            id == same && (before == now || before == Status::Pending || now == Status::Pending)
+        }),
         (Told::Done(_), Told::Refused) | (Told::Refused, Told::Done(_)) => false,
     };
     (!agrees).then(|| format!("first {before:?}, then {now:?}"))
@@ -132,6 +141,10 @@ mod tests {
         assert!(contradiction(Told::Unknown, Told::Refused).is_none());
         assert!(contradiction(done(1), Told::Unknown).is_none());
         assert!(contradiction(done(1), done(2)).is_some(), "one key, two transactions");
+        let with = |status| Told::Done(Some((1, status)));
+        assert!(contradiction(done(1), with(Status::Completed)).is_none());
+        assert!(contradiction(with(Status::Completed), with(Status::Cancelled)).is_some());
+        assert_eq!(latest(with(Status::Completed), done(1)), with(Status::Completed));
         assert!(contradiction(Told::Refused, done(1)).is_some());
     }
 }

@@ -32,7 +32,6 @@ const ACCOUNTS: usize = 8;
 const OPENING: i64 = 200;
 /// How long everything may take to come to its end when nothing is disturbed any more.
 const QUIET: Duration = Duration::from_secs(30);
-
 /// How long the last mail may take: its fourth attempt comes a minute after the third.
 const MAILED_WITHIN: Duration = Duration::from_mins(2);
 
@@ -75,7 +74,7 @@ pub async fn run(length: Duration, seed: u64, progress: &(dyn Fn(&str) + Sync)) 
     let clients: Vec<Client> = (0..CLIENTS)
         .map(|number| Client {
             number,
-            instances: site.instances(),
+            instances: site.instances.clone(),
             accounts: accounts.clone(),
             history: history.clone(),
             random: random.fork(),
@@ -114,7 +113,7 @@ pub async fn run(length: Duration, seed: u64, progress: &(dyn Fn(&str) + Sync)) 
 }
 
 async fn open_accounts(site: &Site) -> Result<Vec<i64>> {
-    let users = &site.instances()[Service::User as usize][0];
+    let users = &site.instances[Service::User as usize][0];
     let mut accounts = Vec::new();
     for number in 0..ACCOUNTS {
         let email = format!("account{number}@example.com");
@@ -142,19 +141,14 @@ async fn everything_told(site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// After each kill: how long until all that was unsettled then was settled.
+/// After each kill: how long until all that was unsettled then was settled; if it never was, until the last look.
 fn recovery(deeds: &Deeds, samples: &Samples) -> (Duration, Duration) {
-    let mut times: Vec<Duration> = deeds
-        .back
-        .iter()
-        .map(|back| {
-            let settled = samples.oldest.iter().find(|(at, age)| {
-                *at >= *back
-                    && at.checked_sub(Duration::from_secs_f64(age.max(0.0))).is_some_and(|begun| begun >= *back)
-            });
-            settled.map_or(Duration::ZERO, |(at, _)| *at - *back)
-        })
-        .collect();
+    let looks = &samples.unsettled_since;
+    let settled = |back: &Instant| {
+        let first = looks.iter().find(|(_, since)| since >= back).or(looks.last());
+        first.map_or(Duration::MAX, |(at, _)| at.saturating_duration_since(*back))
+    };
+    let mut times: Vec<Duration> = deeds.back.iter().map(settled).collect();
     times.sort_unstable();
     let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied();
     (at(50).unwrap_or_default(), at(99).unwrap_or_default())

@@ -21,8 +21,8 @@ pub struct Samples {
     pub taken: u64,
     /// Moments at which it was not as it must be.
     pub violations: Vec<String>,
-    /// When the oldest unsettled transaction was begun, in seconds before the look, at each look.
-    pub oldest: Vec<(Instant, f64)>,
+    /// At each look, when the oldest unsettled transaction was begun; the look itself if everything was settled.
+    pub unsettled_since: Vec<(Instant, Instant)>,
 }
 
 /// What came in and went out up to an operation, which no later commit can change.
@@ -47,8 +47,9 @@ pub async fn sample(users: MySqlPool, transactions: MySqlPool, end: Instant) -> 
                 samples.violations.push(format!("a balance stood at {least}"));
             }
         }
-        if let Ok(Some(age)) = oldest(&transactions).await {
-            samples.oldest.push((Instant::now(), age));
+        if let Ok(age) = oldest(&transactions).await {
+            let now = Instant::now();
+            samples.unsettled_since.push((now, now.checked_sub(age).unwrap_or(now)));
         }
         if summed_up.elapsed() > SUM_UP_EVERY
             && let Ok(more) = sum_up(&users, settled).await
@@ -93,8 +94,10 @@ async fn sum_up(users: &MySqlPool, before: Settled) -> Result<Settled> {
     Ok(Settled { operation, external: before.external + external })
 }
 
-async fn oldest(transactions: &MySqlPool) -> Result<Option<f64>> {
-    let query = "SELECT CAST(TIMESTAMPDIFF(MICROSECOND, MIN(updated_at), UTC_TIMESTAMP(6)) AS DOUBLE) / 1e6
+/// The age of the oldest unsettled transaction; zero if there is none.
+async fn oldest(transactions: &MySqlPool) -> Result<Duration> {
+    let query = "SELECT TIMESTAMPDIFF(MICROSECOND, MIN(updated_at), UTC_TIMESTAMP(6))
                  FROM transactions WHERE status = 'processing'";
-    Ok(sqlx::query_scalar(query).fetch_one(transactions).await?)
+    let microseconds: Option<i64> = sqlx::query_scalar(query).fetch_one(transactions).await?;
+    Ok(Duration::from_micros(microseconds.unwrap_or_default().try_into().unwrap_or_default()))
 }

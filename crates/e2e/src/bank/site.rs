@@ -1,7 +1,7 @@
 //! What the bank run takes place on: a durable database server, two instances of each service, a mail server, and a proxy
 //! on every way between them.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use harness::{
@@ -22,6 +22,9 @@ use crate::Proxy;
 /// The instances of each service.
 pub const INSTANCES: usize = 2;
 
+/// When what nobody has decided expires: soon, so that it races those who do decide.
+pub const PENDING_TTL: Duration = Duration::from_secs(1);
+
 /// How the mail server behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mailing {
@@ -38,6 +41,8 @@ pub struct Site {
     // dropped in this order: those who use something before what they use
     /// The four services, twice.
     pub wallets: Vec<Wallet>,
+    /// Callers of both instances of each service, with the service token.
+    pub instances: [[Api; INSTANCES]; 4],
     /// On the way to each service, before both of its instances.
     pub links: [Proxy; 4],
     /// On each service's way to the database.
@@ -58,10 +63,7 @@ impl Site {
         let database_folder = tempfile::tempdir().context("a temporary folder")?;
         let options = Options { dir: database_folder.path().to_owned(), port: None, purpose: Purpose::Use };
         let server = Server::start(options, progress).await?;
-        let mut databases = Vec::new();
-        for _ in Service::ALL {
-            databases.push(server.admin().schema().await?);
-        }
+        let databases = server.admin().schemas().await?;
         let mail = SmtpServer::start(json!({})).await;
         let address = format!("127.0.0.1:{}", server.port());
         let database_links = proxies(|_| vec![address.clone()]).await;
@@ -87,13 +89,10 @@ impl Site {
             wallets.push(Wallet::start(options).await?);
         }
         folders.push(database_folder);
+        let instances =
+            Service::ALL.map(|service| [0, 1].map(|n: usize| Api::new(wallets[n].url(service)).as_service()));
         let (mail_port, mail, mails) = (mail.port, Some(mail), Vec::new());
-        Ok(Self { wallets, links, database_links, databases, server, mail_port, mail, mails, _folders: folders })
-    }
-
-    /// Callers of both instances of each service, with the service token.
-    pub fn instances(&self) -> [[Api; INSTANCES]; 4] {
-        Service::ALL.map(|service| [0, 1].map(|n: usize| Api::new(self.wallets[n].url(service)).as_service()))
+        Ok(Self { wallets, instances, links, database_links, databases, server, mail_port, mail, mails, _folders: folders })
     }
 
     /// A look into the schema of `service`, past the proxy.
@@ -153,6 +152,7 @@ fn wallet(
     });
     let mut options = WalletOptions::for_test(binaries, configs, folder);
     options.set(Service::Report, "REPORT_SYNC_INTERVAL", "2");
+    options.set(Service::Transaction, "PENDING_TTL", &PENDING_TTL.as_secs().to_string());
     for (name, value) in [
         ("SMTP_SERVER", "127.0.0.1"),
         ("SMTP_PORT", &mail_port.to_string()),

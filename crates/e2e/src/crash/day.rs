@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use sqlx::MySqlPool;
 use tokio::time::sleep;
 
+use crate::transaction_of;
+
 /// How long somebody goes on asking.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The pause before asking again.
@@ -216,20 +218,31 @@ impl Day {
         let body = json!({"sender_id": from, "receiver_id": to, "amount": amount, "description": what, "auto_complete": one_step});
         let answer = self.request(what, Service::Transaction, Method::POST, "/transactions".into(), Some(body)).await?;
         expect(&answer, &[201, 202, 400])?;
-        let transaction =
-            answer["id"].as_i64().or(answer["transaction_id"].as_i64()).with_context(|| answer.text.clone())?;
+        let transaction = transaction_of(&answer)?;
         self.transactions.push((what, transaction));
         self.settled(what, transaction).await?;
         Ok(transaction)
     }
 
-    async fn settled(&mut self, what: &'static str, transaction: i64) -> Result<()> {
-        let (api, path) = (self.service(Service::Transaction).clone(), format!("/transactions/{transaction}"));
+    /// Waits until what `service` shows at `path` has a status that is `enough`.
+    async fn reaches(
+        &mut self,
+        what: &'static str,
+        service: Service,
+        path: &str,
+        enough: impl Fn(&str) -> bool,
+    ) -> Result<()> {
+        let api = self.service(service).clone();
         self.insist(what, async || {
-            let shown = api.try_send(Method::GET, &path, None).await.ok()?;
-            (shown.status.is_success() && shown["status"] != "processing").then_some(())
+            let shown = api.try_send(Method::GET, path, None).await.ok()?;
+            shown["status"].as_str().filter(|status| enough(status)).map(drop)
         })
         .await
+    }
+
+    async fn settled(&mut self, what: &'static str, transaction: i64) -> Result<()> {
+        let path = format!("/transactions/{transaction}");
+        self.reaches(what, Service::Transaction, &path, |status| status != "processing").await
     }
 
     async fn decide(&mut self, what: &'static str, transaction: i64, status: &'static str) -> Result<()> {
@@ -249,12 +262,8 @@ impl Day {
     async fn expire(&mut self, transaction: i64) -> Result<()> {
         let update = sqlx::query("UPDATE transactions SET due_at = NOW(6) WHERE id = ?").bind(transaction);
         update.execute(&self.pools[1]).await?;
-        let (api, path) = (self.service(Service::Transaction).clone(), format!("/transactions/{transaction}"));
-        self.insist("expiry", async || {
-            let shown = api.try_send(Method::GET, &path, None).await.ok()?;
-            (shown["status"] == "cancelled").then_some(())
-        })
-        .await
+        let path = format!("/transactions/{transaction}");
+        self.reaches("expiry", Service::Transaction, &path, |status| status == "cancelled").await
     }
 
     /// As if it had been pending for a while.
@@ -281,12 +290,7 @@ impl Day {
         let body = json!({"message": "Corrected news for Budi."});
         let edited = self.request("edit", Service::Notification, Method::PUT, path.clone(), Some(body)).await?;
         expect(&edited, &[200])?;
-        let (api, shown) = (self.service(Service::Notification).clone(), path.clone());
-        self.insist("mail", async || {
-            let shown = api.try_send(Method::GET, &shown, None).await.ok()?;
-            (shown["status"] == "sent").then_some(())
-        })
-        .await?;
+        self.reaches("mail", Service::Notification, &path, |status| status == "sent").await?;
         expect(&self.request("hide", Service::Notification, Method::DELETE, path, None).await?, &[200, 404])
     }
 
@@ -298,12 +302,8 @@ impl Day {
 
     /// What could not be mailed is tried again, and cannot be mailed again.
     async fn send_again(&mut self, notification: i64) -> Result<()> {
-        let (api, path) = (self.service(Service::Notification).clone(), format!("/notifications/{notification}"));
-        self.insist("failure", async || {
-            let shown = api.try_send(Method::GET, &path, None).await.ok()?;
-            (shown["status"] == "failed").then_some(())
-        })
-        .await?;
+        let path = format!("/notifications/{notification}");
+        self.reaches("failure", Service::Notification, &path, |status| status == "failed").await?;
         let path = format!("{path}/resend");
         let answer = self.request("resend", Service::Notification, Method::POST, path, None).await?;
         ensure!(!answer.status.is_success(), "mailed to nobody: {}", answer.text);

@@ -33,15 +33,19 @@ pub struct Fault {
 }
 
 /// Which faults are tried.
-#[derive(Debug, Clone, Copy)]
-pub enum Selection {
-    /// Each action, each time that a point is reached on a day.
-    All,
-    /// Each point once on each side, with an action and a time that the seed chooses.
-    Some {
-        /// Repeats the choice.
-        seed: u64,
-    },
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Only those at sides whose name begins so, such as `ledger` or `ledger.after`.
+    pub point: String,
+    /// With a seed, each side once, with an action and a time that the seed chooses. Without, each action, each time that
+    /// a point is reached on a day.
+    pub seed: Option<u64>,
+}
+
+impl Selection {
+    pub(super) fn has(&self, point: &Point, side: &str) -> bool {
+        format!("{}.{side}", point.name).starts_with(&self.point)
+    }
 }
 
 impl Fault {
@@ -89,13 +93,10 @@ impl fmt::Display for Fault {
 /// How often each side of each point was reached.
 pub(super) type Reached = BTreeMap<(Point, &'static str), u32>;
 
-pub(super) fn choose(selection: Selection, reached: &Reached) -> Vec<Fault> {
+pub(super) fn choose(selection: &Selection, reached: &Reached) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut random = match selection {
-        Selection::All => None,
-        Selection::Some { seed } => Some(fastrand::Rng::with_seed(seed)),
-    };
-    for ((point, side), times) in reached {
+    let mut random = selection.seed.map(fastrand::Rng::with_seed);
+    for ((point, side), times) in reached.iter().filter(|((point, side), _)| selection.has(point, side)) {
         let times = (*times).clamp(1, MAX_TIMES);
         let all =
             (0..times).flat_map(|spared| [Action::Abort, Action::Error, Action::Delay].map(|action| (spared, action)));

@@ -1,11 +1,8 @@
 //! The failpoints that the code has, found by reading it.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-use harness::{wallet::Service, workspace_root};
+use harness::{sources::rust_files, wallet::Service, workspace_root};
 
 /// A commit or a call in a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,10 +57,8 @@ pub fn points() -> Vec<Point> {
 }
 
 fn named_in(folder: &Path) -> Vec<String> {
-    let mut files = Vec::new();
-    rust_files(folder, &mut files).expect("the sources can be read");
     let mut named = Vec::new();
-    for file in files {
+    for file in rust_files(folder).expect("the sources can be read") {
         let text = fs::read_to_string(&file).expect("a source file can be read");
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
         for line in code {
@@ -73,16 +68,4 @@ fn named_in(folder: &Path) -> Vec<String> {
         }
     }
     named
-}
-
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            rust_files(&path, files)?;
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            files.push(path);
-        }
-    }
-    Ok(())
 }

@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 
 use super::{
     fault::{Fault, SIDES, Selection, choose, companion},
-    points::points,
+    points::{Point, points},
     stage::{Outcome, Stage},
 };
 
@@ -38,12 +38,13 @@ pub struct Report {
 }
 
 /// Lives a day without a fault, and then one for each fault that `selection` names.
-pub async fn run(selection: Selection, progress: &dyn Fn(&str)) -> Result<Report> {
+pub async fn run(selection: &Selection, progress: &dyn Fn(&str)) -> Result<Report> {
     let mut stage = Stage::build().await?;
     progress("a day without a fault");
     let expected = stage.ordinary_day().await?;
     let mut reached = stage.reached()?;
-    for point in points().iter().filter(|point| companion(point).is_some()) {
+    let tried = |point: &Point| SIDES.iter().any(|side| selection.has(point, side));
+    for point in points().iter().filter(|point| companion(point).is_some() && tried(point)) {
         reached.extend(stage.reached_with_companion(point, &expected).await?);
     }
     let faults = choose(selection, &reached);
@@ -65,11 +66,11 @@ pub async fn run(selection: Selection, progress: &dyn Fn(&str)) -> Result<Report
         }
     });
     let days = try_join_all(work).await?.into_iter().flatten().collect::<Vec<_>>();
-    Ok(report(&days))
+    Ok(report(selection, &days))
 }
 
-fn report(days: &[(Fault, Outcome)]) -> Report {
-    let mut report = Report { sides: points().len() * 2, ..Report::default() };
+fn report(selection: &Selection, days: &[(Fault, Outcome)]) -> Report {
+    let mut report = Report::default();
     let mut hit = BTreeSet::new();
     for (fault, outcome) in days {
         if outcome.took_place {
@@ -83,8 +84,12 @@ fn report(days: &[(Fault, Outcome)]) -> Report {
     }
     report.hit = hit.len();
     for point in points() {
-        let missed = SIDES.iter().filter(|side| !hit.contains(&(point.clone(), **side)));
-        report.missed.extend(missed.map(|side| format!("{} {}.{side}", point.service().name(), point.name)));
+        for side in SIDES.into_iter().filter(|side| selection.has(&point, side)) {
+            report.sides += 1;
+            if !hit.contains(&(point.clone(), side)) {
+                report.missed.push(format!("{} {}.{side}", point.service().name(), point.name));
+            }
+        }
     }
     report
 }

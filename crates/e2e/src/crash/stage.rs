@@ -9,12 +9,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use harness::{http::Api, wallet::Service};
+use harness::wallet::Service;
 use tokio::time::sleep;
 
 use super::{
     day::Day,
-    fault::{Action, Fault, Reached, companion},
+    fault::{Action, Fault, Reached, SIDES, companion},
     picture::{self, Picture},
     points::Point,
 };
@@ -43,16 +43,13 @@ pub(super) struct Outcome {
 /// The wallet on which all days take place.
 pub(super) struct Stage {
     world: World,
-    /// Callers of its services.
-    services: [Api; 4],
     days: u32,
 }
 
 impl Stage {
     pub(super) async fn build() -> Result<Self> {
         let world = World::start_with(&[(Service::Report, "REPORT_SYNC_INTERVAL", "1")]).await;
-        let services = Service::ALL.map(|service| world.service(service));
-        let mut stage = Self { world, services, days: 0 };
+        let mut stage = Self { world, days: 0 };
         for service in Service::ALL {
             let file = stage.reached_file(service).display().to_string();
             stage.world.wallet.set(service, "FAILPOINTS_REACHED", &file);
@@ -104,8 +101,9 @@ impl Stage {
 
     async fn new_day(&mut self) -> Result<Day> {
         self.days += 1;
+        let services = Service::ALL.map(|service| self.world.service(service));
         let pools = Service::ALL.map(|service| self.world.pool(service));
-        Day::new(self.days, self.services.clone(), pools).await
+        Day::new(self.days, services, pools).await
     }
 
     /// What a day looks like on which nothing goes wrong.
@@ -137,7 +135,7 @@ impl Stage {
             // some points are reached before the service is ready
             let died = self.world.wallet.ended().is_some_and(|(ended, _)| ended == service);
             ensure!(died && fault.action == Action::Abort, "{error:#}");
-            self.bring_back().await?;
+            let _ = self.bring_back().await?;
         }
         let (took, mut violations) = self.day(expected).await?;
         let mut waiting = Duration::ZERO;
@@ -166,7 +164,7 @@ impl Stage {
             let lived = loop {
                 tokio::select! {
                     lived = &mut living => break lived,
-                    () = sleep(POLL) => self.bring_back().await?,
+                    () = sleep(POLL) => drop(self.bring_back().await?),
                 }
             };
             if let Err(error) = lived {
@@ -175,7 +173,7 @@ impl Stage {
         }
         let mut ended = Instant::now();
         let found = loop {
-            if self.bring_back_any().await? {
+            if self.bring_back().await? {
                 ended = Instant::now();
             }
             let look = if picture::is_quiet(&day).await? { Some(picture::take(&day).await) } else { None };
@@ -199,12 +197,8 @@ impl Stage {
         Ok((ended.elapsed().max(day.longest.0), violations))
     }
 
-    async fn bring_back(&mut self) -> Result<()> {
-        self.bring_back_any().await.map(drop)
-    }
-
-    /// Starts services that have died again, as whoever runs them would.
-    async fn bring_back_any(&mut self) -> Result<bool> {
+    /// Starts services that have died again, as whoever runs them would; false if there were none.
+    async fn bring_back(&mut self) -> Result<bool> {
         let mut any = false;
         while let Some((service, status)) = self.world.wallet.ended() {
             if status.success() {
@@ -221,6 +215,6 @@ impl Stage {
 
 fn side(service: Service, name: &str) -> Result<(Point, &'static str)> {
     let (point, side) = name.rsplit_once('.').context("a failpoint has a side")?;
-    let side = if side == "before" { "before" } else { "after" };
+    let side = SIDES.into_iter().find(|known| *known == side).context("a side has a name")?;
     Ok((Point::new(service, point), side))
 }

@@ -12,7 +12,7 @@ use super::{
     ledger::{Answer, Ledger, Refusal, Step},
     runner,
 };
-use crate::World;
+use crate::{World, transaction_of};
 
 /// Users of a case that exist; steps name one more.
 const USERS: usize = 3;
@@ -226,11 +226,6 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
 
 async fn create(world: &World, key: &str, request: &Value) -> Reply {
     world.service(Service::Transaction).keyed(key).post("/transactions", request.clone()).await
-}
-
-fn transaction_of(answer: &Reply) -> Result<i64> {
-    let id = answer["id"].as_i64().or(answer["transaction_id"].as_i64());
-    id.with_context(|| format!("the answer was {}", answer.text))
 }
 
 /// Runs `case` for each plan that proptest draws, each with numbers of its own from `first` on. On a runtime with several threads only.

@@ -1,7 +1,9 @@
 //! The whole wallet over real sockets.
 
 mod crashes;
+mod disk_full;
 mod flow;
+mod hang_ups;
 mod instances;
 mod notifications;
 mod races;

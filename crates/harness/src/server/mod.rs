@@ -51,6 +51,8 @@ DROP USER IF EXISTS ''@'localhost';
 pub enum Purpose {
     /// Tests, which lose nothing but time: nothing is durable.
     Test,
+    /// Tests of what happens when the disk is full: as soon as all tables together take 48 MiB.
+    LittleRoom,
     /// Use by one person: full durability.
     Use,
     /// A benchmark: full durability, with a gibibyte each for the buffer pool and the redo log.
@@ -59,7 +61,7 @@ pub enum Purpose {
 
 impl Purpose {
     fn is_durable(self) -> bool {
-        self != Self::Test
+        matches!(self, Self::Use | Self::Load)
     }
 }
 
@@ -135,6 +137,12 @@ impl Server {
         }
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Starts it again for another purpose, on the same port and data.
+    pub async fn restart_for(&mut self, purpose: Purpose) -> Result<()> {
+        self.purpose = purpose;
+        self.restart().await
     }
 
     /// Stops it in good order.

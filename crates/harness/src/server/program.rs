@@ -1,6 +1,7 @@
 //! The database server's program: MariaDB or MySQL, where it is, and what each of them wants to be told.
 
 use std::{
+    env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -23,6 +24,11 @@ const PACKAGES: Packages = Packages {
     arch: "mariadb",
     homebrew: "mariadb",
 };
+
+/// The variable with the path of the program to take instead of the first in the `PATH`.
+const PROGRAM_VARIABLE: &str = "DATABASE_SERVER";
+/// What the tables of a server with little room may take together, in mebibytes.
+const LITTLE_ROOM: u32 = 48;
 
 /// A server program.
 #[derive(Debug, Clone)]
@@ -50,8 +56,14 @@ pub(super) fn temporary_folder(dir: &Path) -> PathBuf {
 }
 
 impl Program {
-    /// Looks for a server on this machine, and installs one where that needs no question.
+    /// The server in `DATABASE_SERVER`; or looks for one on this machine, and installs one where that needs no question.
     pub(super) fn find_or_install(progress: Progress<'_>) -> Result<Self> {
+        if let Some(path) = env::var_os(PROGRAM_VARIABLE).filter(|path| !path.is_empty()) {
+            let shown = PathBuf::from(&path).display().to_string();
+            return Self::at(path.into()).with_context(|| {
+                format!("{PROGRAM_VARIABLE} must be the path of a mysqld or mariadbd that runs here, and is {shown}")
+            });
+        }
         packages::find_or_install(Self::find, &PACKAGES, progress)
     }
 
@@ -162,7 +174,7 @@ impl Program {
             &["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=OFF"]
         });
         let (buffer_pool, redo_log) = match purpose {
-            Purpose::Test => ("128M", "32M"),
+            Purpose::Test | Purpose::LittleRoom => ("128M", "32M"),
             Purpose::Use => ("256M", "256M"),
             Purpose::Load => ("1G", "1G"),
         };
@@ -171,6 +183,10 @@ impl Program {
             &format!("--loose-innodb-log-file-size={redo_log}"),
             &format!("--loose-innodb-redo-log-capacity={redo_log}"),
         ]);
+        if purpose == Purpose::LittleRoom {
+            let file = format!("--innodb-data-file-path=ibdata1:12M:autoextend:max:{LITTLE_ROOM}M");
+            also(&["--innodb-file-per-table=OFF", &file]);
+        }
         if matches!(self.kind, Kind::MySql) {
             also(&["--mysqlx=OFF", "--secure-file-priv=NULL"]);
         }
