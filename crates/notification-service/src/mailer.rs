@@ -8,13 +8,7 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use common::{
-    NotificationId,
-    error::error_chain,
-    fault::Injected,
-    idempotency::fingerprint,
-    point,
-};
+use common::{NotificationId, error::error_chain, fault::Injected, idempotency::fingerprint, point};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},

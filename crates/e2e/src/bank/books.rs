@@ -27,16 +27,27 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Everything, in words.
-    pub fn all(&self) -> Vec<String> {
-        let named = [
+    fn named(&self) -> [(&'static str, &Vec<String>); 5] {
+        [
             ("lost", &self.lost),
             ("doubled", &self.doubled),
             ("stuck", &self.stuck),
             ("drift", &self.drift),
             ("other", &self.other),
-        ];
-        named.into_iter().flat_map(|(name, all)| all.iter().map(move |what| format!("{name}: {what}"))).collect()
+        ]
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.named().iter().map(|(_, all)| all.len()).sum()
+    }
+
+    /// At most `most` of each kind, in words.
+    pub fn examples(&self, most: usize) -> Vec<String> {
+        let some = |(name, all): (&str, &Vec<String>)| {
+            all.iter().take(most).map(|what| format!("{name}: {what}")).collect::<Vec<_>>()
+        };
+        self.named().into_iter().flat_map(some).collect()
     }
 }
 

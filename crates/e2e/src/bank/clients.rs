@@ -103,8 +103,12 @@ impl Client {
                 });
                 self.pay(&self.api(Service::Transaction, random).keyed(key), body).await
             }
-            Wish::TopUp { user } => self.change(&self.api(Service::User, random).keyed(key), user, "topup", *amount).await,
-            Wish::Debit { user } => self.change(&self.api(Service::User, random).keyed(key), user, "debit", *amount).await,
+            Wish::TopUp { user } => {
+                self.change(&self.api(Service::User, random).keyed(key), user, "topup", *amount).await
+            }
+            Wish::Debit { user } => {
+                self.change(&self.api(Service::User, random).keyed(key), user, "debit", *amount).await
+            }
         };
         self.history.told(key, told);
         if let Told::Done(Some((id, status))) = told {

@@ -114,7 +114,9 @@ impl History {
 fn latest(before: Told, now: Told) -> Told {
     match (before, now) {
         (before, Told::Unknown) => before,
-        (Told::Done(Some((_, Status::Completed | Status::Cancelled))), Told::Done(Some((_, Status::Pending)))) => before,
+        (Told::Done(Some((_, Status::Completed | Status::Cancelled))), Told::Done(Some((_, Status::Pending)))) => {
+            before
+        }
         (_, now) => now,
     }
 }

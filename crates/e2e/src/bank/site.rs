@@ -92,7 +92,18 @@ impl Site {
         let instances =
             Service::ALL.map(|service| [0, 1].map(|n: usize| Api::new(wallets[n].url(service)).as_service()));
         let (mail_port, mail, mails) = (mail.port, Some(mail), Vec::new());
-        Ok(Self { wallets, instances, links, database_links, databases, server, mail_port, mail, mails, _folders: folders })
+        Ok(Self {
+            wallets,
+            instances,
+            links,
+            database_links,
+            databases,
+            server,
+            mail_port,
+            mail,
+            mails,
+            _folders: folders,
+        })
     }
 
     /// A look into the schema of `service`, past the proxy.
