@@ -224,10 +224,10 @@ impl<'a> Nemesis<'a> {
             (Disturbance::Link(one, ..), Disturbance::Link(other, ..))
             | (Disturbance::DatabaseLink(one, ..), Disturbance::DatabaseLink(other, ..)) => one == other,
             (Disturbance::Mail(..), Disturbance::Mail(..)) => true,
-            // a service does not become ready without its database
-            (Disturbance::Kill(one, _) | Disturbance::Clock(one, ..), Disturbance::DatabaseLink(other, ..)) => {
-                one == other
-            }
+            // a service does not become ready without its database; a clock is set right by another start
+            (Disturbance::Kill(one, _) | Disturbance::Clock(one, ..), Disturbance::DatabaseLink(other, ..))
+            | (Disturbance::DatabaseLink(one, ..), Disturbance::Clock(other, ..)) => one == other,
+            (Disturbance::PauseDatabase(_), Disturbance::Clock(..)) => true,
             _ => touched(what).is_some() && touched(what) == touched(other),
         };
         let starts = matches!(what, Disturbance::Kill(..) | Disturbance::KillDatabase | Disturbance::Clock(..));
