@@ -163,6 +163,30 @@ struct Undo {
     what: Disturbance,
 }
 
+/// One thing at a time with each process and on each way. And whoever starts needs the database: so does an instance whose
+/// clock is set right again.
+fn clash(one: &Disturbance, other: &Disturbance) -> bool {
+    let touched = |disturbance: &Disturbance| match *disturbance {
+        Disturbance::Kill(service, n) | Disturbance::Pause(service, n, _) | Disturbance::Clock(service, n, ..) => {
+            Some((service, n))
+        }
+        _ => None,
+    };
+    match (one, other) {
+        (Disturbance::Mail(..), Disturbance::Mail(..))
+        | (
+            Disturbance::Kill(..) | Disturbance::KillDatabase | Disturbance::Clock(..) | Disturbance::PauseDatabase(_),
+            Disturbance::PauseDatabase(_),
+        ) => true,
+        (Disturbance::Link(one, ..), Disturbance::Link(other, ..))
+        | (
+            Disturbance::Kill(one, _) | Disturbance::Clock(one, ..) | Disturbance::DatabaseLink(one, ..),
+            Disturbance::DatabaseLink(other, ..),
+        ) => one == other,
+        _ => touched(one).is_some() && touched(one) == touched(other),
+    }
+}
+
 /// Carries a schedule out.
 pub struct Nemesis<'a> {
     site: &'a mut Site,
@@ -211,28 +235,8 @@ impl<'a> Nemesis<'a> {
         Ok(())
     }
 
-    /// One thing at a time with each process; and who starts while the database stands still does not.
     fn is_possible(&self, what: &Disturbance) -> bool {
-        let database_stands = self.undo.iter().any(|undo| matches!(undo.what, Disturbance::PauseDatabase(_)));
-        let touched = |disturbance: &Disturbance| match *disturbance {
-            Disturbance::Kill(service, n) | Disturbance::Pause(service, n, _) | Disturbance::Clock(service, n, ..) => {
-                Some((service, n))
-            }
-            _ => None,
-        };
-        let busy = |other: &Disturbance| match (what, other) {
-            (Disturbance::Link(one, ..), Disturbance::Link(other, ..))
-            | (Disturbance::DatabaseLink(one, ..), Disturbance::DatabaseLink(other, ..)) => one == other,
-            (Disturbance::Mail(..), Disturbance::Mail(..)) => true,
-            // a service does not become ready without its database; a clock is set right by another start
-            (Disturbance::Kill(one, _) | Disturbance::Clock(one, ..), Disturbance::DatabaseLink(other, ..))
-            | (Disturbance::DatabaseLink(one, ..), Disturbance::Clock(other, ..)) => one == other,
-            (Disturbance::PauseDatabase(_), Disturbance::Clock(..)) => true,
-            _ => touched(what).is_some() && touched(what) == touched(other),
-        };
-        let starts = matches!(what, Disturbance::Kill(..) | Disturbance::KillDatabase | Disturbance::Clock(..));
-        let waits = starts && database_stands;
-        !waits && !self.undo.iter().any(|undo| busy(&undo.what))
+        !self.undo.iter().any(|Undo { what: other, .. }| clash(what, other) || clash(other, what))
     }
 
     async fn begin(&mut self, what: Disturbance) -> Result<()> {
