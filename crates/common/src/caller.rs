@@ -5,22 +5,23 @@
 //! those documented without one: open in development, authenticated in production; [`Trusted`] is its like for what only
 //! a service may do. [`Owner`] and [`Viewer`] are for routes whose path names the user that they are about.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
     ApiError, Result, UserId,
     config::{Mode, ServiceConfig},
     extract::Path,
+    revocation::Revocations,
 };
 
 /// Carries the shared secret of the services.
@@ -74,6 +75,9 @@ struct Claims {
     iss: String,
     iat: i64,
     exp: i64,
+    /// The version of the user's tokens: see [`crate::revocation`].
+    #[serde(default)]
+    ver: i32,
 }
 
 /// Knows the secrets by which callers prove who they are. Cheap to clone; part of every service's state.
@@ -82,41 +86,53 @@ pub struct Gatekeeper(Arc<Secrets>);
 
 struct Secrets {
     mode: Mode,
-    service_token: SecretString,
+    /// Any of them proves a service.
+    service_tokens: Vec<SecretString>,
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    /// Any of them proves a user.
+    decoding: Vec<DecodingKey>,
     validation: Validation,
+    revocations: Revocations,
 }
 
 impl Gatekeeper {
     /// A gatekeeper with the service's secrets.
     pub fn new(config: &ServiceConfig) -> Self {
-        let secret = config.jwt_secret.expose_secret().as_bytes();
+        let key = |secret: &SecretString| DecodingKey::from_secret(secret.expose_secret().as_bytes());
+        let also = |secret: &Option<SecretString>| secret.clone().into_iter();
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY_SECONDS;
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         Self(Arc::new(Secrets {
             mode: config.mode,
-            service_token: config.service_token.clone(),
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
+            service_tokens: iter::once(config.service_token.clone()).chain(also(&config.service_token_also)).collect(),
+            encoding: EncodingKey::from_secret(config.jwt_secret.expose_secret().as_bytes()),
+            decoding: iter::once(&config.jwt_secret).chain(&config.jwt_secret_also).map(key).collect(),
             validation,
+            revocations: Revocations::default(),
         }))
     }
 
-    /// An access token (JWT, RFC 7519, HS256) for `user`, valid from `now` for `seconds`.
-    pub fn issue(&self, user: UserId, now: DateTime<Utc>, seconds: i64) -> Result<String> {
+    /// The revocations that this gatekeeper heeds, for the worker that keeps them up to date.
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
+    /// An access token (JWT, RFC 7519, HS256) of `version` for `user`, valid from `now` for `seconds`.
+    pub fn issue(&self, user: UserId, version: i32, now: DateTime<Utc>, seconds: i64) -> Result<String> {
         let iat = now.timestamp();
-        let claims = Claims { sub: user.to_string(), iss: ISSUER.into(), iat, exp: iat + seconds };
+        let claims = Claims { sub: user.to_string(), iss: ISSUER.into(), iat, exp: iat + seconds, ver: version };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0.encoding).map_err(ApiError::internal)
     }
 
     /// The caller that the headers prove. A credential that is shown must be right, even where none is needed.
     fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
         if let Some(token) = headers.get(SERVICE_TOKEN) {
-            let expected = self.0.service_token.expose_secret().as_bytes();
-            return if bool::from(token.as_bytes().ct_eq(expected)) {
+            let is = |expected: &SecretString| token.as_bytes().ct_eq(expected.expose_secret().as_bytes());
+            // all of them are compared, so that the time does not tell which one it is
+            let known = self.0.service_tokens.iter().map(is).fold(Choice::from(0), |any, one| any | one);
+            return if bool::from(known) {
                 Ok(Caller::Service)
             } else {
                 Err(ApiError::unauthorized("invalid_service_token", "The service token is not valid"))
@@ -129,15 +145,29 @@ impl Gatekeeper {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(invalid());
         }
-        let claims = jsonwebtoken::decode::<Claims>(token.trim(), &self.0.decoding, &self.0.validation)
-            .map_err(|error| match error.kind() {
-                jsonwebtoken::errors::ErrorKind::ExpiredSignature => {
-                    ApiError::unauthorized("token_expired", "Token has expired")
-                }
-                _ => invalid(),
-            })?
-            .claims;
-        Ok(Caller::User(claims.sub.parse().map_err(|_| invalid())?))
+        let claims = self.claims(token.trim()).map_err(|error| match error {
+            ErrorKind::ExpiredSignature => ApiError::unauthorized("token_expired", "Token has expired"),
+            _ => invalid(),
+        })?;
+        let user = claims.sub.parse().map_err(|_| invalid())?;
+        if self.0.revocations.have_ended(user, claims.ver) {
+            return Err(ApiError::unauthorized("token_revoked", "The token has ended: log in again"));
+        }
+        Ok(Caller::User(user))
+    }
+
+    fn claims(&self, token: &str) -> std::result::Result<Claims, ErrorKind> {
+        let mut refused = ErrorKind::InvalidSignature;
+        for key in &self.0.decoding {
+            match jsonwebtoken::decode::<Claims>(token, key, &self.0.validation) {
+                Ok(token) => return Ok(token.claims),
+                Err(error) => refused = error.into_kind(),
+            }
+            if refused != ErrorKind::InvalidSignature {
+                break;
+            }
+        }
+        Err(refused)
     }
 }
 
@@ -253,5 +283,52 @@ where
         let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
         caller.must_be_one_of(&[user])?;
         Ok(Self(user))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::{config::Env, time};
+
+    fn gatekeeper(variables: &'static [(&str, &str)]) -> Gatekeeper {
+        let mut env = Env::new(move |name| match name {
+            "APP_ENV" => Some("development".to_owned()),
+            _ => variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
+        });
+        Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"))
+    }
+
+    fn caller(gatekeeper: &Gatekeeper, name: HeaderName, value: &str) -> Result<Caller> {
+        gatekeeper.identify(&HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]))
+    }
+
+    #[test]
+    fn two_service_tokens_are_accepted_so_that_one_can_be_replaced() {
+        let both = gatekeeper(&[("SERVICE_TOKEN", "new"), ("SERVICE_TOKEN_ALSO", "old")]);
+        for token in ["new", "old"] {
+            assert_eq!(caller(&both, SERVICE_TOKEN, token).unwrap(), Caller::Service);
+        }
+        for token in ["", "newold", "ol", "service_shared_secret_change_this"] {
+            assert!(caller(&both, SERVICE_TOKEN, token).is_err(), "{token:?}");
+        }
+    }
+
+    #[test]
+    fn two_secrets_for_access_tokens_are_accepted_so_that_one_can_be_replaced() {
+        let user = UserId::try_from(7).unwrap();
+        let signed = |by: &Gatekeeper| format!("Bearer {}", by.issue(user, 0, time::now(), 60).unwrap());
+        let (old, new) = (gatekeeper(&[("JWT_SECRET", "old")]), gatekeeper(&[("JWT_SECRET", "new")]));
+        let both = gatekeeper(&[("JWT_SECRET", "new"), ("JWT_SECRET_ALSO", "old")]);
+        for token in [signed(&old), signed(&new), signed(&both)] {
+            assert_eq!(caller(&both, header::AUTHORIZATION, &token).unwrap(), Caller::User(user));
+        }
+        assert!(caller(&new, header::AUTHORIZATION, &signed(&both)).is_ok(), "the new secret signs");
+        assert!(caller(&new, header::AUTHORIZATION, &signed(&old)).is_err());
+        let past = both.issue(user, 0, DateTime::from_timestamp(1, 0).unwrap(), 60).unwrap();
+        let expired = caller(&both, header::AUTHORIZATION, &format!("Bearer {past}")).unwrap_err();
+        assert_eq!(expired.body()["code"], "token_expired");
     }
 }

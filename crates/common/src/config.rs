@@ -45,8 +45,12 @@ pub struct ServiceConfig {
     pub database: DatabaseConfig,
     /// `SERVICE_TOKEN`, which the services show each other.
     pub service_token: SecretString,
+    /// `SERVICE_TOKEN_ALSO`: accepted too, while the token is being replaced.
+    pub service_token_also: Option<SecretString>,
     /// `JWT_SECRET`, which signs the access tokens of users.
     pub jwt_secret: SecretString,
+    /// `JWT_SECRET_ALSO`: tokens that it has signed are accepted too, while the secret is being replaced.
+    pub jwt_secret_also: Option<SecretString>,
     /// `CURRENCY`: the code of the one currency, for texts.
     pub currency: String,
     /// `GROUP_COMMIT_MAX`: how many requests may share one commit; 1 turns sharing off.
@@ -168,6 +172,11 @@ impl Env {
         value.into()
     }
 
+    /// A secret that may be unset; one that is set must be as good as any.
+    fn optional_secret(&mut self, name: &str) -> Option<SecretString> {
+        self.get(name).map(|value| self.secret(name, &value))
+    }
+
     /// The settings that all services share, with the service's own port, schema and account as defaults.
     pub fn service(&mut self, port: u16, schema: &str, account: &str) -> ServiceConfig {
         ServiceConfig {
@@ -176,7 +185,9 @@ impl Env {
             port: self.parse("PORT", &port.to_string(), "a port number from 0 to 65535"),
             database: self.database(schema, account),
             service_token: self.secret("SERVICE_TOKEN", "service_shared_secret_change_this"),
+            service_token_also: self.optional_secret("SERVICE_TOKEN_ALSO"),
             jwt_secret: self.secret("JWT_SECRET", "your_jwt_secret_key_change_this"),
+            jwt_secret_also: self.optional_secret("JWT_SECRET_ALSO"),
             currency: self.parse_if("CURRENCY", "IDR", "a currency code of three capital letters", |code: &String| {
                 code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
             }),

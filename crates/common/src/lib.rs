@@ -18,6 +18,7 @@ pub mod lookups;
 pub mod money;
 pub mod outbox;
 pub mod page;
+pub mod revocation;
 pub mod telemetry;
 pub mod text;
 pub mod time;

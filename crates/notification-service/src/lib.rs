@@ -21,6 +21,7 @@ use common::{
         serve::surround,
     },
     outbox,
+    revocation::Watch,
     worker::Workers,
 };
 use sqlx::MySqlPool;
@@ -36,6 +37,7 @@ use routes::{events, notifications};
 pub struct AppState {
     pool: MySqlPool,
     gatekeeper: Gatekeeper,
+    revocations: Watch,
     delivery: Delivery,
 }
 
@@ -46,8 +48,10 @@ impl AppState {
         let token = config.service.service_token.clone();
         let users = ServiceClient::new(http_client(), config.user_service_url.clone(), token, "user-service");
         let mailer = Mailer::new(&config.mail)?;
+        let gatekeeper = Gatekeeper::new(&config.service);
         Ok(Self {
-            gatekeeper: Gatekeeper::new(&config.service),
+            revocations: Watch::new(gatekeeper.revocations(), users.clone()),
+            gatekeeper,
             delivery: Delivery::new(pool.clone(), UserClient::new(users), mailer, &config.mail),
             pool,
         })
@@ -72,8 +76,9 @@ pub fn app(state: AppState) -> Router {
     surround(routes, "notification-service", pool)
 }
 
-/// Starts the worker that mails what is pending, unless it is turned off.
+/// Starts the watch for revoked tokens, and the worker that mails what is pending, unless it is turned off.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    state.revocations.start(workers);
     if !config.auto_send {
         return;
     }

@@ -1,6 +1,8 @@
 //! Starts notification-service.
 
-use common::{http::serve, telemetry, worker::Workers};
+use std::process::ExitCode;
+
+use common::{db, http::serve, telemetry, worker::Workers};
 use notification_service::{AppState, Config, app, start_workers};
 
 #[global_allocator]
@@ -10,10 +12,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// a tenth of what they get, on an idle one all that it wants (nice(2)).
 const NICENESS: i32 = 10;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     // before the runtime starts its threads, which inherit it; where it is not allowed, mail is as quick as the rest
     rustix::process::nice(NICENESS).ok();
-    run()
+    serve::exit(run())
 }
 
 #[tokio::main]
@@ -23,6 +25,7 @@ async fn run() -> anyhow::Result<()> {
     telemetry::init(config.service.mode);
     let state = AppState::new(&config)?;
     state.migrate().await?;
+    db::require_durability(&config.service).await?;
     let workers = Workers::default();
     start_workers(&state, &config, &workers);
     serve::run(app(state), &config.service, workers).await

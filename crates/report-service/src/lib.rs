@@ -21,6 +21,7 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
+    revocation::Watch,
     worker::{Pace, Workers},
 };
 use sqlx::MySqlPool;
@@ -35,6 +36,7 @@ use sync::{BACKGROUND_REST, Background, Sync};
 pub struct AppState {
     pool: MySqlPool,
     gatekeeper: Gatekeeper,
+    revocations: Watch,
     users: UserClient,
     transactions: TransactionClient,
     sync: Sync,
@@ -48,10 +50,13 @@ impl AppState {
         let client = |url: &url::Url, service| {
             ServiceClient::new(http.clone(), url.clone(), config.service.service_token.clone(), service)
         };
+        let gatekeeper = Gatekeeper::new(&config.service);
+        let revocations = Watch::new(gatekeeper.revocations(), client(&config.user_service_url, "user-service"));
         let users = UserClient::new(client(&config.user_service_url, "user-service"));
         let transactions = TransactionClient::new(client(&config.transaction_service_url, "transaction-service"));
         Self {
-            gatekeeper: Gatekeeper::new(&config.service),
+            gatekeeper,
+            revocations,
             sync: Sync::new(pool.clone(), users.clone(), transactions.clone()),
             users,
             transactions,
@@ -77,8 +82,9 @@ pub fn app(state: AppState) -> Router {
     surround(routes, "report-service", pool)
 }
 
-/// Starts the background run that takes over what changed.
+/// Starts the watch for revoked tokens, and the background run that takes over what changed.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    state.revocations.start(workers);
     let Some(interval) = config.sync_interval else { return };
     let background = Arc::new(Background::new(state.sync.clone()));
     workers.spawn("sync", Pace { idle: interval, rest: BACKGROUND_REST }, move || {

@@ -16,6 +16,7 @@ use common::{
         serve::surround,
     },
     outbox::{RELAY_PACE, Relay},
+    revocation::Watch,
     worker::Workers,
 };
 use sqlx::MySqlPool;
@@ -31,6 +32,7 @@ use transfer::Transfers;
 pub struct AppState {
     pool: MySqlPool,
     gatekeeper: Gatekeeper,
+    revocations: Watch,
     transfers: Transfers,
     notifications: ServiceClient,
 }
@@ -44,8 +46,10 @@ impl AppState {
         let users = ServiceClient::new(http.clone(), config.user_service_url.clone(), token(), "user-service");
         let notifications =
             ServiceClient::new(http, config.notification_service_url.clone(), token(), "notification-service");
+        let gatekeeper = Gatekeeper::new(&config.service);
         Self {
-            gatekeeper: Gatekeeper::new(&config.service),
+            revocations: Watch::new(gatekeeper.revocations(), users.clone()),
+            gatekeeper,
             transfers: Transfers::new(pool.clone(), UserClient::new(users), config),
             notifications,
             pool,
@@ -74,8 +78,9 @@ pub fn app(state: AppState) -> Router {
     surround(routes, "transaction-service", pool)
 }
 
-/// Starts the settler, the expiry of pending transactions and the outbox relay.
+/// Starts the settler, the expiry of pending transactions, the outbox relay and the watch for revoked tokens.
 pub fn start_workers(state: &AppState, workers: &Workers) {
+    state.revocations.start(workers);
     let settler = std::sync::Arc::new(Settler::new(state.pool.clone(), state.transfers.clone()));
     workers.spawn("settler", SETTLE_PACE, {
         let settler = settler.clone();

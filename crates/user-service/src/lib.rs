@@ -20,6 +20,7 @@ use common::{
         serve::surround,
     },
     outbox::{RELAY_PACE, Relay},
+    revocation::{self, REVOCATIONS_PATH},
     worker::Workers,
 };
 use sqlx::MySqlPool;
@@ -28,7 +29,10 @@ pub use config::Config;
 use ledger::Ledger;
 use password::Passwords;
 use routes::{auth, balance, internal, users};
-use store::users::{Accounts, accounts};
+use store::{
+    revocations,
+    users::{Accounts, accounts},
+};
 
 /// What the handlers and workers of user-service share.
 #[derive(Clone, FromRef)]
@@ -84,6 +88,7 @@ pub fn app(state: AppState) -> Router {
         .route("/users/{id}/balance", get(balance::show))
         .route("/users/{id}/topup", post(balance::top_up))
         .route("/users/{id}/debit", post(balance::debit))
+        .route(REVOCATIONS_PATH, get(internal::revocations))
         .route("/internal/users", get(internal::list))
         .route("/internal/users/{id}", get(internal::show))
         .route("/internal/users/{id}/balance", put(internal::change_balance))
@@ -93,8 +98,13 @@ pub fn app(state: AppState) -> Router {
     surround(routes, "user-service", pool)
 }
 
-/// Starts the outbox relay.
+/// Starts the outbox relay, and whoever keeps the revocations up to date.
 pub fn start_workers(state: &AppState, workers: &Workers) {
+    let (pool, TokenLifetime(lifetime)) = (state.pool.clone(), state.token_lifetime);
+    revocation::watch(workers, state.gatekeeper.revocations().clone(), move |position| {
+        let pool = pool.clone();
+        async move { Ok(revocations::from(&mut *pool.acquire().await?, position, lifetime).await?) }
+    });
     let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
     workers.spawn("outbox", RELAY_PACE, move || {
         let relay = relay.clone();

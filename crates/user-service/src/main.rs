@@ -1,18 +1,25 @@
 //! Starts user-service.
 
-use common::{http::serve, telemetry, worker::Workers};
+use std::process::ExitCode;
+
+use common::{db, http::serve, telemetry, worker::Workers};
 use user_service::{AppState, Config, app, start_workers};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    serve::exit(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
     let env = serve::begin("user-service", "Accounts, login and balances of the Digital Wallet");
     let config = Config::from_env(env)?;
     telemetry::init(config.service.mode);
     let state = AppState::new(&config);
     state.migrate().await?;
+    db::require_durability(&config.service).await?;
     let workers = Workers::default();
     start_workers(&state, &workers);
     serve::run(app(state), &config.service, workers).await

@@ -1,6 +1,6 @@
 //! What surrounds a service's routes, and how it starts and stops.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
 use axum::{
     Json, Router,
@@ -21,6 +21,7 @@ use crate::{
     ApiError,
     config::{Env, ServiceConfig},
     context,
+    error::error_chain,
     extract::MAX_BODY,
     fault,
     worker::Workers,
@@ -40,6 +41,17 @@ pub fn begin(service: &'static str, about: &'static str) -> Env {
         .get_matches();
     fault::begin();
     Env::load()
+}
+
+/// How every service's `main` ends: with what went wrong, in a line, and the exit code for it.
+pub fn exit(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", error_chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Adds to a service's routes what every service has: `/health`, `/ready`, JSON for every error, the request's

@@ -7,3 +7,4 @@ mod hang_ups;
 mod instances;
 mod notifications;
 mod races;
+mod sessions;

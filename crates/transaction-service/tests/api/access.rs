@@ -34,7 +34,7 @@ async fn an_expired_token_is_refused() {
     let service = in_production().await;
     let config = crate::support::development();
     let hour_ago = time::now() - std::time::Duration::from_hours(1);
-    let token = Gatekeeper::new(&config.service).issue(SENDER.try_into().unwrap(), hour_ago, 60).unwrap();
+    let token = Gatekeeper::new(&config.service).issue(SENDER.try_into().unwrap(), 0, hour_ago, 60).unwrap();
     let refused = service.anyone.as_user(&token).get("/transactions").await.expect_error(401, "token_expired");
     assert_eq!(refused["error"], "Token has expired");
 }

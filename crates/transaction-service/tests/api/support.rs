@@ -66,7 +66,7 @@ impl Service {
     /// A caller with a token of this user.
     pub fn user(&self, id: i64) -> Api {
         let id = id.try_into().expect("a user's number");
-        let token = Gatekeeper::new(&self.config.service).issue(id, time::now(), 60).expect("a token");
+        let token = Gatekeeper::new(&self.config.service).issue(id, 0, time::now(), 60).expect("a token");
         self.anyone.as_user(&token)
     }
 

@@ -1,4 +1,4 @@
-//! The end of an account: what is left is paid out, the name and address go, the ledger stays.
+//! The end of an account: what is left is paid out, the name and address go, its tokens end, the ledger stays.
 
 use chrono::{DateTime, Utc};
 use common::{
@@ -13,6 +13,7 @@ use super::{
     book::{Account, Entry},
     rows,
 };
+use crate::store::revocations;
 
 /// What became of the wish to close an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,9 @@ async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> 
     )
     .bind(now)
     .bind(user)
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    revocations::revoke(conn, user).await?;
     Ok(Closing::Done)
 }
 

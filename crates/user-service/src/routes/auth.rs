@@ -112,7 +112,7 @@ pub async fn login(
         })
         .await?;
     }
-    let access_token = gatekeeper.issue(user.id, time::now(), seconds)?;
+    let access_token = gatekeeper.issue(user.id, user.token_version, time::now(), seconds)?;
     let user = LoggedInUser { id: user.id, full_name: user.full_name, email: user.email };
     Ok(Json(LoggedIn { access_token, token_type: "Bearer", expires_in: seconds, user }))
 }

@@ -10,14 +10,20 @@ use common::{
     extract::{Json, Path, Query},
     idempotency::{IdempotencyKey, KeyedRequest},
     page::Page,
+    revocation::{Position, Revocation},
+    time::Moment,
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use sqlx::MySqlPool;
 
 use super::{balance, user_not_found};
 use crate::{
+    TokenLifetime,
     ledger::{Ledger, Movement, Operation, Outcome, Refusal, Verification},
-    store::users::{self, Accounts, User},
+    store::{
+        revocations,
+        users::{self, Accounts, User},
+    },
 };
 
 /// The most operations that one call may ask for.
@@ -71,6 +77,26 @@ pub async fn list(
 /// `GET /internal/users/{id}`
 pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Accounts>) -> Result<Json<User>> {
     accounts.find(id).await?.map(Json).ok_or_else(user_not_found)
+}
+
+/// Where a reader of the revocations stands.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationQuery {
+    since: Option<Moment>,
+    #[serde(default)]
+    after_id: i64,
+}
+
+/// `GET /internal/revocations`: tokens that have ended before their time, in order. A short answer is the end for now.
+pub async fn revocations(
+    _: Service,
+    State(pool): State<MySqlPool>,
+    State(TokenLifetime(lifetime)): State<TokenLifetime>,
+    Query(query): Query<RevocationQuery>,
+) -> Result<Json<Vec<Revocation>>> {
+    let position = Position { since: query.since.map(|moment| moment.0), after_id: query.after_id };
+    Ok(Json(revocations::from(&mut *pool.acquire().await?, position, lifetime).await?))
 }
 
 #[derive(Serialize, Deserialize)]

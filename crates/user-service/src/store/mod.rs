@@ -1,3 +1,4 @@
 //! The SQL of user-service outside the ledger. Each function takes a connection; the caller owns the transaction.
 
+pub mod revocations;
 pub mod users;

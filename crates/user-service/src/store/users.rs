@@ -5,6 +5,8 @@ use common::{Money, UserId, db, lookups::Lookups};
 use serde::Serialize;
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
+use super::revocations;
+
 /// An active account as others may see it.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct User {
@@ -28,6 +30,8 @@ pub struct Credentials {
     pub full_name: String,
     pub email: String,
     pub password_hash: String,
+    /// The version of the tokens that the account gets now.
+    pub token_version: i32,
 }
 
 /// What may be changed of an account; `None` leaves it as it is.
@@ -125,10 +129,14 @@ pub async fn list(
 
 /// The account with this address, for login.
 pub async fn credentials(conn: &mut MySqlConnection, email: &str) -> sqlx::Result<Option<Credentials>> {
-    sqlx::query_as("SELECT id, full_name, email, password_hash FROM users WHERE email = ? AND status = 'active'")
-        .bind(email)
-        .fetch_optional(conn)
-        .await
+    // in one statement: whoever logs in with an old password gets a token of the old version
+    sqlx::query_as(
+        "SELECT id, full_name, email, password_hash, COALESCE(version, 0) AS token_version
+         FROM users LEFT JOIN revocations ON user_id = id WHERE email = ? AND status = 'active'",
+    )
+    .bind(email)
+    .fetch_optional(conn)
+    .await
 }
 
 /// Replaces the hash `old`; nothing happens if the password was changed meanwhile.
@@ -152,7 +160,7 @@ pub enum Updated {
     EmailTaken,
 }
 
-/// Changes an active account.
+/// Changes an active account. A new password ends all tokens that it has.
 pub async fn update(
     conn: &mut MySqlConnection,
     id: UserId,
@@ -172,7 +180,13 @@ pub async fn update(
     .execute(&mut *conn)
     .await;
     match changed {
-        Ok(_) => Ok(find(conn, id).await?.map_or(Updated::NotFound, Updated::Done)),
+        Ok(_) => {
+            let Some(user) = find(conn, id).await? else { return Ok(Updated::NotFound) };
+            if changes.password_hash.is_some() {
+                revocations::revoke(conn, id).await?;
+            }
+            Ok(Updated::Done(user))
+        }
         Err(error) if db::is_duplicate(&error) => Ok(Updated::EmailTaken),
         Err(error) => Err(error),
     }

@@ -104,7 +104,7 @@ async fn only_a_token_of_this_wallet_is_a_token() {
     };
     let mut stranger = development().service;
     stranger.jwt_secret = "another secret that is as long as it must be".into();
-    let other_secret = Gatekeeper::new(&stranger).issue(user.id.try_into().unwrap(), time::now(), 60).unwrap();
+    let other_secret = Gatekeeper::new(&stranger).issue(user.id.try_into().unwrap(), 0, time::now(), 60).unwrap();
     let parts: Vec<&str> = good.split('.').collect();
     for (what, token) in [
         ("garbage", "garbage".to_owned()),

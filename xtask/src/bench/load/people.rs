@@ -94,7 +94,7 @@ impl People {
 impl Person {
     fn new(id: i64, email: String, gatekeeper: &Gatekeeper) -> Result<Self> {
         let token =
-            gatekeeper.issue(UserId::try_from(id)?, time::now(), TOKEN_SECONDS).map_err(|error| no_token(&error))?;
+            gatekeeper.issue(UserId::try_from(id)?, 0, time::now(), TOKEN_SECONDS).map_err(|error| no_token(&error))?;
         Ok(Self {
             id,
             email,
@@ -142,7 +142,7 @@ async fn check_tokens(api: &Api, gatekeeper: &Gatekeeper, user: i64) -> Result<(
     for second in 0..seconds {
         let then = before + std::time::Duration::from_secs(second.unsigned_abs());
         let made =
-            gatekeeper.issue(UserId::try_from(user)?, then, login.expires_in).map_err(|error| no_token(&error))?;
+            gatekeeper.issue(UserId::try_from(user)?, 0, then, login.expires_in).map_err(|error| no_token(&error))?;
         if made == login.access_token {
             return Ok(());
         }

@@ -117,7 +117,7 @@ impl Service {
 
     /// Calls it as `user`.
     pub fn as_user(&self, user: i64) -> Api {
-        let token = Gatekeeper::new(&self.config.service).issue(user.try_into().unwrap(), time::now(), 60).unwrap();
+        let token = Gatekeeper::new(&self.config.service).issue(user.try_into().unwrap(), 0, time::now(), 60).unwrap();
         self.api.as_user(&token)
     }
 

@@ -1,0 +1,73 @@
+//! Access tokens end with the password that they were given for, and with the account: at every service, within seconds.
+
+use std::time::{Duration, Instant};
+
+use e2e::{User, World};
+use harness::{http::eventually, wallet::Service};
+use serde_json::json;
+
+/// How soon every service must know.
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// A route of each service that a user may ask for.
+fn routes(user: &User) -> [(Service, String); 4] {
+    [
+        (Service::User, format!("/users/{}/balance", user.id)),
+        (Service::Transaction, format!("/transactions/user/{}", user.id)),
+        (Service::Notification, "/notifications".to_owned()),
+        (Service::Report, format!("/reports/user/{}", user.id)),
+    ]
+}
+
+async fn works_everywhere(world: &World, user: &User) {
+    for (service, path) in routes(user) {
+        let _ = world.api(service).as_user(&user.token).get(&path).await.expect(200);
+    }
+}
+
+async fn ends_everywhere(world: &World, user: &User) {
+    let since = Instant::now();
+    for (service, path) in routes(user) {
+        let api = world.api(service).as_user(&user.token);
+        eventually("the token to end", async || {
+            let reply = api.get(&path).await;
+            (reply.status == 401 && reply["code"] == "token_revoked").then_some(())
+        })
+        .await;
+    }
+    assert!(since.elapsed() < KNOWN_WITHIN, "it took {:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_tokens_of_the_old_one() {
+    let world = World::start().await;
+    let (mut ani, budi) = (world.user(100).await, world.user(0).await);
+    works_everywhere(&world, &ani).await;
+    let users = world.api(Service::User);
+    let path = format!("/users/{}", ani.id);
+    let _ = users.as_user(&ani.token).put(&path, json!({"full_name": "Ani"})).await.expect(200);
+    works_everywhere(&world, &ani).await;
+
+    let _ = users.as_user(&ani.token).put(&path, json!({"password": "another password"})).await.expect(200);
+    // at once, before the other services know of the change
+    let login = users.post("/auth/login", json!({"email": ani.email, "password": "another password"})).await;
+    ends_everywhere(&world, &ani).await;
+    login.expect(200)["access_token"].as_str().expect("a token").clone_into(&mut ani.token);
+    works_everywhere(&world, &ani).await;
+    works_everywhere(&world, &budi).await;
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_closed_account_end_with_it() {
+    let mut world = World::start().await;
+    let ani = world.user(100).await;
+    works_everywhere(&world, &ani).await;
+    let closed = world.api(Service::User).as_user(&ani.token).delete(&format!("/users/{}", ani.id)).await;
+    let _ = closed.expect(200);
+    ends_everywhere(&world, &ani).await;
+
+    // whoever starts later knows it too
+    world.wallet.kill(Service::Report);
+    world.wallet.start_again(Service::Report).await.unwrap();
+    ends_everywhere(&world, &ani).await;
+}

@@ -1,0 +1,83 @@
+//! Which tokens have ended before their time.
+
+use common::{
+    UserId,
+    revocation::{MAX_REVOCATIONS, Position, Revocation},
+};
+use sqlx::MySqlConnection;
+
+/// Ends all tokens that `user` has.
+pub async fn revoke(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO revocations (user_id, version, revoked_at) VALUES (?, 1, NOW(6))
+         ON DUPLICATE KEY UPDATE version = version + 1, revoked_at = NOW(6)",
+    )
+    .bind(user)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The revocations from `position` on by which tokens ended that would otherwise be valid now, for tokens that are valid
+/// for `lifetime` seconds.
+pub async fn from(conn: &mut MySqlConnection, position: Position, lifetime: i64) -> sqlx::Result<Vec<Revocation>> {
+    sqlx::query_as(
+        "SELECT user_id, version, revoked_at, revoked_at + INTERVAL ? SECOND AS matters_until
+         FROM revocations FORCE INDEX (revocations_in_order)
+         WHERE revoked_at >= GREATEST(COALESCE(?, '2000-01-01'), NOW(6) - INTERVAL ? SECOND)
+           AND (revoked_at > COALESCE(?, '2000-01-01') OR user_id > ?)
+         ORDER BY revoked_at, user_id LIMIT ?",
+    )
+    .bind(lifetime)
+    .bind(position.since)
+    .bind(lifetime)
+    .bind(position.since)
+    .bind(position.after_id)
+    .bind(MAX_REVOCATIONS as u64)
+    .fetch_all(conn)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use common::db;
+    use harness::{database::database, plan::within};
+
+    use super::*;
+
+    const LIFETIME: i64 = 3600;
+
+    fn user(n: i64) -> UserId {
+        UserId::try_from(n).unwrap()
+    }
+
+    #[tokio::test]
+    async fn they_are_read_in_pages_and_only_while_they_matter() {
+        let database = database().await;
+        let pool = db::pool(&database.config);
+        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let mut conn = pool.acquire().await.unwrap();
+        let count = i64::try_from(MAX_REVOCATIONS).unwrap() + 1;
+        for n in 1..=count {
+            revoke(&mut conn, user(n)).await.unwrap();
+        }
+        // all at one moment, and one whose tokens have expired since
+        sqlx::query("UPDATE revocations SET revoked_at = NOW(6)").execute(&mut *conn).await.unwrap();
+        sqlx::query("UPDATE revocations SET revoked_at = NOW(6) - INTERVAL 2 HOUR WHERE user_id = 1")
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+        revoke(&mut conn, user(2)).await.unwrap();
+        sqlx::raw_sql("ANALYZE TABLE revocations").execute(&mut *conn).await.unwrap();
+
+        let first =
+            within(&mut conn, "a page", count, async |conn| from(conn, Position::default(), LIFETIME).await).await;
+        assert_eq!(first.len(), MAX_REVOCATIONS);
+        assert_eq!((first[0].user_id, first.last().unwrap().version), (user(3), 2));
+        let end = Position { since: Some(first[500].revoked_at), after_id: first[500].user_id.get() };
+        let rest = from(&mut conn, end, LIFETIME).await.unwrap();
+        assert_eq!(rest.len(), MAX_REVOCATIONS - 501, "those of the same moment, then the later one");
+        assert_eq!((rest[0].user_id, rest.last().unwrap().user_id), (first[501].user_id, user(2)));
+        assert_eq!(rest[0].matters_until - rest[0].revoked_at, chrono::TimeDelta::seconds(LIFETIME));
+    }
+}
