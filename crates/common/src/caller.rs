@@ -19,7 +19,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
     ApiError, Result, UserId,
-    config::{Mode, ServiceConfig},
+    config::{HttpConfig, Mode, ServiceConfig},
     extract::Path,
     revocation::Revocations,
 };
@@ -93,6 +93,7 @@ struct Secrets {
     decoding: Vec<DecodingKey>,
     validation: Validation,
     revocations: Revocations,
+    http: HttpConfig,
 }
 
 impl Gatekeeper {
@@ -111,12 +112,18 @@ impl Gatekeeper {
             decoding: iter::once(&config.jwt_secret).chain(&config.jwt_secret_also).map(key).collect(),
             validation,
             revocations: Revocations::default(),
+            http: config.http.clone(),
         }))
     }
 
     /// The revocations that this gatekeeper heeds, for the worker that keeps them up to date.
     pub fn revocations(&self) -> &Revocations {
         &self.0.revocations
+    }
+
+    /// What surrounds the routes.
+    pub fn http(&self) -> &HttpConfig {
+        &self.0.http
     }
 
     /// An access token (JWT, RFC 7519, HS256) of `version` for `user`, valid from `now` for `seconds`.
@@ -127,7 +134,7 @@ impl Gatekeeper {
     }
 
     /// The caller that the headers prove. A credential that is shown must be right, even where none is needed.
-    fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
         if let Some(token) = headers.get(SERVICE_TOKEN) {
             let is = |expected: &SecretString| token.as_bytes().ct_eq(expected.expose_secret().as_bytes());
             // all of them are compared, so that the time does not tell which one it is

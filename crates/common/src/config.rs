@@ -1,8 +1,10 @@
 //! Typed configuration from environment variables and `.env`: every problem is found before the service gives up,
 //! each with the variable's name, what is expected and an example.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, num::NonZeroU32, str::FromStr};
 
+use axum::http::HeaderValue;
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Secrets that stand in the documentation: fine for development, refused in production.
@@ -41,6 +43,8 @@ pub struct ServiceConfig {
     pub host: std::net::IpAddr,
     /// `PORT` to listen on.
     pub port: u16,
+    /// What surrounds the routes.
+    pub http: HttpConfig,
     /// The service's own schema.
     pub database: DatabaseConfig,
     /// `SERVICE_TOKEN`, which the services show each other.
@@ -55,6 +59,17 @@ pub struct ServiceConfig {
     pub currency: String,
     /// `GROUP_COMMIT_MAX`: how many requests may share one commit; 1 turns sharing off.
     pub group_commit_max: usize,
+}
+
+/// What surrounds the routes.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// `CORS_ORIGINS`: the origins whose pages may call from a browser, with commas between them; none if it is unset.
+    pub cors_origins: Vec<HeaderValue>,
+    /// `TRUSTED_PROXIES`: the networks of the proxies whose `X-Forwarded-For` counts, with commas between them.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `RATE_LIMIT`: requests a second that each user, and each address without a user, may make; `None` for any number.
+    pub rate_limit: Option<NonZeroU32>,
 }
 
 /// Where the service's schema is.
@@ -154,6 +169,30 @@ impl Env {
         default.parse().ok().expect("a default parses")
     }
 
+    fn rate_limit(&mut self) -> Option<NonZeroU32> {
+        let default = match self.mode {
+            Mode::Development => "off",
+            Mode::Production => "50",
+        };
+        match self.text("RATE_LIMIT", default).trim() {
+            "off" => None,
+            text => text.parse().ok().or_else(|| {
+                self.problem("RATE_LIMIT", "requests a second from 1 on, or `off`", "50");
+                None
+            }),
+        }
+    }
+
+    /// A list with commas between its items; empty if the variable is unset.
+    fn list<T>(&mut self, name: &str, expected: &str, example: &str, parse: fn(&str) -> Option<T>) -> Vec<T> {
+        let text = self.text(name, "");
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(parse).collect::<Option<Vec<T>>>().unwrap_or_else(|| {
+            self.problem(name, expected, example);
+            Vec::new()
+        })
+    }
+
     /// The address of another service.
     pub fn url(&mut self, name: &str, default: &str) -> url::Url {
         self.parse_if(name, default, "an http or https URL without a path", |url: &url::Url| {
@@ -183,6 +222,21 @@ impl Env {
             mode: self.mode,
             host: self.parse("HOST", "0.0.0.0", "an IP address to listen on"),
             port: self.parse("PORT", &port.to_string(), "a port number from 0 to 65535"),
+            http: HttpConfig {
+                cors_origins: self.list(
+                    "CORS_ORIGINS",
+                    "origins with commas between them",
+                    "https://app.example.com",
+                    origin,
+                ),
+                trusted_proxies: self.list(
+                    "TRUSTED_PROXIES",
+                    "networks with commas between them",
+                    "10.0.0.0/8",
+                    |text| text.parse().ok(),
+                ),
+                rate_limit: self.rate_limit(),
+            },
             database: self.database(schema, account),
             service_token: self.secret("SERVICE_TOKEN", "service_shared_secret_change_this"),
             service_token_also: self.optional_secret("SERVICE_TOKEN_ALSO"),
@@ -220,6 +274,12 @@ impl Env {
     }
 }
 
+/// An origin as browsers send it: scheme, host and, if it is not the scheme's own, port.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    (url.origin().ascii_serialization() == text).then(|| HeaderValue::from_str(text).ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +313,23 @@ mod tests {
         const LONG: &str = "0123456789abcdef0123456789abcdef";
         let found = problems(&[("SERVICE_TOKEN", LONG), ("JWT_SECRET", LONG), ("DB_PASSWORD", "horse battery")]);
         assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn lists_name_origins_and_networks() {
+        let mut env = env(&[
+            ("APP_ENV", "development"),
+            ("CORS_ORIGINS", "https://app.example.com, http://localhost:3000"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8,::1/128"),
+        ]);
+        let http = env.service(5001, "digital_wallet", "user_service").http;
+        assert_eq!(http.cors_origins, ["https://app.example.com", "http://localhost:3000"]);
+        assert_eq!(http.trusted_proxies.len(), 2);
+        assert_eq!(http.rate_limit, None, "development has no limit unless it asks for one");
+        assert_eq!(problems(&[("APP_ENV", "development"), ("CORS_ORIGINS", "*")]).len(), 1);
+        assert_eq!(problems(&[("APP_ENV", "development"), ("CORS_ORIGINS", "https://a.example/")]).len(), 1);
+        assert_eq!(problems(&[("APP_ENV", "development"), ("TRUSTED_PROXIES", "proxy")]).len(), 1);
+        assert_eq!(problems(&[("APP_ENV", "development"), ("RATE_LIMIT", "0")]).len(), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The one error that leaves a service, and how it looks as JSON.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -79,6 +79,14 @@ impl ApiError {
     /// 409: the resource's state forbids it.
     pub fn conflict(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 429: too much was asked for, for the time being.
+    pub fn too_many(code: &'static str, message: &'static str, wait: Duration) -> Self {
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message);
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        error.retry_after = Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX));
+        error
     }
 
     /// 503: something needed cannot be reached, and nothing was moved.

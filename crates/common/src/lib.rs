@@ -3,6 +3,7 @@
 
 pub mod bulk;
 pub mod caller;
+pub mod client_address;
 pub mod config;
 pub mod context;
 pub mod db;

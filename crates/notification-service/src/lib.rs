@@ -65,7 +65,7 @@ impl AppState {
 
 /// Every route of notification-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let pool = state.pool.clone();
+    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
     let routes = Router::new()
         .route("/notifications", get(notifications::list).post(notifications::create))
         .route("/notifications/{id}", get(notifications::show).put(notifications::update).delete(notifications::delete))
@@ -73,7 +73,7 @@ pub fn app(state: AppState) -> Router {
         .route("/notifications/{id}/resend", post(notifications::resend))
         .route(outbox::EVENTS_PATH, post(events::receive).layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
         .with_state(state);
-    surround(routes, "notification-service", pool)
+    surround(routes, "notification-service", pool, &gatekeeper)
 }
 
 /// Starts the watch for revoked tokens, and the worker that mails what is pending, unless it is turned off.

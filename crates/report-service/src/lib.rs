@@ -72,14 +72,14 @@ impl AppState {
 
 /// Every route of report-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let pool = state.pool.clone();
+    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
     let routes = Router::new()
         .route("/reports", post(reports::create))
         .route("/reports/user/{user_id}", get(reports::list_of_user))
         .route("/summaries/user/{user_id}", get(summaries::show))
         .route("/sync/all", post(sync_routes::all))
         .with_state(state);
-    surround(routes, "report-service", pool)
+    surround(routes, "report-service", pool, &gatekeeper)
 }
 
 /// Starts the watch for revoked tokens, and the background run that takes over what changed.

@@ -64,7 +64,7 @@ impl AppState {
 
 /// Every route of transaction-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let pool = state.pool.clone();
+    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
     let routes = Router::new()
         .route("/transactions", get(transactions::list).post(transactions::create))
         .route("/transactions/{id}", get(transactions::show).put(transactions::update).delete(transactions::delete))
@@ -75,7 +75,7 @@ pub fn app(state: AppState) -> Router {
         .route("/internal/transactions/user/{user_id}", get(feed::of_user))
         .route("/internal/transactions/{id}", get(feed::show))
         .with_state(state);
-    surround(routes, "transaction-service", pool)
+    surround(routes, "transaction-service", pool, &gatekeeper)
 }
 
 /// Starts the settler, the expiry of pending transactions, the outbox relay and the watch for revoked tokens.

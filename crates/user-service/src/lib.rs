@@ -6,6 +6,8 @@ mod password;
 mod routes;
 mod store;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
@@ -20,8 +22,9 @@ use common::{
         serve::surround,
     },
     outbox::{RELAY_PACE, Relay},
+    point,
     revocation::{self, REVOCATIONS_PATH},
-    worker::Workers,
+    worker::{Pace, Step, Workers},
 };
 use sqlx::MySqlPool;
 
@@ -30,7 +33,7 @@ use ledger::Ledger;
 use password::Passwords;
 use routes::{auth, balance, internal, users};
 use store::{
-    revocations,
+    attempts, revocations,
     users::{Accounts, accounts},
 };
 
@@ -77,9 +80,22 @@ impl AppState {
     }
 }
 
+/// Attempts to log in that no longer count are looked for every minute.
+const FORGET_PACE: Pace = Pace { idle: Duration::from_mins(1), rest: 1 };
+
+async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
+    let forgotten = db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("login.forget")).await?;
+        let forgotten = attempts::forget(&mut tx).await?;
+        tx.commit().await?;
+        Ok(forgotten)
+    });
+    Ok(if forgotten.await? == 0 { Step::Idle } else { Step::Worked })
+}
+
 /// Every route of user-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let pool = state.pool.clone();
+    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
     let routes = Router::new()
         .route("/auth/register", post(auth::register))
         .route("/auth/login", post(auth::login))
@@ -95,11 +111,16 @@ pub fn app(state: AppState) -> Router {
         .route("/internal/operations", post(internal::execute).layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
         .route("/internal/ledger/verify", get(internal::verify))
         .with_state(state);
-    surround(routes, "user-service", pool)
+    surround(routes, "user-service", pool, &gatekeeper)
 }
 
-/// Starts the outbox relay, and whoever keeps the revocations up to date.
+/// Starts the outbox relay, and what keeps the revocations and the attempts to log in up to date.
 pub fn start_workers(state: &AppState, workers: &Workers) {
+    let pool = state.pool.clone();
+    workers.spawn("login attempts", FORGET_PACE, move || {
+        let pool = pool.clone();
+        async move { forget_attempts(&pool).await }
+    });
     let (pool, TokenLifetime(lifetime)) = (state.pool.clone(), state.token_lifetime);
     revocation::watch(workers, state.gatekeeper.revocations().clone(), move |position| {
         let pool = pool.clone();

@@ -1,4 +1,5 @@
 //! How a service serves HTTP and calls the others.
 
 pub mod client;
+mod limits;
 pub mod serve;

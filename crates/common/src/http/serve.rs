@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
-    http::StatusCode,
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::get,
@@ -16,19 +16,25 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     ApiError,
-    config::{Env, ServiceConfig},
+    caller::Gatekeeper,
+    config::{Env, HttpConfig, ServiceConfig},
     context,
     error::error_chain,
     extract::MAX_BODY,
     fault,
+    http::limits::{self, Limits},
+    idempotency::{IDEMPOTENCY_KEY, REPLAYED},
     worker::Workers,
 };
 
 /// How long running requests may take to end once the process is told to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a browser may remember what pages may call.
+const CORS_AGE: Duration = Duration::from_hours(1);
 /// How long a readiness probe waits for the database.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -55,16 +61,48 @@ pub fn exit(outcome: anyhow::Result<()>) -> ExitCode {
 }
 
 /// Adds to a service's routes what every service has: `/health`, `/ready`, JSON for every error, the request's
-/// identity, a log line for each request.
-pub fn surround(routes: Router, service: &'static str, pool: MySqlPool) -> Router {
-    routes
+/// identity, a log line for each request, and headers that tell browsers to keep their hands off.
+pub fn surround(routes: Router, service: &'static str, pool: MySqlPool, gatekeeper: &Gatekeeper) -> Router {
+    let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
+    let routes = match rate_limit {
+        Some(each_second) => {
+            let limits = Limits::new(gatekeeper.clone(), *each_second);
+            routes.layer(middleware::from_fn_with_state(limits, limits::layer))
+        }
+        None => routes,
+    };
+    // whether a service is well may always be asked
+    let routes = routes
         .route("/health", get(move || async move { Json(json!({"status": "ok", "service": service})) }))
         .route("/ready", get(move || ready(service, pool)))
         .fallback(|| async { ApiError::not_found("route_not_found", "There is no such route") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not know that method")
-        })
-        .layer((middleware::from_fn(context::layer), DefaultBodyLimit::max(MAX_BODY)))
+        });
+    let routes = if cors_origins.is_empty() { routes } else { routes.layer(cors(cors_origins)) };
+    routes.layer((
+        middleware::from_fn(context::layer),
+        // what is answered is personal, and no page
+        always(header::CACHE_CONTROL, "no-store"),
+        always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        DefaultBodyLimit::max(MAX_BODY),
+    ))
+}
+
+/// Adds a header to every answer that does not have it.
+fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Lets pages of these origins call, and no others.
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins.to_vec())
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, IDEMPOTENCY_KEY, context::REQUEST_ID])
+        .expose_headers([header::LINK, header::RETRY_AFTER, REPLAYED, context::REQUEST_ID])
+        .max_age(CORS_AGE)
 }
 
 async fn ready(service: &'static str, pool: MySqlPool) -> Response {
@@ -83,6 +121,7 @@ pub async fn run(app: Router, config: &ServiceConfig, workers: Workers) -> anyho
     let listener = listen(config).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     let (stopped, stop) = tokio::sync::oneshot::channel::<()>();
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop.await.ok();
     });

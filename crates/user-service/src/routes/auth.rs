@@ -4,6 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use common::{
     ApiError, Money, Result, UserId,
     caller::{Gatekeeper, Trusted},
+    client_address::ClientAddress,
     db,
     extract::Json,
     point, time,
@@ -19,7 +20,10 @@ use super::{
 use crate::{
     TokenLifetime,
     password::{NewPassword, Passwords, Verdict},
-    store::users::{self, User},
+    store::{
+        attempts::{self, Subject},
+        users::{self, User},
+    },
 };
 
 #[derive(Deserialize)]
@@ -86,14 +90,38 @@ struct LoggedInUser {
     email: String,
 }
 
+/// Counts an attempt to log in, or refuses it because there were too many.
+async fn count_attempt(pool: &MySqlPool, account: Subject<'_>, client: Subject<'_>) -> Result<()> {
+    let wait = db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("login.attempt")).await?;
+        for subject in [account, client] {
+            if let Some(wait) = attempts::begin(&mut tx, subject).await? {
+                return Ok(Some(wait));
+            }
+        }
+        tx.commit().await?;
+        Ok(None)
+    });
+    match wait.await? {
+        None => Ok(()),
+        Some(wait) => {
+            Err(ApiError::too_many("too_many_attempts", "Too many failed logins: wait before the next one", wait))
+        }
+    }
+}
+
 /// `POST /auth/login`: an access token for the right password. An unknown address looks and costs like a wrong password.
 pub async fn login(
+    ClientAddress(client): ClientAddress,
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
     State(gatekeeper): State<Gatekeeper>,
     State(TokenLifetime(seconds)): State<TokenLifetime>,
     Json(login): Json<Login>,
 ) -> Result<Json<LoggedIn>> {
+    let (typed, client) = (login.email.trim().to_ascii_lowercase(), client.to_string());
+    let (account, client) = (Subject::Account(&typed), Subject::Client(&client));
+    count_attempt(&pool, account, client).await?;
     let known = match Email::try_from(login.email) {
         Ok(Email(email)) => users::credentials(&mut *pool.acquire().await?, &email).await?,
         Err(_) => None,
@@ -103,6 +131,12 @@ pub async fn login(
     let user = known
         .filter(|_| verdict != Verdict::Wrong)
         .ok_or_else(|| ApiError::unauthorized("invalid_credentials", "The e-mail address or the password is wrong"))?;
+    db::retry(|_| async {
+        let mut tx = db::begin(&pool, point!("login.success")).await?;
+        attempts::succeeded(&mut tx, account, client).await?;
+        tx.commit().await
+    })
+    .await?;
     if verdict == Verdict::RightButOutdated {
         let hash = passwords.hash(login.password).await?;
         db::retry(|_| async {

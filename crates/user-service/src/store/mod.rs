@@ -1,4 +1,5 @@
 //! The SQL of user-service outside the ledger. Each function takes a connection; the caller owns the transaction.
 
+pub mod attempts;
 pub mod revocations;
 pub mod users;
