@@ -28,7 +28,8 @@ async fn fill(server: &Server, schema: &str) {
                 break error.to_string();
             }
         };
-        assert!(full.contains("is full"), "{full}");
+        // MariaDB ends itself if there is not even room to roll the row back
+        assert!(full.contains("is full") || full.contains("communicating with database"), "{full}");
     }
 }
 
@@ -64,10 +65,10 @@ async fn a_full_disk_refuses_and_does_nothing_by_half() {
     tokio::join!(paying, fill(&server, world.schema(Service::User)));
     eprintln!("{acknowledged} acknowledged, {open} open, {refused} refused");
     assert!(acknowledged > 0, "the disk was full from the beginning");
-    let (paid, _) = world.balance(&budi).await;
-    assert!(paid >= acknowledged && world.balance(&ani).await == (1_000_000 - paid, 0), "{paid} were paid");
 
-    server.restart_for(Purpose::Test).await.unwrap();
+    server.restart_for(Purpose::Use).await.unwrap();
+    let (paid, _) = world.balance(&budi).await;
+    assert!(paid >= acknowledged, "{paid} were paid, and {acknowledged} acknowledged");
     let transactions = world.pool(Service::Transaction);
     eventually("every payment to come to its end", async || {
         let query = "SELECT COUNT(*) FROM transactions WHERE status = 'processing'";
