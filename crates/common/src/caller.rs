@@ -1,16 +1,15 @@
-//! Who calls, as types: a handler's signature says whom it lets in.
+//! Who calls. Three callers exist: a user (`Authorization: Bearer <JWT>`), a service (`X-Service-Token`) and anyone.
 //!
-//! Three callers exist: a user (`Authorization: Bearer <JWT>`), a service (`X-Service-Token`) and anyone.
+//! A handler's signature says whom it lets in:
 //! [`Service`] and [`Authenticated`] guard routes that are documented with a header, in every mode. [`Visitor`] guards
 //! those documented without one: open in development, authenticated in production; [`Trusted`] is its like for what only
 //! a service may do. [`Owner`] and [`Viewer`] are for routes whose path names the user that they are about.
 
+mod guards;
+
 use std::{iter, sync::Arc};
 
-use axum::{
-    extract::{FromRef, FromRequestParts},
-    http::{HeaderMap, HeaderName, header, request::Parts},
-};
+use axum::http::{HeaderMap, HeaderName, header};
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
-    ApiError, Result, UserId,
+    ApiError, Code, Result, UserId,
     config::{HttpConfig, Mode, ServiceConfig},
-    extract::Path,
     revocation::Revocations,
 };
+
+pub use guards::{Authenticated, Owner, Service, Trusted, Viewer, Visitor, security_schemes};
 
 /// Carries the shared secret of the services.
 pub const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
@@ -46,7 +46,7 @@ impl Caller {
     /// 403 unless the caller is one of `users`, a service, or anyone in development.
     pub fn must_be_one_of(self, users: &[UserId]) -> Result<()> {
         match self {
-            Self::User(id) if !users.contains(&id) => Err(ApiError::forbidden()),
+            Self::User(id) if !users.contains(&id) => Err(Code::Forbidden.into()),
             _ => Ok(()),
         }
     }
@@ -121,6 +121,11 @@ impl Gatekeeper {
         &self.0.revocations
     }
 
+    /// Whether the routes that are documented without a header are open.
+    pub fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
     /// What surrounds the routes.
     pub fn http(&self) -> &HttpConfig {
         &self.0.http
@@ -139,26 +144,22 @@ impl Gatekeeper {
             let is = |expected: &SecretString| token.as_bytes().ct_eq(expected.expose_secret().as_bytes());
             // all of them are compared, so that the time does not tell which one it is
             let known = self.0.service_tokens.iter().map(is).fold(Choice::from(0), |any, one| any | one);
-            return if bool::from(known) {
-                Ok(Caller::Service)
-            } else {
-                Err(ApiError::unauthorized("invalid_service_token", "The service token is not valid"))
-            };
+            return if bool::from(known) { Ok(Caller::Service) } else { Err(Code::InvalidServiceToken.into()) };
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Caller::Anyone) };
         let value = value.to_str().unwrap_or_default();
-        let invalid = || ApiError::unauthorized("invalid_token", "The token is not valid");
+        let invalid = || ApiError::new(Code::InvalidToken);
         let (scheme, token) = value.split_once(' ').ok_or_else(invalid)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(invalid());
         }
         let claims = self.claims(token.trim()).map_err(|error| match error {
-            ErrorKind::ExpiredSignature => ApiError::unauthorized("token_expired", "Token has expired"),
+            ErrorKind::ExpiredSignature => ApiError::new(Code::TokenExpired),
             _ => invalid(),
         })?;
         let user = claims.sub.parse().map_err(|_| invalid())?;
         if self.0.revocations.have_ended(user, claims.ver) {
-            return Err(ApiError::unauthorized("token_revoked", "The token has ended: log in again"));
+            return Err(Code::TokenRevoked.into());
         }
         Ok(Caller::User(user))
     }
@@ -175,121 +176,6 @@ impl Gatekeeper {
             }
         }
         Err(refused)
-    }
-}
-
-fn missing() -> ApiError {
-    ApiError::unauthorized("missing_token", "This request needs an access token or a service token")
-}
-
-fn not_a_service<T>(caller: Caller) -> Result<T> {
-    Err(match caller {
-        Caller::User(_) => ApiError::forbidden(),
-        _ => ApiError::unauthorized("missing_service_token", "This request needs the X-Service-Token header"),
-    })
-}
-
-/// A service; in every mode.
-pub struct Service;
-
-/// A user or a service; in every mode.
-pub struct Authenticated(pub Caller);
-
-/// A user or a service; anyone in development.
-pub struct Visitor(pub Caller);
-
-/// A service; anyone in development.
-pub struct Trusted;
-
-/// The user whom the path names, or a service; in every mode.
-pub struct Owner {
-    /// Who calls.
-    pub caller: Caller,
-    /// The user whom the path names.
-    pub user: UserId,
-}
-
-/// The user whom the path names, or a service; anyone in development. Holds the user whom the path names.
-pub struct Viewer(pub UserId);
-
-impl<S: Send + Sync> FromRequestParts<S> for Visitor
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let gatekeeper = Gatekeeper::from_ref(state);
-        match gatekeeper.identify(&parts.headers)? {
-            Caller::Anyone if gatekeeper.0.mode == Mode::Production => Err(missing()),
-            caller => Ok(Self(caller)),
-        }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Trusted
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let gatekeeper = Gatekeeper::from_ref(state);
-        match gatekeeper.identify(&parts.headers)? {
-            Caller::Service => Ok(Self),
-            _ if gatekeeper.0.mode == Mode::Development => Ok(Self),
-            caller => not_a_service(caller),
-        }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Authenticated
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        match Gatekeeper::from_ref(state).identify(&parts.headers)? {
-            Caller::Anyone => Err(missing()),
-            caller => Ok(Self(caller)),
-        }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Service
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        match Gatekeeper::from_ref(state).identify(&parts.headers)? {
-            Caller::Service => Ok(Self),
-            caller => not_a_service(caller),
-        }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Owner
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
-        let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
-        caller.must_be_one_of(&[user])?;
-        Ok(Self { caller, user })
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Viewer
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let Visitor(caller) = Visitor::from_request_parts(parts, state).await?;
-        let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
-        caller.must_be_one_of(&[user])?;
-        Ok(Self(user))
     }
 }
 

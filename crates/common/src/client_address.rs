@@ -22,6 +22,8 @@ const IPV6_NETWORK: u128 = !0 << 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
+impl aide::OperationInput for ClientAddress {}
+
 impl ClientAddress {
     /// The client of a connection from `peer` with these headers.
     fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {

@@ -1,6 +1,6 @@
 //! The one error that leaves a service, and how it looks as JSON.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
@@ -10,22 +10,20 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    context,
+    Code, context,
     db::{self, DbError},
 };
 
 /// What a handler returns.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
-/// Seconds that a caller should wait before it asks again after a 503.
+/// Seconds that a caller should wait before it asks again after a 503, unless the error says more.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// An answer other than success: a status, a stable code, a sentence that a person can act on.
+/// An answer other than success: a code with its status and sentence, and what there is to say about this case of it.
 #[derive(Debug)]
 pub struct ApiError {
-    status: StatusCode,
-    code: &'static str,
-    message: Cow<'static, str>,
+    code: Code,
     fields: BTreeMap<String, String>,
     details: Map<String, Value>,
     retry_after: Option<u32>,
@@ -33,77 +31,26 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error with its status, its stable code and its sentence.
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    /// An error with this code.
+    pub fn new(code: Code) -> Self {
         Self {
-            status,
             code,
-            message: message.into(),
             fields: BTreeMap::new(),
             details: Map::new(),
-            retry_after: None,
+            retry_after: (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS),
             cause: None,
         }
     }
 
-    /// 400: the request is not as it must be.
-    pub fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, message)
-    }
-
     /// 400 for one field, with a phrase that follows its name.
     pub fn invalid(field: &str, phrase: impl Into<String>) -> Self {
-        let (code, message) = if field.ends_with("amount") {
-            ("invalid_amount", "The amount is not valid")
-        } else {
-            ("invalid_value", "A value is not valid")
-        };
-        Self::bad_request(code, message).field(field, phrase)
-    }
-
-    /// 401: it is not known who calls.
-    pub fn unauthorized(code: &'static str, message: &'static str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, code, message)
-    }
-
-    /// 403: known, and not allowed.
-    pub fn forbidden() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "You may not access this resource")
-    }
-
-    /// 404 for a kind of resource.
-    pub fn not_found(code: &'static str, message: &'static str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code, message)
-    }
-
-    /// 409: the resource's state forbids it.
-    pub fn conflict(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::CONFLICT, code, message)
-    }
-
-    /// 429: too much was asked for, for the time being.
-    pub fn too_many(code: &'static str, message: &'static str, wait: Duration) -> Self {
-        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message);
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        error.retry_after = Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX));
-        error
-    }
-
-    /// 503: something needed cannot be reached, and nothing was moved.
-    pub fn unavailable(code: &'static str, message: &'static str) -> Self {
-        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
-        error.retry_after = Some(RETRY_AFTER_SECONDS);
-        error
-    }
-
-    fn busy(cause: Arc<sqlx::Error>) -> Self {
-        Self::unavailable("database_unavailable", "The database cannot be reached at the moment").because(cause)
+        let code = if field.ends_with("amount") { Code::InvalidAmount } else { Code::InvalidValue };
+        Self::new(code).field(field, phrase)
     }
 
     /// 500 for what nobody expected; the cause is logged, never shown.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side")
-            .because(cause)
+        Self::new(Code::InternalError).because(cause)
     }
 
     /// Adds what is wrong with a field.
@@ -120,6 +67,14 @@ impl ApiError {
         self
     }
 
+    /// Says when to ask again: in so many whole seconds, at least one.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX));
+        self
+    }
+
     /// Adds the cause, for the log.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -129,14 +84,14 @@ impl ApiError {
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.code.status()
     }
 
     /// The members of the body, without the request's identity: what a keyed request is answered again with.
     pub fn body(&self) -> Value {
         let mut body = self.details.clone();
-        body.insert("error".into(), json!(self.message));
-        body.insert("code".into(), json!(self.code));
+        body.insert("error".into(), json!(self.code.message()));
+        body.insert("code".into(), json!(self.code.name()));
         if !self.fields.is_empty() {
             body.insert("fields".into(), json!(self.fields));
         }
@@ -146,15 +101,16 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
+        let status = self.status();
+        if status.is_server_error() {
             let cause = self.cause.as_deref().map(|cause| error_chain(cause));
-            tracing::error!(status = self.status.as_u16(), code = self.code, cause, "request failed");
+            tracing::error!(status = status.as_u16(), code = self.code.name(), cause, "request failed");
         }
-        let mut response = (self.status, Json(with_request_id(self.body()))).into_response();
+        let mut response = (status, Json(with_request_id(self.body()))).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -180,17 +136,20 @@ pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+impl From<Code> for ApiError {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::CommitUnknown(cause) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "outcome_unknown",
-                "The request may have taken effect; look before you repeat it, or repeat it with the same Idempotency-Key",
-            )
-            .because(cause),
-            DbError::Raced(cause) => Self::busy(cause),
-            DbError::Sql(cause) if db::is_unavailable(&cause) || db::is_transient(&cause) => Self::busy(cause),
+            DbError::CommitUnknown(cause) => Self::new(Code::OutcomeUnknown).because(cause),
+            DbError::Raced(cause) => Self::new(Code::DatabaseUnavailable).because(cause),
+            DbError::Sql(cause) if db::is_unavailable(&cause) || db::is_transient(&cause) => {
+                Self::new(Code::DatabaseUnavailable).because(cause)
+            }
             DbError::Sql(cause) => Self::internal(cause),
         }
     }

@@ -3,15 +3,22 @@
 
 use std::str::FromStr;
 
+use aide::{
+    OperationInput,
+    generate::GenContext,
+    openapi::{MediaType, Operation, ReferenceOr, RequestBody, SchemaObject},
+    operation::{ParamLocation, parameters_from_schema},
+};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ApiError, Result, ids::InvalidId};
+use crate::{ApiError, Code, Result, http::api, ids::InvalidId};
 
 /// The largest body of a public route, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -26,20 +33,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
-            return Err(ApiError::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The body must be JSON, with Content-Type: application/json",
-            ));
+            return Err(Code::UnsupportedMediaType.into());
         }
         let body = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is too large")
+                ApiError::new(Code::BodyTooLarge)
             } else {
-                ApiError::bad_request("malformed_body", "The body could not be read")
+                ApiError::new(Code::MalformedBody)
             }
         })?;
         parse_json(&body).map(Self)
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Json<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let json_schema = context.schema.subschema_for::<T>();
+        let schema = Some(SchemaObject { json_schema, external_docs: None, example: None });
+        let content = ("application/json".to_owned(), MediaType { schema, ..MediaType::default() });
+        let body = RequestBody { content: [content].into_iter().collect(), required: true, ..RequestBody::default() };
+        operation.request_body = Some(ReferenceOr::Item(body));
+        api::refuses(operation, &[Code::MalformedBody, Code::MalformedJson, Code::InvalidBody, Code::InvalidValue]);
+        api::refuses(operation, &[Code::UnknownField, Code::MissingField, Code::DuplicateField]);
+        api::refuses(operation, &[Code::BodyTooLarge, Code::UnsupportedMediaType]);
     }
 }
 
@@ -57,7 +73,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let malformed = || ApiError::bad_request("malformed_json", "The body is not valid JSON");
+    let malformed = || ApiError::new(Code::MalformedJson);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         // serde_json calls a number in an enum's place a syntax error, though the body is valid JSON
         if error.inner().is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok() {
@@ -87,20 +103,18 @@ fn field_error(path: &str, words: &str) -> ApiError {
     };
     if words.starts_with("unknown field") {
         let name = inside(&quoted());
-        ApiError::bad_request("unknown_field", "The request has a field that this route does not know")
-            .field(&name, "is not known here")
+        ApiError::new(Code::UnknownField).field(&name, "is not known here")
     } else if words.starts_with("missing field") {
         let name = inside(&quoted());
         if name.ends_with("amount") {
             ApiError::invalid(&name, "is missing")
         } else {
-            ApiError::bad_request("missing_field", "A required field is missing").field(&name, "is missing")
+            ApiError::new(Code::MissingField).field(&name, "is missing")
         }
     } else if words.starts_with("duplicate field") {
-        ApiError::bad_request("duplicate_field", "The request has a field twice")
-            .field(&inside(&quoted()), "stands twice")
+        ApiError::new(Code::DuplicateField).field(&inside(&quoted()), "stands twice")
     } else if path == "." {
-        ApiError::bad_request("invalid_body", "The body must be a JSON object with this route's fields")
+        ApiError::new(Code::InvalidBody)
     } else if words.starts_with("must ") {
         ApiError::invalid(path, words)
     } else if words.starts_with("unknown variant") {
@@ -126,8 +140,25 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Path<T> {
     }
 }
 
+/// Its parameter is described from the route's path.
+impl<T> OperationInput for Path<T> {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        api::refuses(operation, &[Code::InvalidValue]);
+    }
+}
+
 /// A query string.
 pub struct Query<T>(pub T);
+
+impl<T: JsonSchema> OperationInput for Query<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let schema = context.schema.subschema_for::<T>();
+        let parameters = parameters_from_schema(context, schema, ParamLocation::Query);
+        operation.parameters.extend(parameters.into_iter().map(ReferenceOr::Item));
+        let codes = [Code::InvalidValue, Code::UnknownField, Code::MissingField, Code::DuplicateField];
+        api::refuses(operation, &codes);
+    }
+}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;

@@ -11,7 +11,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{ApiError, db::DbError};
+use crate::{ApiError, Code, db::DbError};
 
 /// Items that may wait for their turn; when the queue is full, callers are told 503.
 const QUEUE: usize = 8192;
@@ -58,7 +58,7 @@ pub enum GroupError {
 impl From<GroupError> for ApiError {
     fn from(error: GroupError) -> Self {
         match error {
-            GroupError::Overloaded => Self::unavailable("overloaded", "Too many requests at the moment").because(error),
+            GroupError::Overloaded => Self::new(Code::Overloaded).because(error),
             GroupError::Db(error) => error.into(),
             GroupError::Lost => Self::internal(error),
         }

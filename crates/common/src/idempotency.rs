@@ -2,6 +2,7 @@
 //!
 //! A key is scoped to caller and route and kept, with the answer, in the same database transaction as the effect.
 
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     Json,
     extract::FromRequestParts,
@@ -9,15 +10,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::MySqlConnection;
 
 use crate::{
-    ApiError, Result,
+    ApiError, Code, Result,
     caller::Caller,
     db::{self, DbError},
     error,
+    http::api,
 };
 
 /// The header by which a caller names a request.
@@ -39,11 +41,18 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
         match (value.to_str(), values.next()) {
             (Ok(key), None) if visible && (1..=MAX_KEY).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
-            _ => Err(ApiError::bad_request(
-                "invalid_idempotency_key",
-                "The Idempotency-Key header must be 1 to 255 visible ASCII characters",
-            )),
+            _ => Err(Code::InvalidIdempotencyKey.into()),
         }
+    }
+}
+
+impl OperationInput for IdempotencyKey {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let schema = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"});
+        let description =
+            "Names the request: sent again with the same key, it takes effect once and is answered again.";
+        api::takes(operation, "header", "Idempotency-Key", description, &schema);
+        api::refuses(operation, &[Code::InvalidIdempotencyKey, Code::IdempotencyKeyReused]);
     }
 }
 
@@ -86,7 +95,7 @@ impl Known {
     pub fn answer(self) -> Result<Answer> {
         match self {
             Self::Answered(answer) => Ok(answer),
-            Self::Mismatch => Err(mismatch()),
+            Self::Mismatch => Err(Code::IdempotencyKeyReused.into()),
         }
     }
 }
@@ -121,20 +130,6 @@ impl IntoResponse for Answer {
         }
         response
     }
-}
-
-/// 422: the key belongs to another request.
-pub fn mismatch() -> ApiError {
-    ApiError::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "idempotency_key_reused",
-        "This Idempotency-Key was used with a different request",
-    )
-}
-
-/// 409: the request with this key is still running.
-pub fn in_progress() -> ApiError {
-    ApiError::conflict("request_in_progress", "A request with this Idempotency-Key is still running")
 }
 
 /// What is known of the key of `request`; `None` if it is new, or if there is no key.

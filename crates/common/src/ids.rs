@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An identity that was not a positive integer.
@@ -12,8 +13,10 @@ pub struct InvalidId;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize, JsonSchema, sqlx::Type)]
         #[serde(try_from = "i64")]
+        #[schemars(inline, extend("minimum" = 1))]
         #[sqlx(transparent)]
         pub struct $name(i64);
 

@@ -4,6 +4,7 @@
 pub mod bulk;
 pub mod caller;
 pub mod client_address;
+pub mod code;
 pub mod config;
 pub mod context;
 pub mod db;
@@ -25,6 +26,7 @@ pub mod text;
 pub mod time;
 pub mod worker;
 
+pub use code::Code;
 pub use error::{ApiError, Result};
 pub use ids::{NotificationId, TransactionId, UserId};
 pub use money::{Amount, Money};

@@ -1,8 +1,9 @@
 //! Money: exact decimals from the text of a request to `DECIMAL(19,2)` and back, never a float.
 
-use std::{fmt, iter::Sum, ops, str::FromStr};
+use std::{borrow::Cow, fmt, iter::Sum, ops, str::FromStr};
 
 use rust_decimal::Decimal;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use serde_json::value::RawValue;
 
@@ -181,6 +182,31 @@ impl Serialize for Amount {
         self.0.serialize(serializer)
     }
 }
+
+/// Describes a type in place.
+macro_rules! described {
+    ($name:ident as $schema:tt) => {
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+described!(Money as {"type": "number"});
+described!(Amount as {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999_999_999_999_i64},
+        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?$"},
+    ],
+});
 
 /// The text of a JSON number, or of a JSON string without escapes.
 fn number_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {

@@ -9,7 +9,9 @@ use std::{
 };
 
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::{MySqlPool, QueryBuilder};
 
 use crate::{
@@ -35,7 +37,7 @@ const LEASE_SECONDS: u32 = 2;
 pub const EVENTS_PATH: &str = "/internal/notifications";
 
 /// Something that a user must be told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// Unique for each fact and each user who is told of it.
@@ -47,8 +49,9 @@ pub struct Event {
 }
 
 /// The body of one hand-over.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"events": [{"event_id": "topup:1", "user_id": 1, "message": "Top-up Rp 100,000 successful."}]}))]
 pub struct Events {
     /// Oldest first.
     pub events: Vec<Event>,

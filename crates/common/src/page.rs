@@ -1,14 +1,21 @@
 //! Lists in pages: bare JSON arrays, with a `Link: <…>; rel="next"` header (RFC 8288) while there is more.
 
+use aide::{
+    OperationInput, OperationOutput,
+    generate::GenContext,
+    openapi::{self, Operation},
+};
 use axum::{
     extract::{FromRequestParts, OriginalUri},
     http::{HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::json;
 use url::form_urlencoded;
 
-use crate::{ApiError, Result};
+use crate::{ApiError, Code, Result, http::api};
 
 /// Items on a page when the caller does not say.
 pub const DEFAULT_LIMIT: u32 = 50;
@@ -48,6 +55,48 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     }
 }
 
+impl OperationInput for Page {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT});
+        api::takes(operation, "query", "limit", "The most items to answer.", &limit);
+        let cursor = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
+        api::takes(
+            operation,
+            "query",
+            "cursor",
+            "Where the page begins: from the Link header of the one before.",
+            &cursor,
+        );
+        api::refuses(operation, &[Code::InvalidValue]);
+    }
+}
+
+/// The items of a page, and where the next one is.
+pub struct Listed<T> {
+    items: Vec<T>,
+    next: Option<HeaderValue>,
+}
+
+impl<T: Serialize> IntoResponse for Listed<T> {
+    fn into_response(self) -> Response {
+        let mut response = axum::Json(self.items).into_response();
+        if let Some(link) = self.next {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        response
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for Listed<T> {
+    type Inner = Self;
+    fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, openapi::Response)> {
+        let (status, mut response) = api::answers::<Vec<T>>(context, 200);
+        let link = api::header("The next page, while there is one: <…>; rel=\"next\" (RFC 8288)");
+        response.headers.insert(header::LINK.to_string(), link);
+        vec![(status, response)]
+    }
+}
+
 impl Page {
     /// How many rows to read: one more than the page holds tells whether there is a next one.
     pub fn rows(&self) -> u32 {
@@ -55,15 +104,11 @@ impl Page {
     }
 
     /// The answer for `items`, of which [`Page::rows`] were asked for; `id` gives an item's cursor.
-    pub fn answer<T: Serialize>(self, mut items: Vec<T>, id: impl Fn(&T) -> i64) -> Response {
+    pub fn answer<T: Serialize>(self, mut items: Vec<T>, id: impl Fn(&T) -> i64) -> Listed<T> {
         let more = items.len() > self.limit as usize;
         items.truncate(self.limit as usize);
         let next = items.last().filter(|_| more).map(|last| self.link_after(id(last)));
-        let mut response = axum::Json(items).into_response();
-        if let Some(link) = next.and_then(|link| HeaderValue::try_from(link).ok()) {
-            response.headers_mut().insert(header::LINK, link);
-        }
-        response
+        Listed { items, next: next.and_then(|link| HeaderValue::try_from(link).ok()) }
     }
 
     fn link_after(&self, cursor: i64) -> String {
@@ -78,11 +123,13 @@ impl Page {
 }
 
 /// The query of a list that takes nothing but a page. Extracting it refuses every other parameter.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
     #[serde(rename = "limit")]
+    #[schemars(skip)]
     _limit: Option<IgnoredAny>,
     #[serde(rename = "cursor")]
+    #[schemars(skip)]
     _cursor: Option<IgnoredAny>,
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -31,7 +32,7 @@ const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 
 /// The end of a user's tokens of all versions before `version`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, sqlx::FromRow)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
     /// Whose tokens.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// The present moment in UTC, cut to microseconds: what `DATETIME(6)` can hold.
@@ -22,7 +23,8 @@ pub fn unique_now() -> DateTime<Utc> {
 }
 
 /// A moment in a request (RFC 3339), within what `DATETIME(6)` can hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(inline)]
 pub struct Moment(pub DateTime<Utc>);
 
 impl<'de> Deserialize<'de> for Moment {

@@ -3,10 +3,11 @@
 
 pub mod bank;
 pub mod crash;
+pub mod document;
 pub mod model;
 pub mod planted;
 mod proxy;
 mod world;
 
 pub use proxy::{Mode, Proxy};
-pub use world::{User, World, payment, transaction_of};
+pub use world::{PASSWORD, PRODUCTION_JWT_SECRET, User, World, payment, transaction_of};

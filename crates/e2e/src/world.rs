@@ -5,14 +5,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 use harness::{
     binaries::binaries,
-    database::{self, Admin, TestDatabase},
+    database::{self, Admin, TestDatabase, temporary_server},
     http::{Api, Reply, eventually},
+    server::{Purpose, Server},
     wallet::{Service, Wallet, WalletOptions},
 };
 use mail_parser::MessageParser;
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
 use tempfile::TempDir;
+
+/// The password of every [`User`].
+pub const PASSWORD: &str = "password123";
+/// `JWT_SECRET` of a wallet in production.
+pub const PRODUCTION_JWT_SECRET: &str = "the secret of the access tokens of a test in production";
+/// `SERVICE_TOKEN` of a wallet in production.
+const PRODUCTION_TOKEN: &str = "the secret that the services of a test in production share";
+/// The account of a wallet in production, with its password.
+const PRODUCTION_ACCOUNT: (&str, &str) = ("production", "the password of a test in production");
 
 /// A whole wallet. Its processes and schemas are gone when it is dropped.
 pub struct World {
@@ -23,6 +33,7 @@ pub struct World {
     apis: [Api; 4],
     _folder: TempDir,
     people: AtomicU32,
+    _server: Option<(Server, TempDir)>,
 }
 
 /// Somebody with an account and an access token.
@@ -60,6 +71,9 @@ impl World {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let configs = [0, 1, 2, 3].map(|n: usize| databases[n].config.clone());
         let mut options = WalletOptions::for_test(binaries, configs, folder.path());
+        if let Some((.., token)) = environment.iter().find(|(_, name, _)| *name == "SERVICE_TOKEN") {
+            options.service_token = (*token).to_owned();
+        }
         options.set(Service::Report, "REPORT_SYNC_INTERVAL", "0");
         options.set(Service::Notification, "MAIL_RETRY_SECONDS", "1");
         for (service, name, value) in environment {
@@ -67,7 +81,30 @@ impl World {
         }
         let wallet = Wallet::start(options).await.unwrap_or_else(|error| panic!("{error:#}"));
         let apis = Service::ALL.map(|service| Api::new(wallet.url(service)));
-        Self { wallet, databases, apis, _folder: folder, people: AtomicU32::new(0) }
+        Self { wallet, databases, apis, _folder: folder, people: AtomicU32::new(0), _server: None }
+    }
+
+    /// A wallet in production with secrets of its own, without general limits, on a durable server of its own.
+    ///
+    /// # Panics
+    /// Like [`Self::start_with`].
+    pub async fn in_production(environment: &[(Service, &str, &str)]) -> Self {
+        let server = temporary_server(Purpose::Use, &|step| eprintln!("{step}")).await;
+        let server = server.unwrap_or_else(|error| panic!("no durable database: {error:#}"));
+        let (user, password) = PRODUCTION_ACCOUNT;
+        let account = format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'; GRANT ALL ON *.* TO '{user}'@'%'");
+        server.0.admin().run(&account).await.unwrap_or_else(|error| panic!("no account: {error:#}"));
+        let secrets = [
+            ("APP_ENV", "production"),
+            ("SERVICE_TOKEN", PRODUCTION_TOKEN),
+            ("JWT_SECRET", PRODUCTION_JWT_SECRET),
+            ("RATE_LIMIT", "off"),
+        ];
+        let mut variables: Vec<_> =
+            Service::ALL.iter().flat_map(|service| secrets.map(|(name, value)| (*service, name, value))).collect();
+        variables.extend(environment);
+        let admin = Admin::new("127.0.0.1", server.0.port(), user, password);
+        Self { _server: Some(server), ..Self::start_on(&admin, &variables).await }
     }
 
     /// A caller of `service` without credentials.
@@ -77,7 +114,7 @@ impl World {
 
     /// A caller of `service` with the service token.
     pub fn service(&self, service: Service) -> Api {
-        self.api(service).as_service()
+        self.api(service).with("x-service-token", self.wallet.service_token())
     }
 
     /// A look into the schema of `service`.
@@ -95,9 +132,9 @@ impl World {
         let number = self.people.fetch_add(1, Ordering::Relaxed);
         let email = format!("user{number}@example.com");
         let api = self.api(Service::User);
-        let registration = json!({"full_name": format!("User {number}"), "email": email, "password": "password123"});
+        let registration = json!({"full_name": format!("User {number}"), "email": email, "password": PASSWORD});
         let id = api.post("/auth/register", registration).await.expect(201).id();
-        let login = api.post("/auth/login", json!({"email": email, "password": "password123"})).await.expect(200);
+        let login = api.post("/auth/login", json!({"email": email, "password": PASSWORD})).await.expect(200);
         let token = login["access_token"].as_str().expect("a token").to_owned();
         if balance > 0 {
             let topped_up = api.as_user(&token).post(&format!("/users/{id}/topup"), json!({"amount": balance})).await;

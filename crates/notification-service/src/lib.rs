@@ -7,16 +7,21 @@ mod mailer;
 mod routes;
 mod store;
 
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with},
+};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    routing::{get, post},
 };
 use common::{
+    Code::{MailRefused, MailUnavailable, NothingToChange, NotificationNotFailed, NotificationNotFound},
     caller::Gatekeeper,
     db,
     extract::MAX_INTERNAL_BODY,
     http::{
+        api::about,
         client::{ServiceClient, http_client},
         serve::surround,
     },
@@ -66,12 +71,40 @@ impl AppState {
 /// Every route of notification-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
     let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
-    let routes = Router::new()
-        .route("/notifications", get(notifications::list).post(notifications::create))
-        .route("/notifications/{id}", get(notifications::show).put(notifications::update).delete(notifications::delete))
-        .route("/notifications/{id}/send", post(notifications::send))
-        .route("/notifications/{id}/resend", post(notifications::resend))
-        .route(outbox::EVENTS_PATH, post(events::receive).layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
+    let events = post_with(events::receive, about("Takes events, each once", []));
+    let routes = ApiRouter::new()
+        .api_route(
+            "/notifications",
+            get_with(notifications::list, about("Notifications, newest first; a user sees its own", []))
+                .post_with(notifications::create, about("Tells a user something by mail", [])),
+        )
+        .api_route(
+            "/notifications/{id}",
+            get_with(notifications::show, about("A notification", [NotificationNotFound]))
+                .put_with(
+                    notifications::update,
+                    about("Sets message and status", [NotificationNotFound, NothingToChange]),
+                )
+                .delete_with(notifications::delete, about("Hides a notification", [NotificationNotFound])),
+        )
+        .api_route(
+            "/notifications/{id}/send",
+            post_with(
+                notifications::send,
+                about("Mails it now", [NotificationNotFound, NotificationNotFailed, MailRefused, MailUnavailable]),
+            ),
+        )
+        .api_route(
+            "/notifications/{id}/resend",
+            post_with(
+                notifications::resend,
+                about(
+                    "Mails one that had failed",
+                    [NotificationNotFound, NotificationNotFailed, MailRefused, MailUnavailable],
+                ),
+            ),
+        )
+        .api_route(outbox::EVENTS_PATH, events.layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
         .with_state(state);
     surround(routes, "notification-service", pool, &gatekeeper)
 }

@@ -9,15 +9,17 @@ mod sync;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::FromRef,
-    routing::{get, post},
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with},
 };
+use axum::{Router, extract::FromRef};
 use common::{
+    Code::{NotAParty, ServiceUnavailable, SyncInProgress, TransactionNotFound, UserNotFound},
     caller::Gatekeeper,
     db,
     http::{
+        api::about,
         client::{ServiceClient, http_client},
         serve::surround,
     },
@@ -73,11 +75,38 @@ impl AppState {
 /// Every route of report-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
     let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
-    let routes = Router::new()
-        .route("/reports", post(reports::create))
-        .route("/reports/user/{user_id}", get(reports::list_of_user))
-        .route("/summaries/user/{user_id}", get(summaries::show))
-        .route("/sync/all", post(sync_routes::all))
+    let routes = ApiRouter::new()
+        .api_route(
+            "/reports",
+            post_with(
+                reports::create,
+                about(
+                    "Makes the report of a transaction for one of its parties",
+                    [UserNotFound, TransactionNotFound, NotAParty, ServiceUnavailable],
+                ),
+            ),
+        )
+        .api_route(
+            "/reports/user/{user_id}",
+            get_with(
+                reports::list_of_user,
+                about("A user's reports, newest first", [UserNotFound, ServiceUnavailable]),
+            ),
+        )
+        .api_route(
+            "/summaries/user/{user_id}",
+            get_with(
+                summaries::show,
+                about("How often and how much a user has paid and been paid", [UserNotFound, ServiceUnavailable]),
+            ),
+        )
+        .api_route(
+            "/sync/all",
+            post_with(
+                sync_routes::all,
+                about("Takes over every user and every transaction", [SyncInProgress, ServiceUnavailable]),
+            ),
+        )
         .with_state(state);
     surround(routes, "report-service", pool, &gatekeeper)
 }

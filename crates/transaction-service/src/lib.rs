@@ -7,11 +7,17 @@ mod settle;
 mod store;
 mod transfer;
 
-use axum::{Router, extract::FromRef, routing::get};
+use aide::axum::{ApiRouter, routing::get_with};
+use axum::{Router, extract::FromRef};
 use common::{
+    Code::{
+        BalanceLimit, IllegalStatusChange, InsufficientBalance, InvalidAmount, NotHeld, NothingToChange,
+        RequestInProgress, SelfTransfer, ServiceUnavailable, TransactionInProgress, TransactionNotFound, UserNotFound,
+    },
     caller::Gatekeeper,
     db,
     http::{
+        api::about,
         client::{ServiceClient, http_client},
         serve::surround,
     },
@@ -65,15 +71,73 @@ impl AppState {
 /// Every route of transaction-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
     let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
-    let routes = Router::new()
-        .route("/transactions", get(transactions::list).post(transactions::create))
-        .route("/transactions/{id}", get(transactions::show).put(transactions::update).delete(transactions::delete))
-        .route("/transactions/user/{user_id}", get(transactions::list_of_user))
-        .route("/internal/transactions", get(feed::changes))
-        .route("/internal/transactions/newest", get(feed::newest))
-        .route("/internal/transactions/batch", get(feed::batch))
-        .route("/internal/transactions/user/{user_id}", get(feed::of_user))
-        .route("/internal/transactions/{id}", get(feed::show))
+    let routes = ApiRouter::new()
+        .api_route(
+            "/transactions",
+            get_with(transactions::list, about("Transactions, newest first; a user sees its own", [InvalidAmount]))
+                .post_with(
+                    transactions::create,
+                    about(
+                        "Sets money aside for the receiver, or moves it at once",
+                        [
+                            InvalidAmount,
+                            SelfTransfer,
+                            UserNotFound,
+                            InsufficientBalance,
+                            BalanceLimit,
+                            NotHeld,
+                            RequestInProgress,
+                            ServiceUnavailable,
+                        ],
+                    ),
+                ),
+        )
+        .api_route(
+            "/transactions/{id}",
+            get_with(transactions::show, about("A transaction", [TransactionNotFound]))
+                .put_with(
+                    transactions::update,
+                    about(
+                        "Decides about a pending transaction, or describes it anew",
+                        [
+                            TransactionNotFound,
+                            NothingToChange,
+                            UserNotFound,
+                            InsufficientBalance,
+                            BalanceLimit,
+                            NotHeld,
+                            IllegalStatusChange,
+                            TransactionInProgress,
+                            ServiceUnavailable,
+                        ],
+                    ),
+                )
+                .delete_with(
+                    transactions::delete,
+                    about(
+                        "Cancels it if it is pending, then hides it",
+                        [TransactionNotFound, IllegalStatusChange, TransactionInProgress, ServiceUnavailable],
+                    ),
+                ),
+        )
+        .api_route(
+            "/transactions/user/{user_id}",
+            get_with(transactions::list_of_user, about("What a user sent and received, newest first", [InvalidAmount])),
+        )
+        .api_route("/internal/transactions", get_with(feed::changes, about("Changes of transactions, in order", [])))
+        .api_route(
+            "/internal/transactions/newest",
+            get_with(feed::newest, about("The transaction that changed last, or null", [])),
+        )
+        .api_route(
+            "/internal/transactions/batch",
+            get_with(feed::batch, about("Those of the transactions that there are", [])),
+        )
+        .api_route(
+            "/internal/transactions/user/{user_id}",
+            get_with(feed::of_user, about("A user's transactions, newest first", [])),
+        )
+        .api_route("/internal/transactions/{id}", get_with(feed::show, about("A transaction", [TransactionNotFound])))
         .with_state(state);
     surround(routes, "transaction-service", pool, &gatekeeper)
 }

@@ -14,11 +14,10 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use common::{
-    ApiError, Result, TransactionId, context,
+    Code, Result, TransactionId, context,
     db::DbError,
     group_commit::{GroupCommit, GroupError},
     http::client::CallError,
-    idempotency,
     lookups::Lookups,
     time,
 };
@@ -46,7 +45,7 @@ type Asked = (Step, Option<HeaderValue>);
 const CALLS: usize = 4;
 
 /// What became of the wish to create a transaction.
-pub enum Created {
+pub enum Attempt {
     /// A new transaction, as far as it has come.
     New(Transaction),
     /// The request was carried out before; this is its transaction.
@@ -80,25 +79,22 @@ impl Transfers {
     }
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
-    pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Created> {
+    pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Attempt> {
         let now = time::unique_now(); // tells this request from another one under the same key
         let intent = Intent { new: new.clone(), request: request.clone(), now };
         match self.journal.insert(intent).await? {
             Inserted::New(row) => self.start(row).await,
-            Inserted::Before(row) if row.fingerprint != request.fingerprint => Err(idempotency::mismatch()),
+            Inserted::Before(row) if row.fingerprint != request.fingerprint => Err(Code::IdempotencyKeyReused.into()),
             // a second run after an unknown commit finds what the first one wrote
             Inserted::Before(row) if row.created_at == now => self.start(row).await,
-            Inserted::Before(row) => Ok(Created::Before(row)),
+            Inserted::Before(row) => Ok(Attempt::Before(row)),
         }
     }
 
-    async fn start(&self, row: Transaction) -> Result<Created> {
+    async fn start(&self, row: Transaction) -> Result<Attempt> {
         match self.advance(row, true).await {
-            Advance::Row(row) => Ok(Created::New(row)),
-            Advance::NotSent => Err(ApiError::unavailable(
-                "service_unavailable",
-                "The payment was not made: user-service cannot be reached at the moment",
-            )),
+            Advance::Row(row) => Ok(Attempt::New(row)),
+            Advance::NotSent => Err(Code::ServiceUnavailable.into()),
         }
     }
 

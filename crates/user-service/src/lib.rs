@@ -8,16 +8,24 @@ mod store;
 
 use std::time::Duration;
 
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with, put_with},
+};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    routing::{get, post, put},
 };
 use common::{
+    Code::{
+        BalanceLimit, EmailTaken, InsufficientBalance, InvalidAmount, InvalidCredentials, NothingToChange,
+        PendingTransactions, TooManyAttempts, UserNotFound,
+    },
     caller::Gatekeeper,
     db,
     extract::MAX_INTERNAL_BODY,
     http::{
+        api::about,
         client::{ServiceClient, http_client},
         serve::surround,
     },
@@ -96,20 +104,54 @@ async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
 /// Every route of user-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
     let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
-    let routes = Router::new()
-        .route("/auth/register", post(auth::register))
-        .route("/auth/login", post(auth::login))
-        .route("/users", get(users::list).post(auth::register_other))
-        .route("/users/{id}", get(users::show).put(users::update).delete(users::close))
-        .route("/users/{id}/balance", get(balance::show))
-        .route("/users/{id}/topup", post(balance::top_up))
-        .route("/users/{id}/debit", post(balance::debit))
-        .route(REVOCATIONS_PATH, get(internal::revocations))
-        .route("/internal/users", get(internal::list))
-        .route("/internal/users/{id}", get(internal::show))
-        .route("/internal/users/{id}/balance", put(internal::change_balance))
-        .route("/internal/operations", post(internal::execute).layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
-        .route("/internal/ledger/verify", get(internal::verify))
+    let operations = post_with(internal::execute, about("Carries out steps of transactions", [InvalidAmount]));
+    let routes = ApiRouter::new()
+        .api_route("/auth/register", post_with(auth::register, about("Opens an account", [EmailTaken])))
+        .api_route(
+            "/auth/login",
+            post_with(auth::login, about("Gives an access token", [InvalidCredentials, TooManyAttempts])),
+        )
+        .api_route(
+            "/users",
+            get_with(users::list, about("Accounts by id; a user sees its own", []))
+                .post_with(auth::register_other, about("Opens an account for somebody", [EmailTaken])),
+        )
+        .api_route(
+            "/users/{id}",
+            get_with(users::show, about("An account", [UserNotFound]))
+                .put_with(users::update, about("Changes an account", [UserNotFound, EmailTaken, NothingToChange]))
+                .delete_with(
+                    users::close,
+                    about("Closes an account and pays out what is left", [UserNotFound, PendingTransactions]),
+                ),
+        )
+        .api_route(
+            "/users/{id}/balance",
+            get_with(balance::show, about("What can be spent, and what is set aside", [UserNotFound])),
+        )
+        .api_route(
+            "/users/{id}/topup",
+            post_with(balance::top_up, about("Money comes in", [InvalidAmount, UserNotFound, BalanceLimit])),
+        )
+        .api_route(
+            "/users/{id}/debit",
+            post_with(balance::debit, about("Money goes out", [InvalidAmount, UserNotFound, InsufficientBalance])),
+        )
+        .api_route(
+            REVOCATIONS_PATH,
+            get_with(internal::revocations, about("Access tokens that have ended before their time", [])),
+        )
+        .api_route("/internal/users", get_with(internal::list, about("Accounts by id", [])))
+        .api_route("/internal/users/{id}", get_with(internal::show, about("An account", [UserNotFound])))
+        .api_route(
+            "/internal/users/{id}/balance",
+            put_with(
+                internal::change_balance,
+                about("Debits or credits", [InvalidAmount, UserNotFound, InsufficientBalance, BalanceLimit]),
+            ),
+        )
+        .api_route("/internal/operations", operations.layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
+        .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
         .with_state(state);
     surround(routes, "user-service", pool, &gatekeeper)
 }

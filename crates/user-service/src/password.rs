@@ -8,6 +8,7 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use common::{ApiError, Result};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::Semaphore;
@@ -16,8 +17,9 @@ use tokio::sync::Semaphore;
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
 
 /// A password that may be set: 8–128 characters without control characters. It never prints itself.
-#[derive(Debug, Clone)]
-pub struct NewPassword(pub SecretString);
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(inline, extend("format" = "password", "minLength" = PASSWORD_CHARS.start(), "maxLength" = PASSWORD_CHARS.end()))]
+pub struct NewPassword(#[schemars(with = "String")] pub SecretString);
 
 impl<'de> Deserialize<'de> for NewPassword {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

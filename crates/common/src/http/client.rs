@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::{
-    ApiError,
+    ApiError, Code,
     caller::SERVICE_TOKEN,
     context,
     error::error_chain,
@@ -55,8 +55,8 @@ pub enum CallError {
 
 impl CallError {
     /// True if the service refused with this code. A status alone may come from something in between.
-    pub fn has_code(&self, expected: &str) -> bool {
-        matches!(self, Self::Refused { code, .. } if code == expected)
+    pub fn has_code(&self, expected: Code) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == expected.name())
     }
 }
 
@@ -65,8 +65,7 @@ impl From<CallError> for ApiError {
     fn from(error: CallError) -> Self {
         match &error {
             CallError::Refused { status: StatusCode::BAD_REQUEST, .. } => Self::internal(error),
-            _ => Self::unavailable("service_unavailable", "A service that is needed cannot be reached at the moment")
-                .because(error),
+            _ => Self::new(Code::ServiceUnavailable).because(error),
         }
     }
 }

@@ -19,7 +19,7 @@ use axum::{
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use crate::{
-    ApiError, Result, UserId,
+    ApiError, Code, Result, UserId,
     caller::{Caller, Gatekeeper},
     client_address::ClientAddress,
 };
@@ -67,7 +67,7 @@ impl Limits {
 fn within<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<()> {
     limiter.check_key(key).map_err(|early| {
         let wait: Duration = early.wait_time_from(limiter.clock().now());
-        ApiError::too_many("rate_limited", "Too many requests: wait before the next one", wait)
+        ApiError::new(Code::RateLimited).retry_after(wait)
     })
 }
 

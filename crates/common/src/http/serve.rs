@@ -2,15 +2,15 @@
 
 use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
 
+use aide::axum::{ApiRouter, routing::get_with};
 use axum::{
-    Json, Router,
+    Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware,
-    response::{IntoResponse, Response},
-    routing::get,
 };
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use sqlx::MySqlPool;
 use tokio::{
     net::TcpListener,
@@ -19,14 +19,17 @@ use tokio::{
 use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
-    ApiError,
+    ApiError, Code, Result,
     caller::Gatekeeper,
     config::{Env, HttpConfig, ServiceConfig},
     context,
     error::error_chain,
-    extract::MAX_BODY,
+    extract::{Json, MAX_BODY},
     fault,
-    http::limits::{self, Limits},
+    http::{
+        api, docs,
+        limits::{self, Limits},
+    },
     idempotency::{IDEMPOTENCY_KEY, REPLAYED},
     worker::Workers,
 };
@@ -62,7 +65,7 @@ pub fn exit(outcome: anyhow::Result<()>) -> ExitCode {
 
 /// Adds to a service's routes what every service has: `/health`, `/ready`, JSON for every error, the request's
 /// identity, a log line for each request, and headers that tell browsers to keep their hands off.
-pub fn surround(routes: Router, service: &'static str, pool: MySqlPool, gatekeeper: &Gatekeeper) -> Router {
+pub fn surround(routes: ApiRouter, service: &'static str, pool: MySqlPool, gatekeeper: &Gatekeeper) -> Router {
     let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
     let routes = match rate_limit {
         Some(each_second) => {
@@ -72,13 +75,16 @@ pub fn surround(routes: Router, service: &'static str, pool: MySqlPool, gatekeep
         None => routes,
     };
     // whether a service is well may always be asked
+    let health = move || async move { Json(State { status: "ok", service }) };
+    let ready = move || ready(service, pool);
     let routes = routes
-        .route("/health", get(move || async move { Json(json!({"status": "ok", "service": service})) }))
-        .route("/ready", get(move || ready(service, pool)))
-        .fallback(|| async { ApiError::not_found("route_not_found", "There is no such route") })
-        .method_not_allowed_fallback(|| async {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route does not know that method")
-        });
+        .api_route("/health", get_with(health, |route| route.summary("Whether the service is alive")))
+        .api_route("/ready", get_with(ready, api::about("Whether it can do its work", [Code::NotReady])));
+    let (routes, document) = api::describe(routes, service, gatekeeper.mode());
+    let routes = routes
+        .merge(docs::routes(service, &document))
+        .fallback(|| async { ApiError::new(Code::RouteNotFound) })
+        .method_not_allowed_fallback(|| async { ApiError::new(Code::MethodNotAllowed) });
     let routes = if cors_origins.is_empty() { routes } else { routes.layer(cors(cors_origins)) };
     routes.layer((
         middleware::from_fn(context::layer),
@@ -105,14 +111,20 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .max_age(CORS_AGE)
 }
 
-async fn ready(service: &'static str, pool: MySqlPool) -> Response {
+/// How a service is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct State {
+    status: &'static str,
+    service: &'static str,
+}
+
+async fn ready(service: &'static str, pool: MySqlPool) -> Result<Json<State>> {
     let database = tokio::time::timeout(READY_TIMEOUT, sqlx::query("SELECT 1").fetch_one(&pool)).await;
     if matches!(database, Ok(Ok(_))) {
-        Json(json!({"status": "ready", "service": service})).into_response()
+        Ok(Json(State { status: "ready", service }))
     } else {
-        ApiError::unavailable("not_ready", "The database cannot be reached")
-            .detail("missing", "database")
-            .into_response()
+        Err(ApiError::new(Code::NotReady).detail("missing", "database"))
     }
 }
 

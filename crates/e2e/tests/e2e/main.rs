@@ -1,5 +1,6 @@
 //! The whole wallet over real sockets.
 
+mod access;
 mod crashes;
 mod disk_full;
 mod flow;

@@ -9,21 +9,29 @@ use common::{
     outbox::{Events, MAX_EVENTS},
     point, time,
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use sqlx::MySqlPool;
 
-use super::notifications::Message;
+use super::notifications::Text;
 use crate::store::notifications as store;
 
 /// The longest identity of an event, in bytes.
 const MAX_EVENT_ID: usize = 64;
+
+/// How many events were taken.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Taken {
+    accepted: usize,
+}
 
 /// `POST /internal/notifications`: takes a batch of events, each stored once however often it comes.
 pub async fn receive(
     _: Service,
     State(pool): State<MySqlPool>,
     Json(Events { mut events }): Json<Events>,
-) -> Result<Json<Value>> {
+) -> Result<Json<Taken>> {
     if events.is_empty() || events.len() > MAX_EVENTS {
         return Err(ApiError::invalid("events", format!("must be a list of 1 to {MAX_EVENTS}")));
     }
@@ -33,7 +41,7 @@ pub async fn receive(
             let phrase = format!("must be 1 to {MAX_EVENT_ID} visible ASCII characters");
             return Err(ApiError::invalid("events.event_id", phrase));
         }
-        event.message = Message::try_from(std::mem::take(&mut event.message))
+        event.message = Text::try_from(std::mem::take(&mut event.message))
             .map_err(|phrase| ApiError::invalid("events.message", phrase))?
             .into();
     }
@@ -44,5 +52,5 @@ pub async fn receive(
         tx.commit().await
     })
     .await?;
-    Ok(Json(json!({"accepted": events.len()})))
+    Ok(Json(Taken { accepted: events.len() }))
 }

@@ -1,22 +1,20 @@
 //! Notifications.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode};
 use common::{
-    ApiError, NotificationId, Result, UserId,
+    ApiError, Code, NotificationId, Result, UserId,
     caller::{Caller, Service, Visitor},
     db,
     extract::{Json, Path, Query},
+    http::api::{Created, Message, Reply},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     outbox::Event,
-    page::{ListQuery, Page},
+    page::{ListQuery, Listed, Page},
     point, time,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::MySqlPool;
 
 use crate::{
@@ -28,28 +26,30 @@ use crate::{
 const MAX_MESSAGE: usize = 1000;
 
 /// What a user is told: 1–1,000 characters.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-pub struct Message(String);
+#[schemars(inline, extend("minLength" = 1, "maxLength" = MAX_MESSAGE))]
+pub struct Text(String);
 
-impl TryFrom<String> for Message {
+impl TryFrom<String> for Text {
     type Error = String;
     fn try_from(text: String) -> std::result::Result<Self, String> {
         common::text::parse(&text, 1..=MAX_MESSAGE).map(Self)
     }
 }
 
-impl From<Message> for String {
-    fn from(message: Message) -> Self {
-        message.0
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"user_id": 1, "message": "Top-up Rp 100,000 successful."}))]
 pub struct Create {
     user_id: UserId,
-    message: Message,
+    message: Text,
 }
 
 /// `POST /notifications`: stores a notification, which the worker mails.
@@ -58,7 +58,7 @@ pub async fn create(
     key: IdempotencyKey,
     State(pool): State<MySqlPool>,
     Json(new): Json<Create>,
-) -> Result<Response> {
+) -> Result<Reply<Created<Notification>>> {
     let request = KeyedRequest::new(key, Caller::Service, "POST /notifications", &new);
     let now = time::now();
     // an identity of its own, by which a second run finds what the first one wrote
@@ -77,46 +77,47 @@ pub async fn create(
         Ok(Known::Answered(answer))
     })
     .await?;
-    Ok(answered.answer()?.into_response())
+    Ok(Reply::new(answered.answer()?))
 }
 
 /// `GET /notifications`: newest first; a user sees its own.
 pub async fn list(
-    Visitor(caller): Visitor,
+    Visitor { caller, .. }: Visitor,
     State(pool): State<MySqlPool>,
     page: Page,
     Query(ListQuery { .. }): Query<ListQuery>,
-) -> Result<Response> {
+) -> Result<Listed<Notification>> {
     let found = store::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
     Ok(page.answer(found, |notification| notification.id.get()))
 }
 
 /// `GET /notifications/{id}`
 pub async fn show(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<NotificationId>,
     State(pool): State<MySqlPool>,
 ) -> Result<Json<Notification>> {
-    Ok(Json(visible(&pool, caller, id).await?))
+    Ok(Json(visible(&pool, &visitor, id).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"status": "sent"}))]
 pub struct Update {
-    message: Option<Message>,
+    message: Option<Text>,
     status: Option<Status>,
 }
 
 /// `PUT /notifications/{id}`: sets message and status; one that becomes `pending` is mailed anew.
 pub async fn update(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<NotificationId>,
     State(pool): State<MySqlPool>,
     Json(update): Json<Update>,
 ) -> Result<Json<Notification>> {
-    visible(&pool, caller, id).await?;
+    visible(&pool, &visitor, id).await?;
     if update.message.is_none() && update.status.is_none() {
-        return Err(ApiError::bad_request("missing_field", "Give at least one of message and status"));
+        return Err(Code::NothingToChange.into());
     }
     let (message, now) = (update.message.as_ref().map(|m| m.0.as_str()), time::now());
     let notification = db::retry(|_| async {
@@ -128,16 +129,16 @@ pub async fn update(
         Ok(notification)
     })
     .await?;
-    notification.map(Json).ok_or_else(not_found)
+    Ok(Json(notification.ok_or(Code::NotificationNotFound)?))
 }
 
 /// `DELETE /notifications/{id}`
 pub async fn delete(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<NotificationId>,
     State(pool): State<MySqlPool>,
-) -> Result<Json<Value>> {
-    visible(&pool, caller, id).await?;
+) -> Result<Json<Message>> {
+    visible(&pool, &visitor, id).await?;
     let now = time::now();
     let is_hidden = db::retry(|_| async {
         let mut tx = db::begin(&pool, point!("hide")).await?;
@@ -146,17 +147,20 @@ pub async fn delete(
         Ok(is_hidden)
     })
     .await?;
-    if is_hidden { Ok(Json(json!({"message": "Notification deleted successfully"}))) } else { Err(not_found()) }
+    if !is_hidden {
+        return Err(Code::NotificationNotFound.into());
+    }
+    Ok(Json(Message { message: "Notification deleted successfully" }))
 }
 
 /// `POST /notifications/{id}/send`: mails it now; one that is sent already is not mailed a second time.
 pub async fn send(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<NotificationId>,
     State(pool): State<MySqlPool>,
     State(delivery): State<Delivery>,
-) -> Result<Json<Value>> {
-    visible(&pool, caller, id).await?;
+) -> Result<Json<Sent>> {
+    visible(&pool, &visitor, id).await?;
     match delivery.send_now(id, &[Status::Pending, Status::Failed]).await? {
         SentNow::WrongStatus(Status::Sent) => Ok(sent("Notification sent successfully")),
         outcome => answer(outcome, "Notification sent successfully"),
@@ -165,46 +169,38 @@ pub async fn send(
 
 /// `POST /notifications/{id}/resend`: mails one that had failed.
 pub async fn resend(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<NotificationId>,
     State(pool): State<MySqlPool>,
     State(delivery): State<Delivery>,
-) -> Result<Json<Value>> {
-    visible(&pool, caller, id).await?;
+) -> Result<Json<Sent>> {
+    visible(&pool, &visitor, id).await?;
     answer(delivery.send_now(id, &[Status::Failed]).await?, "Notification resent successfully")
 }
 
-fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Value>> {
+fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Sent>> {
     match outcome {
         SentNow::Sent => Ok(sent(message)),
-        SentNow::NotFound => Err(not_found()),
-        SentNow::WrongStatus(status) => {
-            Err(ApiError::conflict("notification_not_failed", "Only a notification that has failed can be sent again")
-                .detail("status", json!(status)))
-        }
-        SentNow::Failed(reason) => Err(ApiError::conflict(
-            "mail_refused",
-            "The mail was refused for good; the reason stands in the notification",
-        )
-        .because(reason)),
-        SentNow::Later(reason) => {
-            let error =
-                ApiError::unavailable("mail_unavailable", "The mail cannot be sent at the moment; it stays pending");
-            Err(error.because(reason))
-        }
+        SentNow::NotFound => Err(Code::NotificationNotFound.into()),
+        SentNow::WrongStatus(status) => Err(ApiError::new(Code::NotificationNotFailed).detail("status", json!(status))),
+        SentNow::Failed(reason) => Err(ApiError::new(Code::MailRefused).because(reason)),
+        SentNow::Later(reason) => Err(ApiError::new(Code::MailUnavailable).because(reason)),
     }
 }
 
-fn sent(message: &'static str) -> Json<Value> {
-    Json(json!({"message": message, "status": Status::Sent}))
+/// What was done, and the status that it led to.
+#[derive(Serialize, JsonSchema)]
+pub struct Sent {
+    message: &'static str,
+    status: Status,
 }
 
-async fn visible(pool: &MySqlPool, caller: Caller, id: NotificationId) -> Result<Notification> {
-    let notification = store::find(&mut *pool.acquire().await?, id).await?.ok_or_else(not_found)?;
-    caller.must_be_one_of(&[notification.user_id])?;
+fn sent(message: &'static str) -> Json<Sent> {
+    Json(Sent { message, status: Status::Sent })
+}
+
+async fn visible(pool: &MySqlPool, visitor: &Visitor, id: NotificationId) -> Result<Notification> {
+    let notification = store::find(&mut *pool.acquire().await?, id).await?.ok_or(Code::NotificationNotFound)?;
+    visitor.must_be_a_party(&[notification.user_id], Code::NotificationNotFound)?;
     Ok(notification)
-}
-
-fn not_found() -> ApiError {
-    ApiError::not_found("notification_not_found", "There is no such notification")
 }

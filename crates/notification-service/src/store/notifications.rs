@@ -6,11 +6,14 @@ use common::{
     bulk::{BulkInsert, Value},
     outbox::Event,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{MySqlConnection, QueryBuilder};
 
 /// How far a notification has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::EnumString, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {
@@ -25,7 +28,7 @@ pub enum Status {
 common::stored_as_text!(Status);
 
 /// A notification as it stands.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
 pub struct Notification {
     pub id: NotificationId,
     pub user_id: UserId,

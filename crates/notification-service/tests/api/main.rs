@@ -1,6 +1,5 @@
 //! The API of notification-service on a real database and a real mail server, with a stub for user-service.
 
-mod access;
 mod batches;
 mod delivery;
 mod events;

@@ -60,7 +60,7 @@ async fn an_update_that_is_not_as_it_must_be_changes_nothing() {
     let id = service.notify(ANI, MESSAGE).await;
     let before = service.show(id).await;
     for (body, code) in [
-        (json!({}), "missing_field"),
+        (json!({}), "nothing_to_change"),
         (json!({"status": "delivered"}), "invalid_value"),
         (json!({"status": "SENT"}), "invalid_value"),
         (json!({"message": ""}), "invalid_value"),
@@ -244,4 +244,21 @@ async fn errors_of_the_router_are_json_too() {
     let _ = service.api.delete("/notifications").await.expect_error(405, "method_not_allowed");
     let large = json!({"user_id": ANI, "message": "x".repeat(70_000)});
     let _ = service.api.as_service().post("/notifications", large).await.expect_error(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn in_production_a_list_holds_only_what_the_caller_may_see() {
+    let service = Service::in_production().await;
+    let mut own = Vec::new();
+    for n in 1..=3 {
+        own.insert(0, json!(service.notify(ANI, &format!("For Ani {n}")).await));
+        service.notify(BUDI, &format!("For Budi {n}")).await;
+    }
+    let ani = service.as_user(ANI);
+    let first = ani.get("/notifications?limit=2").await.expect(200);
+    assert_eq!(pluck(&first.json, "id"), own[..2]);
+    let rest = ani.get(&first.next().expect("a second page")).await.expect(200);
+    assert_eq!((pluck(&rest.json, "id"), rest.next()), (own[2..].to_vec(), None));
+    let all = service.api.as_service().get("/notifications").await.expect(200);
+    assert_eq!(pluck(&all.json, "id").len(), 6);
 }

@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use common::{
-    Amount, TransactionId, UserId,
+    Amount, Code, TransactionId, UserId,
     http::client::{CallError, ServiceClient},
     point,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Transactions on a page: more take more memory and no less time.
@@ -14,7 +15,9 @@ pub const PAGE: usize = 500;
 pub const MAX_IDS: usize = 1000;
 
 /// Where a transaction stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::EnumString, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {
@@ -62,7 +65,7 @@ impl TransactionClient {
     pub async fn find(&self, id: TransactionId) -> Result<Option<Change>, CallError> {
         match self.0.get(point!("call.transaction"), &format!("/internal/transactions/{id}"), &()).await {
             Ok(change) => Ok(Some(change)),
-            Err(error) if error.has_code("transaction_not_found") => Ok(None),
+            Err(error) if error.has_code(Code::TransactionNotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -1,7 +1,7 @@
 //! user-service, as the one that knows who exists.
 
 use common::{
-    UserId,
+    Code, UserId,
     http::client::{CallError, ServiceClient},
     point,
 };
@@ -29,7 +29,7 @@ impl UserClient {
     pub async fn exists(&self, id: UserId) -> Result<bool, CallError> {
         match self.0.get::<User>(point!("call.user"), &format!("/internal/users/{id}"), &()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.has_code("user_not_found") => Ok(false),
+            Err(error) if error.has_code(Code::UserNotFound) => Ok(false),
             Err(error) => Err(error),
         }
     }

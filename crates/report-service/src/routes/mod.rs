@@ -4,12 +4,18 @@ pub mod reports;
 pub mod summaries;
 pub mod sync;
 
+use aide::{
+    OperationOutput,
+    generate::GenContext,
+    openapi::{self, Operation},
+};
 use axum::{
     http::{HeaderName, HeaderValue},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use common::{ApiError, Result, UserId, db, error::error_chain, point, time};
+use common::{Code, Result, UserId, db, error::error_chain, http::api, point, time};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlPool;
 
@@ -17,10 +23,6 @@ use crate::{clients::UserClient, store::copies};
 
 /// Marks an answer from a copy that may be behind its source, with the moment at which it was not.
 const DATA_AS_OF: HeaderName = HeaderName::from_static("x-data-as-of");
-
-fn user_not_found() -> ApiError {
-    ApiError::not_found("user_not_found", "There is no such user")
-}
 
 /// 404 unless the user exists; if user-service is away, unless it has been seen before. Returns since when the answer
 /// may be behind, if user-service was away.
@@ -38,7 +40,7 @@ async fn must_exist(pool: &MySqlPool, users: &UserClient, user: UserId) -> Resul
             .await?;
             Ok(None)
         }
-        Ok(false) => Err(user_not_found()),
+        Ok(false) => Err(Code::UserNotFound.into()),
         Err(error) => {
             tracing::warn!(error = error_chain(&error), "looking the user up in the copy");
             if is_known { Ok(Some(time::now())) } else { Err(error.into()) }
@@ -46,12 +48,27 @@ async fn must_exist(pool: &MySqlPool, users: &UserClient, user: UserId) -> Resul
     }
 }
 
-/// Answers `body`, marked if the copy may be behind since `stale`.
-fn answer(body: impl Serialize, stale: Option<DateTime<Utc>>) -> Response {
-    let mut response = axum::Json(body).into_response();
-    let since = stale.map(|since| since.to_rfc3339_opts(SecondsFormat::Micros, true));
-    if let Some(value) = since.and_then(|text| HeaderValue::try_from(text).ok()) {
-        response.headers_mut().insert(DATA_AS_OF, value);
+/// An answer from the copy, marked if it may be behind since a moment.
+pub struct Copied<T>(T, Option<DateTime<Utc>>);
+
+impl<T: Serialize> IntoResponse for Copied<T> {
+    fn into_response(self) -> Response {
+        let mut response = axum::Json(self.0).into_response();
+        let since = self.1.map(|since| since.to_rfc3339_opts(SecondsFormat::Micros, true));
+        if let Some(value) = since.and_then(|text| HeaderValue::try_from(text).ok()) {
+            response.headers_mut().insert(DATA_AS_OF, value);
+        }
+        response
     }
-    response
+}
+
+impl<T: JsonSchema> OperationOutput for Copied<T> {
+    type Inner = Self;
+    fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, openapi::Response)> {
+        let (status, mut response) = api::answers::<T>(context, 200);
+        let header =
+            api::header("Set if a source is away: the answer was true at this moment, and may be behind since.");
+        response.headers.insert(DATA_AS_OF.to_string(), header);
+        vec![(status, response)]
+    }
 }

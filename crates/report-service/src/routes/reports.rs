@@ -1,23 +1,22 @@
 //! Reports.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use common::{
-    ApiError, Result, TransactionId, UserId,
+    ApiError, Code, Result, TransactionId, UserId,
     caller::{Caller, Service, Viewer},
     db,
     extract::{Json, Query},
+    http::api::{Created, Either, Reply},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     point, time,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::{answer, must_exist, user_not_found};
+use super::{Copied, must_exist};
 use crate::{
     clients::{Change, TransactionClient, UserClient},
     store::{
@@ -34,15 +33,17 @@ const MAX_PER_PAGE: u32 = 200;
 /// The last page that can be asked for.
 const MAX_PAGE: u32 = 1_000_000;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"user_id": 1, "transaction_id": 1}))]
 pub struct Create {
     user_id: UserId,
     transaction_id: TransactionId,
 }
 
-#[derive(Serialize)]
-struct ReportBody {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Report")]
+pub struct ReportBody {
     id: i64,
     user_id: UserId,
     transaction_id: TransactionId,
@@ -65,10 +66,10 @@ pub async fn create(
     State(users): State<UserClient>,
     State(transactions): State<TransactionClient>,
     Json(new): Json<Create>,
-) -> Result<Response> {
+) -> Result<Reply<Either<Created<ReportBody>, Json<ReportBody>>>> {
     let request = KeyedRequest::new(key, Caller::Service, "POST /reports", &new);
     if let Some(known) = idempotency::look_up(&mut *pool.acquire().await?, request.as_ref()).await? {
-        return Ok(known.answer()?.into_response());
+        return Ok(Reply::new(known.answer()?));
     }
     let subject = subject(&users, &transactions, &new).await?;
     let now = time::now();
@@ -91,7 +92,7 @@ pub async fn create(
         Ok(Known::Answered(answer))
     })
     .await?;
-    Ok(answered.answer()?.into_response())
+    Ok(Reply::new(answered.answer()?))
 }
 
 /// The transaction to report on, or why there is nothing to report. The outer error is a source that is away.
@@ -101,28 +102,31 @@ async fn subject(
     new: &Create,
 ) -> Result<std::result::Result<Change, ApiError>> {
     if !users.exists(new.user_id).await? {
-        return Ok(Err(user_not_found()));
+        return Ok(Err(Code::UserNotFound.into()));
     }
     let Some(transaction) = transactions.find(new.transaction_id).await? else {
-        return Ok(Err(ApiError::not_found("transaction_not_found", "There is no such transaction")));
+        return Ok(Err(Code::TransactionNotFound.into()));
     };
     if ![transaction.sender_id, transaction.receiver_id].contains(&new.user_id) {
-        return Ok(Err(ApiError::bad_request("not_a_party", "The user neither sent nor received this transaction")
-            .field("user_id", "is no party to the transaction")));
+        return Ok(Err(ApiError::new(Code::NotAParty).field("user_id", "is no party to the transaction")));
     }
     Ok(Ok(transaction))
 }
 
 /// The query of a user's reports.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
+    /// Which page, from 1.
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     page: Option<u32>,
+    /// Reports on a page.
+    #[schemars(range(min = 1, max = MAX_PER_PAGE))]
     per_page: Option<u32>,
 }
 
-#[derive(Serialize)]
-struct ReportPage {
+#[derive(Serialize, JsonSchema)]
+pub struct ReportPage {
     user_id: UserId,
     page: u32,
     per_page: u32,
@@ -137,7 +141,7 @@ pub async fn list_of_user(
     State(users): State<UserClient>,
     State(sync): State<Sync>,
     Query(query): Query<PageQuery>,
-) -> Result<Response> {
+) -> Result<Copied<ReportPage>> {
     let (page, per_page) = (query.page.unwrap_or(1), query.per_page.unwrap_or(DEFAULT_PER_PAGE));
     for (field, value, most) in [("page", page, MAX_PAGE), ("per_page", per_page, MAX_PER_PAGE)] {
         if !(1..=most).contains(&value) {
@@ -150,5 +154,5 @@ pub async fn list_of_user(
     let total = store::count(&mut conn, user).await?;
     let offset = u64::from(page - 1) * u64::from(per_page);
     let reports = store::page(&mut conn, user, per_page, offset).await?;
-    Ok(answer(ReportPage { user_id: user, page, per_page, total, reports }, stale))
+    Ok(Copied(ReportPage { user_id: user, page, per_page, total, reports }, stale))
 }

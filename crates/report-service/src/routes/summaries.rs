@@ -1,19 +1,20 @@
 //! Summaries.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
 use common::{Result, UserId, caller::Viewer};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlPool;
 
-use super::{answer, must_exist};
+use super::{Copied, must_exist};
 use crate::{
     clients::UserClient,
     store::copies::{self, Totals},
     sync::Sync,
 };
 
-#[derive(Serialize)]
-struct Summary {
+#[derive(Serialize, JsonSchema)]
+pub struct Summary {
     user_id: UserId,
     total_transactions: i64,
     total_spent: common::Money,
@@ -27,11 +28,11 @@ pub async fn show(
     State(pool): State<MySqlPool>,
     State(users): State<UserClient>,
     State(sync): State<Sync>,
-) -> Result<Response> {
+) -> Result<Copied<Summary>> {
     let away = must_exist(&pool, &users, user_id).await?;
     let stale = sync.refresh(user_id).await?.or(away);
     let Totals { total_transactions, total_spent, total_received, last_transaction } =
         copies::totals(&mut *pool.acquire().await?, user_id).await?;
     let summary = Summary { user_id, total_transactions, total_spent, total_received, last_transaction };
-    Ok(answer(summary, stale))
+    Ok(Copied(summary, stale))
 }

@@ -1,7 +1,8 @@
 //! Reports: one for each user and transaction.
 
 use chrono::{DateTime, Utc};
-use common::{Amount, TransactionId, UserId, db};
+use common::{Amount, Money, TransactionId, UserId, db};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 
@@ -17,10 +18,11 @@ pub struct Report {
 }
 
 /// A report with its transaction as it stands now.
-#[derive(Debug, Serialize, sqlx::FromRow)]
+#[derive(Debug, Serialize, JsonSchema, sqlx::FromRow)]
 pub struct ReportedTransaction {
     pub id: i64,
     pub transaction_id: TransactionId,
+    #[schemars(with = "Money")]
     pub amount: Amount,
     pub status: Status,
     pub created_at: DateTime<Utc>,

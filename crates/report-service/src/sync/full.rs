@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use common::{Result, UserId, db, lease::Holder, point};
+use common::{Code, Result, UserId, db, lease::Holder, point};
 
-use super::{RunError, Sync, in_progress};
+use super::{RunError, Sync};
 use crate::store::copies;
 
 /// Held by the one full run that may be under way.
@@ -32,7 +32,7 @@ impl Sync {
         // a holder of its own: two requests to the same instance exclude each other too
         let holder = Holder::new();
         if !self.hold(LEASE, &holder).await? {
-            return Err(in_progress());
+            return Err(Code::SyncInProgress.into());
         }
         let mut run = FullRun { sync: self, holder: &holder, renewed: Instant::now() };
         let synced = run.take_over_everything().await;

@@ -15,7 +15,7 @@ pub use background::{BACKGROUND_REST, Background};
 
 use chrono::TimeDelta;
 use common::{
-    ApiError,
+    ApiError, Code,
     db::{self, DbError},
     http::client::CallError,
     lease::{self, Holder},
@@ -63,13 +63,9 @@ impl From<RunError> for ApiError {
         match error {
             RunError::Source(error) => error.into(),
             RunError::Db(error) => error.into(),
-            RunError::LeaseLost => in_progress(),
+            RunError::LeaseLost => Code::SyncInProgress.into(),
         }
     }
-}
-
-fn in_progress() -> ApiError {
-    ApiError::conflict("sync_in_progress", "A synchronization is running; wait for it to end")
 }
 
 impl Sync {

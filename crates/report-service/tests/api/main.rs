@@ -1,7 +1,7 @@
 //! The API of report-service on a real database, with one stub for user-service and transaction-service.
 
-mod access;
 mod background;
+mod errors;
 mod histories;
 mod outages;
 mod refresh;

@@ -1,8 +1,10 @@
 //! What requests to transaction-service look like, and how a transaction is answered.
 
 use chrono::{DateTime, Utc};
-use common::{Amount, ApiError, Money, Result, TransactionId, UserId, time::Moment};
+use common::{Amount, ApiError, Code, Money, Result, TransactionId, UserId, time::Moment};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::json;
 
 use crate::{
     store::lists::Filter,
@@ -13,8 +15,9 @@ use crate::{
 const MAX_DESCRIPTION: usize = 255;
 
 /// What a payment is for: at most 255 characters.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(inline, extend("maxLength" = MAX_DESCRIPTION))]
 pub struct Description(pub String);
 
 impl TryFrom<String> for Description {
@@ -25,8 +28,9 @@ impl TryFrom<String> for Description {
 }
 
 /// The body of `POST /transactions`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"sender_id": 1, "receiver_id": 2, "amount": 10_000, "description": "Lunch"}))]
 pub struct Create {
     sender_id: UserId,
     receiver_id: UserId,
@@ -41,8 +45,7 @@ impl TryFrom<Create> for NewTransaction {
     type Error = ApiError;
     fn try_from(body: Create) -> Result<Self> {
         if body.sender_id == body.receiver_id {
-            return Err(ApiError::bad_request("self_transfer", "Sender and receiver must be different users")
-                .field("receiver_id", "must be another user than the sender"));
+            return Err(ApiError::new(Code::SelfTransfer).field("receiver_id", "must be another user than the sender"));
         }
         Ok(Self {
             sender_id: body.sender_id,
@@ -55,15 +58,16 @@ impl TryFrom<Create> for NewTransaction {
 }
 
 /// The body of `PUT /transactions/{id}`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"status": "completed"}))]
 pub struct Update {
     pub status: Option<NewStatus>,
     pub description: Option<Description>,
 }
 
 /// A status that a transaction can be given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NewStatus {
     Pending,
@@ -85,17 +89,26 @@ impl NewStatus {
 }
 
 /// The query of a list.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
+    /// Where they stand.
     status: Option<Status>,
+    /// Attempt at this moment or later.
     from: Option<Moment>,
+    /// Attempt at this moment or earlier.
     to: Option<Moment>,
+    /// Of this amount or more.
+    #[schemars(with = "Option<Amount>")]
     min_amount: Option<String>,
+    /// Of this amount or less.
+    #[schemars(with = "Option<Amount>")]
     max_amount: Option<String>,
     #[serde(rename = "limit")]
+    #[schemars(skip)]
     _limit: Option<IgnoredAny>,
     #[serde(rename = "cursor")]
+    #[schemars(skip)]
     _cursor: Option<IgnoredAny>,
 }
 
@@ -117,11 +130,13 @@ impl TryFrom<ListQuery> for Filter {
 }
 
 /// A transaction as it is answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Transaction")]
 pub struct Body {
     pub id: TransactionId,
     sender_id: UserId,
     receiver_id: UserId,
+    #[schemars(with = "Money")]
     amount: Amount,
     status: Status,
     description: String,

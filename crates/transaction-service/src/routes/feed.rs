@@ -3,15 +3,15 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use common::{
-    Amount, ApiError, Result, TransactionId, UserId,
+    Amount, ApiError, Code, Money, Result, TransactionId, UserId,
     caller::Service,
     extract::{Json, Path, Query},
     time::Moment,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlPool;
 
-use super::transaction_not_found;
 use crate::{
     store::{
         feed::{self, Position},
@@ -26,11 +26,13 @@ const MAX_CHANGES: u32 = 1000;
 const MAX_IDS: usize = 1000;
 
 /// A transaction as the feed tells it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TransactionChange")]
 pub struct Change {
     id: TransactionId,
     sender_id: UserId,
     receiver_id: UserId,
+    #[schemars(with = "Money")]
     amount: Amount,
     status: Status,
     version: i32,
@@ -69,14 +71,17 @@ fn limit(asked: Option<u32>) -> Result<u32> {
 }
 
 /// Where a reader of the feed stands.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedQuery {
     /// Changed at this moment or later.
+    #[schemars(extend("examples" = ["2025-11-12T10:30:00Z"]))]
     since: Moment,
     /// Of those changed at exactly that moment, only ids above this one.
     #[serde(default)]
     after_id: i64,
+    /// The most transactions to answer.
+    #[schemars(range(min = 1, max = MAX_CHANGES))]
     limit: Option<u32>,
 }
 
@@ -97,11 +102,13 @@ pub async fn newest(_: Service, State(pool): State<MySqlPool>) -> Result<Json<Op
 }
 
 /// How far a reader of a user's transactions has come.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserQuery {
     /// Only ids below this one.
     before_id: Option<TransactionId>,
+    /// The most transactions to answer.
+    #[schemars(range(min = 1, max = MAX_CHANGES))]
     limit: Option<u32>,
 }
 
@@ -117,10 +124,11 @@ pub async fn of_user(
 }
 
 /// Which transactions are asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchQuery {
     /// Their numbers, with commas between them.
+    #[schemars(extend("pattern" = "^[1-9][0-9]*(,[1-9][0-9]*)*$", "examples" = ["1,2"]))]
     ids: String,
 }
 
@@ -146,5 +154,5 @@ pub async fn batch(
 /// `GET /internal/transactions/{id}`
 pub async fn show(_: Service, Path(id): Path<TransactionId>, State(pool): State<MySqlPool>) -> Result<Json<Change>> {
     let row = store::find(&mut *pool.acquire().await?, id).await?.filter(|row| !row.is_hidden());
-    row.map(|row| Json(row.into())).ok_or_else(transaction_not_found)
+    Ok(Json(row.ok_or(Code::TransactionNotFound)?.into()))
 }

@@ -3,9 +3,3 @@
 mod body;
 pub mod feed;
 pub mod transactions;
-
-use common::ApiError;
-
-fn transaction_not_found() -> ApiError {
-    ApiError::not_found("transaction_not_found", "There is no such transaction")
-}

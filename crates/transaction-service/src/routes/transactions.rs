@@ -2,26 +2,24 @@
 
 use axum::{
     extract::State,
-    http::{HeaderValue, StatusCode},
+    http::HeaderValue,
     response::{IntoResponse, Response},
 };
 use common::{
-    ApiError, Result, TransactionId,
-    caller::{Authenticated, Caller, Viewer, Visitor},
+    ApiError, Code, Result, TransactionId,
+    caller::{Authenticated, Viewer, Visitor},
     extract::{Json, Path, Query},
-    idempotency::{self, IdempotencyKey, KeyedRequest, REPLAYED, fingerprint},
-    page::Page,
+    http::api::{Accepted, Created, Either, Message, Reply, WithStatus},
+    idempotency::{IdempotencyKey, KeyedRequest, REPLAYED, fingerprint},
+    page::{Listed, Page},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::{
-    body::{Body, Create, ListQuery, NewStatus, Update},
-    transaction_not_found,
-};
+use super::body::{Body, Create, ListQuery, NewStatus, Update};
 use crate::{
     store::lists,
-    transfer::{Change, Created, Decided, Decision, Failure, NewTransaction, Request, Status, Transaction, Transfers},
+    transfer::{Attempt, Change, Decided, Decision, Failure, NewTransaction, Request, Status, Transaction, Transfers},
 };
 
 /// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
@@ -30,7 +28,7 @@ pub async fn create(
     key: IdempotencyKey,
     State(transfers): State<Transfers>,
     Json(body): Json<Create>,
-) -> Result<Response> {
+) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
     let new = NewTransaction::try_from(body)?;
     caller.must_be_one_of(&[new.sender_id])?;
     let request = match KeyedRequest::new(key, caller, "POST /transactions", &new) {
@@ -38,12 +36,12 @@ pub async fn create(
         None => Request { identity: format!("once {}", uuid::Uuid::now_v7().simple()), fingerprint: fingerprint(&new) },
     };
     match transfers.create(&new, &request).await? {
-        Created::New(row) => Ok(creation(row, new)),
-        Created::Before(row) if row.is_being_created() => Err(idempotency::in_progress()),
-        Created::Before(row) => {
+        Attempt::New(row) => Ok(Reply::new(creation(row, new))),
+        Attempt::Before(row) if row.is_being_created() => Err(Code::RequestInProgress.into()),
+        Attempt::Before(row) => {
             let mut response = creation(row, new);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            Ok(response)
+            Ok(Reply::new(response))
         }
     }
 }
@@ -51,38 +49,33 @@ pub async fn create(
 /// The answer to a creation: accepted, refused, or not known yet.
 fn creation(row: Transaction, new: NewTransaction) -> Response {
     if row.accepted_at.is_some() {
-        return (StatusCode::CREATED, Json(Body::as_created(row, new))).into_response();
+        return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
     match row.failure {
         Some(failure) => refusal(failure).detail("transaction_id", row.id.get()).into_response(),
-        None => (StatusCode::ACCEPTED, Json(Body::from(row))).into_response(),
+        None => WithStatus::<202, _>(Body::from(row)).into_response(),
     }
 }
 
 fn refusal(failure: Failure) -> ApiError {
-    let no_user =
-        |field: &str| ApiError::not_found("user_not_found", "There is no such user").field(field, "does not exist");
+    let no_user = |field: &str| ApiError::new(Code::UserNotFound).field(field, "does not exist");
     match failure {
         Failure::UserNotFound => no_user("sender_id"),
         Failure::ReceiverNotFound => no_user("receiver_id"),
-        Failure::InsufficientBalance => ApiError::bad_request("insufficient_balance", "Insufficient balance"),
-        Failure::BalanceLimit => ApiError::bad_request("balance_limit", "The receiver's account cannot hold that much"),
-        Failure::NotHeld | Failure::ReferenceReused => {
-            ApiError::conflict("not_held", "The transaction's money could not be set aside")
-        }
-        Failure::NotReached => {
-            ApiError::unavailable("service_unavailable", "The payment was not made: user-service could not be reached")
-        }
+        Failure::InsufficientBalance => ApiError::new(Code::InsufficientBalance),
+        Failure::BalanceLimit => ApiError::new(Code::BalanceLimit),
+        Failure::NotHeld | Failure::ReferenceReused => ApiError::new(Code::NotHeld),
+        Failure::NotReached => ApiError::new(Code::ServiceUnavailable),
     }
 }
 
 /// `GET /transactions`: newest first; a user sees its own.
 pub async fn list(
-    Visitor(caller): Visitor,
+    Visitor { caller, .. }: Visitor,
     State(pool): State<MySqlPool>,
     page: Page,
     Query(query): Query<ListQuery>,
-) -> Result<Response> {
+) -> Result<Listed<Body>> {
     let filter = query.try_into()?;
     let mut conn = pool.acquire().await?;
     let rows = match caller.only_user() {
@@ -98,66 +91,66 @@ pub async fn list_of_user(
     State(pool): State<MySqlPool>,
     page: Page,
     Query(query): Query<ListQuery>,
-) -> Result<Response> {
+) -> Result<Listed<Body>> {
     let filter = query.try_into()?;
     let rows = lists::of_user(&mut *pool.acquire().await?, user, &filter, page.cursor, page.rows()).await?;
     Ok(answer(page, rows))
 }
 
-fn answer(page: Page, rows: Vec<Transaction>) -> Response {
+fn answer(page: Page, rows: Vec<Transaction>) -> Listed<Body> {
     page.answer(rows.into_iter().map(Body::from).collect(), |body| body.id.get())
 }
 
 /// `GET /transactions/{id}`
 pub async fn show(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
 ) -> Result<Json<Body>> {
-    let row = transfers.find(id).await?.ok_or_else(transaction_not_found)?;
-    caller.must_be_one_of(&[row.sender_id, row.receiver_id])?;
+    let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
+    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], Code::TransactionNotFound)?;
     Ok(Json(row.into()))
 }
 
 /// `PUT /transactions/{id}`: decides about a pending transaction, or describes it anew.
 pub async fn update(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
     Json(update): Json<Update>,
-) -> Result<Response> {
-    let row = changeable(&transfers, caller, id).await?;
+) -> Result<Reply<Either<Json<Body>, Accepted<Body>>>> {
+    let row = changeable(&transfers, &visitor, id).await?;
     let Some(status) = update.status.or(update.description.is_some().then_some(NewStatus::Pending)) else {
-        return Err(ApiError::bad_request("missing_field", "Give at least one of status and description"));
+        return Err(Code::NothingToChange.into());
     };
     let description = update.description.map(|d| d.0);
     if let Some(decision) = status.decision() {
         return match transfers.decide(&row, decision, description.as_deref(), false).await? {
-            Decided::Stands(row) if row.status == decision.target() => Ok(Json(Body::from(row)).into_response()),
+            Decided::Stands(row) if row.status == decision.target() => Ok(Reply::new(Json(Body::from(row)))),
             Decided::Stands(row) if row.status == Status::Processing => {
-                Ok((StatusCode::ACCEPTED, Json(Body::from(row))).into_response())
+                Ok(Reply::new(WithStatus::<202, _>(Body::from(row))))
             }
             // the decision stood, and could not be carried out
             Decided::Stands(row) => Err(row.failure.map_or_else(|| illegal_change(&row), refusal)),
             Decided::Lost(row) => Err(illegal_change(&row)),
-            Decided::NotFound => Err(transaction_not_found()),
+            Decided::NotFound => Err(Code::TransactionNotFound.into()),
         };
     }
     let still_pending = match description {
         Some(text) => transfers.change(&row, Change::Describe(text)).await?.won,
         None => row.status == Status::Pending,
     };
-    let row = transfers.find(id).await?.ok_or_else(transaction_not_found)?;
-    if still_pending { Ok(Json(Body::from(row)).into_response()) } else { Err(illegal_change(&row)) }
+    let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
+    if still_pending { Ok(Reply::new(Json(Body::from(row)))) } else { Err(illegal_change(&row)) }
 }
 
 /// `DELETE /transactions/{id}`: cancels it if it is pending, then hides it.
 pub async fn delete(
-    Visitor(caller): Visitor,
+    visitor: Visitor,
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
-) -> Result<Json<Value>> {
-    let row = changeable(&transfers, caller, id).await?;
+) -> Result<Json<Message>> {
+    let row = changeable(&transfers, &visitor, id).await?;
     let hide =
         async || Ok::<_, ApiError>(transfers.change(&row, Change::Hide).await?.row.is_some_and(|r| r.is_hidden()));
     if !hide().await? {
@@ -165,24 +158,24 @@ pub async fn delete(
             Decided::Stands(row) if row.is_hidden() => {}
             // it settled between the two looks, or another request cancelled it
             Decided::Stands(_) | Decided::Lost(_) if hide().await? => {}
-            Decided::NotFound => return Err(transaction_not_found()),
+            Decided::NotFound => return Err(Code::TransactionNotFound.into()),
             Decided::Stands(row) | Decided::Lost(row) => return Err(illegal_change(&row)),
         }
     }
-    Ok(Json(json!({"message": "Transaction deleted successfully"})))
+    Ok(Json(Message { message: "Transaction deleted successfully" }))
 }
 
-/// The transaction, if `caller` may change it: its sender may, its receiver may not.
-async fn changeable(transfers: &Transfers, caller: Caller, id: TransactionId) -> Result<Transaction> {
-    let row = transfers.find(id).await?.ok_or_else(transaction_not_found)?;
-    caller.must_be_one_of(&[row.sender_id])?;
+/// The transaction, if its visitor may change it: its sender may, its receiver may not.
+async fn changeable(transfers: &Transfers, visitor: &Visitor, id: TransactionId) -> Result<Transaction> {
+    let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
+    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], Code::TransactionNotFound)?;
+    visitor.caller.must_be_one_of(&[row.sender_id])?;
     Ok(row)
 }
 
 fn illegal_change(row: &Transaction) -> ApiError {
     if row.status == Status::Processing {
-        return ApiError::conflict("transaction_in_progress", "The transaction is being processed; try again shortly");
+        return ApiError::new(Code::TransactionInProgress);
     }
-    ApiError::conflict("illegal_status_change", "The transaction's status does not allow this change")
-        .detail("status", json!(row.status))
+    ApiError::new(Code::IllegalStatusChange).detail("status", json!(row.status))
 }

@@ -131,7 +131,7 @@ async fn each_wrong_field_of_an_update_is_named() {
     ] {
         assert_names_field(service.service.put(&path, body).await, code, field);
     }
-    let _ = service.service.put(&path, json!({})).await.expect_error(400, "missing_field");
+    let _ = service.service.put(&path, json!({})).await.expect_error(400, "nothing_to_change");
     assert_eq!(service.show(id).await.expect(200)["status"], "pending");
 }
 

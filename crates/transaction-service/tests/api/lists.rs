@@ -1,10 +1,13 @@
 //! Lists: newest first, in pages, filtered.
 
+use common::config::Mode;
 use serde_json::json;
 
-use crate::support::{SENDER, Service, assert_names_field, ids, immediate, payment};
+use crate::support::{RECEIVER, SENDER, Service, assert_names_field, ids, immediate, payment};
 
 /// All ids of a list, and how many pages they came on.
+const STRANGER: i64 = 3;
+
 async fn read_through(service: &Service, first: &str) -> (Vec<i64>, usize) {
     let (mut seen, mut pages, mut next) = (Vec::new(), 0, Some(first.to_owned()));
     while let Some(path) = next {
@@ -141,4 +144,22 @@ async fn each_wrong_parameter_is_named() {
         }
         let _ = service.anyone.get(&format!("{list}?limit=200")).await.expect(200);
     }
+}
+
+#[tokio::test]
+async fn a_users_lists_hold_only_its_own_transactions() {
+    let service = Service::start_with(|config| config.service.mode = Mode::Production).await;
+    let between = async |sender: i64, receiver: i64| {
+        let body = json!({"sender_id": sender, "receiver_id": receiver, "amount": 1});
+        service.create(body).await.expect(201).id()
+    };
+    let (sent, received, foreign) =
+        (between(SENDER, RECEIVER).await, between(STRANGER, SENDER).await, between(RECEIVER, STRANGER).await);
+    let sender = service.user(SENDER);
+    for list in ["/transactions", "/transactions/user/1"] {
+        assert_eq!(ids(&sender.get(list).await.expect(200)), [received, sent], "{list}");
+    }
+    assert_eq!(ids(&service.service.get("/transactions").await.expect(200)), [foreign, received, sent]);
+    assert_eq!(ids(&service.service.get("/transactions/user/3").await.expect(200)), [foreign, received]);
+    let _ = sender.get("/transactions/user/2").await.expect_error(403, "forbidden");
 }

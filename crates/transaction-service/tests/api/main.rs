@@ -1,6 +1,5 @@
 //! The API of transaction-service, as its callers see it, on a real database; its peers are stubs.
 
-mod access;
 mod creation;
 mod decisions;
 mod errors;

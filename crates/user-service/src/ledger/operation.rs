@@ -1,13 +1,14 @@
 //! What can be asked of the ledger, and what it answers.
 
 use common::{
-    Amount, ApiError, Money, TransactionId, UserId,
+    Amount, ApiError, Code, Money, TransactionId, UserId,
     idempotency::{self, KeyedRequest},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A movement of money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Movement {
     /// Money comes in from outside, and the user is told.
@@ -48,7 +49,7 @@ pub enum Movement {
 }
 
 /// Who pays whom how much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// The transaction, as numbered by transaction-service.
@@ -139,7 +140,7 @@ pub struct Outcome {
 }
 
 /// Why an operation was not applied. Refusals are durable like applications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::EnumString, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Refusal {
@@ -161,16 +162,12 @@ common::stored_as_text!(Refusal);
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::UserNotFound | Refusal::ReceiverNotFound => {
-                Self::not_found("user_not_found", "There is no such user")
-            }
-            Refusal::InsufficientBalance => Self::bad_request("insufficient_balance", "Insufficient balance"),
-            Refusal::BalanceLimit => {
-                Self::bad_request("balance_limit", "The balance would exceed what an account can hold")
-            }
-            Refusal::NotHeld => Self::conflict("not_held", "The transaction's money is not set aside"),
-            Refusal::ReferenceReused => idempotency::mismatch(),
-        }
+        Self::new(match refusal {
+            Refusal::UserNotFound | Refusal::ReceiverNotFound => Code::UserNotFound,
+            Refusal::InsufficientBalance => Code::InsufficientBalance,
+            Refusal::BalanceLimit => Code::BalanceLimit,
+            Refusal::NotHeld => Code::NotHeld,
+            Refusal::ReferenceReused => Code::IdempotencyKeyReused,
+        })
     }
 }

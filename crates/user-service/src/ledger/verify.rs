@@ -1,5 +1,6 @@
 //! Proves the ledger's invariants in one consistent snapshot, however busy the service is.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{Connection, Executor, MySqlConnection};
 
@@ -9,7 +10,7 @@ use super::Ledger;
 const MAX_VIOLATIONS: u32 = 100;
 
 /// What a verification found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Verification {
     /// True if every rule holds.
     pub ok: bool,
@@ -22,7 +23,7 @@ pub struct Verification {
 }
 
 /// A row that breaks a rule.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Violation {
     /// The rule.
     pub rule: &'static str,

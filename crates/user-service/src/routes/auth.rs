@@ -1,16 +1,19 @@
 //! Registration and login.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use common::{
-    ApiError, Money, Result, UserId,
+    ApiError, Code, Money, Result, UserId,
     caller::{Gatekeeper, Trusted},
     client_address::ClientAddress,
     db,
     extract::Json,
+    http::api::{Created, WithStatus},
     point, time,
 };
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::MySqlPool;
 
 use super::{
@@ -26,8 +29,9 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"full_name": "John Doe", "email": "john@example.com", "password": "password123"}))]
 pub struct Registration {
     full_name: FullName,
     email: Email,
@@ -39,7 +43,7 @@ pub async fn register(
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
     Json(new): Json<Registration>,
-) -> Result<(StatusCode, Json<User>)> {
+) -> Result<Created<User>> {
     open_account(&pool, &passwords, new).await
 }
 
@@ -49,11 +53,11 @@ pub async fn register_other(
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
     Json(new): Json<Registration>,
-) -> Result<(StatusCode, Json<User>)> {
+) -> Result<Created<User>> {
     open_account(&pool, &passwords, new).await
 }
 
-async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration) -> Result<(StatusCode, Json<User>)> {
+async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration) -> Result<Created<User>> {
     let hash = passwords.hash(new.password.0).await?;
     let now = time::now();
     let id = db::retry(|_| async {
@@ -65,17 +69,19 @@ async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration
     .await?;
     let id = id.ok_or_else(email_taken)?;
     let user = User { id, full_name: new.full_name.0, email: new.email.0, balance: Money::ZERO, held: Money::ZERO };
-    Ok((StatusCode::CREATED, Json(user)))
+    Ok(WithStatus(user))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"email": "john@example.com", "password": "password123"}))]
 pub struct Login {
     email: String,
+    #[schemars(with = "String")]
     password: SecretString,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct LoggedIn {
     access_token: String,
     token_type: &'static str,
@@ -83,7 +89,7 @@ pub struct LoggedIn {
     user: LoggedInUser,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct LoggedInUser {
     id: UserId,
     full_name: String,
@@ -104,9 +110,7 @@ async fn count_attempt(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
     });
     match wait.await? {
         None => Ok(()),
-        Some(wait) => {
-            Err(ApiError::too_many("too_many_attempts", "Too many failed logins: wait before the next one", wait))
-        }
+        Some(wait) => Err(ApiError::new(Code::TooManyAttempts).retry_after(wait)),
     }
 }
 
@@ -128,9 +132,7 @@ pub async fn login(
     };
     let hash = known.as_ref().map(|user| user.password_hash.clone());
     let verdict = passwords.verify(login.password.clone(), hash).await?;
-    let user = known
-        .filter(|_| verdict != Verdict::Wrong)
-        .ok_or_else(|| ApiError::unauthorized("invalid_credentials", "The e-mail address or the password is wrong"))?;
+    let user = known.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| ApiError::new(Code::InvalidCredentials))?;
     db::retry(|_| async {
         let mut tx = db::begin(&pool, point!("login.success")).await?;
         attempts::succeeded(&mut tx, account, client).await?;

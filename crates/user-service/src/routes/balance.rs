@@ -1,25 +1,23 @@
 //! Balances, and money that comes in and goes out.
 
-use axum::{
-    extract::State,
-    http::{HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::HeaderValue, response::IntoResponse};
 use common::{
-    Amount, ApiError, Money, Result, UserId,
+    Amount, ApiError, Code, Money, Result, UserId,
     caller::{Owner, Viewer},
     extract::Json,
+    http::api::Reply,
     idempotency::{IdempotencyKey, KeyedRequest, REPLAYED},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::user_not_found;
 use crate::{
     ledger::{Ledger, Movement, Operation, Outcome},
     store::users::Accounts,
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Balance {
     user_id: UserId,
     balance: Money,
@@ -28,12 +26,13 @@ pub struct Balance {
 
 /// `GET /users/{id}/balance`: what the user can spend, and what is set aside.
 pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Result<Json<Balance>> {
-    let user = accounts.find(id).await?.ok_or_else(user_not_found)?;
+    let user = accounts.find(id).await?.ok_or(Code::UserNotFound)?;
     Ok(Json(Balance { user_id: id, balance: user.balance, held: user.held }))
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"amount": 100_000}))]
 pub struct AmountBody {
     amount: Amount,
 }
@@ -44,7 +43,7 @@ pub async fn top_up(
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(body): Json<AmountBody>,
-) -> Result<Response> {
+) -> Result<Reply<Json<NewBalance>>> {
     let key = KeyedRequest::new(key, owner.caller, &format!("POST /users/{}/topup", owner.user), &body);
     let movement = Movement::Topup { user_id: owner.user, amount: body.amount };
     change(ledger, owner.user, Operation::requested(key, movement, None)).await
@@ -56,27 +55,27 @@ pub async fn debit(
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(body): Json<AmountBody>,
-) -> Result<Response> {
+) -> Result<Reply<Json<NewBalance>>> {
     let key = KeyedRequest::new(key, owner.caller, &format!("POST /users/{}/debit", owner.user), &body);
     let movement = Movement::Debit { user_id: owner.user, amount: body.amount };
     change(ledger, owner.user, Operation::requested(key, movement, None)).await
 }
 
-#[derive(Serialize)]
-struct NewBalance {
+#[derive(Serialize, JsonSchema)]
+pub struct NewBalance {
     id: UserId,
     balance: Money,
 }
 
 /// Posts a change of one balance and answers the new balance.
-pub async fn change(ledger: Ledger, user: UserId, operation: Operation) -> Result<Response> {
+pub async fn change(ledger: Ledger, user: UserId, operation: Operation) -> Result<Reply<Json<NewBalance>>> {
     let Outcome { result, replayed } = ledger.post_one(operation).await?;
     let mut response = match result {
-        Ok(balance) => (StatusCode::OK, Json(NewBalance { id: user, balance })).into_response(),
+        Ok(balance) => Json(NewBalance { id: user, balance }).into_response(),
         Err(refusal) => ApiError::from(refusal).into_response(),
     };
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok(response)
+    Ok(Reply::new(response))
 }

@@ -1,6 +1,7 @@
 //! The fields of an account, checked as they are parsed.
 
 use email_address::{EmailAddress, Options};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The longest e-mail address (RFC 5321).
@@ -9,13 +10,15 @@ const MAX_EMAIL: usize = 254;
 const MAX_NAME: usize = 100;
 
 /// A user's name: 1–100 characters.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(inline, extend("minLength" = 1, "maxLength" = MAX_NAME))]
 pub struct FullName(pub String);
 
 /// An e-mail address, trimmed and in lower case.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(inline, extend("format" = "email", "maxLength" = MAX_EMAIL))]
 pub struct Email(pub String);
 
 impl TryFrom<String> for FullName {

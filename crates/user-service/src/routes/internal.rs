@@ -1,22 +1,22 @@
 //! Routes for the other services.
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
 use common::{
-    Amount, ApiError, Result, UserId,
+    Amount, ApiError, Code, Result, UserId,
     caller::{Caller, Service},
     extract::{Json, Path, Query},
+    http::api::Reply,
     idempotency::{IdempotencyKey, KeyedRequest},
-    page::Page,
+    page::{Listed, Page},
     revocation::{Position, Revocation},
     time::Moment,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::{balance, user_not_found};
+use super::balance::{self, NewBalance};
 use crate::{
     TokenLifetime,
     ledger::{Ledger, Movement, Operation, Outcome, Refusal, Verification},
@@ -34,8 +34,9 @@ const MAX_IDS: usize = 200;
 const MAX_NOTE: usize = 255;
 
 /// The numbers of accounts, as `1,2,3`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(inline, with = "String", extend("pattern" = "^[1-9][0-9]*(,[1-9][0-9]*)*$"))]
 struct Ids(Vec<UserId>);
 
 impl TryFrom<String> for Ids {
@@ -48,11 +49,14 @@ impl TryFrom<String> for Ids {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
+    /// Only these accounts, all at once; without limit and cursor.
     ids: Option<Ids>,
+    #[schemars(skip)]
     limit: Option<IgnoredAny>,
+    #[schemars(skip)]
     cursor: Option<IgnoredAny>,
 }
 
@@ -62,28 +66,30 @@ pub async fn list(
     State(pool): State<MySqlPool>,
     page: Page,
     Query(Selection { ids, limit, cursor }): Query<Selection>,
-) -> Result<Response> {
+) -> Result<Reply<Listed<User>>> {
     let Some(Ids(ids)) = ids else {
         let found = users::list(&mut *pool.acquire().await?, None, page.cursor, page.rows()).await?;
-        return Ok(page.answer(found, |user| user.id.get()));
+        return Ok(Reply::new(page.answer(found, |user| user.id.get())));
     };
     // a page of them would make the others look as if they did not exist
     if limit.is_some() || cursor.is_some() {
         return Err(ApiError::invalid("ids", "must stand without limit and cursor"));
     }
-    Ok(Json(users::find_all(&mut *pool.acquire().await?, &ids).await?).into_response())
+    Ok(Reply::new(Json(users::find_all(&mut *pool.acquire().await?, &ids).await?)))
 }
 
 /// `GET /internal/users/{id}`
 pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Accounts>) -> Result<Json<User>> {
-    accounts.find(id).await?.map(Json).ok_or_else(user_not_found)
+    Ok(Json(accounts.find(id).await?.ok_or(Code::UserNotFound)?))
 }
 
 /// Where a reader of the revocations stands.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevocationQuery {
+    /// Revoked at this moment or later.
     since: Option<Moment>,
+    /// Of those revoked at exactly that moment, only users above this one.
     #[serde(default)]
     after_id: i64,
 }
@@ -99,18 +105,20 @@ pub async fn revocations(
     Ok(Json(revocations::from(&mut *pool.acquire().await?, position, lifetime).await?))
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Action {
     Debit,
     Credit,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"action": "credit", "amount": 20_000}))]
 pub struct BalanceChange {
     action: Action,
     amount: Amount,
+    #[schemars(length(min = 1, max = MAX_NOTE))]
     reference: Option<String>,
 }
 
@@ -121,7 +129,7 @@ pub async fn change_balance(
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(body): Json<BalanceChange>,
-) -> Result<Response> {
+) -> Result<Reply<Json<NewBalance>>> {
     let route = format!("PUT /internal/users/{user_id}/balance");
     let key = KeyedRequest::new(key, Caller::Service, &route, &body);
     let movement = match body.action {
@@ -133,18 +141,22 @@ pub async fn change_balance(
     balance::change(ledger, user_id, Operation::requested(key, movement, note)).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"operations": [
+    {"transfer": {"transaction_id": 1, "sender_id": 1, "receiver_id": 2, "amount": 10_000}},
+]}))]
 pub struct Operations {
+    #[schemars(length(min = 1, max = MAX_OPERATIONS))]
     operations: Vec<Movement>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Outcomes {
     outcomes: Vec<OutcomeBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum OutcomeBody {
     Applied,

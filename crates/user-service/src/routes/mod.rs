@@ -6,13 +6,8 @@ pub mod fields;
 pub mod internal;
 pub mod users;
 
-use common::ApiError;
-
-fn user_not_found() -> ApiError {
-    ApiError::not_found("user_not_found", "There is no such user")
-}
+use common::{ApiError, Code};
 
 fn email_taken() -> ApiError {
-    ApiError::conflict("email_taken", "An account with this e-mail address exists already")
-        .field("email", "is used by another account")
+    ApiError::new(Code::EmailTaken).field("email", "is used by another account")
 }

@@ -1,22 +1,23 @@
 //! Accounts.
 
-use axum::{extract::State, response::Response};
+use axum::extract::State;
 use common::{
-    ApiError, Result,
+    Code, Result,
     caller::{Owner, Viewer, Visitor},
     db,
     extract::{Json, Query},
-    page::{ListQuery, Page},
+    http::api::Message,
+    page::{ListQuery, Listed, Page},
     point, time,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::MySqlPool;
 
 use super::{
     email_taken,
     fields::{Email, FullName},
-    user_not_found,
 };
 use crate::{
     ledger::{Closing, Ledger},
@@ -26,22 +27,23 @@ use crate::{
 
 /// `GET /users`: accounts by id; a user sees its own.
 pub async fn list(
-    Visitor(caller): Visitor,
+    Visitor { caller, .. }: Visitor,
     State(pool): State<MySqlPool>,
     page: Page,
     Query(ListQuery { .. }): Query<ListQuery>,
-) -> Result<Response> {
+) -> Result<Listed<User>> {
     let found = users::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
     Ok(page.answer(found, |user| user.id.get()))
 }
 
 /// `GET /users/{id}`
 pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Result<Json<User>> {
-    accounts.find(id).await?.map(Json).ok_or_else(user_not_found)
+    Ok(Json(accounts.find(id).await?.ok_or(Code::UserNotFound)?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({"full_name": "John Updated"}))]
 pub struct Update {
     full_name: Option<FullName>,
     email: Option<Email>,
@@ -56,7 +58,7 @@ pub async fn update(
     Json(update): Json<Update>,
 ) -> Result<Json<User>> {
     if update.full_name.is_none() && update.email.is_none() && update.password.is_none() {
-        return Err(ApiError::bad_request("missing_field", "Give at least one of full_name, email and password"));
+        return Err(Code::NothingToChange.into());
     }
     let password_hash = match update.password {
         Some(password) => Some(passwords.hash(password.0).await?),
@@ -72,18 +74,16 @@ pub async fn update(
     });
     match updated.await? {
         Updated::Done(user) => Ok(Json(user)),
-        Updated::NotFound => Err(user_not_found()),
+        Updated::NotFound => Err(Code::UserNotFound.into()),
         Updated::EmailTaken => Err(email_taken()),
     }
 }
 
 /// `DELETE /users/{id}`: closes the account.
-pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Value>> {
+pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Message>> {
     match ledger.close(owner.user, time::now()).await? {
-        Closing::Done => Ok(Json(json!({"message": "User deleted successfully"}))),
-        Closing::NotFound => Err(user_not_found()),
-        Closing::Pending => {
-            Err(ApiError::conflict("pending_transactions", "The account has pending transactions; settle them first"))
-        }
+        Closing::Done => Ok(Json(Message { message: "User deleted successfully" })),
+        Closing::NotFound => Err(Code::UserNotFound.into()),
+        Closing::Pending => Err(Code::PendingTransactions.into()),
     }
 }

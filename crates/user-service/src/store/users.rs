@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use common::{Money, UserId, db, lookups::Lookups};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
 use super::revocations;
 
 /// An active account as others may see it.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
 pub struct User {
     /// The account's number.
     pub id: UserId,

@@ -1,5 +1,7 @@
 //! Opening, reading and changing accounts.
 
+use common::config::Mode;
+use harness::http::Reply;
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, Service, assert_documented, assert_names_field, registration};
@@ -199,7 +201,7 @@ async fn each_wrong_field_of_an_update_is_named_and_nothing_changes() {
     ] {
         assert_names_field(user.api.put(&user.path(""), body).await, code, field);
     }
-    let _ = user.api.put(&user.path(""), json!({})).await.expect_error(400, "missing_field");
+    let _ = user.api.put(&user.path(""), json!({})).await.expect_error(400, "nothing_to_change");
     assert_eq!(service.anyone.get(&user.path("")).await.expect(200)["full_name"], "John Doe");
 }
 
@@ -306,4 +308,17 @@ async fn an_account_that_is_not_there_is_404_on_every_route() {
     ] {
         let _ = reply.expect_error(404, "user_not_found");
     }
+}
+
+#[tokio::test]
+async fn in_production_a_list_holds_only_oneself() {
+    let service = Service::start_with(|config| config.service.mode = Mode::Production).await;
+    let (one, two) = (service.user("one", 0).await, service.user("two", 0).await);
+    let ids = |reply: Reply| -> Vec<Value> {
+        reply.expect(200).json.as_array().expect("a list").iter().map(|user| user["id"].clone()).collect()
+    };
+    let _ = service.anyone.get("/users").await.expect_error(401, "missing_token");
+    assert_eq!(ids(one.api.get("/users").await), [one.id]);
+    assert_eq!(ids(two.api.get("/users?limit=1").await), [two.id]);
+    assert_eq!(ids(service.service.get("/users").await), [one.id, two.id]);
 }

@@ -1,6 +1,5 @@
 //! The API of user-service, as its callers see it, on a real database.
 
-mod access;
 mod accounts;
 mod balances;
 mod batches;

@@ -3,12 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use common::{
-    caller::Gatekeeper,
-    config::{Env, Mode},
-    time,
-    worker::Workers,
-};
+use common::{config::Env, worker::Workers};
 use harness::{
     database::{TestDatabase, database},
     http::{Api, Reply, serve},
@@ -47,15 +42,6 @@ struct Summary<'a> {
 impl Service {
     /// In development mode; its workers take over what changed every second.
     pub async fn start() -> Self {
-        Self::with(Mode::Development).await
-    }
-
-    /// In production mode.
-    pub async fn in_production() -> Self {
-        Self::with(Mode::Production).await
-    }
-
-    async fn with(mode: Mode) -> Self {
         let (database, sources) = (database().await, Sources::new());
         let peers = serve(stub::routes(&sources)).await;
         let environment = BTreeMap::from([
@@ -65,7 +51,6 @@ impl Service {
             ("REPORT_SYNC_INTERVAL", "1".to_owned()),
         ]);
         let mut config = Config::from_env(Env::new(move |name| environment.get(name).cloned())).unwrap();
-        config.service.mode = mode;
         config.service.database = database.config.clone();
         let state = AppState::new(&config);
         state.migrate().await.unwrap();
@@ -88,12 +73,6 @@ impl Service {
     /// Ends all workers, after what they are doing.
     pub async fn stop(&self) {
         self.workers.stop().await;
-    }
-
-    /// Calls it as `user`.
-    pub fn as_user(&self, user: i64) -> Api {
-        let token = Gatekeeper::new(&self.config.service).issue(user.try_into().unwrap(), 0, time::now(), 60).unwrap();
-        self.api.as_user(&token)
     }
 
     /// Asks for a report.

@@ -1,0 +1,182 @@
+//! Whom a handler lets in: what stands in its signature.
+
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+use serde_json::{Value, json};
+
+use super::{Caller, Gatekeeper};
+use crate::{ApiError, Code, Result, UserId, config::Mode, extract::Path, http::api};
+
+fn not_a_service<T>(caller: Caller) -> Result<T> {
+    Err(match caller {
+        Caller::User(_) => ApiError::new(Code::Forbidden),
+        _ => ApiError::new(Code::MissingServiceToken),
+    })
+}
+
+/// A service; in every mode.
+pub struct Service;
+
+/// A user or a service; in every mode.
+pub struct Authenticated(pub Caller);
+
+/// A user or a service; anyone in development.
+pub struct Visitor {
+    /// Who calls.
+    pub caller: Caller,
+    mode: Mode,
+}
+
+impl Visitor {
+    /// Refuses a user who is none of `parties` of a resource: in production with the code that tells that there is no such
+    /// resource, so that nobody finds out which there are; in development with 403.
+    pub fn must_be_a_party(&self, parties: &[UserId], not_found: Code) -> Result<()> {
+        self.caller.must_be_one_of(parties).map_err(|forbidden| match self.mode {
+            Mode::Production => not_found.into(),
+            Mode::Development => forbidden,
+        })
+    }
+}
+
+/// A service; anyone in development.
+pub struct Trusted;
+
+/// The user whom the path names, or a service; in every mode.
+pub struct Owner {
+    /// Who calls.
+    pub caller: Caller,
+    /// The user whom the path names.
+    pub user: UserId,
+}
+
+/// The user whom the path names, or a service; anyone in development. Holds the user whom the path names.
+pub struct Viewer(pub UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let gatekeeper = Gatekeeper::from_ref(state);
+        let mode = gatekeeper.mode();
+        match gatekeeper.identify(&parts.headers)? {
+            Caller::Anyone if mode == Mode::Production => Err(Code::MissingToken.into()),
+            caller => Ok(Self { caller, mode }),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Trusted
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let gatekeeper = Gatekeeper::from_ref(state);
+        match gatekeeper.identify(&parts.headers)? {
+            Caller::Service => Ok(Self),
+            _ if gatekeeper.mode() == Mode::Development => Ok(Self),
+            caller => not_a_service(caller),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Authenticated
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        match Gatekeeper::from_ref(state).identify(&parts.headers)? {
+            Caller::Anyone => Err(Code::MissingToken.into()),
+            caller => Ok(Self(caller)),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Service
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        match Gatekeeper::from_ref(state).identify(&parts.headers)? {
+            Caller::Service => Ok(Self),
+            caller => not_a_service(caller),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Owner
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
+        let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
+        caller.must_be_one_of(&[user])?;
+        Ok(Self { caller, user })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Viewer
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let Visitor { caller, .. } = Visitor::from_request_parts(parts, state).await?;
+        let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
+        caller.must_be_one_of(&[user])?;
+        Ok(Self(user))
+    }
+}
+
+/// How a request can show who sends it, in the API's description.
+const ACCESS_TOKEN: &str = "accessToken";
+const SERVICE_ACCESS: &str = "serviceToken";
+
+/// Describes how a request shows who sends it.
+pub fn security_schemes() -> Value {
+    json!({
+        ACCESS_TOKEN: {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The access_token of POST /auth/login.",
+        },
+        SERVICE_ACCESS: {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Service-Token",
+            "description": "The secret that the services share.",
+        },
+    })
+}
+
+/// Describes whom an extractor lets in, each of `ways` with one scheme or, in development, with none.
+macro_rules! lets_in {
+    ($caller:ty: [$($way:expr),*], $codes:expr) => {
+        impl OperationInput for $caller {
+            fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+                let way = |schemes: &[&str]| schemes.iter().map(|&scheme| (scheme.to_owned(), Vec::new())).collect();
+                operation.security = vec![$(way($way)),*];
+                api::refuses(operation, &$codes);
+                api::refuses(operation, &[Code::InvalidServiceToken, Code::InvalidToken]);
+                api::refuses(operation, &[Code::TokenExpired, Code::TokenRevoked]);
+            }
+        }
+    };
+}
+
+lets_in!(Service: [&[SERVICE_ACCESS]], [Code::MissingServiceToken, Code::Forbidden]);
+lets_in!(Trusted: [&[], &[SERVICE_ACCESS]], [Code::MissingServiceToken, Code::Forbidden]);
+lets_in!(Authenticated: [&[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden]);
+lets_in!(Visitor: [&[], &[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden]);
+lets_in!(Owner: [&[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden, Code::InvalidValue]);
+lets_in!(Viewer: [&[], &[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden, Code::InvalidValue]);

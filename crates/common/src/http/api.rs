@@ -1,0 +1,235 @@
+//! How the API describes itself (OpenAPI 3.1): what a handler takes, answers and whom it lets in is read from its signature,
+//! what it does and refuses stands beside its route.
+
+use std::{collections::BTreeMap, marker::PhantomData};
+
+use aide::{
+    OperationOutput,
+    axum::ApiRouter,
+    generate::GenContext,
+    openapi::{self, Info, MediaType, OpenApi, Operation, ReferenceOr, SchemaObject},
+    transform::TransformOperation,
+};
+use axum::{
+    Router,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::{Code, caller, config::Mode, extract::Json};
+
+/// Where the document is served.
+pub const DOCUMENT_PATH: &str = "/openapi.json";
+/// Gathers the names of an operation's codes until its answers are written.
+const CODES: &str = "x-codes";
+/// What any route may answer, whatever it does.
+const COMMON: [Code; 4] = [Code::RateLimited, Code::InternalError, Code::Overloaded, Code::DatabaseUnavailable];
+
+/// Says of a route what it does, and the codes of its own errors; those of its callers, body and query it has from its
+/// signature.
+pub fn about<const N: usize>(
+    summary: &'static str,
+    codes: [Code; N],
+) -> impl FnOnce(TransformOperation<'_>) -> TransformOperation<'_> {
+    move |mut operation| {
+        refuses(operation.inner_mut(), &codes);
+        refuses(operation.inner_mut(), &COMMON);
+        operation.summary(summary)
+    }
+}
+
+/// Adds codes with which an operation may be refused.
+pub fn refuses(operation: &mut Operation, codes: &[Code]) {
+    let known = operation.extensions.entry(CODES.to_owned()).or_insert_with(|| json!([]));
+    if let Some(known) = known.as_array_mut() {
+        known.extend(codes.iter().map(|code| json!(code.name())));
+    }
+}
+
+/// Adds a parameter that a request may have in its `place`: `header` or `query`.
+pub fn takes(operation: &mut Operation, place: &str, name: &str, description: &str, schema: &Value) {
+    let parameter = json!({"in": place, "name": name, "description": description, "schema": schema});
+    operation.parameters.push(serde_json::from_value(parameter).expect("it is an OpenAPI parameter"));
+}
+
+/// A header of an answer, which holds text.
+pub fn header(description: &str) -> ReferenceOr<openapi::Header> {
+    let header = json!({"description": description, "schema": {"type": "string"}});
+    serde_json::from_value(header).expect("it is an OpenAPI header")
+}
+
+/// An answer with a body of `T` as JSON.
+pub fn answers<T: JsonSchema>(context: &mut GenContext, status: u16) -> (Option<u16>, openapi::Response) {
+    let json_schema = context.schema.subschema_for::<T>();
+    let schema = Some(SchemaObject { json_schema, external_docs: None, example: None });
+    let media_type = MediaType { schema, ..MediaType::default() };
+    let response = openapi::Response {
+        description: reason(status).to_owned(),
+        content: [("application/json".to_owned(), media_type)].into_iter().collect(),
+        ..openapi::Response::default()
+    };
+    (Some(status), response)
+}
+
+fn reason(status: u16) -> &'static str {
+    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
+}
+
+/// A JSON body with another status than 200.
+pub struct WithStatus<const STATUS: u16, T>(pub T);
+
+/// 201 with a JSON body.
+pub type Created<T> = WithStatus<201, T>;
+/// 202 with a JSON body: the outcome is not known yet.
+pub type Accepted<T> = WithStatus<202, T>;
+
+impl<const STATUS: u16, T: Serialize> IntoResponse for WithStatus<STATUS, T> {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(STATUS).expect("a status that the code names");
+        (status, Json(self.0)).into_response()
+    }
+}
+
+/// A finished response, which is described as a `T`.
+pub struct Reply<T>(Response, PhantomData<T>);
+
+/// Either of two answers, in the description of a [`Reply`].
+pub struct Either<A, B>(PhantomData<(A, B)>);
+
+impl<T> Reply<T> {
+    /// The reply for anything that can be answered.
+    pub fn new(response: impl IntoResponse) -> Self {
+        Self(response.into_response(), PhantomData)
+    }
+}
+
+impl<T> IntoResponse for Reply<T> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+/// Describes answers by [`OperationOutput::inferred_responses`] alone.
+macro_rules! output {
+    ([$($parameters:tt)*] $type:ty, $described:expr) => {
+        impl<$($parameters)*> OperationOutput for $type {
+            type Inner = Self;
+            fn inferred_responses(
+                context: &mut GenContext,
+                operation: &mut Operation,
+            ) -> Vec<(Option<u16>, openapi::Response)> {
+                $described(context, operation)
+            }
+        }
+    };
+}
+
+output!([const STATUS: u16, T: JsonSchema] WithStatus<STATUS, T>, |context, _| vec![answers::<T>(context, STATUS)]);
+output!([T: JsonSchema] Json<T>, |context, _| vec![answers::<T>(context, 200)]);
+output!([T: OperationOutput] Reply<T>, |context, operation| T::inferred_responses(context, operation));
+output!([A: OperationOutput, B: OperationOutput] Either<A, B>, |context: &mut _, operation: &mut _| {
+    let mut both = A::inferred_responses(context, operation);
+    both.extend(B::inferred_responses(context, operation));
+    both
+});
+
+impl OperationOutput for crate::ApiError {
+    type Inner = Self;
+}
+
+/// A sentence on what was done.
+#[derive(Serialize, JsonSchema)]
+pub struct Message {
+    /// The sentence.
+    pub message: &'static str,
+}
+
+/// An error.
+#[derive(JsonSchema)]
+#[schemars(rename = "Error")]
+#[expect(dead_code, reason = "it only describes what `ApiError` answers")]
+struct ErrorBody {
+    /// A sentence that a person can act on.
+    error: String,
+    /// A word that stays the same.
+    code: String,
+    /// What to quote when asking about it; the header X-Request-Id.
+    request_id: String,
+    /// What is wrong with each field that is named.
+    fields: Option<BTreeMap<String, String>>,
+}
+
+/// The routes as axum serves them, and the document that describes them.
+pub fn describe<S: Clone + Send + Sync + 'static>(
+    routes: ApiRouter<S>,
+    service: &str,
+    mode: Mode,
+) -> (Router<S>, Value) {
+    aide::generate::in_context(|context| context.schema.subschema_for::<ErrorBody>());
+    let info = Info { title: service.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), ..Info::default() };
+    let mut api = OpenApi { info, ..OpenApi::default() };
+    let routes = routes.finish_api(&mut api);
+    let mut document = serde_json::to_value(api).expect("a document can be written as JSON");
+    document["components"]["securitySchemes"] = caller::security_schemes();
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            if let Some(operation) = operation.as_object_mut() {
+                complete(operation, path, method, mode);
+            }
+        }
+    }
+    (routes, document)
+}
+
+/// Adds to an operation what follows from its path, its method and its codes.
+fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: Mode) {
+    let words = path.split(['/', '{', '}', '-']).filter(|word| !word.is_empty());
+    operation
+        .insert("operationId".into(), json!([method].into_iter().chain(words.clone()).collect::<Vec<_>>().join("_")));
+    operation.insert("tags".into(), json!([words.clone().next().unwrap_or_default()]));
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+        let schema = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
+        let parameter = json!({"name": name, "in": "path", "required": true, "schema": schema});
+        parameters.as_array_mut().into_iter().for_each(|list| list.insert(0, parameter.clone()));
+    }
+    if let (Some(security), Mode::Production) = (operation.get_mut("security").and_then(Value::as_array_mut), mode) {
+        security.retain(|way| way.as_object().is_some_and(|way| !way.is_empty())); // nobody comes in without showing one
+    }
+    let named = operation.remove(CODES).unwrap_or_default();
+    let named = |code: &Code| named.as_array().is_some_and(|names| names.contains(&json!(code.name())));
+    let is_write = method != "get";
+    let applies = |code: &&Code| named(code) || (**code == Code::OutcomeUnknown && is_write);
+    for code in Code::ALL.iter().filter(applies) {
+        add_error(operation, *code);
+    }
+}
+
+fn add_error(operation: &mut Map<String, Value>, code: Code) {
+    let status = code.status();
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    if responses[status.as_str()].is_null() {
+        let allowed = json!({"properties": {"code": {"enum": []}}});
+        let schema = json!({"allOf": [{"$ref": "#/components/schemas/Error"}, allowed]});
+        let retry_after =
+            json!({"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "Seconds to wait"});
+        responses[status.as_str()] = json!({
+            "description": status.canonical_reason(),
+            "content": {"application/json": {"schema": schema, "examples": {}}},
+        });
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            responses[status.as_str()]["headers"] = json!({"Retry-After": retry_after});
+        }
+    }
+    let content = &mut responses[status.as_str()]["content"]["application/json"];
+    if let Some(codes) = content["schema"]["allOf"][1]["properties"]["code"]["enum"].as_array_mut() {
+        codes.push(json!(code.name()));
+    }
+    let value =
+        json!({"error": code.message(), "code": code.name(), "request_id": "5f6c0fd2-7c7b-4d0e-9d86-0a2a5f4b3c11"});
+    content["examples"][code.name()] = json!({"summary": code.message(), "value": value});
+}

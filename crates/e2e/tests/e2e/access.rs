@@ -1,0 +1,337 @@
+//! Who may call what, as a table of every route: the requests are the examples of the routes' own descriptions, and every
+//! answer must be as described.
+
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicI64, Ordering},
+    time::SystemTime,
+};
+
+use e2e::{
+    PASSWORD, PRODUCTION_JWT_SECRET, User, World,
+    document::{Document, Operation, documents, fill},
+};
+use harness::{
+    http::{Api, Reply, eventually},
+    wallet::Service,
+};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+/// What each caller of a route is answered. `a/b` is `a` in development and `b` in production. *Owner* is the user in the
+/// path, the sender, or whoever is told; *nobody* shows no credential, *leaked* one that has ended or was made up.
+const TABLE: &str = "
+    route                                        nobody  owner  receiver  stranger  service  leaked
+    GET    /health                               200     200    200       200       200      200
+    GET    /ready                                200     200    200       200       200      200
+
+    POST   /auth/register                        201     201    201       201       201      201
+    POST   /auth/login                           200     200    200       200       200      200
+    GET    /users                                200/401 200    200       200       200      401
+    POST   /users                                201/401 201/403 201/403  201/403   201      401
+    GET    /users/{id}                           200/401 200    403       403       200      401
+    PUT    /users/{id}                           401     200    403       403       200      401
+    DELETE /users/{id}                           401     200    403       403       200      401
+    GET    /users/{id}/balance                   200/401 200    403       403       200      401
+    POST   /users/{id}/topup                     401     200    403       403       200      401
+    POST   /users/{id}/debit                     401     200    403       403       200      401
+    GET    /internal/revocations                 401     403    403       403       200      401
+    GET    /internal/users                       401     403    403       403       200      401
+    GET    /internal/users/{id}                  401     403    403       403       200      401
+    PUT    /internal/users/{id}/balance          401     403    403       403       200      401
+    POST   /internal/operations                  401     403    403       403       200      401
+    GET    /internal/ledger/verify               401     403    403       403       200      401
+
+    GET    /transactions                         200/401 200    200       200       200      401
+    POST   /transactions                         401     201    403       403       201      401
+    GET    /transactions/{id}                    200/401 200    200       403/404   200      401
+    PUT    /transactions/{id}                    200/401 200    403       403/404   200      401
+    DELETE /transactions/{id}                    200/401 200    403       403/404   200      401
+    GET    /transactions/user/{user_id}          200/401 200    403       403       200      401
+    GET    /internal/transactions                401     403    403       403       200      401
+    GET    /internal/transactions/newest         401     403    403       403       200      401
+    GET    /internal/transactions/batch          401     403    403       403       200      401
+    GET    /internal/transactions/user/{user_id} 401     403    403       403       200      401
+    GET    /internal/transactions/{id}           401     403    403       403       200      401
+
+    GET    /notifications                        200/401 200    200       200       200      401
+    POST   /notifications                        401     403    403       403       201      401
+    GET    /notifications/{id}                   200/401 200    403/404   403/404   200      401
+    PUT    /notifications/{id}                   200/401 200    403/404   403/404   200      401
+    DELETE /notifications/{id}                   200/401 200    403/404   403/404   200      401
+    POST   /notifications/{id}/send              200/401 200    403/404   403/404   200      401
+    POST   /notifications/{id}/resend            200/401 200    403/404   403/404   200      401
+    POST   /internal/notifications               401     403    403       403       200      401
+
+    POST   /reports                              401     403    403       403       201      401
+    GET    /reports/user/{user_id}               200/401 200    403       403       200      401
+    GET    /summaries/user/{user_id}             200/401 200    403       403       200      401
+    POST   /sync/all                             401     403    403       403       200      401
+";
+
+/// An id that no resource has.
+const NOTHING: i64 = i64::MAX;
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Development,
+    Production,
+}
+
+/// What a row of the table expects in one mode.
+struct Row {
+    route: String,
+    nobody: u16,
+    owner: u16,
+    receiver: u16,
+    stranger: u16,
+    service: u16,
+    leaked: u16,
+}
+
+fn rows(mode: Mode) -> Vec<Row> {
+    let lines = TABLE.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = |cells: Vec<&str>| {
+        let cell = |n: usize| {
+            let (development, production) = cells[n].split_once('/').unwrap_or((cells[n], cells[n]));
+            let status = if matches!(mode, Mode::Development) { development } else { production };
+            status.parse().unwrap_or_else(|_| panic!("{cells:?}"))
+        };
+        Row {
+            route: format!("{} {}", cells[0], cells[1]),
+            nobody: cell(2),
+            owner: cell(3),
+            receiver: cell(4),
+            stranger: cell(5),
+            service: cell(6),
+            leaked: cell(7),
+        }
+    };
+    lines.filter(|cells| cells.first().is_some_and(|first| *first != "route")).map(row).collect()
+}
+
+/// The people of the table, beside the owner.
+struct Cast {
+    world: World,
+    receiver: User,
+    stranger: User,
+    /// A token that has ended, because its user has gone.
+    ended: String,
+    jwt_secret: &'static str,
+    numbers: AtomicI64,
+}
+
+/// What a request is about.
+struct Subject {
+    owner: User,
+    transaction: i64,
+    notification: i64,
+}
+
+impl Cast {
+    async fn of(world: World, jwt_secret: &'static str) -> Self {
+        let (receiver, stranger, gone) = (world.user(0).await, world.user(0).await, world.user(0).await);
+        let path = format!("/users/{}", gone.id);
+        let _ = world.api(Service::User).as_user(&gone.token).delete(&path).await.expect(200);
+        for service in Service::ALL {
+            let api = world.api(service).as_user(&gone.token);
+            let path = probe(service, &gone);
+            eventually("the token to end", async || (api.get(&path).await.status == 401).then_some(())).await;
+        }
+        Self { world, receiver, stranger, ended: gone.token, jwt_secret, numbers: AtomicI64::new(1_000_000) }
+    }
+
+    /// A new owner with all that belongs to it, as `route` needs it.
+    async fn subject(&self, route: &str) -> Subject {
+        let owner = self.world.user(1_000_000).await;
+        let transaction = self.world.pay(&owner, &self.receiver, 1).await.expect(201).id();
+        let notifications = self.world.service(Service::Notification);
+        let told = json!({"user_id": owner.id, "message": "Hello."});
+        let notification = notifications.post("/notifications", told).await.expect(201).id();
+        if route.ends_with("/resend") {
+            let failed =
+                notifications.put(&format!("/notifications/{notification}"), json!({"status": "failed"})).await;
+            let _ = failed.expect(200);
+        }
+        if route == "DELETE /users/{id}" {
+            let _ = self.world.decide(transaction, "cancelled").await.expect(200);
+        }
+        Subject { owner, transaction, notification }
+    }
+
+    /// Sends the example of `operation` as somebody.
+    async fn ask(&self, api: &Api, operation: &Operation<'_>, subject: &Subject) -> Reply {
+        let reply = self.ask_about(api, operation, subject, None).await;
+        operation.assert_allows(&reply);
+        assert_eq!(reply.header("www-authenticate"), if reply.status == 401 { "Bearer" } else { "" });
+        reply
+    }
+
+    async fn ask_about(&self, api: &Api, operation: &Operation<'_>, subject: &Subject, id: Option<i64>) -> Reply {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let own = match operation.path {
+            path if path.contains("/transactions") => subject.transaction,
+            path if path.contains("/notifications") => subject.notification,
+            _ => subject.owner.id,
+        };
+        let path = operation.path.replace("{id}", &id.unwrap_or(own).to_string());
+        let path = path.replace("{user_id}", &id.unwrap_or(subject.owner.id).to_string());
+        let is_step = operation.path == "/internal/operations";
+        let is_login = operation.path == "/auth/login";
+        let values: Map<String, Value> = [
+            ("user_id", json!(subject.owner.id)),
+            ("sender_id", json!(subject.owner.id)),
+            ("receiver_id", json!(self.receiver.id)),
+            ("transaction_id", json!(if is_step { number } else { subject.transaction })),
+            ("email", if is_login { json!(subject.owner.email) } else { json!(format!("new{number}@example.com")) }),
+            ("password", json!(PASSWORD)),
+            ("event_id", json!(format!("event:{number}"))),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect();
+        let body = operation.example().map(|mut body| {
+            fill(&mut body, &values);
+            assert_eq!(operation.fault_of_request(&body), None, "{}", operation.name());
+            body.to_string()
+        });
+        let query = operation.needed_query();
+        let path = if query.is_empty() { path } else { format!("{path}?{query}") };
+        api.send(operation.method.clone(), &path, body).await
+    }
+
+    /// Callers whose credential is no longer valid, or never was.
+    fn leaked(&self, api: &Api, owner: &User) -> Vec<(&'static str, Api)> {
+        let now = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        let claims =
+            |iss: &str, exp: i64| json!({"sub": owner.id.to_string(), "iss": iss, "iat": now - 60, "exp": exp});
+        let sound = claims("digital-wallet", now + 600);
+        let hs256 = |secret: &str, claims: &Value| {
+            let key = EncodingKey::from_secret(secret.as_bytes());
+            jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
+        };
+        let claim = |token: &str, header: Value| {
+            let unsigned = hs256("", &header).split('.').nth(1).unwrap().to_owned();
+            format!("{unsigned}.{}", token.split('.').nth(1).unwrap())
+        };
+        // signed with the right secret under a header that names another algorithm
+        let confused = {
+            let message = claim(&hs256(self.jwt_secret, &sound), json!({"alg": "RS256", "typ": "JWT"}));
+            let key = EncodingKey::from_secret(self.jwt_secret.as_bytes());
+            format!("{message}.{}", crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap())
+        };
+        let unsigned = format!("{}.", claim(&hs256("", &sound), json!({"alg": "none", "typ": "JWT"})));
+        let without_end = json!({"sub": owner.id.to_string(), "iss": "digital-wallet", "iat": now});
+        let user = |token: &str| api.as_user(token);
+        vec![
+            ("a wrong service token", api.clone().with("x-service-token", "wrong")),
+            ("no service token", api.clone().with("x-service-token", "")),
+            ("a token of a user who has gone", user(&self.ended)),
+            ("an expired token", user(&hs256(self.jwt_secret, &claims("digital-wallet", now - 10)))),
+            ("a token of somebody else's making", user(&hs256("another secret, as long as a real one", &sound))),
+            ("a token of another issuer", user(&hs256(self.jwt_secret, &claims("another", now + 600)))),
+            ("a token that never ends", user(&hs256(self.jwt_secret, &without_end))),
+            ("a token without a signature", user(&unsigned)),
+            ("a token of another algorithm", user(&confused)),
+            ("no token", user("")),
+            ("a password", api.clone().with("authorization", "Basic dXNlcjpwYXNzd29yZA==")),
+        ]
+    }
+}
+
+/// A route of `service` that `user` may ask for.
+fn probe(service: Service, user: &User) -> String {
+    match service {
+        Service::User => format!("/users/{}", user.id),
+        Service::Transaction => "/transactions".to_owned(),
+        Service::Notification => "/notifications".to_owned(),
+        Service::Report => format!("/summaries/user/{}", user.id),
+    }
+}
+
+/// What tells answers apart, but for what tells every request from every other.
+fn told(reply: &Reply) -> (u16, Value) {
+    let mut body = reply.json.clone();
+    if let Some(members) = body.as_object_mut() {
+        members.remove("request_id");
+    }
+    (reply.status.as_u16(), body)
+}
+
+async fn walk(cast: &Cast, documents: &[(Service, Document)], mode: Mode) {
+    let rows = rows(mode);
+    let all = |(service, document): &'_ (Service, Document)| {
+        document.operations().iter().map(|operation| (*service, operation.name())).collect::<Vec<_>>()
+    };
+    let described: BTreeSet<String> = documents.iter().flat_map(all).map(|(_, name)| name).collect();
+    let listed: BTreeSet<String> = rows.iter().map(|row| row.route.clone()).collect();
+    assert_eq!(described, listed, "the table and the routes differ");
+
+    let untouched = cast.subject("").await;
+    for (service, document) in documents {
+        for operation in document.operations() {
+            let row = rows.iter().find(|row| row.route == operation.name()).expect("the table has every route");
+            check(cast, *service, &operation, row, mode, &untouched).await;
+        }
+    }
+    assert_eq!(cast.world.balance(&untouched.owner).await, (999_999, 1), "what was refused changed something");
+    assert_eq!(cast.world.status(untouched.transaction).await, "pending");
+    let path = format!("/notifications/{}", untouched.notification);
+    assert_eq!(cast.world.service(Service::Notification).get(&path).await.expect(200)["status"], "pending");
+}
+
+async fn check(cast: &Cast, service: Service, operation: &Operation<'_>, row: &Row, mode: Mode, untouched: &Subject) {
+    let api = cast.world.api(service);
+    for (credential, caller) in cast.leaked(&api, &untouched.owner) {
+        let reply = cast.ask(&caller, operation, untouched).await;
+        assert_eq!(reply.status, row.leaked, "{} with {credential}: {}", row.route, reply.text);
+    }
+    let callers = [
+        ("nobody", row.nobody),
+        ("owner", row.owner),
+        ("receiver", row.receiver),
+        ("stranger", row.stranger),
+        ("service", row.service),
+    ];
+    for (name, expected) in callers {
+        let changed;
+        let subject = if expected < 300 && operation.method != Method::GET {
+            changed = cast.subject(&row.route).await;
+            &changed
+        } else {
+            untouched
+        };
+        let caller = match name {
+            "nobody" => api.clone(),
+            "owner" => api.as_user(&subject.owner.token),
+            "receiver" => api.as_user(&cast.receiver.token),
+            "stranger" => api.as_user(&cast.stranger.token),
+            _ => cast.world.service(service),
+        };
+        let reply = cast.ask(&caller, operation, subject).await;
+        assert_eq!(reply.status, expected, "{} as {name}: {}", row.route, reply.text);
+        if name == "stranger" && matches!(mode, Mode::Production) && operation.path.contains('{') {
+            let nothing = cast.ask_about(&caller, operation, subject, Some(NOTHING)).await;
+            assert_eq!(told(&reply), told(&nothing), "{} tells what there is", row.route);
+        }
+    }
+}
+
+async fn every_caller_is_answered_as_the_table_says(world: World, jwt_secret: &'static str, mode: Mode) {
+    let documents = documents(|service| world.api(service)).await;
+    let cast = Cast::of(world, jwt_secret).await;
+    walk(&cast, &documents, mode).await;
+}
+
+#[tokio::test]
+async fn in_development_what_is_documented_without_a_header_is_open() {
+    let world = World::start_with(&[(Service::Notification, "NOTIFICATION_AUTO_SEND", "false")]).await;
+    every_caller_is_answered_as_the_table_says(world, "your_jwt_secret_key_change_this", Mode::Development).await;
+}
+
+#[tokio::test]
+async fn in_production_nobody_sees_what_is_not_theirs_or_whether_it_exists() {
+    let world = World::in_production(&[(Service::Notification, "NOTIFICATION_AUTO_SEND", "false")]).await;
+    every_caller_is_answered_as_the_table_says(world, PRODUCTION_JWT_SECRET, Mode::Production).await;
+}
