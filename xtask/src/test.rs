@@ -9,10 +9,11 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use common::http::api::DOCUMENT_PATH;
 use harness::{
     binaries::{self, Build},
     database::{self, Admin},
-    node,
+    node, python,
     server::Purpose,
     wallet::{Service, Wallet, WalletOptions},
     workspace_root,
@@ -30,12 +31,14 @@ const COLLECTION: &str = "digital-wallet-collection.json";
 /// It has to pass on data that it made itself.
 const COLLECTION_RUNS: u32 = 2;
 
-/// The choices of the short torture.
+/// Requests that each route gets at random, beside those that try its limits one by one.
+const EXAMPLES: &str = "30";
+/// The choices of the short torture, and of those requests.
 const SEED: &str = "1";
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Only the Rust tests: no lints, no Postman collection
+    /// Only the Rust tests: no lints, nothing from outside
     #[arg(long)]
     rust_only: bool,
     /// Without format, lint and tidy checks
@@ -72,8 +75,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         note("clippy", cargo(&clippy, &admin));
     }
     if !arguments.rust_only {
-        ui::heading("The Postman collection");
-        note("collection", collection(&admin).await);
+        ui::heading("The services from outside");
+        note("from outside", from_outside(&admin).await);
     }
     ui::heading("Torture, in its short form");
     note("torture", torture(&admin, arguments.rust_only));
@@ -108,31 +111,38 @@ fn cargo(arguments: &[&str], admin: &Admin) -> Result<()> {
     Ok(())
 }
 
-/// A whole system of its own, the collection twice, and the ledger's proof.
-async fn collection(admin: &Admin) -> Result<()> {
+/// A whole system of its own, the collection twice, all that the services promise of themselves, and the ledger's proof.
+async fn from_outside(admin: &Admin) -> Result<()> {
     let root = workspace_root();
     let collection = root.join(COLLECTION);
     ensure!(collection.exists(), "there is no {COLLECTION}: check it out again");
-    let step = Step::start("Preparing newman");
+    let step = Step::start("Preparing newman and schemathesis");
     let tools = node::node_tools(&|text| step.note(text))?;
-    step.done("newman is installed");
+    let schemathesis = python::schemathesis(&|text| step.note(text))?;
+    step.done("newman and schemathesis are installed");
     let binaries = binaries::build_services(Build::WithTests)?;
 
-    let step = Step::start("Starting a system for the collection");
+    let step = Step::start("Starting a system for them");
     let schemas = [admin.schema().await?, admin.schema().await?, admin.schema().await?, admin.schema().await?];
     let folder = tempfile::tempdir().context("cannot make a folder for temporary files: set TMPDIR")?;
     let databases = [0, 1, 2, 3].map(|n: usize| schemas[n].config.clone());
     let mut options = WalletOptions::for_test(&binaries, databases, folder.path());
-    options.logs = root.join("target/collection-logs");
+    options.logs = root.join("target/service-logs");
     let mut wallet = Wallet::start(options).await?;
     step.done("The system is ready");
 
-    let outcome = run_collection(&collection, &tools, &wallet).await;
+    let mut outcome = run_collection(&collection, &tools, &wallet);
+    if outcome.is_ok() {
+        outcome = run_schemathesis(&schemathesis, &wallet);
+    }
+    if outcome.is_ok() {
+        outcome = prove_ledger(&wallet).await;
+    }
     wallet.stop().await;
-    outcome.inspect_err(|_| eprintln!("The logs of the services are in target/collection-logs."))
+    outcome.inspect_err(|_| eprintln!("The logs of the services are in target/service-logs."))
 }
 
-async fn run_collection(collection: &Path, tools: &Path, wallet: &Wallet) -> Result<()> {
+fn run_collection(collection: &Path, tools: &Path, wallet: &Wallet) -> Result<()> {
     let variables = ["base_url_user", "base_url_transaction", "base_url_notification", "base_url_report"];
     for run in 1..=COLLECTION_RUNS {
         eprintln!("- Run {run} of {COLLECTION_RUNS}");
@@ -149,10 +159,40 @@ async fn run_collection(collection: &Path, tools: &Path, wallet: &Wallet) -> Res
         let status = newman.stdin(Stdio::null()).status().context("newman cannot be started")?;
         ensure!(status.success(), "newman reports failures in run {run}; see above");
     }
+    Ok(())
+}
+
+/// Sends each service what its document allows and what it forbids: no 5xx, no status, header or body that the document
+/// does not have, and nothing that it forbids is accepted.
+fn run_schemathesis(schemathesis: &Path, wallet: &Wallet) -> Result<()> {
+    for service in Service::ALL {
+        eprintln!("- {} and its document", service.name());
+        let status = Command::new(schemathesis)
+            .arg("run")
+            .arg(format!("{}{DOCUMENT_PATH}", wallet.url(service)))
+            .args(["--header", &format!("X-Service-Token: {}", wallet.service_token())])
+            // what is well-formed may still be refused, for want of money or of the thing that it names; who may call what
+            // has a table of its own
+            .args([
+                "--exclude-checks",
+                "positive_data_acceptance,use_after_free,ensure_resource_availability,ignored_auth",
+            ])
+            .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", SEED])
+            .args(["--no-color", "--suppress-health-check", "all", "--warnings", "off", "--output-sanitize", "false"])
+            .current_dir(workspace_root().join("target"))
+            .stdin(Stdio::null())
+            .status()
+            .context("schemathesis cannot be started")?;
+        ensure!(status.success(), "{} does not keep to its document; see above", service.name());
+    }
+    Ok(())
+}
+
+async fn prove_ledger(wallet: &Wallet) -> Result<()> {
     let urls = Service::ALL.map(|service| wallet.url(service));
     let client = Client::new(Endpoints { urls, service_token: wallet.service_token().to_owned() });
     if !verify::report(&client.verify().await.context("the ledger could not be checked")?) {
-        bail!("the ledger is broken after the collection");
+        bail!("the ledger is broken");
     }
     Ok(())
 }

@@ -101,3 +101,30 @@ impl Code {
         self.row().2
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_page_of_errors_has_each_code_under_its_status() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md");
+        let page = fs::read_to_string(page).unwrap();
+        let mut statuses = String::new();
+        let mut explained = HashSet::new();
+        for line in page.lines() {
+            if let Some(heading) = line.strip_prefix("## ") {
+                heading.clone_into(&mut statuses);
+            } else if let Some(name) = line.strip_prefix("### ") {
+                let code = Code::ALL.iter().find(|code| code.name() == name);
+                let code = code.unwrap_or_else(|| panic!("the page explains {name}, which no error has"));
+                assert!(statuses.contains(code.status().as_str()), "{name} does not stand under its status");
+                assert!(explained.insert(name.to_owned()), "{name} stands there twice");
+            }
+        }
+        let missing: Vec<_> = Code::ALL.iter().filter(|code| !explained.contains(code.name())).collect();
+        assert!(missing.is_empty(), "the page does not explain {missing:?}");
+    }
+}

@@ -82,6 +82,13 @@ impl Operation<'_> {
         needed.map(example).collect::<Vec<_>>().join("&")
     }
 
+    /// The codes of its errors.
+    pub fn codes(&self) -> Vec<&str> {
+        let responses = self.described["responses"].as_object().into_iter().flat_map(Map::values);
+        let named = responses.filter_map(|response| response["content"]["application/json"]["examples"].as_object());
+        named.flat_map(Map::keys).map(String::as_str).collect()
+    }
+
     /// What is wrong with the body of a request, if anything.
     pub fn fault_of_request(&self, body: &Value) -> Option<String> {
         self.fault(&self.described["requestBody"]["content"]["application/json"]["schema"], body)

@@ -1,5 +1,5 @@
 //! What runs the wallet on one machine: a private database server, a schema for each test, the four services as
-//! processes, the programs of the Node.js world, and what a query costs. Used by `cargo xtask` and by the tests; no
+//! processes, the programs of the Node.js and Python worlds, and what a query costs. Used by `cargo xtask` and by the tests; no
 //! service depends on it outside its tests.
 //!
 //! Everything that is started here dies with the process that started it, even if that one is killed, on systems that
@@ -16,6 +16,7 @@ mod packages;
 pub mod plan;
 pub mod ports;
 pub mod process;
+pub mod python;
 pub mod server;
 pub mod smtp;
 pub mod sources;

@@ -7,11 +7,11 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use common::{ApiError, Result};
+use common::{ApiError, Code, Result};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Shortest and longest password, in characters.
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
@@ -45,9 +45,22 @@ pub enum Verdict {
     RightButOutdated,
 }
 
-/// Hashes and checks passwords.
+/// Passwords that may be hashed or wait for it; more are refused at once, so that waiting stays within seconds.
+const MAX_WAITING: usize = 100;
+
+/// Hashes and checks passwords, a few at a time.
 #[derive(Clone)]
-pub struct Passwords(Arc<Semaphore>);
+pub struct Passwords {
+    waiting_room: Arc<Semaphore>,
+    /// As many as may be hashed at once.
+    desks: Arc<Semaphore>,
+}
+
+/// A place among those whose turn will come.
+pub struct Place {
+    desks: Arc<Semaphore>,
+    _place: OwnedSemaphorePermit,
+}
 
 /// Stands in for the hash of a user who does not exist, so that a check costs the same.
 static NOBODY: LazyLock<String> = LazyLock::new(|| hash_now("nobody has this password"));
@@ -56,9 +69,17 @@ impl Passwords {
     /// Half as many checks at once as there are cores.
     pub fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(cores.div_ceil(2))))
+        Self { waiting_room: Arc::new(Semaphore::new(MAX_WAITING)), desks: Arc::new(Semaphore::new(cores.div_ceil(2))) }
     }
 
+    /// A place in the queue, or 503 at once: to be taken before anything else is done.
+    pub fn enter(&self) -> Result<Place> {
+        let place = self.waiting_room.clone().try_acquire_owned().map_err(|_| Code::Overloaded)?;
+        Ok(Place { desks: self.desks.clone(), _place: place })
+    }
+}
+
+impl Place {
     /// The PHC string of `password` under a fresh salt.
     pub async fn hash(&self, password: SecretString) -> Result<String> {
         self.run(move || hash_now(password.expose_secret())).await
@@ -81,7 +102,7 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let permit = self.0.clone().acquire_owned().await.map_err(ApiError::internal)?;
+        let permit = self.desks.clone().acquire_owned().await.map_err(ApiError::internal)?;
         let work = move || {
             let _permit = permit; // until the work is done, whoever waits for it
             work()
@@ -106,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_verifies_only_its_own_password() {
-        let passwords = Passwords::new();
+        let passwords = Passwords::new().enter().unwrap();
         let hash = passwords.hash("password123".into()).await.unwrap();
         assert!(has_current_parameters(&hash), "{hash}");
         assert_eq!(passwords.verify("password123".into(), Some(hash.clone())).await.unwrap(), Verdict::Right);
@@ -122,7 +143,18 @@ mod tests {
             argon2::Params::new(8192, 1, 1, None).unwrap(),
         );
         let hash: PasswordHash = old.hash_password(b"password123").unwrap();
-        let verdict = Passwords::new().verify("password123".into(), Some(hash.to_string())).await.unwrap();
+        let verdict =
+            Passwords::new().enter().unwrap().verify("password123".into(), Some(hash.to_string())).await.unwrap();
         assert_eq!(verdict, Verdict::RightButOutdated);
+    }
+
+    #[tokio::test]
+    async fn when_too_many_wait_the_next_one_is_refused_at_once() {
+        let passwords = Passwords::new();
+        let mut places: Vec<Place> = (0..MAX_WAITING).map(|_| passwords.enter().unwrap()).collect();
+        let refused = passwords.enter().map(|_| ()).unwrap_err();
+        assert_eq!(refused.body()["code"], "overloaded");
+        places.pop();
+        assert!(passwords.enter().is_ok());
     }
 }

@@ -1,5 +1,7 @@
 //! A full disk: requests are refused until there is room again, and nothing is done by half.
 
+use std::time::Duration;
+
 use e2e::{User, World, payment};
 use futures::{StreamExt, future::join_all, stream};
 use harness::{
@@ -13,6 +15,8 @@ use harness::{
 const AT_ONCE: usize = 32;
 /// Payments by which the disk must have been full.
 const MOST: usize = 20_000;
+/// After so long services try a connection before they use it: until then one that ended with the server costs a 503.
+const RESTED: Duration = Duration::from_secs(2);
 /// Refusals to see.
 const REFUSALS: usize = 200;
 
@@ -67,6 +71,7 @@ async fn a_full_disk_refuses_and_does_nothing_by_half() {
     assert!(acknowledged > 0, "the disk was full from the beginning");
 
     server.restart_for(Purpose::Use).await.unwrap();
+    tokio::time::sleep(RESTED).await;
     let (paid, _) = world.balance(&budi).await;
     assert!(paid >= acknowledged, "{paid} were paid, and {acknowledged} acknowledged");
     let transactions = world.pool(Service::Transaction);

@@ -58,7 +58,7 @@ pub async fn register_other(
 }
 
 async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration) -> Result<Created<User>> {
-    let hash = passwords.hash(new.password.0).await?;
+    let hash = passwords.enter()?.hash(new.password.0).await?;
     let now = time::now();
     let id = db::retry(|_| async {
         let mut tx = db::begin(pool, point!("register")).await?;
@@ -125,6 +125,7 @@ pub async fn login(
 ) -> Result<Json<LoggedIn>> {
     let (typed, client) = (login.email.trim().to_ascii_lowercase(), client.to_string());
     let (account, client) = (Subject::Account(&typed), Subject::Client(&client));
+    let passwords = passwords.enter()?; // a login that is refused here counts for nothing
     count_attempt(&pool, account, client).await?;
     let known = match Email::try_from(login.email) {
         Ok(Email(email)) => users::credentials(&mut *pool.acquire().await?, &email).await?,

@@ -61,7 +61,7 @@ pub async fn update(
         return Err(Code::NothingToChange.into());
     }
     let password_hash = match update.password {
-        Some(password) => Some(passwords.hash(password.0).await?),
+        Some(password) => Some(passwords.enter()?.hash(password.0).await?),
         None => None,
     };
     let changes = Changes { full_name: update.full_name.map(|n| n.0), email: update.email.map(|e| e.0), password_hash };
