@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 pub mod binaries;
+pub mod browser;
 pub mod database;
 pub mod faketime;
 pub mod http;

@@ -1,5 +1,5 @@
-//! The programs of the Node.js world in `tools/node`: newman, which runs the Postman collection, and `smtp-server`, which
-//! speaks SMTP as real servers do.
+//! The programs of the Node.js world in `tools/node`: newman, which runs the Postman collection, `smtp-server`, which
+//! speaks SMTP as real servers do, and playwright, which drives a browser.
 
 use std::{
     fs,

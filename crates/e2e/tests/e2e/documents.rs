@@ -3,10 +3,19 @@
 use std::{collections::BTreeSet, fs};
 
 use common::Code;
-use e2e::{World, document::documents};
-use harness::workspace_root;
+use e2e::{
+    World,
+    document::{Document, documents},
+};
+use harness::{
+    browser,
+    node::{node_program, node_tools},
+    wallet::Service,
+    workspace_root,
+};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::process::Command;
 
 /// Codes of the router, which no route has.
 const OF_NO_ROUTE: [&str; 2] = ["route_not_found", "method_not_allowed"];
@@ -59,6 +68,30 @@ async fn the_collection_has_every_public_route_as_it_is_described() {
                 service.name()
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_each_service_works_in_a_browser_without_any_other_server() {
+    let world = World::start().await;
+    let programs = tokio::task::spawn_blocking(|| {
+        let progress = |step: &str| eprintln!("{step}");
+        (browser::chromium(&progress).unwrap(), node_tools(&progress).unwrap(), node_program().unwrap())
+    });
+    let (chromium, tools, node) = programs.await.unwrap();
+    let urls = Service::ALL.map(|service| world.wallet.url(service));
+    let visits = Command::new(node).arg(tools.join("docs.js")).arg(chromium).args(&urls).output().await.unwrap();
+    assert!(visits.status.success(), "{}", String::from_utf8_lossy(&visits.stderr));
+    let visits = String::from_utf8(visits.stdout).unwrap();
+    assert_eq!(visits.lines().count(), Service::ALL.len());
+    for (visit, service) in visits.lines().zip(Service::ALL) {
+        let visit: Value = serde_json::from_str(visit).unwrap();
+        let (answered, answer) = (&visit["status"], visit["answer"].as_str().unwrap());
+        let operations = Document::of(&world.api(service)).await.operations().len();
+        assert_eq!((&visit["title"], answered), (&json!(service.name()), &json!("200")), "{visit}");
+        assert_eq!(serde_json::from_str::<Value>(answer).unwrap(), json!({"status": "ok", "service": service.name()}));
+        assert_eq!(visit["operations"], operations);
+        assert_eq!((&visit["strangers"], &visit["errors"]), (&json!([]), &json!([])), "{visit}");
     }
 }
 
