@@ -55,8 +55,8 @@ const server = new SMTPServer({
         const refused = matches(options.refuse, address);
         const deferred = matches(options.defer, address);
         tell('recipient', { address, accepted: !refused && !deferred });
-        if (refused) done(refusal(550, 'No such mailbox here'));
-        else if (deferred) done(refusal(451, 'Mailbox busy, try again'));
+        if (refused) done(refusal(550, `<${address}>: No such mailbox here`));
+        else if (deferred) done(refusal(451, `<${address}>: Mailbox busy, try again`));
         else done();
     },
 

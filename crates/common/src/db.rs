@@ -10,7 +10,7 @@ use std::{
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    Connection, Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
+    ConnectOptions, Connection, Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
     migrate::Migrator,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
@@ -85,7 +85,8 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
         .password(config.password.expose_secret())
         .database(&config.name)
         .charset("utf8mb4")
-        .statement_cache_capacity(STATEMENT_CACHE);
+        .statement_cache_capacity(STATEMENT_CACHE)
+        .disable_statement_logging(); // the text of a bulk statement has the values in it
     MySqlPoolOptions::new()
         .max_connections(config.pool_size)
         .acquire_timeout(ACQUIRE_TIMEOUT)

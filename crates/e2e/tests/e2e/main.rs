@@ -7,6 +7,7 @@ mod documents;
 mod flow;
 mod hang_ups;
 mod instances;
+mod logs;
 mod notifications;
 mod races;
 mod sessions;
