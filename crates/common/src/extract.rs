@@ -16,7 +16,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{ApiError, Code, Result, http::api, ids::InvalidId};
 
@@ -75,8 +78,11 @@ fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let malformed = || ApiError::new(Code::MalformedJson);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        // serde_json calls a number in an enum's place a syntax error, though the body is valid JSON
-        if error.inner().is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok() {
+        // an amount is read before what follows it; a number in an enum's place is a syntax error to serde_json, though the
+        // body is valid JSON
+        let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok()
+            && (error.inner().is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok());
+        if is_json {
             let path = error.path().to_string();
             field_error(&path, &error.into_inner().to_string())
         } else {
@@ -229,7 +235,7 @@ mod tests {
     #[test]
     fn what_is_no_json_object_is_told_so() {
         for (body, code) in
-            [("", "malformed_json"), ("{", "malformed_json"), ("{}x", "missing_field"), ("3", "invalid_body")]
+            [("", "malformed_json"), ("{", "malformed_json"), ("{}x", "malformed_json"), ("3", "invalid_body")]
         {
             assert_eq!(parse_json::<Payment>(body.as_bytes()).unwrap_err().body()["code"], code, "{body}");
         }

@@ -6,6 +6,7 @@ mod disk_full;
 mod documents;
 mod flow;
 mod hang_ups;
+mod hostile;
 mod instances;
 mod logs;
 mod notifications;
