@@ -9,6 +9,7 @@ mod client;
 mod demo;
 mod down;
 mod state;
+mod supply;
 mod test;
 mod tidy;
 mod torture;

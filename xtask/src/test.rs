@@ -22,7 +22,7 @@ use harness::{
 use crate::{
     client::Client,
     state::Endpoints,
-    tidy,
+    supply, tidy,
     ui::{self, Step},
     verify,
 };
@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Only the Rust tests: no lints, nothing from outside
     #[arg(long)]
     rust_only: bool,
-    /// Without format, lint and tidy checks
+    /// Without format, lint, tidy and dependency checks
     #[arg(long)]
     no_lint: bool,
 }
@@ -73,6 +73,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         note("tidy", tidy::check());
         let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
         note("clippy", cargo(&clippy, &admin));
+        ui::heading("Dependencies");
+        note("dependencies", supply::check());
     }
     if !arguments.rust_only {
         ui::heading("The services from outside");

@@ -84,13 +84,13 @@ impl World {
         Self { wallet, databases, apis, _folder: folder, people: AtomicU32::new(0), _server: None }
     }
 
-    /// A wallet in production with secrets of its own, without general limits, on a durable server of its own.
+    /// A wallet in production with secrets of its own, without general limits, on a server of its own.
     ///
     /// # Panics
-    /// Like [`Self::start_with`].
-    pub async fn in_production(environment: &[(Service, &str, &str)]) -> Self {
-        let server = temporary_server(Purpose::Use, &|step| eprintln!("{step}")).await;
-        let server = server.unwrap_or_else(|error| panic!("no durable database: {error:#}"));
+    /// Like [`Self::start_with`]; so it does on a server that is not durable.
+    pub async fn in_production(purpose: Purpose, environment: &[(Service, &str, &str)]) -> Self {
+        let server = temporary_server(purpose, &|step| eprintln!("{step}")).await;
+        let server = server.unwrap_or_else(|error| panic!("no database: {error:#}"));
         let (user, password) = PRODUCTION_ACCOUNT;
         let account = format!("CREATE USER '{user}'@'%' IDENTIFIED BY '{password}'; GRANT ALL ON *.* TO '{user}'@'%'");
         server.0.admin().run(&account).await.unwrap_or_else(|error| panic!("no account: {error:#}"));

@@ -39,6 +39,7 @@ use sqlx::MySqlPool;
 pub use config::Config;
 use ledger::Ledger;
 use password::Passwords;
+pub use routes::fields::Email;
 use routes::{auth, balance, internal, users};
 use store::{
     attempts, revocations,

@@ -55,58 +55,38 @@ pub struct Owner {
 /// The user whom the path names, or a service; anyone in development. Holds the user whom the path names.
 pub struct Viewer(pub UserId);
 
-impl<S: Send + Sync> FromRequestParts<S> for Visitor
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let gatekeeper = Gatekeeper::from_ref(state);
-        let mode = gatekeeper.mode();
-        match gatekeeper.identify(&parts.headers)? {
-            Caller::Anyone if mode == Mode::Production => Err(Code::MissingToken.into()),
-            caller => Ok(Self { caller, mode }),
-        }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Trusted
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let gatekeeper = Gatekeeper::from_ref(state);
-        match gatekeeper.identify(&parts.headers)? {
+impl Service {
+    fn admit(caller: Caller, _: Mode) -> Result<Self> {
+        match caller {
             Caller::Service => Ok(Self),
-            _ if gatekeeper.mode() == Mode::Development => Ok(Self),
             caller => not_a_service(caller),
         }
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Authenticated
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        match Gatekeeper::from_ref(state).identify(&parts.headers)? {
+impl Trusted {
+    fn admit(caller: Caller, mode: Mode) -> Result<Self> {
+        match (caller, mode) {
+            (Caller::Service, _) | (_, Mode::Development) => Ok(Self),
+            (caller, Mode::Production) => not_a_service(caller),
+        }
+    }
+}
+
+impl Authenticated {
+    fn admit(caller: Caller, _: Mode) -> Result<Self> {
+        match caller {
             Caller::Anyone => Err(Code::MissingToken.into()),
             caller => Ok(Self(caller)),
         }
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Service
-where
-    Gatekeeper: FromRef<S>,
-{
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        match Gatekeeper::from_ref(state).identify(&parts.headers)? {
-            Caller::Service => Ok(Self),
-            caller => not_a_service(caller),
+impl Visitor {
+    fn admit(caller: Caller, mode: Mode) -> Result<Self> {
+        match (caller, mode) {
+            (Caller::Anyone, Mode::Production) => Err(Code::MissingToken.into()),
+            (caller, mode) => Ok(Self { caller, mode }),
         }
     }
 }
@@ -136,6 +116,24 @@ where
         Ok(Self(user))
     }
 }
+
+/// Lets in whom the type itself admits.
+macro_rules! guards {
+    ($($guard:ident)*) => {$(
+        impl<S: Send + Sync> FromRequestParts<S> for $guard
+        where
+            Gatekeeper: FromRef<S>,
+        {
+            type Rejection = ApiError;
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+                let gatekeeper = Gatekeeper::from_ref(state);
+                Self::admit(gatekeeper.identify(&parts.headers)?, gatekeeper.mode())
+            }
+        }
+    )*};
+}
+
+guards!(Service Trusted Authenticated Visitor);
 
 /// How a request can show who sends it, in the API's description.
 const ACCESS_TOKEN: &str = "accessToken";

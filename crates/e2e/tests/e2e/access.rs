@@ -13,6 +13,7 @@ use e2e::{
 };
 use harness::{
     http::{Api, Reply, eventually},
+    server::Purpose,
     wallet::Service,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto};
@@ -332,6 +333,6 @@ async fn in_development_what_is_documented_without_a_header_is_open() {
 
 #[tokio::test]
 async fn in_production_nobody_sees_what_is_not_theirs_or_whether_it_exists() {
-    let world = World::in_production(&[(Service::Notification, "NOTIFICATION_AUTO_SEND", "false")]).await;
+    let world = World::in_production(Purpose::Use, &[(Service::Notification, "NOTIFICATION_AUTO_SEND", "false")]).await;
     every_caller_is_answered_as_the_table_says(world, PRODUCTION_JWT_SECRET, Mode::Production).await;
 }

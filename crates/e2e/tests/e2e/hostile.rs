@@ -42,6 +42,10 @@ fn filled(template: &str, input: &[u8]) -> Vec<u8> {
     }
 }
 
+const fn payment(body: &'static str) -> Place {
+    place(Service::Transaction, Method::POST, "/transactions", body)
+}
+
 /// Sends what is wrong.
 struct Mischief {
     world: World,
@@ -71,14 +75,7 @@ impl Mischief {
     }
 }
 
-#[tokio::test]
-async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
-    let world = World::start().await;
-    let ani = world.user(1_000).await;
-    assert_eq!(ani.id, 1, "the paths below are hers");
-    world.assert_everything_told().await;
-    let mischief = Mischief { world, http: http_client() };
-
+async fn amounts(mischief: &Mischief) {
     let top_up = place(Service::User, Method::POST, "/users/1/topup", r#"{"amount": «»}"#);
     for amount in [
         "0",
@@ -111,13 +108,14 @@ async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
     for no_json in ["NaN", "Infinity", "+1", ".5", "5.", "1_000", "01", "0x10", "1 2", "'1'"] {
         mischief.is_refused(&top_up, no_json.as_bytes(), MALFORMED).await;
     }
+}
 
+async fn ids(mischief: &Mischief) {
     let by_id = place(Service::User, Method::GET, "/users/«»", "");
     for id in ["0", "-1", "+1", "1.0", "1e0", "abc", "9223372036854775808", "%31%00", "%20", "1%20", "null", "१"] {
         mischief.is_refused(&by_id, id.as_bytes(), ID).await;
     }
-    let create = |body| place(Service::Transaction, Method::POST, "/transactions", body);
-    let receiver = create(r#"{"sender_id": 1, "receiver_id": «», "amount": 1}"#);
+    let receiver = payment(r#"{"sender_id": 1, "receiver_id": «», "amount": 1}"#);
     for (id, phrase) in [
         ("0", "must be a positive whole number"),
         ("-1", "must be a positive whole number"),
@@ -130,7 +128,9 @@ async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
     }
     let oneself: Answer = ("self_transfer", "receiver_id", "must be another user than the sender");
     mischief.is_refused(&receiver, b"1", oneself).await;
+}
 
+async fn pages_and_times(mischief: &Mischief) {
     let limit = place(Service::User, Method::GET, "/users?limit=«»", "");
     for input in ["0", "201", "-1", "x", "", "1.0", "%00", "99999999999"] {
         let answer = ("invalid_value", "limit", "must be a whole number from 1 to 200");
@@ -166,8 +166,10 @@ async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
             .is_refused(&from, input.as_bytes(), ("invalid_value", "from", "must be a time like 2025-11-12T10:30:00Z"))
             .await;
     }
+}
 
-    let describe = create(r#"{"sender_id": 1, "receiver_id": 2, "amount": 1, "description": "«»"}"#);
+async fn texts(mischief: &Mischief) {
+    let describe = payment(r#"{"sender_id": 1, "receiver_id": 2, "amount": 1, "description": "«»"}"#);
     for input in [r"a\u0000b", r"a\r\nb", r"\u0085", r"\u007f", r"\t"] {
         mischief.is_refused(&describe, input.as_bytes(), with_control("description")).await;
     }
@@ -176,7 +178,9 @@ async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
     for raw in [&b"a\0b"[..], b"a\nb", b"\xff\xfe", b"\xed\xa0\x80", b"\xc0\xaf", br"\ud800", br"\x41", b"a\"b"] {
         mischief.is_refused(&describe, raw, MALFORMED).await;
     }
+}
 
+async fn accounts(mischief: &Mischief) {
     let register = |body| place(Service::User, Method::POST, "/auth/register", body);
     let email = register(r#"{"full_name": "A", "email": "«»", "password": "password123"}"#);
     let too_long = format!("{}@example.com", "a".repeat(243));
@@ -211,7 +215,9 @@ async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
             .await;
     }
     mischief.is_refused(&name, br"A\r\nBcc: b@example.com", with_control("full_name")).await;
+}
 
+async fn keys_and_bodies(mischief: &Mischief) {
     let keyed = Place { key: "«»", ..place(Service::User, Method::POST, "/users/1/topup", r#"{"amount": 1}"#) };
     for input in ["", " ", "two words", "tab\tbed", "ü", &"x".repeat(256)] {
         mischief.is_refused(&keyed, input.as_bytes(), BAD_KEY).await;
@@ -245,6 +251,21 @@ async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
     ] {
         mischief.is_refused(&body, input.as_bytes(), answer).await;
     }
+}
+
+#[tokio::test]
+async fn each_kind_of_wrong_input_has_its_answer_and_changes_nothing() {
+    let world = World::start().await;
+    let ani = world.user(1_000).await;
+    assert_eq!(ani.id, 1, "the paths below are hers");
+    world.assert_everything_told().await;
+    let mischief = Mischief { world, http: http_client() };
+    amounts(&mischief).await;
+    ids(&mischief).await;
+    pages_and_times(&mischief).await;
+    texts(&mischief).await;
+    accounts(&mischief).await;
+    keys_and_bodies(&mischief).await;
 
     let world = &mischief.world;
     assert_eq!(world.balance(&ani).await, (1_000, 0));

@@ -12,3 +12,4 @@ mod logs;
 mod notifications;
 mod races;
 mod sessions;
+mod set_up;
