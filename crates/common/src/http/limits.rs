@@ -1,4 +1,5 @@
-//! How much one client and one user may ask for in a second. Other services may ask for as much as they need.
+//! How much one client and one user may ask for in a second, and all together at once. Other services may ask for as much as
+//! they need, while there is room.
 
 use std::{
     hash::Hash,
@@ -17,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use tokio::sync::Semaphore;
 
 use crate::{
     ApiError, Code, Result, UserId,
@@ -28,6 +30,17 @@ use crate::{
 const BURST: u32 = 2;
 /// Requests after which those who have not asked for a while are forgotten.
 const FORGET_EVERY: u32 = 10_000;
+
+/// Requests that one instance works on at once. What comes beyond would only wait for the database, like those before it.
+pub const MAX_IN_FLIGHT: usize = 4096;
+
+/// Serves a request if there is `room`, and refuses it at once if there is not.
+pub async fn in_room(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    match room.try_acquire() {
+        Ok(_place) => next.run(request).await,
+        Err(_) => ApiError::new(Code::Overloaded).into_response(),
+    }
+}
 
 /// The limits of one instance. Cheap to clone.
 #[derive(Clone)]
@@ -80,5 +93,37 @@ pub async fn layer(State(limits): State<Limits>, request: Request, next: Next) -
     match limits.admit(client, caller) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(refusal) => refusal.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware, routing::get};
+    use harness::http::{Api, serve};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_fit_in_is_refused_at_once() {
+        let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (inside, outside) = ((begun.clone(), end.clone()), (begun, end));
+        let slow = get(async move || {
+            inside.0.notify_one();
+            inside.1.notified().await;
+        });
+        let room = Arc::new(Semaphore::new(1));
+        let app = Router::new().route("/", slow).layer(middleware::from_fn_with_state(room, in_room));
+        let app = app.layer(middleware::from_fn(crate::context::layer));
+        let api = Api::new(serve(app).await);
+        let first = tokio::spawn({
+            let api = api.clone();
+            async move { api.get("/").await }
+        });
+        outside.0.notified().await;
+        let refused = api.get("/").await.expect_error(503, "overloaded");
+        assert_eq!(refused.header("retry-after"), "1");
+        outside.1.notify_one();
+        let _ = first.await.unwrap().expect(200);
     }
 }

@@ -1,6 +1,6 @@
 //! What surrounds a service's routes, and how it starts and stops.
 
-use std::{io, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use aide::axum::{ApiRouter, routing::get_with};
 use axum::{
@@ -15,6 +15,7 @@ use sqlx::MySqlPool;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Semaphore,
 };
 use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 
@@ -74,6 +75,8 @@ pub fn surround(routes: ApiRouter, service: &'static str, pool: MySqlPool, gatek
         }
         None => routes,
     };
+    let room = Arc::new(Semaphore::new(limits::MAX_IN_FLIGHT));
+    let routes = routes.layer(middleware::from_fn_with_state(room, limits::in_room));
     // whether a service is well may always be asked
     let health = move || async move { Json(State { status: "ok", service }) };
     let ready = move || ready(service, pool);
