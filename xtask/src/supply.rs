@@ -27,21 +27,14 @@ pub fn check() -> Result<()> {
     let (deny, machete) = (DENY.install()?, MACHETE.install()?);
     run(Command::new(&machete).arg("--skip-target-dir"))?;
     run(Command::new(&deny).args(["check", "bans", "licenses", "sources"]))?;
-    let fetched = Command::new(&deny)
-        .args(["fetch", "db"])
-        .current_dir(workspace_root())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if fetched.is_ok_and(|status| status.success()) {
-        run(Command::new(&deny).args(["check", "--disable-fetch", "advisories"]))
-    } else {
-        eprintln!(
-            "- The database of advisories cannot be reached: what is known against dependencies was not looked up"
-        );
-        Ok(())
+    let fetched = Command::new(&deny).args(["fetch", "db"]).current_dir(workspace_root()).stdin(Stdio::null()).output();
+    let fetched = fetched.context("cargo-deny cannot be started")?;
+    if fetched.status.success() {
+        return run(Command::new(&deny).args(["check", "--disable-fetch", "advisories"]));
     }
+    let why = String::from_utf8_lossy(&fetched.stderr).lines().last().unwrap_or_default().to_owned();
+    eprintln!("- Advisories were not looked up: their database cannot be reached ({why})");
+    Ok(())
 }
 
 impl Tool {

@@ -158,6 +158,9 @@ impl Gatekeeper {
             _ => invalid(),
         })?;
         let user = claims.sub.parse().map_err(|_| invalid())?;
+        if self.0.revocations.are_awaited() {
+            return Err(Code::ServiceUnavailable.into());
+        }
         if self.0.revocations.have_ended(user, claims.ver) {
             return Err(Code::TokenRevoked.into());
         }

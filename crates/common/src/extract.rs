@@ -1,7 +1,7 @@
 //! Bodies, paths and queries, with errors that name the field. Nothing a client sends is silently ignored: request
 //! types say `#[serde(deny_unknown_fields)]`.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use aide::{
     OperationInput,
@@ -23,6 +23,8 @@ use serde::{
 
 use crate::{ApiError, Code, Result, http::api, ids::InvalidId};
 
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body of a public route, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 /// The largest body of an internal route that takes a list, in bytes.
@@ -38,7 +40,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Code::UnsupportedMediaType.into());
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
+        let read = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+        let body = read.map_err(|_| Code::MalformedBody)?.map_err(|rejection| {
             if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
                 ApiError::new(Code::BodyTooLarge)
             } else {

@@ -2,11 +2,15 @@
 //!
 //! user-service counts a version up for each user and writes it into the token. Every instance of every service keeps, in
 //! memory, the versions that were counted up while tokens of an earlier one may still be about; it asks user-service for
-//! new ones each second. While user-service cannot be reached, what is known stays in force.
+//! new ones each second. While user-service cannot be reached, what is known stays in force; a process that has just begun and
+//! knows nothing yet believes no access token.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,18 +61,30 @@ pub struct Position {
 
 /// The revocations that this process knows. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Revocations(Arc<RwLock<HashMap<UserId, Revocation>>>);
+pub struct Revocations(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    known: RwLock<HashMap<UserId, Revocation>>,
+    /// From the start of [`watch`] until all that there were have been read once.
+    awaited: AtomicBool,
+}
 
 impl Revocations {
     /// True if tokens of `version` have ended for `user`.
     pub fn have_ended(&self, user: UserId, version: i32) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(&user).is_some_and(|revocation| version < revocation.version)
+    }
+
+    /// True while nobody can say which tokens have ended: the process has just begun, and has not read it yet.
+    pub fn are_awaited(&self) -> bool {
+        self.0.awaited.load(Ordering::Relaxed)
     }
 
     /// Takes in what was read, and forgets what no longer matters.
     pub fn add(&self, read: impl IntoIterator<Item = Revocation>, now: DateTime<Utc>) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         for revocation in read {
             let stands = known.entry(revocation.user_id).or_insert(revocation);
             if stands.version < revocation.version {
@@ -86,6 +102,7 @@ where
     Fut: Future<Output = anyhow::Result<Vec<Revocation>>> + Send,
 {
     let newest = Arc::new(Mutex::new(None));
+    revocations.0.awaited.store(true, Ordering::Relaxed);
     workers.spawn("revocations", PACE, move || {
         let (revocations, read, newest) = (revocations.clone(), read.clone(), newest.clone());
         async move {
@@ -100,6 +117,7 @@ where
                 let is_last = page.len() < MAX_REVOCATIONS;
                 revocations.add(page, time::now());
                 if is_last {
+                    revocations.0.awaited.store(false, Ordering::Relaxed);
                     return Ok(Step::Idle);
                 }
             }
@@ -154,6 +172,6 @@ mod tests {
     fn what_no_longer_matters_is_forgotten() {
         let revocations = Revocations::default();
         revocations.add([revocation(1, 10)], DateTime::from_timestamp(10, 0).unwrap());
-        assert!(revocations.0.read().unwrap().is_empty());
+        assert!(revocations.0.known.read().unwrap().is_empty());
     }
 }

@@ -4,8 +4,19 @@ use harness::{
     http::{Api, Reply},
     wallet::Service,
 };
-use reqwest::Method;
+use reqwest::{Method, header::HeaderName};
 use serde_json::{Map, Value, json};
+
+/// Headers that no document needs to name.
+const OF_EVERY_SERVER: [&str; 7] = [
+    "content-type",
+    "content-length",
+    "date",
+    "cache-control",
+    "content-security-policy",
+    "x-content-type-options",
+    "vary",
+];
 
 /// The `/openapi.json` of a service.
 pub struct Document(Value);
@@ -103,6 +114,14 @@ impl Operation<'_> {
         assert!(!response.is_null(), "{} does not say that it answers {}: {}", self.name(), reply.status, reply.text);
         let fault = self.fault(&response["content"]["application/json"]["schema"], &reply.json);
         assert!(fault.is_none(), "{} answered {} {}: {fault:?}", self.name(), reply.status, reply.text);
+        let described = |name: &str| {
+            response["headers"]
+                .as_object()
+                .is_some_and(|headers| headers.keys().any(|known| known.eq_ignore_ascii_case(name)))
+        };
+        let own = reply.headers.keys().map(HeaderName::as_str).filter(|name| !OF_EVERY_SERVER.contains(name));
+        let unknown: Vec<&str> = own.filter(|name| !described(name)).collect();
+        assert!(unknown.is_empty(), "{} answered {} with {unknown:?}", self.name(), reply.status);
     }
 
     fn resolved<'b>(&'b self, schema: &'b Value) -> &'b Value {

@@ -193,7 +193,8 @@ impl Wallet {
         self.options.set(service, name, value);
     }
 
-    /// Starts a service that was stopped or killed, on its port, and waits until it is ready.
+    /// Starts a service that was stopped or killed, on its port, and waits until it is ready; if user-service does not run,
+    /// until it lacks nothing else.
     pub async fn start_again(&mut self, service: Service) -> Result<()> {
         ensure!(self.process(service).is_none(), "{} runs already: stop it first", service.name());
         self.launch(service)?;
@@ -233,7 +234,7 @@ impl Wallet {
         let log = self.options.logs.join(format!("{}-{port}.log", service.name()));
         let mut process = Process::start(&self.options.launch(service, port, log))?;
         let url = format!("http://127.0.0.1:{port}");
-        wait_until_ready(&self.http, service, &url, &mut process).await?;
+        wait_until_ready(&self.http, service, &url, &mut process, false).await?;
         Ok(Instance { process, url })
     }
 
@@ -259,8 +260,9 @@ impl Wallet {
 
     async fn wait_until_ready(&mut self, service: Service) -> Result<()> {
         let (http, url) = (self.http.clone(), self.url(service));
+        let is_alone = self.process(Service::User).is_none();
         let process = self.process(service).with_context(|| format!("{} was not started", service.name()))?;
-        wait_until_ready(&http, service, &url, process).await
+        wait_until_ready(&http, service, &url, process, is_alone).await
     }
 }
 
@@ -319,20 +321,27 @@ impl WalletOptions {
     }
 }
 
-async fn wait_until_ready(http: &reqwest::Client, service: Service, url: &str, process: &mut Process) -> Result<()> {
+/// Waits for `/ready`; if the service `is_alone`, that may name user-service as the one thing that is missing.
+async fn wait_until_ready(
+    http: &reqwest::Client,
+    service: Service,
+    url: &str,
+    process: &mut Process,
+    is_alone: bool,
+) -> Result<()> {
     let deadline = Instant::now() + READY_LIMIT;
     loop {
-        let answer = http.get(format!("{url}/ready")).send().await;
-        if answer.as_ref().is_ok_and(|response| response.status().is_success()) {
-            return Ok(());
-        }
+        let how = match http.get(format!("{url}/ready")).send().await {
+            Ok(response) if response.status().is_success() => return Ok(()),
+            Ok(response) => match response.text().await.unwrap_or_default() {
+                text if is_alone && text.contains(r#""missing":"user-service""#) => return Ok(()),
+                text => format!("is not ready: {text}"),
+            },
+            Err(error) => format!("does not answer: {error}"),
+        };
         let ended = process.status();
         if ended.is_some() || Instant::now() > deadline {
-            let how = match (ended, answer) {
-                (Some(status), _) => format!("ended with {status}"),
-                (None, Ok(response)) => format!("is not ready: {}", response.text().await.unwrap_or_default()),
-                (None, Err(error)) => format!("does not answer: {error}"),
-            };
+            let how = ended.map_or(how, |status| format!("ended with {status}"));
             bail!(
                 "{} {how}. The last lines of {}:\n{}",
                 service.name(),

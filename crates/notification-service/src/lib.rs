@@ -89,10 +89,7 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(
             "/notifications/{id}/send",
-            post_with(
-                notifications::send,
-                about("Mails it now", [NotificationNotFound, NotificationNotFailed, MailRefused, MailUnavailable]),
-            ),
+            post_with(notifications::send, about("Mails it now", [NotificationNotFound, MailRefused, MailUnavailable])),
         )
         .api_route(
             "/notifications/{id}/resend",

@@ -15,7 +15,7 @@ use aide::axum::{
 };
 use axum::{Router, extract::FromRef};
 use common::{
-    Code::{NotAParty, ServiceUnavailable, SyncInProgress, TransactionNotFound, UserNotFound},
+    Code::{NotAParty, OutcomeUnknown, ServiceUnavailable, SyncInProgress, TransactionNotFound, UserNotFound},
     caller::Gatekeeper,
     db,
     http::{
@@ -90,14 +90,17 @@ pub fn app(state: AppState) -> Router {
             "/reports/user/{user_id}",
             get_with(
                 reports::list_of_user,
-                about("A user's reports, newest first", [UserNotFound, ServiceUnavailable]),
+                about("A user's reports, newest first", [UserNotFound, OutcomeUnknown, ServiceUnavailable]),
             ),
         )
         .api_route(
             "/summaries/user/{user_id}",
             get_with(
                 summaries::show,
-                about("How often and how much a user has paid and been paid", [UserNotFound, ServiceUnavailable]),
+                about(
+                    "How often and how much a user has paid and been paid",
+                    [UserNotFound, OutcomeUnknown, ServiceUnavailable],
+                ),
             ),
         )
         .api_route(

@@ -103,12 +103,10 @@ pub fn app(state: AppState) -> Router {
                             TransactionNotFound,
                             NothingToChange,
                             UserNotFound,
-                            InsufficientBalance,
                             BalanceLimit,
                             NotHeld,
                             IllegalStatusChange,
                             TransactionInProgress,
-                            ServiceUnavailable,
                         ],
                     ),
                 )
@@ -116,7 +114,7 @@ pub fn app(state: AppState) -> Router {
                     transactions::delete,
                     about(
                         "Cancels it if it is pending, then hides it",
-                        [TransactionNotFound, IllegalStatusChange, TransactionInProgress, ServiceUnavailable],
+                        [TransactionNotFound, IllegalStatusChange, TransactionInProgress],
                     ),
                 ),
         )

@@ -45,7 +45,7 @@ type Asked = (Step, Option<HeaderValue>);
 const CALLS: usize = 4;
 
 /// What became of the wish to create a transaction.
-pub enum Attempt {
+pub enum Creation {
     /// A new transaction, as far as it has come.
     New(Transaction),
     /// The request was carried out before; this is its transaction.
@@ -79,7 +79,7 @@ impl Transfers {
     }
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
-    pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Attempt> {
+    pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Creation> {
         let now = time::unique_now(); // tells this request from another one under the same key
         let intent = Intent { new: new.clone(), request: request.clone(), now };
         match self.journal.insert(intent).await? {
@@ -87,13 +87,13 @@ impl Transfers {
             Inserted::Before(row) if row.fingerprint != request.fingerprint => Err(Code::IdempotencyKeyReused.into()),
             // a second run after an unknown commit finds what the first one wrote
             Inserted::Before(row) if row.created_at == now => self.start(row).await,
-            Inserted::Before(row) => Ok(Attempt::Before(row)),
+            Inserted::Before(row) => Ok(Creation::Before(row)),
         }
     }
 
-    async fn start(&self, row: Transaction) -> Result<Attempt> {
+    async fn start(&self, row: Transaction) -> Result<Creation> {
         match self.advance(row, true).await {
-            Advance::Row(row) => Ok(Attempt::New(row)),
+            Advance::Row(row) => Ok(Creation::New(row)),
             Advance::NotSent => Err(Code::ServiceUnavailable.into()),
         }
     }

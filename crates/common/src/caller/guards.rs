@@ -166,7 +166,7 @@ macro_rules! lets_in {
                 operation.security = vec![$(way($way)),*];
                 api::refuses(operation, &$codes);
                 api::refuses(operation, &[Code::InvalidServiceToken, Code::InvalidToken]);
-                api::refuses(operation, &[Code::TokenExpired, Code::TokenRevoked]);
+                api::refuses(operation, &[Code::TokenExpired, Code::TokenRevoked, Code::ServiceUnavailable]);
             }
         }
     };

@@ -160,6 +160,12 @@ struct ErrorBody {
     request_id: String,
     /// What is wrong with each field that is named.
     fields: Option<BTreeMap<String, String>>,
+    /// The failed transaction that keeps the refusal of a payment.
+    transaction_id: Option<i64>,
+    /// The status that does not allow a change.
+    status: Option<String>,
+    /// What a service that is not ready waits for.
+    missing: Option<String>,
 }
 
 /// The routes as axum serves them, and the document that describes them.
@@ -191,12 +197,16 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     operation
         .insert("operationId".into(), json!([method].into_iter().chain(words.clone()).collect::<Vec<_>>().join("_")));
     operation.insert("tags".into(), json!([words.clone().next().unwrap_or_default()]));
+    let identity = json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"});
+    let identity =
+        json!({"name": "X-Request-Id", "in": "header", "schema": identity, "description": "Kept if it is sound."});
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         let schema = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
         let parameter = json!({"name": name, "in": "path", "required": true, "schema": schema});
         parameters.as_array_mut().into_iter().for_each(|list| list.insert(0, parameter.clone()));
     }
+    parameters.as_array_mut().into_iter().for_each(|list| list.push(identity.clone()));
     if let (Some(security), Mode::Production) = (operation.get_mut("security").and_then(Value::as_array_mut), mode) {
         security.retain(|way| way.as_object().is_some_and(|way| !way.is_empty())); // nobody comes in without showing one
     }
@@ -207,6 +217,17 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     for code in Code::ALL.iter().filter(applies) {
         add_error(operation, *code);
     }
+    let is_keyed =
+        operation["parameters"].as_array().is_some_and(|list| list.iter().any(|p| p["name"] == "Idempotency-Key"));
+    for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let text = json!({"type": "string"});
+        response["headers"]["X-Request-Id"] =
+            json!({"schema": text, "description": "The request's identity in all logs."});
+        if is_keyed {
+            let description = "`true` if this is the answer that the key had before.";
+            response["headers"]["Idempotent-Replayed"] = json!({"schema": text, "description": description});
+        }
+    }
 }
 
 fn add_error(operation: &mut Map<String, Value>, code: Code) {
@@ -215,15 +236,20 @@ fn add_error(operation: &mut Map<String, Value>, code: Code) {
     if responses[status.as_str()].is_null() {
         let allowed = json!({"properties": {"code": {"enum": []}}});
         let schema = json!({"allOf": [{"$ref": "#/components/schemas/Error"}, allowed]});
-        let retry_after =
-            json!({"schema": {"type": "string", "pattern": "^[0-9]+$"}, "description": "Seconds to wait"});
+        let mut headers = json!({});
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            let schema = json!({"type": "string", "pattern": "^[0-9]+$"});
+            headers["Retry-After"] = json!({"schema": schema, "description": "Seconds to wait."});
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let schema = json!({"type": "string", "const": "Bearer"});
+            headers["WWW-Authenticate"] = json!({"schema": schema, "description": "How to show who calls."});
+        }
         responses[status.as_str()] = json!({
             "description": status.canonical_reason(),
+            "headers": headers,
             "content": {"application/json": {"schema": schema, "examples": {}}},
         });
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            responses[status.as_str()]["headers"] = json!({"Retry-After": retry_after});
-        }
     }
     let content = &mut responses[status.as_str()]["content"]["application/json"];
     if let Some(codes) = content["schema"]["allOf"][1]["properties"]["code"]["enum"].as_array_mut() {

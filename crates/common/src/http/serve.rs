@@ -28,10 +28,12 @@ use crate::{
     extract::{Json, MAX_BODY},
     fault,
     http::{
-        api, docs,
+        api::{self, about},
+        docs,
         limits::{self, Limits},
     },
     idempotency::{IDEMPOTENCY_KEY, REPLAYED},
+    revocation::Revocations,
     worker::Workers,
 };
 
@@ -64,28 +66,31 @@ pub fn exit(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
+/// Marks an answer from a copy that may be behind its source, with the moment at which it was not.
+pub const DATA_AS_OF: HeaderName = HeaderName::from_static("x-data-as-of");
+
 /// Adds to a service's routes what every service has: `/health`, `/ready`, JSON for every error, the request's
 /// identity, a log line for each request, and headers that tell browsers to keep their hands off.
 pub fn surround(routes: ApiRouter, service: &'static str, pool: MySqlPool, gatekeeper: &Gatekeeper) -> Router {
     let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
-    let routes = match rate_limit {
-        Some(each_second) => {
-            let limits = Limits::new(gatekeeper.clone(), *each_second);
-            routes.layer(middleware::from_fn_with_state(limits, limits::layer))
-        }
-        None => routes,
-    };
+    let limits = rate_limit.map(|each_second| Limits::new(gatekeeper.clone(), each_second));
     let room = Arc::new(Semaphore::new(limits::MAX_IN_FLIGHT));
-    let routes = routes.layer(middleware::from_fn_with_state(room, limits::in_room));
-    // whether a service is well may always be asked
+    let limited = |routes: ApiRouter| {
+        let routes = routes.layer(middleware::from_fn_with_state(room.clone(), limits::in_room));
+        match &limits {
+            Some(limits) => routes.layer(middleware::from_fn_with_state(limits.clone(), limits::layer)),
+            None => routes,
+        }
+    };
+    let revocations = gatekeeper.revocations().clone();
+    let ready = move || ready(service, pool, revocations);
     let health = move || async move { Json(State { status: "ok", service }) };
-    let ready = move || ready(service, pool);
-    let routes = routes
-        .api_route("/health", get_with(health, |route| route.summary("Whether the service is alive")))
-        .api_route("/ready", get_with(ready, api::about("Whether it can do its work", [Code::NotReady])));
+    let routes = routes.api_route("/ready", get_with(ready, about("Whether it can do its work", [Code::NotReady])));
+    // whether a service is alive may always be asked
+    let routes = limited(routes).api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
     let (routes, document) = api::describe(routes, service, gatekeeper.mode());
     let routes = routes
-        .merge(docs::routes(service, &document))
+        .merge(limited(docs::routes(service, &document).into()))
         .fallback(|| async { ApiError::new(Code::RouteNotFound) })
         .method_not_allowed_fallback(|| async { ApiError::new(Code::MethodNotAllowed) });
     let routes = if cors_origins.is_empty() { routes } else { routes.layer(cors(cors_origins)) };
@@ -110,7 +115,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
         .allow_origin(origins.to_vec())
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, IDEMPOTENCY_KEY, context::REQUEST_ID])
-        .expose_headers([header::LINK, header::RETRY_AFTER, REPLAYED, context::REQUEST_ID])
+        .expose_headers([header::LINK, header::RETRY_AFTER, REPLAYED, context::REQUEST_ID, DATA_AS_OF])
         .max_age(CORS_AGE)
 }
 
@@ -122,13 +127,14 @@ struct State {
     service: &'static str,
 }
 
-async fn ready(service: &'static str, pool: MySqlPool) -> Result<Json<State>> {
+async fn ready(service: &'static str, pool: MySqlPool, revocations: Revocations) -> Result<Json<State>> {
     let database = tokio::time::timeout(READY_TIMEOUT, sqlx::query("SELECT 1").fetch_one(&pool)).await;
-    if matches!(database, Ok(Ok(_))) {
-        Ok(Json(State { status: "ready", service }))
-    } else {
-        Err(ApiError::new(Code::NotReady).detail("missing", "database"))
-    }
+    let missing = match database {
+        Ok(Ok(_)) if !revocations.are_awaited() => return Ok(Json(State { status: "ready", service })),
+        Ok(Ok(_)) => "user-service",
+        _ => "database",
+    };
+    Err(ApiError::new(Code::NotReady).detail("missing", missing))
 }
 
 /// Serves `app` until SIGTERM or Ctrl-C, lets running requests end, then stops the workers.

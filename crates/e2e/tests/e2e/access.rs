@@ -71,6 +71,8 @@ const TABLE: &str = "
     POST   /sync/all                             401     403    403       403       200      401
 ";
 
+/// Signs tokens that were not made by the wallet.
+const ANOTHER_SECRET: &str = "another secret, as long as a real one";
 /// An id that no resource has.
 const NOTHING: i64 = i64::MAX;
 
@@ -202,8 +204,9 @@ impl Cast {
         api.send(operation.method.clone(), &path, body).await
     }
 
-    /// Callers whose credential is no longer valid, or never was.
-    fn leaked(&self, api: &Api, owner: &User) -> Vec<(&'static str, Api)> {
+    /// The owner by a token made here, and callers whose credential is no longer valid or never was, each with the code that
+    /// it must get: but for what they are named for, their tokens are made like the owner's.
+    fn leaked(&self, api: &Api, owner: &User) -> (Api, Vec<(&'static str, Api, &'static str)>) {
         let now = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap();
         let claims =
             |iss: &str, exp: i64| json!({"sub": owner.id.to_string(), "iss": iss, "iat": now - 60, "exp": exp});
@@ -225,19 +228,24 @@ impl Cast {
         let unsigned = format!("{}.", claim(&hs256("", &sound), json!({"alg": "none", "typ": "JWT"})));
         let without_end = json!({"sub": owner.id.to_string(), "iss": "digital-wallet", "iat": now});
         let user = |token: &str| api.as_user(token);
-        vec![
-            ("a wrong service token", api.clone().with("x-service-token", "wrong")),
-            ("no service token", api.clone().with("x-service-token", "")),
-            ("a token of a user who has gone", user(&self.ended)),
-            ("an expired token", user(&hs256(self.jwt_secret, &claims("digital-wallet", now - 10)))),
-            ("a token of somebody else's making", user(&hs256("another secret, as long as a real one", &sound))),
-            ("a token of another issuer", user(&hs256(self.jwt_secret, &claims("another", now + 600)))),
-            ("a token that never ends", user(&hs256(self.jwt_secret, &without_end))),
-            ("a token without a signature", user(&unsigned)),
-            ("a token of another algorithm", user(&confused)),
-            ("no token", user("")),
-            ("a password", api.clone().with("authorization", "Basic dXNlcjpwYXNzd29yZA==")),
-        ]
+        let leaked = vec![
+            ("a wrong service token", api.clone().with("x-service-token", "wrong"), "invalid_service_token"),
+            ("no service token", api.clone().with("x-service-token", ""), "invalid_service_token"),
+            ("a token of a user who has gone", user(&self.ended), "token_revoked"),
+            ("an expired token", user(&hs256(self.jwt_secret, &claims("digital-wallet", now - 10))), "token_expired"),
+            ("a token of somebody else's making", user(&hs256(ANOTHER_SECRET, &sound)), "invalid_token"),
+            (
+                "a token of another issuer",
+                user(&hs256(self.jwt_secret, &claims("another", now + 600))),
+                "invalid_token",
+            ),
+            ("a token that never ends", user(&hs256(self.jwt_secret, &without_end)), "invalid_token"),
+            ("a token without a signature", user(&unsigned), "invalid_token"),
+            ("a token of another algorithm", user(&confused), "invalid_token"),
+            ("no token", user(""), "invalid_token"),
+            ("a password", api.clone().with("authorization", "Basic dXNlcjpwYXNzd29yZA=="), "invalid_token"),
+        ];
+        (user(&hs256(self.jwt_secret, &sound)), leaked)
     }
 }
 
@@ -284,9 +292,15 @@ async fn walk(cast: &Cast, documents: &[(Service, Document)], mode: Mode) {
 
 async fn check(cast: &Cast, service: Service, operation: &Operation<'_>, row: &Row, mode: Mode, untouched: &Subject) {
     let api = cast.world.api(service);
-    for (credential, caller) in cast.leaked(&api, &untouched.owner) {
+    let (sound, leaked) = cast.leaked(&api, &untouched.owner);
+    if operation.method == Method::GET {
+        let reply = cast.ask(&sound, operation, untouched).await;
+        assert_eq!(reply.status, row.owner, "{} with a sound token: {}", row.route, reply.text);
+    }
+    for (credential, caller, code) in leaked {
         let reply = cast.ask(&caller, operation, untouched).await;
         assert_eq!(reply.status, row.leaked, "{} with {credential}: {}", row.route, reply.text);
+        assert!(row.leaked != 401 || reply["code"] == code, "{} with {credential}: {}", row.route, reply.text);
     }
     let callers = [
         ("nobody", row.nobody),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{User, World};
 use harness::{http::eventually, wallet::Service};
+use reqwest::Method;
 use serde_json::json;
 
 /// How soon every service must know.
@@ -70,4 +71,30 @@ async fn the_tokens_of_a_closed_account_end_with_it() {
     world.wallet.kill(Service::Report);
     world.wallet.start_again(Service::Report).await.unwrap();
     ends_everywhere(&world, &ani).await;
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_know_yet_which_tokens_have_ended_believes_none() {
+    let mut world = World::start().await;
+    let (ani, budi) = (world.user(100).await, world.user(0).await);
+    let id = world.pay(&ani, &budi, 60).await.expect(201).id();
+    let path = format!("/users/{}", ani.id);
+    let owner = world.api(Service::User).as_user(&ani.token);
+    let _ = owner.put(&path, json!({"password": "another password"})).await.expect(200);
+    world.wallet.kill(Service::User);
+    world.wallet.kill(Service::Transaction);
+    world.wallet.start_again(Service::Transaction).await.unwrap();
+
+    let api = world.api(Service::Transaction);
+    let ready = api.get("/ready").await.expect_error(503, "not_ready");
+    assert_eq!(ready["missing"], "user-service");
+    let decision = json!({"status": "completed"}).to_string();
+    let decide = async || {
+        api.as_user(&ani.token).send(Method::PUT, &format!("/transactions/{id}"), Some(decision.clone())).await
+    };
+    let _ = decide().await.expect_error(503, "service_unavailable");
+    world.wallet.start_again(Service::User).await.unwrap();
+    eventually("it to know", async || (api.get("/ready").await.status == 200).then_some(())).await;
+    let _ = decide().await.expect_error(401, "token_revoked");
+    assert_eq!(world.status(id).await, "pending");
 }

@@ -10,19 +10,21 @@ use aide::{
     openapi::{self, Operation},
 };
 use axum::{
-    http::{HeaderName, HeaderValue},
+    http::HeaderValue,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
-use common::{Code, Result, UserId, db, error::error_chain, http::api, point, time};
+use common::{
+    Code, Result, UserId, db,
+    error::error_chain,
+    http::{api, serve::DATA_AS_OF},
+    point, time,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlPool;
 
 use crate::{clients::UserClient, store::copies};
-
-/// Marks an answer from a copy that may be behind its source, with the moment at which it was not.
-const DATA_AS_OF: HeaderName = HeaderName::from_static("x-data-as-of");
 
 /// 404 unless the user exists; if user-service is away, unless it has been seen before. Returns since when the answer
 /// may be behind, if user-service was away.

@@ -94,9 +94,9 @@ impl NewStatus {
 pub struct ListQuery {
     /// Where they stand.
     status: Option<Status>,
-    /// Attempt at this moment or later.
+    /// Created at this moment or later.
     from: Option<Moment>,
-    /// Attempt at this moment or earlier.
+    /// Created at this moment or earlier.
     to: Option<Moment>,
     /// Of this amount or more.
     #[schemars(with = "Option<Amount>")]

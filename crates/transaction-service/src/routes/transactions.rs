@@ -19,7 +19,7 @@ use sqlx::MySqlPool;
 use super::body::{Body, Create, ListQuery, NewStatus, Update};
 use crate::{
     store::lists,
-    transfer::{Attempt, Change, Decided, Decision, Failure, NewTransaction, Request, Status, Transaction, Transfers},
+    transfer::{Change, Creation, Decided, Decision, Failure, NewTransaction, Request, Status, Transaction, Transfers},
 };
 
 /// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
@@ -36,9 +36,9 @@ pub async fn create(
         None => Request { identity: format!("once {}", uuid::Uuid::now_v7().simple()), fingerprint: fingerprint(&new) },
     };
     match transfers.create(&new, &request).await? {
-        Attempt::New(row) => Ok(Reply::new(creation(row, new))),
-        Attempt::Before(row) if row.is_being_created() => Err(Code::RequestInProgress.into()),
-        Attempt::Before(row) => {
+        Creation::New(row) => Ok(Reply::new(creation(row, new))),
+        Creation::Before(row) if row.is_being_created() => Err(Code::RequestInProgress.into()),
+        Creation::Before(row) => {
             let mut response = creation(row, new);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             Ok(Reply::new(response))

@@ -11,9 +11,9 @@ use crate::transfer::{Status, Transaction};
 #[derive(Debug, Default, Clone)]
 pub struct Filter {
     pub status: Option<Status>,
-    /// Attempt at this moment or later.
+    /// Created at this moment or later.
     pub from: Option<DateTime<Utc>>,
-    /// Attempt before this moment or at it.
+    /// Created before this moment or at it.
     pub to: Option<DateTime<Utc>>,
     pub min_amount: Option<Money>,
     pub max_amount: Option<Money>,

@@ -5,9 +5,9 @@ use serde_json::json;
 
 use crate::support::{RECEIVER, SENDER, Service, assert_names_field, ids, immediate, payment};
 
-/// All ids of a list, and how many pages they came on.
 const STRANGER: i64 = 3;
 
+/// All ids of a list, and how many pages they came on.
 async fn read_through(service: &Service, first: &str) -> (Vec<i64>, usize) {
     let (mut seen, mut pages, mut next) = (Vec::new(), 0, Some(first.to_owned()));
     while let Some(path) = next {
