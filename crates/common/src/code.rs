@@ -82,7 +82,7 @@ codes! {
     503 "service_unavailable" ServiceUnavailable "A service that is needed cannot be reached at the moment; no money was moved";
     503 "mail_unavailable" MailUnavailable "The mail cannot be sent at the moment; it stays pending";
     503 "overloaded" Overloaded "More is asked for than can be done at the moment; ask again shortly";
-    503 "not_ready" NotReady "The database cannot be reached";
+    503 "not_ready" NotReady "The service cannot do its work yet; `missing` says what it waits for";
 }
 
 impl Code {

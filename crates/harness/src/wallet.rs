@@ -21,6 +21,8 @@ pub const DEVELOPMENT_TOKEN: &str = "service_shared_secret_change_this";
 
 /// How long a service may take to be ready; it waits for its database and brings its schema up to date first.
 const READY_LIMIT: Duration = Duration::from_secs(90);
+/// How long a service may wait for user-service, which may be away for as long as a test likes.
+const PEER_LIMIT: Duration = Duration::from_secs(2);
 /// How long a service has to finish what it does when it is told to stop; its own limit is 30 s.
 const STOP_LIMIT: Duration = Duration::from_secs(35);
 /// How often a service is asked whether it is ready.
@@ -193,8 +195,7 @@ impl Wallet {
         self.options.set(service, name, value);
     }
 
-    /// Starts a service that was stopped or killed, on its port, and waits until it is ready; if user-service does not run,
-    /// until it lacks nothing else.
+    /// Starts a service that was stopped or killed, on its port, and waits until it is ready.
     pub async fn start_again(&mut self, service: Service) -> Result<()> {
         ensure!(self.process(service).is_none(), "{} runs already: stop it first", service.name());
         self.launch(service)?;
@@ -234,7 +235,7 @@ impl Wallet {
         let log = self.options.logs.join(format!("{}-{port}.log", service.name()));
         let mut process = Process::start(&self.options.launch(service, port, log))?;
         let url = format!("http://127.0.0.1:{port}");
-        wait_until_ready(&self.http, service, &url, &mut process, false).await?;
+        wait_until_ready(&self.http, service, &url, &mut process).await?;
         Ok(Instance { process, url })
     }
 
@@ -260,9 +261,8 @@ impl Wallet {
 
     async fn wait_until_ready(&mut self, service: Service) -> Result<()> {
         let (http, url) = (self.http.clone(), self.url(service));
-        let is_alone = self.process(Service::User).is_none();
         let process = self.process(service).with_context(|| format!("{} was not started", service.name()))?;
-        wait_until_ready(&http, service, &url, process, is_alone).await
+        wait_until_ready(&http, service, &url, process).await
     }
 }
 
@@ -321,26 +321,20 @@ impl WalletOptions {
     }
 }
 
-/// Waits for `/ready`; if the service `is_alone`, that may name user-service as the one thing that is missing.
-async fn wait_until_ready(
-    http: &reqwest::Client,
-    service: Service,
-    url: &str,
-    process: &mut Process,
-    is_alone: bool,
-) -> Result<()> {
-    let deadline = Instant::now() + READY_LIMIT;
+/// Waits for `/ready`; after a while, a service that lacks nothing but user-service will do.
+async fn wait_until_ready(http: &reqwest::Client, service: Service, url: &str, process: &mut Process) -> Result<()> {
+    let begun = Instant::now();
     loop {
         let how = match http.get(format!("{url}/ready")).send().await {
             Ok(response) if response.status().is_success() => return Ok(()),
             Ok(response) => match response.text().await.unwrap_or_default() {
-                text if is_alone && text.contains(r#""missing":"user-service""#) => return Ok(()),
+                text if begun.elapsed() > PEER_LIMIT && text.contains(r#""missing":"user-service""#) => return Ok(()),
                 text => format!("is not ready: {text}"),
             },
             Err(error) => format!("does not answer: {error}"),
         };
         let ended = process.status();
-        if ended.is_some() || Instant::now() > deadline {
+        if ended.is_some() || begun.elapsed() > READY_LIMIT {
             let how = ended.map_or(how, |status| format!("ended with {status}"));
             bail!(
                 "{} {how}. The last lines of {}:\n{}",

@@ -23,6 +23,11 @@ use crate::{Code, caller, config::Mode, extract::Json};
 
 /// Where the document is served.
 pub const DOCUMENT_PATH: &str = "/openapi.json";
+/// What holds for every route.
+const DESCRIPTION: &str = "Amounts are JSON numbers or decimal strings, never floats; times are RFC 3339 in UTC. \
+    Every error is JSON with a `code` that stays the same. \
+    A request may carry `X-Request-Id` (1 to 64 letters, digits, `.`, `_` or `-`), which names it in all logs; \
+    one that is none of these is replaced.";
 /// Gathers the names of an operation's codes until its answers are written.
 const CODES: &str = "x-codes";
 /// What any route may answer, whatever it does.
@@ -175,7 +180,12 @@ pub fn describe<S: Clone + Send + Sync + 'static>(
     mode: Mode,
 ) -> (Router<S>, Value) {
     aide::generate::in_context(|context| context.schema.subschema_for::<ErrorBody>());
-    let info = Info { title: service.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), ..Info::default() };
+    let info = Info {
+        title: service.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        description: Some(DESCRIPTION.to_owned()),
+        ..Info::default()
+    };
     let mut api = OpenApi { info, ..OpenApi::default() };
     let routes = routes.finish_api(&mut api);
     let mut document = serde_json::to_value(api).expect("a document can be written as JSON");
@@ -197,16 +207,12 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     operation
         .insert("operationId".into(), json!([method].into_iter().chain(words.clone()).collect::<Vec<_>>().join("_")));
     operation.insert("tags".into(), json!([words.clone().next().unwrap_or_default()]));
-    let identity = json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"});
-    let identity =
-        json!({"name": "X-Request-Id", "in": "header", "schema": identity, "description": "Kept if it is sound."});
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         let schema = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
         let parameter = json!({"name": name, "in": "path", "required": true, "schema": schema});
         parameters.as_array_mut().into_iter().for_each(|list| list.insert(0, parameter.clone()));
     }
-    parameters.as_array_mut().into_iter().for_each(|list| list.push(identity.clone()));
     if let (Some(security), Mode::Production) = (operation.get_mut("security").and_then(Value::as_array_mut), mode) {
         security.retain(|way| way.as_object().is_some_and(|way| !way.is_empty())); // nobody comes in without showing one
     }
