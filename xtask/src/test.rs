@@ -133,13 +133,12 @@ async fn from_outside(admin: &Admin) -> Result<()> {
     let mut wallet = Wallet::start(options).await?;
     step.done("The system is ready");
 
-    let mut outcome = run_collection(&collection, &tools, &wallet);
-    if outcome.is_ok() {
-        outcome = run_schemathesis(&schemathesis, &wallet);
-    }
-    if outcome.is_ok() {
-        outcome = prove_ledger(&wallet).await;
-    }
+    let outcome = async {
+        run_collection(&collection, &tools, &wallet)?;
+        run_schemathesis(&schemathesis, &wallet)?;
+        prove_ledger(&wallet).await
+    };
+    let outcome = outcome.await;
     wallet.stop().await;
     outcome.inspect_err(|_| eprintln!("The logs of the services are in target/service-logs."))
 }

@@ -1,6 +1,6 @@
 //! Identities that cross service boundaries: positive integers that cannot be mixed up.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ macro_rules! id {
             }
         }
 
-        impl std::str::FromStr for $name {
+        impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 // `parse` alone would accept a leading `+`.
@@ -63,6 +63,22 @@ id!(
     /// A notification, as numbered by notification-service.
     NotificationId
 );
+
+/// At most `MAX` ids in a request, as `1,2,3`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, with = "String", extend("pattern" = "^[1-9][0-9]*(,[1-9][0-9]*)*$", "examples" = ["1,2"]))]
+pub struct IdList<T: FromStr, const MAX: usize>(pub Vec<T>);
+
+impl<T: FromStr, const MAX: usize> TryFrom<String> for IdList<T, MAX> {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        // bounded before it is parsed
+        let ids = text.splitn(MAX + 1, ',').map(str::parse).collect::<Result<Vec<T>, _>>();
+        let ids = ids.ok().filter(|ids| ids.len() <= MAX);
+        ids.map(Self).ok_or_else(|| format!("must be 1 to {MAX} positive whole numbers with commas between them"))
+    }
+}
 
 #[cfg(test)]
 mod tests {

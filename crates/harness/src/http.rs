@@ -105,7 +105,7 @@ impl Api {
     /// # Panics
     /// If no answer comes.
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Reply {
-        self.try_send(method, path, body).await.unwrap_or_else(|error| panic!("no answer from {path}: {error}"))
+        self.try_send(method, path, body).await.unwrap_or_else(|error| panic!("no answer from {path}: {error:?}"))
     }
 
     /// Any request, which may remain without an answer.

@@ -3,11 +3,11 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{
     Progress,
@@ -32,18 +32,12 @@ pub fn node_tools(progress: Progress<'_>) -> Result<PathBuf> {
     let folder = workspace_root().join("tools/node");
     let wanted = fs::read_to_string(folder.join("package-lock.json"))
         .with_context(|| format!("{} has no package-lock.json: check it out again", folder.display()))?;
-    let stamp = folder.join("node_modules/.installed");
-    let is_current = || fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
-    if is_current() {
-        return Ok(folder);
-    }
-    // One installation at a time; whoever waited finds it done.
-    let _lock = packages::lock(&lock_file()?)?;
-    if !is_current() {
+    packages::install_once("node-tools", &folder.join("node_modules/.installed"), &wanted, || {
         progress("installing the Node.js tools (npm ci)");
-        install(&npm, &folder)?;
-        fs::write(&stamp, wanted)?;
-    }
+        let mut install = Command::new(npm);
+        install.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder);
+        packages::fetch(&mut install, "`npm ci` in tools/node")
+    })?;
     Ok(folder)
 }
 
@@ -57,26 +51,4 @@ fn find_npm() -> Option<PathBuf> {
     let version = String::from_utf8(output.stdout).ok()?;
     let major: u32 = version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()?;
     (major >= MIN_NODE).then(|| packages::find("npm")).flatten()
-}
-
-fn lock_file() -> Result<PathBuf> {
-    let folder = workspace_root().join("target");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}: make it writable", folder.display()))?;
-    Ok(folder.join("node-tools.lock"))
-}
-
-fn install(npm: &Path, folder: &Path) -> Result<()> {
-    let output = Command::new(npm)
-        .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output()
-        .context("npm cannot be started")?;
-    if !output.status.success() {
-        bail!(
-            "`npm ci` in tools/node failed:\n{}\nCheck the connection to the package registry, then try again.",
-            packages::last_lines(&output)
-        );
-    }
-    Ok(())
 }

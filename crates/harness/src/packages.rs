@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{Progress, process};
+use crate::{Progress, process, workspace_root};
 
 /// Where servers live that are not in everybody's `PATH`.
 const MORE_FOLDERS: &[&str] = &["/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/opt/homebrew/bin", "/usr/local/bin"];
@@ -61,6 +61,33 @@ pub(crate) fn find_or_install<T>(
     find().with_context(|| {
         format!("{} was installed but is still not found. Put its folder into PATH.", packages.debian.join(" "))
     })
+}
+
+/// Does `install` unless `stamp` tells that it was done for what is `wanted`: once, however many processes ask for it.
+pub(crate) fn install_once(name: &str, stamp: &Path, wanted: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let is_current = || fs::read_to_string(stamp).is_ok_and(|installed| installed == wanted);
+    if is_current() {
+        return Ok(());
+    }
+    let target = workspace_root().join("target");
+    fs::create_dir_all(&target).with_context(|| format!("cannot make {}: make it writable", target.display()))?;
+    // One installation at a time; whoever waited finds it done.
+    let _lock = lock(&target.join(format!("{name}.lock")))?;
+    if !is_current() {
+        install()?;
+        fs::write(stamp, wanted)?;
+    }
+    Ok(())
+}
+
+/// Runs a command that fetches packages; `what` says in an error what failed.
+pub(crate) fn fetch(command: &mut Command, what: &str) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{program} cannot be started"))?;
+    if !output.status.success() {
+        bail!("{what} failed:\n{}\nCheck the connection to the package registry, then try again.", last_lines(&output));
+    }
+    Ok(())
 }
 
 /// Takes a lock between processes; it is held until the file is dropped.

@@ -2,11 +2,11 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::{
     Progress,
@@ -32,23 +32,15 @@ pub fn schemathesis(progress: Progress<'_>) -> Result<PathBuf> {
     let wanted = fs::read_to_string(&requirements)
         .with_context(|| format!("there is no {}: check it out again", requirements.display()))?;
     let folder = workspace_root().join("target/python-tools");
-    let (program, stamp) = (folder.join("bin/schemathesis"), folder.join(".installed"));
-    let is_current = || fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted);
-    if is_current() {
-        return Ok(program);
-    }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}: make it writable", folder.display()))?;
-    // One installation at a time; whoever waited finds it done.
-    let _lock = packages::lock(&workspace_root().join("target/python-tools.lock"))?;
-    if !is_current() {
+    packages::install_once("python-tools", &folder.join(".installed"), &wanted, || {
         progress("installing the Python tools (pip install)");
-        run(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+        let what = "installing the Python tools";
+        packages::fetch(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&folder), what)?;
         let mut install = Command::new(folder.join("bin/python"));
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-        run(install.arg(&requirements))?;
-        fs::write(&stamp, wanted)?;
-    }
-    Ok(program)
+        packages::fetch(install.arg(&requirements), what)
+    })?;
+    Ok(folder.join("bin/schemathesis"))
 }
 
 fn find_python() -> Option<PathBuf> {
@@ -58,15 +50,4 @@ fn find_python() -> Option<PathBuf> {
     let output = Command::new(&python).args(["-c", version]).stdin(Stdio::null()).output().ok()?;
     let minor: u32 = String::from_utf8(output.stdout).ok()?.trim().parse().ok()?;
     (minor >= MIN_MINOR).then_some(python)
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let program = Path::new(command.get_program()).display().to_string();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{program} cannot be started"))?;
-    let shown = packages::last_lines(&output);
-    ensure!(
-        output.status.success(),
-        "installing the Python tools failed:\n{shown}\nCheck the connection to the package index, then try again."
-    );
-    Ok(())
 }

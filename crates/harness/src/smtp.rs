@@ -92,7 +92,12 @@ impl SmtpServer {
 
     /// The variables that make the service use this server.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![("SMTP_SERVER", "127.0.0.1".into()), ("SMTP_PORT", self.port.to_string())]
+        Self::variables_of(self.port)
+    }
+
+    /// The variables that make the service use a server on this port, which need not run yet.
+    pub fn variables_of(port: u16) -> Vec<(&'static str, String)> {
+        vec![("SMTP_SERVER", "127.0.0.1".into()), ("SMTP_PORT", port.to_string())]
     }
 
     /// When each event of a kind happened.

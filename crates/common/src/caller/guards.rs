@@ -117,24 +117,6 @@ where
     }
 }
 
-/// Lets in whom the type itself admits.
-macro_rules! guards {
-    ($($guard:ident)*) => {$(
-        impl<S: Send + Sync> FromRequestParts<S> for $guard
-        where
-            Gatekeeper: FromRef<S>,
-        {
-            type Rejection = ApiError;
-            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-                let gatekeeper = Gatekeeper::from_ref(state);
-                Self::admit(gatekeeper.identify(&parts.headers)?, gatekeeper.mode())
-            }
-        }
-    )*};
-}
-
-guards!(Service Trusted Authenticated Visitor);
-
 /// How a request can show who sends it, in the API's description.
 const ACCESS_TOKEN: &str = "accessToken";
 const SERVICE_ACCESS: &str = "serviceToken";
@@ -157,24 +139,46 @@ pub fn security_schemes() -> Value {
     })
 }
 
-/// Describes whom an extractor lets in, each of `ways` with one scheme or, in development, with none.
-macro_rules! lets_in {
-    ($caller:ty: [$($way:expr),*], $codes:expr) => {
-        impl OperationInput for $caller {
+/// Lets in whom the type itself admits, and describes the ways in: each with one scheme or, in development, with none.
+macro_rules! guard {
+    ($guard:ident: [$($way:expr),*], $missing:expr) => {
+        impl<S: Send + Sync> FromRequestParts<S> for $guard
+        where
+            Gatekeeper: FromRef<S>,
+        {
+            type Rejection = ApiError;
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+                let gatekeeper = Gatekeeper::from_ref(state);
+                Self::admit(gatekeeper.identify(&parts.headers)?, gatekeeper.mode())
+            }
+        }
+
+        impl OperationInput for $guard {
             fn operation_input(_: &mut GenContext, operation: &mut Operation) {
                 let way = |schemes: &[&str]| schemes.iter().map(|&scheme| (scheme.to_owned(), Vec::new())).collect();
                 operation.security = vec![$(way($way)),*];
-                api::refuses(operation, &$codes);
-                api::refuses(operation, &[Code::InvalidServiceToken, Code::InvalidToken]);
+                api::refuses(operation, &[$missing, Code::Forbidden, Code::InvalidServiceToken, Code::InvalidToken]);
                 api::refuses(operation, &[Code::TokenExpired, Code::TokenRevoked, Code::ServiceUnavailable]);
             }
         }
     };
 }
 
-lets_in!(Service: [&[SERVICE_ACCESS]], [Code::MissingServiceToken, Code::Forbidden]);
-lets_in!(Trusted: [&[], &[SERVICE_ACCESS]], [Code::MissingServiceToken, Code::Forbidden]);
-lets_in!(Authenticated: [&[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden]);
-lets_in!(Visitor: [&[], &[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden]);
-lets_in!(Owner: [&[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden, Code::InvalidValue]);
-lets_in!(Viewer: [&[], &[ACCESS_TOKEN], &[SERVICE_ACCESS]], [Code::MissingToken, Code::Forbidden, Code::InvalidValue]);
+guard!(Service: [&[SERVICE_ACCESS]], Code::MissingServiceToken);
+guard!(Trusted: [&[], &[SERVICE_ACCESS]], Code::MissingServiceToken);
+guard!(Authenticated: [&[ACCESS_TOKEN], &[SERVICE_ACCESS]], Code::MissingToken);
+guard!(Visitor: [&[], &[ACCESS_TOKEN], &[SERVICE_ACCESS]], Code::MissingToken);
+
+impl OperationInput for Owner {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        Authenticated::operation_input(context, operation);
+        Path::<UserId>::operation_input(context, operation);
+    }
+}
+
+impl OperationInput for Viewer {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        Visitor::operation_input(context, operation);
+        Path::<UserId>::operation_input(context, operation);
+    }
+}

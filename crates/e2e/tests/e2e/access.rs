@@ -270,10 +270,8 @@ fn told(reply: &Reply) -> (u16, Value) {
 
 async fn walk(cast: &Cast, documents: &[(Service, Document)], mode: Mode) {
     let rows = rows(mode);
-    let all = |(service, document): &'_ (Service, Document)| {
-        document.operations().iter().map(|operation| (*service, operation.name())).collect::<Vec<_>>()
-    };
-    let described: BTreeSet<String> = documents.iter().flat_map(all).map(|(_, name)| name).collect();
+    let all = documents.iter().flat_map(|(_, document)| document.operations());
+    let described: BTreeSet<String> = all.map(|operation| operation.name()).collect();
     let listed: BTreeSet<String> = rows.iter().map(|row| row.route.clone()).collect();
     assert_eq!(described, listed, "the table and the routes differ");
 

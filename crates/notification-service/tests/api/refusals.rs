@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use harness::smtp::SmtpServer;
+use harness::{ports::free_port, smtp::SmtpServer};
 use serde_json::json;
 
 use crate::support::{
@@ -109,10 +109,8 @@ async fn a_temporary_failure_leaves_a_request_to_send_with_503_and_the_worker_wi
 
 #[tokio::test]
 async fn a_server_that_is_down_gets_the_mail_once_it_is_back() {
-    let gone = SmtpServer::plain().await;
-    let (port, variables) = (gone.port, gone.variables());
-    gone.stop().await;
-    let service = Service::with_variables(&variables).await;
+    let port = free_port();
+    let service = Service::with_variables(&SmtpServer::variables_of(port)).await;
     let id = service.notify(ANI, "Hello").await;
     let refused = service.send(id).await.expect_error(503, "mail_unavailable");
     assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
@@ -128,10 +126,8 @@ async fn a_server_that_is_down_gets_the_mail_once_it_is_back() {
 
 #[tokio::test]
 async fn a_failed_notification_that_could_not_be_sent_again_is_left_to_the_worker() {
-    let gone = SmtpServer::plain().await;
-    let (port, variables) = (gone.port, gone.variables());
-    gone.stop().await;
-    let service = Service::with_variables(&variables).await;
+    let port = free_port();
+    let service = Service::with_variables(&SmtpServer::variables_of(port)).await;
     let (one, other) = (service.notify_failed(ANI, "One").await, service.notify_failed(ANI, "Other").await);
     let _ = service.send(one).await.expect_error(503, "mail_unavailable");
     let _ = service.resend(other).await.expect_error(503, "mail_unavailable");

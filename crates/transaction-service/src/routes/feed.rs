@@ -6,6 +6,7 @@ use common::{
     Amount, ApiError, Code, Money, Result, TransactionId, UserId,
     caller::Service,
     extract::{Json, Path, Query},
+    ids::IdList,
     time::Moment,
 };
 use schemars::JsonSchema;
@@ -128,17 +129,7 @@ pub async fn of_user(
 #[serde(deny_unknown_fields)]
 pub struct BatchQuery {
     /// Their numbers, with commas between them.
-    #[schemars(extend("pattern" = "^[1-9][0-9]*(,[1-9][0-9]*)*$", "examples" = ["1,2"]))]
-    ids: String,
-}
-
-impl BatchQuery {
-    fn ids(&self) -> Result<Vec<TransactionId>> {
-        let ids = self.ids.split(',').map(str::parse).collect::<std::result::Result<Vec<TransactionId>, _>>();
-        ids.ok().filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| {
-            ApiError::invalid("ids", format!("must be 1 to {MAX_IDS} positive whole numbers with commas between them"))
-        })
-    }
+    ids: IdList<TransactionId, MAX_IDS>,
 }
 
 /// `GET /internal/transactions/batch`: those of the transactions that there are.
@@ -147,7 +138,7 @@ pub async fn batch(
     State(pool): State<MySqlPool>,
     Query(query): Query<BatchQuery>,
 ) -> Result<Json<Vec<Change>>> {
-    let ids = query.ids()?;
+    let IdList(ids) = query.ids;
     Ok(bodies(store::find_all(&mut *pool.acquire().await?, &ids).await?))
 }
 

@@ -133,7 +133,7 @@ pub fn unreachable() -> Url {
 
 /// A peer that takes every request and hangs up, until it is aborted.
 pub async fn silent() -> (Url, AbortHandle) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("a bound port")).parse().expect("a URL");
     let serving = tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {

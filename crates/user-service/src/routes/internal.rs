@@ -7,6 +7,7 @@ use common::{
     extract::{Json, Path, Query},
     http::api::Reply,
     idempotency::{IdempotencyKey, KeyedRequest},
+    ids::IdList,
     page::{Listed, Page},
     revocation::{Position, Revocation},
     time::Moment,
@@ -33,27 +34,11 @@ const MAX_IDS: usize = 200;
 /// The longest remark on a change of balance, in characters.
 const MAX_NOTE: usize = 255;
 
-/// The numbers of accounts, as `1,2,3`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, with = "String", extend("pattern" = "^[1-9][0-9]*(,[1-9][0-9]*)*$"))]
-struct Ids(Vec<UserId>);
-
-impl TryFrom<String> for Ids {
-    type Error = String;
-    fn try_from(text: String) -> std::result::Result<Self, String> {
-        // bounded before it is parsed
-        let ids = text.splitn(MAX_IDS + 1, ',').map(str::parse).collect::<std::result::Result<Vec<UserId>, _>>();
-        let ids = ids.ok().filter(|ids| ids.len() <= MAX_IDS);
-        ids.map(Self).ok_or_else(|| format!("must be 1 to {MAX_IDS} positive whole numbers with commas between them"))
-    }
-}
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
     /// Only these accounts, all at once; without limit and cursor.
-    ids: Option<Ids>,
+    ids: Option<IdList<UserId, MAX_IDS>>,
     #[schemars(skip)]
     limit: Option<IgnoredAny>,
     #[schemars(skip)]
@@ -67,7 +52,7 @@ pub async fn list(
     page: Page,
     Query(Selection { ids, limit, cursor }): Query<Selection>,
 ) -> Result<Reply<Listed<User>>> {
-    let Some(Ids(ids)) = ids else {
+    let Some(IdList(ids)) = ids else {
         let found = users::list(&mut *pool.acquire().await?, None, page.cursor, page.rows()).await?;
         return Ok(Reply::new(page.answer(found, |user| user.id.get())));
     };
