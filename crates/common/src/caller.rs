@@ -9,7 +9,7 @@ mod guards;
 
 use std::{iter, sync::Arc};
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +22,7 @@ use crate::{
     revocation::Revocations,
 };
 
-pub use guards::{Authenticated, Owner, Service, Trusted, Viewer, Visitor, security_schemes};
+pub use guards::{Authenticated, Monitor, Owner, Service, Trusted, Viewer, Visitor, security_schemes};
 
 /// Carries the shared secret of the services.
 pub const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
@@ -88,6 +88,7 @@ struct Secrets {
     mode: Mode,
     /// Any of them proves a service.
     service_tokens: Vec<SecretString>,
+    metrics_token: Option<SecretString>,
     encoding: EncodingKey,
     /// Any of them proves a user.
     decoding: Vec<DecodingKey>,
@@ -108,6 +109,7 @@ impl Gatekeeper {
         Self(Arc::new(Secrets {
             mode: config.mode,
             service_tokens: iter::once(config.service_token.clone()).chain(also(&config.service_token_also)).collect(),
+            metrics_token: config.metrics_token.clone(),
             encoding: EncodingKey::from_secret(config.jwt_secret.expose_secret().as_bytes()),
             decoding: iter::once(&config.jwt_secret).chain(&config.jwt_secret_also).map(key).collect(),
             validation,
@@ -147,13 +149,8 @@ impl Gatekeeper {
             return if bool::from(known) { Ok(Caller::Service) } else { Err(Code::InvalidServiceToken.into()) };
         }
         let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Caller::Anyone) };
-        let value = value.to_str().unwrap_or_default();
         let invalid = || ApiError::new(Code::InvalidToken);
-        let (scheme, token) = value.split_once(' ').ok_or_else(invalid)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(invalid());
-        }
-        let claims = self.claims(token.trim()).map_err(|error| match error {
+        let claims = self.claims(bearer(value).ok_or_else(invalid)?).map_err(|error| match error {
             ErrorKind::ExpiredSignature => ApiError::new(Code::TokenExpired),
             _ => invalid(),
         })?;
@@ -165,6 +162,13 @@ impl Gatekeeper {
             return Err(Code::TokenRevoked.into());
         }
         Ok(Caller::User(user))
+    }
+
+    /// Whether the headers show the token for the metrics.
+    fn is_monitor(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(header::AUTHORIZATION).and_then(bearer).unwrap_or_default();
+        let expected = self.0.metrics_token.as_ref();
+        expected.is_some_and(|expected| shown.as_bytes().ct_eq(expected.expose_secret().as_bytes()).into())
     }
 
     fn claims(&self, token: &str) -> std::result::Result<Claims, ErrorKind> {
@@ -182,10 +186,14 @@ impl Gatekeeper {
     }
 }
 
+/// The token of an `Authorization: Bearer …` (RFC 6750).
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
     use crate::{config::Env, time};
 

@@ -6,6 +6,7 @@ use std::{fmt, num::NonZeroU32, str::FromStr};
 use axum::http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 /// Secrets that stand in the documentation: fine for development, refused in production.
 const PLACEHOLDERS: &[&str] = &["service_shared_secret_change_this", "your_jwt_secret_key_change_this"];
@@ -55,6 +56,10 @@ pub struct ServiceConfig {
     pub jwt_secret: SecretString,
     /// `JWT_SECRET_ALSO`: tokens that it has signed are accepted too, while the secret is being replaced.
     pub jwt_secret_also: Option<SecretString>,
+    /// `METRICS_TOKEN`: shows the metrics to whoever has it; services see them anyway.
+    pub metrics_token: Option<SecretString>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that gets the traces, over HTTP; none if it is unset.
+    pub otlp_endpoint: Option<Url>,
     /// `CURRENCY`: the code of the one currency, for texts.
     pub currency: String,
     /// `GROUP_COMMIT_MAX`: how many requests may share one commit; 1 turns sharing off.
@@ -194,8 +199,8 @@ impl Env {
     }
 
     /// The address of another service.
-    pub fn url(&mut self, name: &str, default: &str) -> url::Url {
-        self.parse_if(name, default, "an http or https URL without a path", |url: &url::Url| {
+    pub fn url(&mut self, name: &str, default: &str) -> Url {
+        self.parse_if(name, default, "an http or https URL without a path", |url: &Url| {
             matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none()
         })
     }
@@ -242,6 +247,10 @@ impl Env {
             service_token_also: self.optional_secret("SERVICE_TOKEN_ALSO"),
             jwt_secret: self.secret("JWT_SECRET", "your_jwt_secret_key_change_this"),
             jwt_secret_also: self.optional_secret("JWT_SECRET_ALSO"),
+            metrics_token: self.optional_secret("METRICS_TOKEN"),
+            otlp_endpoint: self
+                .get("OTEL_EXPORTER_OTLP_ENDPOINT")
+                .map(|_| self.url("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")),
             currency: self.parse_if("CURRENCY", "IDR", "a currency code of three capital letters", |code: &String| {
                 code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
             }),
@@ -276,7 +285,7 @@ impl Env {
 
 /// An origin as browsers send it: scheme, host and, if it is not the scheme's own, port.
 fn origin(text: &str) -> Option<HeaderValue> {
-    let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     (url.origin().ascii_serialization() == text).then(|| HeaderValue::from_str(text).ok())?
 }
 

@@ -1,4 +1,5 @@
-//! What belongs to the request at hand: its identity, carried into logs, answers and calls to other services.
+//! What belongs to the request at hand: its identity and its trace, carried into logs, answers and calls to other
+//! services.
 
 use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
 
@@ -11,27 +12,35 @@ use axum::{
 use futures::FutureExt;
 use tracing::Instrument;
 
-use crate::ApiError;
+use crate::{ApiError, monitoring, trace::Trace};
 
 /// Names a request across services.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request identity that is taken over from a caller.
 const MAX_REQUEST_ID: usize = 64;
 
+/// What work is done for: the request that asked for it, and its place in a trace.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// Names the request; `None` in a worker.
+    pub request_id: Option<HeaderValue>,
+    /// Where calls and what is done later go on from.
+    pub trace: Trace,
+}
+
 tokio::task_local! {
-    static CURRENT: HeaderValue;
+    static CURRENT: Origin;
 }
 
-/// The identity of the request that this task serves; `None` in a worker.
-pub fn request_id() -> Option<HeaderValue> {
-    CURRENT.try_with(Clone::clone).ok()
-}
+impl Origin {
+    /// What this task works for.
+    pub fn current() -> Self {
+        CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
 
-/// Runs `future` under the identity of a request, if there is one: for work that a request has handed on.
-pub async fn under<F: Future>(id: Option<HeaderValue>, future: F) -> F::Output {
-    match id {
-        Some(id) => CURRENT.scope(id, future).await,
-        None => future.await,
+    /// Runs `future` as work for it: for what a request has handed on, or left for later.
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
     }
 }
 
@@ -41,18 +50,24 @@ pub async fn under<F: Future>(id: Option<HeaderValue>, future: F) -> F::Output {
 pub async fn layer(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(fresh_id);
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("", MatchedPath::as_str);
+    let trace = Trace::from_headers(request.headers()).server(&method, route);
     let request_id = id.to_str().expect("a sane identity is ASCII");
-    let span = tracing::info_span!("request", method = %request.method(), route, request_id);
+    let span = tracing::info_span!("request", %method, route, request_id, trace_id = trace.id());
+    let origin = Origin { request_id: Some(id.clone()), trace: trace.clone() };
     let served = async move {
         let response =
             AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
+        let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
         let bytes = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let ms = begun.elapsed().as_secs_f64() * 1000.0;
-        tracing::info!(status = response.status().as_u16(), ms, bytes, "answered");
+        tracing::info!(status = status.as_u16(), ms = seconds * 1000.0, bytes, "answered");
+        monitoring::answered(&method, matched.as_ref().map_or("", MatchedPath::as_str), status, seconds);
+        trace.answered(status);
         response
     };
-    let served = tokio::spawn(CURRENT.scope(id.clone(), served.instrument(span))).await;
+    let served = tokio::spawn(origin.scope(served.instrument(span))).await;
     let mut response = served.unwrap_or_else(|error| ApiError::internal(error).into_response());
     response.headers_mut().insert(REQUEST_ID, id);
     response

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use metrics::counter;
 use secrecy::ExposeSecret;
 use sqlx::{
     ConnectOptions, Connection, Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
@@ -18,6 +19,7 @@ use sqlx::{
 use crate::{
     config::{DatabaseConfig, Mode, ServiceConfig},
     fault::{Injected, Point},
+    monitoring::RETRIES,
 };
 
 /// How long a request waits for a connection before it is told 503.
@@ -245,6 +247,7 @@ where
             return Err(unknown_commit.unwrap_or(error));
         }
         tracing::debug!(%error, attempt, "a unit of work starts again");
+        counter!(RETRIES, "cause" => cause(&error)).increment(1);
         match error {
             DbError::Raced(_) => continue, // whoever was faster is done
             DbError::CommitUnknown(_) => {
@@ -257,6 +260,21 @@ where
         pause *= 2;
     }
     unreachable!("the loop returns at its last attempt")
+}
+
+/// Why a unit of work starts again, for the metrics.
+fn cause(error: &DbError) -> &'static str {
+    match error {
+        DbError::Raced(_) => "raced",
+        DbError::CommitUnknown(_) => "commit_unknown",
+        DbError::Sql(cause) => match number(cause) {
+            Some(1213) => "deadlock",
+            Some(1205) => "lock_wait",
+            Some(1020) => "changed_since_read",
+            Some(3101) => "rolled_back_by_group",
+            _ => "connection",
+        },
+    }
 }
 
 fn number(error: &sqlx::Error) -> Option<u16> {

@@ -10,7 +10,8 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Code, context,
+    Code,
+    context::Origin,
     db::{self, DbError},
 };
 
@@ -119,7 +120,7 @@ impl IntoResponse for ApiError {
 
 /// Adds the identity of the request at hand to an error's body.
 pub fn with_request_id(mut body: Value) -> Value {
-    if let (Some(members), Some(id)) = (body.as_object_mut(), context::request_id()) {
+    if let (Some(members), Some(id)) = (body.as_object_mut(), Origin::current().request_id) {
         members.insert("request_id".into(), json!(id.to_str().unwrap_or_default()));
     }
     body

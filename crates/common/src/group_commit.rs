@@ -6,12 +6,17 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
+use metrics::{gauge, histogram};
 use tokio::{
     sync::{Mutex, Notify, mpsc, oneshot},
     time::sleep,
 };
 
-use crate::{ApiError, Code, db::DbError};
+use crate::{
+    ApiError, Code,
+    db::DbError,
+    monitoring::{BATCH_SIZE, WAITING, number},
+};
 
 /// Items that may wait for their turn; when the queue is full, callers are told 503.
 const QUEUE: usize = 8192;
@@ -72,14 +77,14 @@ impl<I, O> Clone for GroupCommit<I, O> {
 }
 
 impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
-    /// Starts gathering, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under
+    /// Starts gathering under `name`, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under
     /// way: one whose turn it is, and those that have passed theirs on or are stuck. `work` carries out a batch, usually
     /// in one database transaction, and answers one outcome for each item, in their order. It must be safe to run twice:
     /// a batch that fails is run again item by item, so that an item that cannot be written fails alone.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start<W, F>(max_batch: usize, lanes: usize, work: W) -> Self
+    pub fn start<W, F>(name: &'static str, max_batch: usize, lanes: usize, work: W) -> Self
     where
         W: Fn(Arc<[I]>, Turn) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
@@ -87,7 +92,7 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::new(work));
         for _ in 0..lanes {
-            tokio::spawn(run(jobs.clone(), max_batch, work.clone()));
+            tokio::spawn(run(name, jobs.clone(), max_batch, work.clone()));
         }
         Self { queue }
     }
@@ -119,8 +124,12 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
     }
 }
 
-async fn run<I, O, W, F>(jobs: Arc<Mutex<mpsc::Receiver<Job<I, O>>>>, max_batch: usize, work: Arc<W>)
-where
+async fn run<I, O, W, F>(
+    name: &'static str,
+    jobs: Arc<Mutex<mpsc::Receiver<Job<I, O>>>>,
+    max_batch: usize,
+    work: Arc<W>,
+) where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
     W: Fn(Arc<[I]>, Turn) -> F + Send + Sync,
@@ -132,6 +141,8 @@ where
         if queue.recv_many(&mut batch, max_batch).await == 0 {
             return;
         }
+        histogram!(BATCH_SIZE, "queue" => name).record(number(batch.len()));
+        gauge!(WAITING, "queue" => name).set(number(queue.len()));
         let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).map(|job| (job.item, job.answer)).unzip();
         let items: Arc<[I]> = items.into();
         let turn = Turn::default();
@@ -199,7 +210,7 @@ mod tests {
     fn doubling(max_batch: usize) -> (GroupCommit<i64, i64>, Arc<std::sync::Mutex<Vec<usize>>>) {
         let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = sizes.clone();
-        let group = GroupCommit::start(max_batch, 1, move |items: Arc<[i64]>, _| {
+        let group = GroupCommit::start("numbers", max_batch, 1, move |items: Arc<[i64]>, _| {
             seen.lock().unwrap().push(items.len());
             async move {
                 sleep(Duration::from_millis(5)).await; // the others arrive meanwhile
@@ -271,7 +282,7 @@ mod tests {
     /// Two lanes; the item 1 waits until the item 2 is carried out, with or without passing its turn on.
     async fn waiting_for_the_next(passes: bool) -> Duration {
         let next = Arc::new(Notify::new());
-        let group = GroupCommit::start(1, 2, move |items: Arc<[i64]>, turn: Turn| {
+        let group = GroupCommit::start("numbers", 1, 2, move |items: Arc<[i64]>, turn: Turn| {
             let next = next.clone();
             async move {
                 if items[0] == 2 {
@@ -304,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_is_told_at_once() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
-        let group: GroupCommit<i64, i64> = GroupCommit::start(1, 1, |_, _| async {
+        let group: GroupCommit<i64, i64> = GroupCommit::start("numbers", 1, 1, |_, _| async {
             RUNNING.fetch_add(1, Ordering::SeqCst);
             std::future::pending().await
         });

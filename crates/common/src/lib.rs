@@ -18,12 +18,14 @@ pub mod ids;
 pub mod lease;
 pub mod lookups;
 pub mod money;
+pub mod monitoring;
 pub mod outbox;
 pub mod page;
 pub mod revocation;
 pub mod telemetry;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod worker;
 
 pub use code::Code;

@@ -25,16 +25,16 @@ where
     K: Copy + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + 'static,
 {
-    /// Looks up at most `max_batch` rows at a time. `query` finds those that exist; `key` is what one is found by.
+    /// Looks up, under `name`, at most `max_batch` rows at a time. `query` finds those that exist; `key` is what one is found by.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start<Q, F>(max_batch: usize, key: fn(&V) -> K, query: Q) -> Self
+    pub fn start<Q, F>(name: &'static str, max_batch: usize, key: fn(&V) -> K, query: Q) -> Self
     where
         Q: Fn(Arc<[K]>) -> F + Send + Sync + 'static,
         F: Future<Output = sqlx::Result<Vec<V>>> + Send + 'static,
     {
-        Self(GroupCommit::start(max_batch, QUERIES, move |keys, _| {
+        Self(GroupCommit::start(name, max_batch, QUERIES, move |keys, _| {
             let found = query(Arc::clone(&keys));
             async move {
                 let found: HashMap<K, V> = found.await?.into_iter().map(|row| (key(&row), row)).collect();
@@ -62,7 +62,7 @@ mod tests {
             found.reverse();
             Ok(found)
         };
-        let lookups = Lookups::start(100, |row: &(i64, String)| row.0, even);
+        let lookups = Lookups::start("numbers", 100, |row: &(i64, String)| row.0, even);
         let keys = [4, 1, 2, 4, 3];
         let found = futures::future::join_all(keys.map(|key| lookups.find(key))).await;
         let found: Vec<_> = found.into_iter().map(|row| row.unwrap().map(|(_, text)| text)).collect();

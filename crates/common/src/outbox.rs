@@ -20,7 +20,9 @@ use crate::{
     db::{self, DbError},
     http::client::{CallError, ServiceClient},
     lease::{self, Holder},
+    monitoring::{number, seconds, show},
     point,
+    trace::Trace,
     worker::{Pace, Step},
 };
 
@@ -46,6 +48,17 @@ pub struct Event {
     pub user_id: UserId,
     /// What they read.
     pub message: String,
+    /// The place in a trace from which telling them goes on, as W3C's `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+impl Event {
+    /// The same event, told within `trace`.
+    #[must_use]
+    pub fn within(self, trace: &Trace) -> Self {
+        Self { traceparent: trace.to_text(), ..self }
+    }
 }
 
 /// The body of one hand-over.
@@ -59,11 +72,23 @@ pub struct Events {
 
 /// Puts events into the outbox: to be run within the transaction of the fact that they tell.
 pub fn insertion(events: &[Event]) -> BulkInsert {
-    let mut insert = BulkInsert::new("INSERT INTO outbox (event_id, user_id, message)");
+    let mut insert = BulkInsert::new("INSERT INTO outbox (event_id, user_id, message, traceparent)");
     for event in events {
-        insert.row(&[Value::Text(&event.event_id), event.user_id.get().into(), Value::Text(&event.message)]);
+        let (event_id, message) = (Value::Text(&event.event_id), Value::Text(&event.message));
+        insert.row(&[event_id, event.user_id.get().into(), message, event.traceparent.as_deref().into()]);
     }
     insert
+}
+
+/// Shows how many events wait, and for how long.
+pub async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
+    let (events, microseconds): (i64, i64) =
+        sqlx::query_as("SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)), 0) FROM outbox")
+            .fetch_one(pool)
+            .await?;
+    show("outbox_events", "Events that notification-service does not have yet", number(events));
+    show("outbox_oldest_event_seconds", "How long the oldest of these events has waited", seconds(microseconds));
+    Ok(())
 }
 
 /// Hands the outbox over to notification-service.
@@ -91,8 +116,9 @@ impl Relay {
         if self.backs_off() {
             return Ok(Step::Idle);
         }
-        let rows: Vec<(i64, String, UserId, String)> = sqlx::query_as(
-            "SELECT id, event_id, user_id, message FROM outbox WHERE next_attempt_at <= NOW(6) ORDER BY id LIMIT ?",
+        let rows: Vec<(i64, String, UserId, String, Option<String>)> = sqlx::query_as(
+            "SELECT id, event_id, user_id, message, traceparent FROM outbox
+             WHERE next_attempt_at <= NOW(6) ORDER BY id LIMIT ?",
         )
         .bind(u32::try_from(MAX_EVENTS)?)
         .fetch_all(&self.pool)
@@ -100,8 +126,9 @@ impl Relay {
         if rows.is_empty() || !lease::hold(&self.pool, "outbox", &self.holder, LEASE_SECONDS).await? {
             return Ok(Step::Idle);
         }
-        let (ids, events): (Vec<i64>, Vec<Event>) =
-            rows.into_iter().map(|(id, event_id, user_id, message)| (id, Event { event_id, user_id, message })).unzip();
+        let event =
+            |(id, event_id, user_id, message, traceparent)| (id, Event { event_id, user_id, message, traceparent });
+        let (ids, events): (Vec<i64>, Vec<Event>) = rows.into_iter().map(event).unzip();
         match self.send(events.clone()).await {
             Ok(()) => self.delivered(&ids).await?,
             // one of them is not as it must be; any other refusal is about the call, not about an event

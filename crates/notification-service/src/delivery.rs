@@ -10,10 +10,12 @@ use common::{
     NotificationId, UserId,
     db::{self, DbError},
     lease::Holder,
+    monitoring::{number, seconds, show},
     point, time,
     worker::{Pace, Step},
 };
 use futures::{StreamExt, stream};
+use metrics::counter;
 use sqlx::MySqlPool;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
@@ -43,6 +45,8 @@ const MARK_PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to mail, in seconds.
 const MAX_RETRY_SECONDS: u32 = 24 * 60 * 60;
+/// Metric: mails by result: `sent`, `deferred` until the next attempt, or `failed` for good.
+const MAILS: &str = "mails_total";
 /// How long a request to send waits for somebody who is mailing the same notification; other services wait 10 seconds
 /// for the answer.
 const CLAIM_WAIT: Duration = Duration::from_secs(8);
@@ -51,6 +55,19 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 
 // a mail is begun, and its claim renewed, long before the claim runs out
 const _: () = assert!(START_LIMIT.as_secs() + RENEWAL.as_secs() < LEASE_SECONDS as u64);
+
+/// Shows how many notifications wait to be mailed, and for how long they have been due.
+pub async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    let (pending, oldest) = store::pending(&mut *pool.acquire().await?).await?;
+    show("notifications_pending", "Notifications that are to be mailed", number(pending));
+    show("notifications_oldest_pending_seconds", "How long the oldest of them has been due", seconds(oldest));
+    Ok(())
+}
+
+/// Counts mails by what came of them.
+fn count(result: &'static str, mails: usize) {
+    counter!(MAILS, "result" => result).increment(mails as u64);
+}
 
 /// What came of a request to mail a notification now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,9 +175,9 @@ impl Delivery {
     ) -> Result<(), DbError> {
         let fresh = iter::from_fn(|| if claim.is_fresh() { waiting.next() } else { None });
         let mails = stream::iter(fresh).map(|notification| {
-            let letter = letter(&notification, recipients.get(&notification.user_id));
+            let recipient = recipients.get(&notification.user_id).cloned();
             // in a task of its own: it goes on while results are written, and its panic ends no other mail
-            let mailing = tokio::spawn(send(self.mailer.clone(), letter));
+            let mailing = tokio::spawn(send(self.mailer.clone(), notification.clone(), recipient));
             let panicked = |_| Err(SendError::Temporary("writing the mail panicked".into()));
             async move { (notification, mailing.await.unwrap_or_else(panicked)) }
         });
@@ -183,16 +200,16 @@ impl Delivery {
 
     /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again.
     async fn not_sent(&self, notification: &Notification, error: SendError, claim: &Claim) {
-        let (id, attempts) = (notification.id, notification.attempts + 1);
+        let (id, attempts, trace_id) = (notification.id, notification.attempts + 1, notification.trace().id());
         let written = match error {
             SendError::Temporary(reason) if attempts < self.max_attempts => {
-                tracing::warn!(notification = %id, reason, attempt = attempts, "not mailed yet");
+                tracing::warn!(notification = %id, trace_id, reason, attempt = attempts, "not mailed yet");
                 let growth = 4_u32.saturating_pow(notification.attempts);
                 let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
                 self.try_later(id, attempts, delay, claim).await
             }
             SendError::Temporary(reason) | SendError::Permanent(reason) => {
-                tracing::error!(notification = %id, reason, "not mailed");
+                tracing::error!(notification = %id, trace_id, reason, "not mailed");
                 self.failed(id, &reason, claim).await
             }
         };
@@ -250,7 +267,7 @@ impl Delivery {
     async fn mail_one(&self, notification: &Notification) -> Result<(), SendError> {
         let recipients = self.users.recipients([notification.user_id]).await;
         let recipients = recipients.map_err(|error| SendError::Temporary(error.to_string()))?;
-        send(self.mailer.clone(), letter(notification, recipients.get(&notification.user_id))).await
+        send(self.mailer.clone(), notification.clone(), recipients.get(&notification.user_id).cloned()).await
     }
 
     /// Does `work` while the claim is renewed.
@@ -288,6 +305,10 @@ impl Delivery {
                 tx.commit().await
             });
             match marked.await {
+                Ok(()) => {
+                    count("sent", ids.len());
+                    return Ok(());
+                }
                 Err(error) if Instant::now() < deadline => {
                     tracing::warn!(mails = ids.len(), %error, "sent mails could not be marked yet");
                     sleep(RETRY_PAUSE).await;
@@ -303,7 +324,9 @@ impl Delivery {
             claims::try_later(&mut tx, id, &claim.holder, attempts, delay).await?;
             tx.commit().await
         })
-        .await
+        .await?;
+        count("deferred", 1);
+        Ok(())
     }
 
     async fn failed(&self, id: NotificationId, reason: &str, claim: &Claim) -> Result<(), DbError> {
@@ -313,12 +336,24 @@ impl Delivery {
             claims::failed(&mut tx, id, &claim.holder, reason, now).await?;
             tx.commit().await
         })
-        .await
+        .await?;
+        count("failed", 1);
+        Ok(())
     }
 }
 
-async fn send(mailer: Mailer, letter: Result<Letter, SendError>) -> Result<(), SendError> {
-    mailer.send(&letter?).await
+async fn send(mailer: Mailer, notification: Notification, recipient: Option<Recipient>) -> Result<(), SendError> {
+    let span = notification.trace().work("mail");
+    let sent = async { mailer.send(&letter(&notification, recipient.as_ref())?).await }.await;
+    match &sent {
+        Ok(()) => {
+            tracing::info!(notification = %notification.id, trace_id = span.id(), "mailed");
+            span.end(None);
+        }
+        // why, the log says: a mail server's words may have the address in them
+        Err(_) => span.end(Some("not mailed".to_owned())),
+    }
+    sent
 }
 
 fn letter(notification: &Notification, recipient: Option<&Recipient>) -> Result<Letter, SendError> {

@@ -103,7 +103,7 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(outbox::EVENTS_PATH, events.layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
         .with_state(state);
-    surround(routes, "notification-service", pool, &gatekeeper)
+    surround(routes, "notification-service", pool, &gatekeeper, delivery::measure)
 }
 
 /// Starts the watch for revoked tokens, and the worker that mails what is pending, unless it is turned off.

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     let env = serve::begin("notification-service", "Mails users what they must be told by the Digital Wallet");
     let config = Config::from_env(env)?;
-    telemetry::init(config.service.mode);
+    telemetry::init("notification-service", &config.service)?;
     let state = AppState::new(&config)?;
     state.migrate().await?;
     db::require_durability(&config.service).await?;

@@ -111,7 +111,7 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .with_state(state);
-    surround(routes, "report-service", pool, &gatekeeper)
+    surround(routes, "report-service", pool, &gatekeeper, sync::measure)
 }
 
 /// Starts the watch for revoked tokens, and the background run that takes over what changed.

@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     let env = serve::begin("report-service", "Reports and summaries of the Digital Wallet");
     let config = Config::from_env(env)?;
-    telemetry::init(config.service.mode);
+    telemetry::init("report-service", &config.service)?;
     let state = AppState::new(&config);
     state.migrate().await?;
     db::require_durability(&config.service).await?;

@@ -21,7 +21,7 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
-    outbox::{RELAY_PACE, Relay},
+    outbox::{self, RELAY_PACE, Relay},
     revocation::Watch,
     worker::Workers,
 };
@@ -137,7 +137,13 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route("/internal/transactions/{id}", get_with(feed::show, about("A transaction", [TransactionNotFound])))
         .with_state(state);
-    surround(routes, "transaction-service", pool, &gatekeeper)
+    surround(routes, "transaction-service", pool, &gatekeeper, measure)
+}
+
+/// Reads what the gauges show.
+async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    outbox::measure(&pool).await?;
+    settle::measure(&pool).await
 }
 
 /// Starts the settler, the expiry of pending transactions, the outbox relay and the watch for revoked tokens.

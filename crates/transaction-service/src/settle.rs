@@ -8,6 +8,7 @@ use std::time::Duration;
 use common::{
     db,
     http::client::CallError,
+    monitoring::{number, seconds, show},
     point,
     worker::{Pace, Step as Turn},
 };
@@ -23,6 +24,14 @@ use crate::{
 pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
 /// Steps that are claimed at a time.
 const MAX_STEPS: u32 = 100;
+
+/// Shows how many transactions wait for user-service, and for how long.
+pub async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
+    let (unsettled, oldest) = store::unsettled(&mut *pool.acquire().await?).await?;
+    show("transactions_unsettled", "Transactions whose outcome is outstanding", number(unsettled));
+    show("transactions_oldest_unsettled_seconds", "How long the oldest of them has been so", seconds(oldest));
+    Ok(())
+}
 
 /// Settles what is overdue and cancels what has expired.
 pub struct Settler {

@@ -12,9 +12,9 @@ mod model;
 
 use std::sync::Arc;
 
-use axum::http::HeaderValue;
 use common::{
-    Code, Result, TransactionId, context,
+    Code, Result, TransactionId,
+    context::Origin,
     db::DbError,
     group_commit::{GroupCommit, GroupError},
     http::client::CallError,
@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// A step to ask for, and the request that asks.
-type Asked = (Step, Option<HeaderValue>);
+type Asked = (Step, Origin);
 
 /// Calls to user-service under way at once: one that hangs does not hold up the others.
 const CALLS: usize = 4;
@@ -66,8 +66,9 @@ impl Transfers {
         let max_batch = config.service.group_commit_max;
         let terms = Terms { currency: config.service.currency.clone(), pending_ttl: config.pending_ttl };
         let journal = Journal::new(pool.clone(), max_batch, terms);
-        let steps = GroupCommit::start(max_batch, CALLS, move |steps, _| execute_all(users.clone(), steps));
+        let steps = GroupCommit::start("steps", max_batch, CALLS, move |steps, _| execute_all(users.clone(), steps));
         let lookups = Lookups::start(
+            "transactions",
             max_batch,
             |row: &Transaction| row.id,
             move |ids| {
@@ -149,7 +150,7 @@ impl Transfers {
     /// Asks user-service for a step, together with whatever else is to be asked.
     pub async fn execute(&self, step: Step) -> Result<StepOutcome, CallError> {
         // an overload means that nothing was sent, anything else that nobody knows
-        self.steps.submit((step, context::request_id())).await.unwrap_or_else(|error| {
+        self.steps.submit((step, Origin::current())).await.unwrap_or_else(|error| {
             let (service, cause) = ("user-service", error.to_string());
             Err(match error {
                 GroupError::Overloaded => CallError::NotReached { service, cause },
@@ -164,11 +165,11 @@ impl Transfers {
     }
 }
 
-/// One call for all of them, under the identity of the request that was first.
+/// One call for all of them, on behalf of the request that was first.
 async fn execute_all(users: UserClient, asked: Arc<[Asked]>) -> Result<Vec<Result<StepOutcome, CallError>>, DbError> {
-    let request_id = asked.first().and_then(|(_, id)| id.clone());
+    let origin = asked.first().map(|(_, origin)| origin.clone()).unwrap_or_default();
     let steps: Vec<Step> = asked.iter().map(|(step, _)| *step).collect();
-    Ok(match context::under(request_id, users.execute(&steps)).await {
+    Ok(match origin.scope(users.execute(&steps)).await {
         Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
         Err(error) => steps.iter().map(|_| Err(error.clone())).collect(),
     })

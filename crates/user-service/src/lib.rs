@@ -29,7 +29,7 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
-    outbox::{RELAY_PACE, Relay},
+    outbox::{self, RELAY_PACE, Relay},
     point,
     revocation::{self, REVOCATIONS_PATH},
     worker::{Pace, Step, Workers},
@@ -37,7 +37,10 @@ use common::{
 use sqlx::MySqlPool;
 
 pub use config::Config;
-use ledger::Ledger;
+use ledger::{
+    Ledger,
+    audit::{self, AUDIT_PACE},
+};
 use password::Passwords;
 pub use routes::fields::Email;
 use routes::{auth, balance, internal, users};
@@ -154,11 +157,24 @@ pub fn app(state: AppState) -> Router {
         .api_route("/internal/operations", operations.layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
         .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
         .with_state(state);
-    surround(routes, "user-service", pool, &gatekeeper)
+    surround(routes, "user-service", pool, &gatekeeper, measure)
 }
 
-/// Starts the outbox relay, and what keeps the revocations and the attempts to log in up to date.
-pub fn start_workers(state: &AppState, workers: &Workers) {
+/// Reads what the gauges show.
+async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    outbox::measure(&pool).await?;
+    audit::measure(&pool).await
+}
+
+/// Starts the outbox relay, the audits, and what keeps the revocations and the attempts to log in up to date.
+pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    if let Some(interval) = config.audit_interval {
+        let ledger = state.ledger.clone();
+        workers.spawn("audit", AUDIT_PACE, move || {
+            let ledger = ledger.clone();
+            async move { audit::run_once(&ledger, interval).await }
+        });
+    }
     let pool = state.pool.clone();
     workers.spawn("login attempts", FORGET_PACE, move || {
         let pool = pool.clone();

@@ -16,11 +16,11 @@ async fn main() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     let env = serve::begin("user-service", "Accounts, login and balances of the Digital Wallet");
     let config = Config::from_env(env)?;
-    telemetry::init(config.service.mode);
+    telemetry::init("user-service", &config.service)?;
     let state = AppState::new(&config);
     state.migrate().await?;
     db::require_durability(&config.service).await?;
     let workers = Workers::default();
-    start_workers(&state, &workers);
+    start_workers(&state, &config, &workers);
     serve::run(app(state), &config.service, workers).await
 }

@@ -44,6 +44,9 @@ impl Visitor {
 /// A service; anyone in development.
 pub struct Trusted;
 
+/// Whoever shows the `METRICS_TOKEN` or is a service; anyone in development.
+pub struct Monitor;
+
 /// The user whom the path names, or a service; in every mode.
 pub struct Owner {
     /// Who calls.
@@ -91,6 +94,19 @@ impl Visitor {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Monitor
+where
+    Gatekeeper: FromRef<S>,
+{
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        if !Gatekeeper::from_ref(state).is_monitor(&parts.headers) {
+            Trusted::from_request_parts(parts, state).await?;
+        }
+        Ok(Self)
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Owner
 where
     Gatekeeper: FromRef<S>,
@@ -120,6 +136,7 @@ where
 /// How a request can show who sends it, in the API's description.
 const ACCESS_TOKEN: &str = "accessToken";
 const SERVICE_ACCESS: &str = "serviceToken";
+const METRICS_ACCESS: &str = "metricsToken";
 
 /// Describes how a request shows who sends it.
 pub fn security_schemes() -> Value {
@@ -136,7 +153,20 @@ pub fn security_schemes() -> Value {
             "name": "X-Service-Token",
             "description": "The secret that the services share.",
         },
+        METRICS_ACCESS: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The METRICS_TOKEN, for the metrics alone.",
+        },
     })
+}
+
+/// Describes the ways in, and what those are told who do not find one.
+fn describe(operation: &mut Operation, ways: &[&[&str]], missing: Code) {
+    let way = |schemes: &&[&str]| schemes.iter().map(|&scheme| (scheme.to_owned(), Vec::new())).collect();
+    operation.security = ways.iter().map(way).collect();
+    api::refuses(operation, &[missing, Code::Forbidden, Code::InvalidServiceToken, Code::InvalidToken]);
+    api::refuses(operation, &[Code::TokenExpired, Code::TokenRevoked, Code::ServiceUnavailable]);
 }
 
 /// Lets in whom the type itself admits, and describes the ways in: each with one scheme or, in development, with none.
@@ -155,10 +185,7 @@ macro_rules! guard {
 
         impl OperationInput for $guard {
             fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-                let way = |schemes: &[&str]| schemes.iter().map(|&scheme| (scheme.to_owned(), Vec::new())).collect();
-                operation.security = vec![$(way($way)),*];
-                api::refuses(operation, &[$missing, Code::Forbidden, Code::InvalidServiceToken, Code::InvalidToken]);
-                api::refuses(operation, &[Code::TokenExpired, Code::TokenRevoked, Code::ServiceUnavailable]);
+                describe(operation, &[$($way),*], $missing);
             }
         }
     };
@@ -168,6 +195,12 @@ guard!(Service: [&[SERVICE_ACCESS]], Code::MissingServiceToken);
 guard!(Trusted: [&[], &[SERVICE_ACCESS]], Code::MissingServiceToken);
 guard!(Authenticated: [&[ACCESS_TOKEN], &[SERVICE_ACCESS]], Code::MissingToken);
 guard!(Visitor: [&[], &[ACCESS_TOKEN], &[SERVICE_ACCESS]], Code::MissingToken);
+
+impl OperationInput for Monitor {
+    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        describe(operation, &[&[], &[SERVICE_ACCESS], &[METRICS_ACCESS]], Code::MissingServiceToken);
+    }
+}
 
 impl OperationInput for Owner {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use url::Url;
@@ -10,7 +10,7 @@ use url::Url;
 use crate::{
     ApiError, Code,
     caller::SERVICE_TOKEN,
-    context,
+    context::{Origin, REQUEST_ID},
     error::error_chain,
     fault::{Injected, Point},
 };
@@ -112,7 +112,7 @@ impl ServiceClient {
         path: &str,
         query: &(impl Serialize + Sync),
     ) -> Result<T, CallError> {
-        self.send(point, self.request(Method::GET, path).query(query)).await
+        self.send(point, path, self.request(Method::GET, path).query(query)).await
     }
 
     /// POST of `body` to `path`.
@@ -122,19 +122,32 @@ impl ServiceClient {
         path: &str,
         body: &B,
     ) -> Result<T, CallError> {
-        self.send(point, self.request(Method::POST, path).json(body)).await
+        self.send(point, path, self.request(Method::POST, path).json(body)).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = self.0.base.join(path).expect("paths are written in the code");
-        let request = self.0.http.request(method, url).header(SERVICE_TOKEN, self.0.token.expose_secret());
-        match context::request_id() {
-            Some(id) => request.header(context::REQUEST_ID, id),
-            None => request,
-        }
+        self.0.http.request(method, url).header(SERVICE_TOKEN, self.0.token.expose_secret())
     }
 
-    async fn send<T: DeserializeOwned>(&self, point: Point, request: RequestBuilder) -> Result<T, CallError> {
+    /// Sends a request, and tells the service what it is for.
+    async fn send<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        request: RequestBuilder,
+    ) -> Result<T, CallError> {
+        let Origin { request_id, trace } = Origin::current();
+        let span = trace.call(self.0.service, path);
+        let mut headers = HeaderMap::new();
+        headers.extend(request_id.map(|id| (REQUEST_ID, id)));
+        span.write(&mut headers);
+        let answer = self.receive(point, request.headers(headers)).await;
+        span.end(answer.as_ref().err().map(ToString::to_string));
+        answer
+    }
+
+    async fn receive<T: DeserializeOwned>(&self, point: Point, request: RequestBuilder) -> Result<T, CallError> {
         let service = self.0.service;
         let unknown = |cause: &dyn std::fmt::Display| CallError::Unknown { service, cause: cause.to_string() };
         let not_reached = |injected: Injected| CallError::NotReached { service, cause: injected.to_string() };

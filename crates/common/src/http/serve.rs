@@ -33,7 +33,9 @@ use crate::{
         limits::{self, Limits},
     },
     idempotency::{IDEMPOTENCY_KEY, REPLAYED},
+    monitoring,
     revocation::Revocations,
+    trace,
     worker::Workers,
 };
 
@@ -69,9 +71,21 @@ pub fn exit(outcome: anyhow::Result<()>) -> ExitCode {
 /// Marks an answer from a copy that may be behind its source, with the moment at which it was not.
 pub const DATA_AS_OF: HeaderName = HeaderName::from_static("x-data-as-of");
 
-/// Adds to a service's routes what every service has: `/health`, `/ready`, JSON for every error, the request's
+/// Adds to a service's routes what every service has: `/health`, `/ready`, `/metrics`, JSON for every error, the request's
 /// identity, a log line for each request, and headers that tell browsers to keep their hands off.
-pub fn surround(routes: ApiRouter, service: &'static str, pool: MySqlPool, gatekeeper: &Gatekeeper) -> Router {
+///
+/// `measure` reads what the service's gauges show from its schema.
+pub fn surround<M, F>(
+    routes: ApiRouter,
+    service: &'static str,
+    pool: MySqlPool,
+    gatekeeper: &Gatekeeper,
+    measure: M,
+) -> Router
+where
+    M: Fn(MySqlPool) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = sqlx::Result<()>> + Send + 'static,
+{
     let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
     let limits = rate_limit.map(|each_second| Limits::new(gatekeeper.clone(), each_second));
     let room = Arc::new(Semaphore::new(limits::MAX_IN_FLIGHT));
@@ -83,9 +97,11 @@ pub fn surround(routes: ApiRouter, service: &'static str, pool: MySqlPool, gatek
         }
     };
     let revocations = gatekeeper.revocations().clone();
+    let metrics = monitoring::routes(pool.clone(), gatekeeper, measure);
     let ready = move || ready(service, pool, revocations);
     let health = move || async move { Json(State { status: "ok", service }) };
     let routes = routes.api_route("/ready", get_with(ready, about("Whether it can do its work", [Code::NotReady])));
+    let routes = routes.merge(metrics);
     // whether a service is alive may always be asked
     let routes = limited(routes).api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
     let (routes, document) = api::describe(routes, service, gatekeeper.mode());
@@ -140,6 +156,7 @@ async fn ready(service: &'static str, pool: MySqlPool, revocations: Revocations)
 /// Serves `app` until SIGTERM or Ctrl-C, lets running requests end, then stops the workers.
 pub async fn run(app: Router, config: &ServiceConfig, workers: Workers) -> anyhow::Result<()> {
     let listener = listen(config).await?;
+    monitoring::start(&workers);
     tracing::info!(address = %listener.local_addr()?, "listening");
     let (stopped, stop) = tokio::sync::oneshot::channel::<()>();
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -163,6 +180,7 @@ pub async fn run(app: Router, config: &ServiceConfig, workers: Workers) -> anyho
             }
         }
     }
+    trace::finish().await;
     tracing::info!("stopped");
     Ok(())
 }

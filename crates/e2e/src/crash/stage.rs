@@ -48,7 +48,8 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn build() -> Result<Self> {
-        let world = World::start_with(&[(Service::Report, "REPORT_SYNC_INTERVAL", "1")]).await;
+        let often = [(Service::Report, "REPORT_SYNC_INTERVAL", "1"), (Service::User, "LEDGER_AUDIT_INTERVAL", "1")];
+        let world = World::start_with(&often).await;
         let mut stage = Self { world, days: 0 };
         for service in Service::ALL {
             let file = stage.reached_file(service).display().to_string();

@@ -26,6 +26,7 @@ const TABLE: &str = "
     route                                        nobody  owner  receiver  stranger  service  leaked
     GET    /health                               200     200    200       200       200      200
     GET    /ready                                200     200    200       200       200      200
+    GET    /metrics                              200/401 200/403 200/403  200/403   200      401
 
     POST   /auth/register                        201     201    201       201       201      201
     POST   /auth/login                           200     200    200       200       200      200

@@ -1,9 +1,9 @@
-//! What never stands in a log, however much is logged: passwords, tokens, addresses, what users are told.
+//! What never stands in a log, a metric or a trace, however much is logged: passwords, tokens, addresses, what users are told.
 
 use std::{fs, time::Duration};
 
 use e2e::World;
-use harness::{http::eventually, smtp::SmtpServer, wallet::Service};
+use harness::{collector::Collector, http::eventually, smtp::SmtpServer, wallet::Service};
 use serde_json::json;
 
 /// What is planted wherever a caller can plant it. It begins with the words that none of the wallet's own do.
@@ -16,9 +16,11 @@ const JWT_SECRET: &str = "the secret by which the tokens of this test are signed
 async fn no_log_has_a_password_a_token_an_address_or_a_message() {
     // its refusals quote the address
     let mail = SmtpServer::start(json!({"refuse": "canary-refused", "defer": "canary-deferred"})).await;
+    let collector = Collector::start().await;
     let mut variables = Service::ALL.map(|service| (service, "RUST_LOG", "debug")).to_vec();
     let smtp = mail.variables();
     variables.extend(smtp.iter().map(|(name, value)| (Service::Notification, *name, value.as_str())));
+    variables.extend(Service::ALL.map(|service| (service, "OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.url)));
     variables.push((Service::Notification, "MAIL_MAX_ATTEMPTS", "2"));
     variables.extend(Service::ALL.map(|service| (service, "JWT_SECRET", JWT_SECRET)));
     let mut world = World::start_with(&variables).await;
@@ -67,18 +69,25 @@ async fn no_log_has_a_password_a_token_an_address_or_a_message() {
         (failed >= 2).then_some(())
     })
     .await;
+    let mut shown = String::new();
+    for service in Service::ALL {
+        shown += &world.api(service).get("/metrics").await.expect(200).text;
+    }
     // and while the other services are away
     world.wallet.kill(Service::User);
     let _ = world.service(Service::Report).get(&format!("/summaries/user/{payer}")).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     world.wallet.stop().await;
 
+    let leaks = |text: &str| text.contains(CANARY) || secrets.iter().any(|secret| text.contains(secret.as_str()));
+    assert!(shown.contains("mails_total") && !leaks(&shown), "{shown}");
+    let traced = String::from_utf8_lossy(&collector.bytes()).into_owned();
+    assert!(traced.contains("POST /notifications") && !leaks(&traced), "{traced}");
     for service in Service::ALL {
         let log = fs::read_to_string(world.wallet.log(service)).unwrap();
         assert!(log.contains("DEBUG") && log.lines().count() > 10, "{} does not log", service.name());
         for line in log.lines() {
-            let leaks = line.contains(CANARY) || secrets.iter().any(|secret| line.contains(secret.as_str()));
-            assert!(!leaks, "{}: {line}", service.name());
+            assert!(!leaks(line), "{}: {line}", service.name());
         }
     }
 }

@@ -9,6 +9,7 @@ mod hang_ups;
 mod hostile;
 mod instances;
 mod logs;
+mod monitoring;
 mod notifications;
 mod races;
 mod sessions;

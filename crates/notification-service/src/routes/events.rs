@@ -8,6 +8,7 @@ use common::{
     extract::Json,
     outbox::{Events, MAX_EVENTS},
     point, time,
+    trace::Trace,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -44,6 +45,8 @@ pub async fn receive(
         event.message = Text::try_from(std::mem::take(&mut event.message))
             .map_err(|phrase| ApiError::invalid("events.message", phrase))?
             .into();
+        // what is no trace is to be taken for none
+        event.traceparent = Trace::from_text(event.traceparent.as_deref()).to_text();
     }
     let now = time::now();
     db::retry(|_| async {

@@ -4,6 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use common::{
     ApiError, Code, NotificationId, Result, UserId,
     caller::{Caller, Service, Visitor},
+    context::Origin,
     db,
     extract::{Json, Path, Query},
     http::api::{Created, Message, Reply},
@@ -63,7 +64,8 @@ pub async fn create(
     let now = time::now();
     // an identity of its own, by which a second run finds what the first one wrote
     let event_id = format!("once:{}", uuid::Uuid::new_v4());
-    let event = Event { event_id, user_id: new.user_id, message: new.message.into() };
+    let event = Event { event_id, user_id: new.user_id, message: new.message.into(), traceparent: None }
+        .within(&Origin::current().trace);
     let answered = db::retry(|_| async {
         let mut tx = db::begin(&pool, point!("create")).await?;
         if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {

@@ -46,7 +46,7 @@ pub async fn claim_due(
     claim.build().execute(&mut *conn).await?;
 
     let mut query = QueryBuilder::new(
-        "SELECT id, user_id, message, status, failure_reason, attempts, created_at, updated_at
+        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at
          FROM notifications WHERE id IN ",
     );
     db::push_list(&mut query, ids.iter().copied());
@@ -180,7 +180,8 @@ mod tests {
         let pool = db::pool(&database.config);
         db::migrate(&pool, sqlx::migrate!()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
-        let event = Event { event_id: "1".into(), user_id: 1.try_into().unwrap(), message: "Hello".into() };
+        let event =
+            Event { event_id: "1".into(), user_id: 1.try_into().unwrap(), message: "Hello".into(), traceparent: None };
         notifications::insert_events(conn, &[event], time::now()).await.unwrap();
         let (id, _) = due(conn, 1).await.unwrap()[0];
         let (paused, successor) = (Holder::new(), Holder::new());

@@ -22,7 +22,12 @@ async fn table() -> (TestDatabase, MySqlPool) {
     db::migrate(&pool, sqlx::migrate!()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     let user = |n: usize| i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
-    let event = |n: usize| Event { event_id: n.to_string(), user_id: user(n), message: format!("Number {n}") };
+    let event = |n: usize| Event {
+        event_id: n.to_string(),
+        user_id: user(n),
+        message: format!("Number {n}"),
+        traceparent: None,
+    };
     for batch in (0..ROWS).map(event).collect::<Vec<_>>().chunks(1000) {
         notifications::insert_events(&mut conn, batch, time::now()).await.unwrap();
     }

@@ -5,6 +5,7 @@ use common::{
     NotificationId, UserId,
     bulk::{BulkInsert, Value},
     outbox::Event,
+    trace::Trace,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,8 +39,17 @@ pub struct Notification {
     pub failure_reason: Option<String>,
     #[serde(skip)]
     pub attempts: u32,
+    #[serde(skip)]
+    pub traceparent: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+}
+
+impl Notification {
+    /// The place in a trace from which mailing it goes on.
+    pub fn trace(&self) -> Trace {
+        Trace::from_text(self.traceparent.as_deref())
+    }
 }
 
 /// The notification of an event.
@@ -53,19 +63,31 @@ pub async fn find_event(conn: &mut MySqlConnection, event_id: &str) -> sqlx::Res
 
 /// Stores one notification for each event; those that are there already stay as they are.
 pub async fn insert_events(conn: &mut MySqlConnection, events: &[Event], now: DateTime<Utc>) -> sqlx::Result<()> {
-    let mut insert = BulkInsert::new("INSERT INTO notifications (event_id, user_id, message, created_at, updated_at)");
+    let mut insert =
+        BulkInsert::new("INSERT INTO notifications (event_id, user_id, message, traceparent, created_at, updated_at)");
     for event in events {
         let (event_id, message) = (Value::Text(&event.event_id), Value::Text(&event.message));
-        insert.row(&[event_id, event.user_id.get().into(), message, now.into(), now.into()]);
+        let traceparent = event.traceparent.as_deref().into();
+        insert.row(&[event_id, event.user_id.get().into(), message, traceparent, now.into(), now.into()]);
     }
     // an event that comes again changes nothing; any other error still is one
     insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)").execute(conn).await
 }
 
+/// How many notifications are pending, and for how many microseconds the oldest of them has been due.
+pub async fn pending(conn: &mut MySqlConnection) -> sqlx::Result<(i64, i64)> {
+    sqlx::query_as(
+        "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(next_attempt_at), NOW(6)), 0)
+         FROM notifications WHERE status = 'pending' AND hidden_at IS NULL",
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// The notification `id`, unless it was deleted.
 pub async fn find(conn: &mut MySqlConnection, id: NotificationId) -> sqlx::Result<Option<Notification>> {
     sqlx::query_as(
-        "SELECT id, user_id, message, status, failure_reason, attempts, created_at, updated_at
+        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at
          FROM notifications WHERE id = ? AND hidden_at IS NULL",
     )
     .bind(id)
@@ -81,7 +103,7 @@ pub async fn list(
     limit: u32,
 ) -> sqlx::Result<Vec<Notification>> {
     let mut query = QueryBuilder::new(
-        "SELECT id, user_id, message, status, failure_reason, attempts, created_at, updated_at
+        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at
          FROM notifications WHERE hidden_at IS NULL AND id < ",
     );
     query.push_bind(cursor.unwrap_or(i64::MAX));

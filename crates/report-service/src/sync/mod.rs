@@ -19,13 +19,14 @@ use common::{
     db::{self, DbError},
     http::client::CallError,
     lease::{self, Holder},
-    point,
+    monitoring::{seconds, show},
+    point, time,
 };
 use sqlx::MySqlPool;
 
 use crate::{
     clients::{Change, TransactionClient, UserClient},
-    store::copies,
+    store::{copies, sync_state},
 };
 
 /// How long a change may take to show in the feed, and more: longer than any database transaction there may take.
@@ -50,6 +51,16 @@ enum RunError {
     Db(#[from] DbError),
     #[error("another instance took over")]
     LeaseLost,
+}
+
+/// Shows how long ago the last run began that came to its end.
+pub async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    let state = sync_state::find(&mut *pool.acquire().await?).await?;
+    if let Some(synced_at) = state.and_then(|state| state.synced_at) {
+        let behind = (time::now() - synced_at).num_microseconds().unwrap_or(i64::MAX);
+        show("report_sync_lag_seconds", "How long ago the last run began that came to its end", seconds(behind));
+    }
+    Ok(())
 }
 
 impl From<sqlx::Error> for RunError {

@@ -8,6 +8,7 @@ use common::{
     bulk::{Assignment, BulkUpdate, Script, Value},
     db::{self, DbError},
     outbox,
+    trace::Trace,
 };
 use sqlx::{MySqlConnection, QueryBuilder};
 
@@ -20,6 +21,8 @@ pub struct Wish {
     /// The transaction as it was last seen.
     pub seen: Transaction,
     pub change: Change,
+    /// The trace in which it is told.
+    pub trace: Trace,
 }
 
 /// What became of a wish.
@@ -61,7 +64,7 @@ pub async fn change_all(
         };
         let told = wish.change.apply(&mut row.after, now, &terms.currency);
         changed.push(Changed { row: Some(row.after.clone()), won: told.is_some() });
-        events.extend(told.into_iter().flatten());
+        events.extend(told.into_iter().flatten().map(|event| event.within(&wish.trace)));
     }
     if attempt == 1 && changed.iter().any(|changed| !changed.won) {
         return Err(db::stale());

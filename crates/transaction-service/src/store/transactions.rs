@@ -27,6 +27,16 @@ pub(super) fn with_ids(head: &str, ids: &[TransactionId]) -> QueryBuilder<MySql>
     query
 }
 
+/// How many transactions are being processed, and for how many microseconds the oldest of them has been.
+pub async fn unsettled(conn: &mut MySqlConnection) -> sqlx::Result<(i64, i64)> {
+    sqlx::query_as(
+        "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(updated_at), NOW(6)), 0)
+         FROM transactions WHERE status = 'processing'",
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Steps that are overdue, at most `limit`: those that have been so the longest, by id.
 pub async fn overdue(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<TransactionId>> {
     let mut overdue: Vec<TransactionId> = sqlx::query_scalar(

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use common::{
+    context::Origin,
     db::{self, DbError},
     group_commit::{GroupCommit, GroupError, Turn},
     point, time,
@@ -41,7 +42,7 @@ impl Journal {
     /// Writes to `pool`, at most `max_batch` intents and changes in one commit.
     pub fn new(pool: MySqlPool, max_batch: usize, terms: Terms) -> Self {
         let terms = Arc::new(terms);
-        Self(GroupCommit::start(max_batch, LANES, move |entries, turn| {
+        Self(GroupCommit::start("journal", max_batch, LANES, move |entries, turn| {
             write(pool.clone(), entries, terms.clone(), turn)
         }))
     }
@@ -56,7 +57,8 @@ impl Journal {
 
     /// Commits a change of the transaction that was last `seen` so, if its state allows it.
     pub async fn change(&self, seen: &Transaction, change: Change) -> Result<Changed, GroupError> {
-        match self.0.submit(Entry::Wish(Wish { seen: seen.clone(), change })).await? {
+        let wish = Wish { seen: seen.clone(), change, trace: Origin::current().trace };
+        match self.0.submit(Entry::Wish(wish)).await? {
             Written::Wish(changed) => Ok(changed),
             Written::Intent(_) => unreachable!("a wish is answered as one"),
         }

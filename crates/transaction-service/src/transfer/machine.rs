@@ -59,6 +59,7 @@ impl Next {
             event_id: format!("transaction:{}:{what}", row.id),
             user_id,
             message,
+            traceparent: None,
         };
         let to_sender = |what: &str, message: String| vec![event(what, row.sender_id, message)];
         match (self.status, self.failure) {

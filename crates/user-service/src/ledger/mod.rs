@@ -1,8 +1,9 @@
 //! The ledger: the only code that moves money.
 //!
 //! [`operation`] says what can be asked, [`book`] decides it in memory, [`post`] makes a list of operations durable in
-//! one database transaction, [`close`] ends an account, [`verify`] proves the invariants.
+//! one database transaction, [`close`] ends an account, [`verify`] proves the invariants, [`audit`] does so regularly.
 
+pub mod audit;
 mod book;
 mod close;
 pub mod operation;
@@ -37,7 +38,7 @@ impl Ledger {
     /// are told.
     pub fn new(pool: MySqlPool, currency: &str, max_batch: usize) -> Self {
         let (writer, currency): (_, Arc<str>) = (pool.clone(), currency.into());
-        let group = GroupCommit::start(max_batch, LANES, move |operations: Arc<[Operation]>, turn| {
+        let group = GroupCommit::start("ledger", max_batch, LANES, move |operations: Arc<[Operation]>, turn| {
             let (pool, currency) = (writer.clone(), currency.clone());
             async move { post::post(&pool, &operations, &currency, &turn).await }
         });

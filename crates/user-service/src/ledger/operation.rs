@@ -2,7 +2,9 @@
 
 use common::{
     Amount, ApiError, Code, Money, TransactionId, UserId,
+    context::Origin,
     idempotency::{self, KeyedRequest},
+    trace::Trace,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,13 +113,21 @@ pub struct Operation {
     pub movement: Movement,
     /// The caller's remark, kept with the operation.
     pub note: Option<String>,
+    /// The trace in which it is told.
+    pub trace: Trace,
 }
 
 impl Operation {
     /// A step of a transaction, whose identity is the transaction and the verb.
     pub fn step(transaction: TransactionId, movement: Movement) -> Self {
         let reference = format!("transaction:{transaction}:{}", movement.kind());
-        Self { reference, fingerprint: idempotency::fingerprint(&movement), movement, note: None }
+        Self {
+            reference,
+            fingerprint: idempotency::fingerprint(&movement),
+            movement,
+            note: None,
+            trace: Trace::default(),
+        }
     }
 
     /// A request of a user or a service, identified by its key; without a key it is one of its kind.
@@ -126,7 +136,7 @@ impl Operation {
             Some(key) => (format!("{}:{}", key.scope, key.key), key.fingerprint),
             None => (format!("once:{}", uuid::Uuid::new_v4()), idempotency::fingerprint(&movement)),
         };
-        Self { reference, fingerprint, movement, note }
+        Self { reference, fingerprint, movement, note, trace: Origin::current().trace }
     }
 }
 

@@ -138,11 +138,11 @@ impl<'a> Batch<'a> {
 
     fn events(&self, ids: &[i64], currency: &str) -> Vec<Event> {
         let told = |(id, new): (&i64, &NewOperation<'_>)| match new.operation.movement {
-            Movement::Topup { user_id, amount } if new.result.is_ok() => Some(Event {
-                event_id: format!("operation:{id}"),
-                user_id,
-                message: format!("Top-up {} successful.", Money::from(amount).display(currency)),
-            }),
+            Movement::Topup { user_id, amount } if new.result.is_ok() => {
+                let message = format!("Top-up {} successful.", Money::from(amount).display(currency));
+                let event = Event { event_id: format!("operation:{id}"), user_id, message, traceparent: None };
+                Some(event.within(&new.operation.trace))
+            }
             _ => None,
         };
         ids.iter().zip(&self.new).filter_map(told).collect()

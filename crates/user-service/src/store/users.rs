@@ -100,6 +100,7 @@ pub type Accounts = Lookups<UserId, User>;
 /// Looks accounts up in `pool`, at most `max_batch` in one query.
 pub fn accounts(pool: MySqlPool, max_batch: usize) -> Accounts {
     Lookups::start(
+        "accounts",
         max_batch,
         |user: &User| user.id,
         move |ids| {

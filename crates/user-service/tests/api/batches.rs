@@ -1,6 +1,6 @@
 //! Operations that share a batch come to the same as one after another.
 
-use common::{Amount, Money, TransactionId, UserId, db, idempotency};
+use common::{Amount, Money, TransactionId, UserId, db, idempotency, trace::Trace};
 use harness::database::{self, TestDatabase};
 use proptest::{
     collection::vec,
@@ -99,7 +99,13 @@ fn operation((kind, one, other, transaction, units, key): Drawn, first: i64) -> 
         return Operation::step(transaction_id, movement);
     }
     let reference = format!("case {first} key {key}");
-    Operation { reference, fingerprint: idempotency::fingerprint(&movement), movement, note: None }
+    Operation {
+        reference,
+        fingerprint: idempotency::fingerprint(&movement),
+        movement,
+        note: None,
+        trace: Trace::default(),
+    }
 }
 
 async fn compare(single: &Side, shared: &Side, first: i64, drawn: &[Drawn], sizes: &[usize]) {

@@ -68,7 +68,7 @@ impl Service {
 
     /// Starts what runs in the background, until the test ends.
     pub fn start_workers(&self) {
-        start_workers(&self.state, &Workers::default());
+        start_workers(&self.state, &self.config, &Workers::default());
     }
 
     /// A new user with `balance` in whole units, logged in.

@@ -136,6 +136,7 @@ pub async fn outcomes(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sql
             event_id: format!("transaction:{id}:{what}"),
             user_id,
             message,
+            traceparent: None,
         };
         events.push(event("sent", *sender, format!("Your payment of {amount} has been successfully processed.")));
         events.push(event("received", *receiver, format!("You have received {amount}.")));

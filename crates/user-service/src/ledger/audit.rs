@@ -1,0 +1,80 @@
+//! Audits: the ledger is proved again and again while the service runs, and what each proof found is kept.
+
+use std::time::{Duration, Instant};
+
+use common::{
+    db,
+    lease::{self, Holder},
+    monitoring::{number, show},
+    point,
+    worker::{Pace, Step},
+};
+use sqlx::{MySqlConnection, MySqlPool};
+
+use super::{Ledger, Verification};
+
+/// How often it is looked whether an audit is due.
+pub const AUDIT_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
+/// Seconds after which another instance takes over an audit. One that takes longer is done twice, which harms nobody.
+const LEASE_SECONDS: u32 = 60;
+/// The most violations of one audit that are logged.
+const MAX_LOGGED: usize = 20;
+
+/// Audits the ledger if that was done last more than `interval` seconds ago.
+pub async fn run_once(ledger: &Ledger, interval: u32) -> anyhow::Result<Step> {
+    let pool = &ledger.pool;
+    let holder = Holder::new();
+    if !is_due(pool, interval).await? || !lease::hold(pool, "audit", &holder, LEASE_SECONDS).await? {
+        return Ok(Step::Idle);
+    }
+    let begun = Instant::now();
+    let found = ledger.verify().await?;
+    let ms = begun.elapsed().as_millis();
+    for violation in found.violations.iter().take(MAX_LOGGED) {
+        tracing::error!(violation.rule, violation.subject, violation.detail, "the ledger is broken");
+    }
+    tracing::info!(found.ok, operations = found.checked_operations, users = found.checked_users, ms, "audited");
+    db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("audit")).await?;
+        insert(&mut tx, &found).await?;
+        tx.commit().await
+    })
+    .await?;
+    lease::release(pool, "audit", &holder).await?;
+    Ok(Step::Idle)
+}
+
+/// Shows what the last audit found, and when.
+pub async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
+    let last: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT UNIX_TIMESTAMP(audited_at) DIV 1, violations FROM ledger_audits ORDER BY id DESC LIMIT 1",
+    )
+    .fetch_optional(pool)
+    .await?;
+    if let Some((audited_at, violations)) = last {
+        show("ledger_verified_timestamp_seconds", "When the ledger was proved last", number(audited_at));
+        show("ledger_violations", "What that proof found broken", number(violations));
+    }
+    Ok(())
+}
+
+async fn is_due(pool: &MySqlPool, interval: u32) -> sqlx::Result<bool> {
+    let done: i64 = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM ledger_audits WHERE id = (SELECT MAX(id) FROM ledger_audits)
+                          AND audited_at > NOW(6) - INTERVAL ? SECOND)",
+    )
+    .bind(interval)
+    .fetch_one(pool)
+    .await?;
+    Ok(done == 0)
+}
+
+async fn insert(conn: &mut MySqlConnection, found: &Verification) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO ledger_audits (operations, users, violations) VALUES (?, ?, ?)")
+        .bind(found.checked_operations)
+        .bind(found.checked_users)
+        .bind(i64::try_from(found.violations.len()).unwrap_or(i64::MAX))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
