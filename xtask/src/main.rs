@@ -15,6 +15,7 @@ mod tidy;
 mod torture;
 mod ui;
 mod up;
+mod upgrade;
 mod verify;
 
 /// Runs, shows and tests the Digital Wallet on this machine.
@@ -45,6 +46,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Try to make the system lose money: crashes at every commit and call (`torture --help`)
     Torture(torture::Arguments),
+    /// Let the version before serve while this one takes over, and see that no payment suffers (part of `test`)
+    UpgradeTest(upgrade::Arguments),
     /// Check the rules of the code that a program can check (part of `test`)
     Tidy,
 }
@@ -60,6 +63,7 @@ async fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments).await,
         Command::Bench(arguments) => bench::run(&arguments).await,
         Command::Torture(arguments) => torture::run(&arguments),
+        Command::UpgradeTest(arguments) => upgrade::run(&arguments).await,
         Command::Tidy => tidy::run(),
     };
     outcome.unwrap_or_else(|error| {

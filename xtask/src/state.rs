@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use harness::{wallet, workspace_root};
+use harness::{
+    wallet::{self, Service, Wallet},
+    workspace_root,
+};
 use serde::{Deserialize, Serialize};
 
 /// The port below the first service's.
@@ -55,6 +58,12 @@ impl Endpoints {
     /// The services of the running `up`; else those on the documented ports.
     pub fn find() -> Self {
         load().filter(|_| is_running()).map_or_else(Self::documented, |state| state.endpoints)
+    }
+
+    /// The services of `wallet`.
+    pub fn of(wallet: &Wallet) -> Self {
+        let urls = Service::ALL.map(|service| wallet.url(service));
+        Self { urls, service_token: wallet.service_token().to_owned() }
     }
 
     fn documented() -> Self {

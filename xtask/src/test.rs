@@ -14,17 +14,18 @@ use harness::{
     binaries::{self, Build},
     database::{self, Admin},
     node, python,
-    server::Purpose,
+    server::{Purpose, Server},
     wallet::{Service, Wallet, WalletOptions},
     workspace_root,
 };
+use tempfile::TempDir;
 
 use crate::{
     client::Client,
     state::Endpoints,
     supply, tidy,
     ui::{self, Step},
-    verify,
+    upgrade, verify,
 };
 
 const COLLECTION: &str = "digital-wallet-collection.json";
@@ -48,18 +49,7 @@ pub struct Arguments {
 
 /// Runs all steps, and goes on after one that fails. The Rust tests come last, so that their summaries end the output.
 pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let (admin, _server) = match Admin::from_environment()? {
-        Some(admin) => {
-            admin.connect().await.context("the server in TEST_DATABASE_URL cannot be used")?;
-            (admin, None)
-        }
-        None => {
-            let step = Step::start("Starting a database server for the tests");
-            let (server, folder) = database::temporary_server(Purpose::Test, &|text| step.note(text)).await?;
-            step.done(&format!("{} runs on port {}", server.product(), server.port()));
-            (server.admin(), Some((server, folder)))
-        }
-    };
+    let (admin, _server) = server().await?;
     let mut failed = Vec::new();
     let mut note = |step: &'static str, outcome: Result<()>| {
         if let Err(error) = outcome {
@@ -80,6 +70,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         ui::heading("The services from outside");
         note("from outside", from_outside(&admin).await);
     }
+    ui::heading("A new version beside the one before");
+    note("upgrade", upgrade::check(None, &admin).await);
     ui::heading("Torture, in its short form");
     note("torture", torture(&admin, arguments.rust_only));
     ui::heading("The Rust tests");
@@ -90,6 +82,18 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     ui::error(&format!("failed: {}", failed.join(", ")));
     Ok(ExitCode::FAILURE)
+}
+
+/// The server in `TEST_DATABASE_URL`, or one that lasts as long as what is returned beside it.
+pub async fn server() -> Result<(Admin, Option<(Server, TempDir)>)> {
+    if let Some(admin) = Admin::from_environment()? {
+        admin.connect().await.context("the server in TEST_DATABASE_URL cannot be used")?;
+        return Ok((admin, None));
+    }
+    let step = Step::start("Starting a database server for the tests");
+    let (server, folder) = database::temporary_server(Purpose::Test, &|text| step.note(text)).await?;
+    step.done(&format!("{} runs on port {}", server.product(), server.port()));
+    Ok((server.admin(), Some((server, folder))))
 }
 
 /// The crashes, and on a durable server of its own the bank run.
@@ -190,8 +194,7 @@ fn run_schemathesis(schemathesis: &Path, wallet: &Wallet) -> Result<()> {
 }
 
 async fn prove_ledger(wallet: &Wallet) -> Result<()> {
-    let urls = Service::ALL.map(|service| wallet.url(service));
-    let client = Client::new(Endpoints { urls, service_token: wallet.service_token().to_owned() });
+    let client = Client::new(Endpoints::of(wallet));
     if !verify::report(&client.verify().await.context("the ledger could not be checked")?) {
         bail!("the ledger is broken");
     }

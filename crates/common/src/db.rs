@@ -133,6 +133,8 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
         .await?;
     anyhow::ensure!(taken == Some(1), "another instance has been migrating this schema for too long");
     migrations.set_locking(false);
+    // a version may be started again on the schema of the next one, which only adds to it
+    migrations.set_ignore_missing(true);
     let outcome = migrations.run(&mut *conn).await;
     sqlx::query("SELECT RELEASE_LOCK(CONCAT('migrate.', DATABASE()))").execute(&mut *conn).await?;
     Ok(outcome?)

