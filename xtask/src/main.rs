@@ -8,6 +8,7 @@ mod bench;
 mod client;
 mod demo;
 mod down;
+mod kubernetes;
 mod state;
 mod supply;
 mod test;

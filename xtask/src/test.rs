@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 use crate::{
     client::Client,
+    kubernetes,
     state::Endpoints,
     supply, tidy,
     ui::{self, Step},
@@ -65,6 +66,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         note("clippy", cargo(&clippy, &admin));
         ui::heading("Dependencies");
         note("dependencies", supply::check());
+        ui::heading("Kubernetes");
+        note("kubernetes", kubernetes::check());
     }
     if !arguments.rust_only {
         ui::heading("The services from outside");
@@ -124,7 +127,7 @@ async fn from_outside(admin: &Admin) -> Result<()> {
     ensure!(collection.exists(), "there is no {COLLECTION}: check it out again");
     let step = Step::start("Preparing newman and schemathesis");
     let tools = node::node_tools(&|text| step.note(text))?;
-    let schemathesis = python::schemathesis(&|text| step.note(text))?;
+    let schemathesis = python::tool("schemathesis", &|text| step.note(text))?;
     step.done("newman and schemathesis are installed");
     let binaries = binaries::build_services(Build::WithTests)?;
 

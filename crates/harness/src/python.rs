@@ -1,4 +1,4 @@
-//! The programs of the Python world in `tools/python`: schemathesis, which tries what an OpenAPI document promises.
+//! The programs of the Python world in `tools/python`.
 
 use std::{
     fs,
@@ -25,8 +25,8 @@ const PACKAGES: Packages = Packages {
     homebrew: "python",
 };
 
-/// The path of `schemathesis`, installed with all that `tools/python/requirements.txt` names.
-pub fn schemathesis(progress: Progress<'_>) -> Result<PathBuf> {
+/// The path of the program `name`, installed with all that `tools/python/requirements.txt` names.
+pub fn tool(name: &str, progress: Progress<'_>) -> Result<PathBuf> {
     let python = packages::find_or_install(find_python, &PACKAGES, progress)?;
     let requirements = workspace_root().join("tools/python/requirements.txt");
     let wanted = fs::read_to_string(&requirements)
@@ -40,7 +40,7 @@ pub fn schemathesis(progress: Progress<'_>) -> Result<PathBuf> {
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
         packages::fetch(install.arg(&requirements), what)
     })?;
-    Ok(folder.join("bin/schemathesis"))
+    Ok(folder.join("bin").join(name))
 }
 
 fn find_python() -> Option<PathBuf> {
