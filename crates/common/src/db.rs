@@ -291,7 +291,7 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
 }
 
 /// The database cannot serve at the moment: no connection, too many of them (1040), shutting down (1053), read-only
-/// (1290, 1836), no room on its disk (1021, 1114).
+/// (1290, 1836), no room on its disk (1021, 1114), a member out of its group (3032), a router without a primary (2003).
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -300,7 +300,7 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        _ => matches!(number(error), Some(1021 | 1040 | 1053 | 1114 | 1290 | 1836)),
+        _ => matches!(number(error), Some(1021 | 1040 | 1053 | 1114 | 1290 | 1836 | 2003 | 3032)),
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub mod binaries;
 pub mod browser;
+pub mod clients;
 pub mod collector;
 pub mod database;
 pub mod faketime;

@@ -1,0 +1,25 @@
+//! The database's own programs for people: `mysql` and `mysqldump`, by either name that MariaDB gives them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{
+    Progress,
+    packages::{self, Packages},
+};
+
+const PACKAGES: Packages = Packages {
+    what: "the database's client programs (mysql and mysqldump)",
+    debian: &["mariadb-client"],
+    fedora: "mariadb",
+    arch: "mariadb-clients",
+    homebrew: "mariadb",
+};
+
+/// Where `mysql` and `mysqldump` are.
+pub fn client_programs(progress: Progress<'_>) -> Result<[PathBuf; 2]> {
+    let either = |names: [&str; 2]| names.into_iter().find_map(packages::find);
+    let find = || Some([either(["mysql", "mariadb"])?, either(["mysqldump", "mariadb-dump"])?]);
+    packages::find_or_install(find, &PACKAGES, progress)
+}
