@@ -1,4 +1,4 @@
-//! The database's own programs for people: `mysql` and `mysqldump`, by either name that MariaDB gives them.
+//! Programs that people type commands with: `mysql` and `mysqldump`, by either name that MariaDB gives them, `curl` and `jq`.
 
 use std::path::PathBuf;
 
@@ -22,4 +22,16 @@ pub fn client_programs(progress: Progress<'_>) -> Result<[PathBuf; 2]> {
     let either = |names: [&str; 2]| names.into_iter().find_map(packages::find);
     let find = || Some([either(["mysql", "mariadb"])?, either(["mysqldump", "mariadb-dump"])?]);
     packages::find_or_install(find, &PACKAGES, progress)
+}
+
+/// Makes sure that `curl` and `jq` are there, which the README's tour uses.
+pub fn tour_programs(progress: Progress<'_>) -> Result<()> {
+    const PACKAGES: Packages = Packages {
+        what: "curl and jq",
+        debian: &["curl", "jq"],
+        fedora: "curl jq",
+        arch: "curl jq",
+        homebrew: "curl jq",
+    };
+    packages::find_or_install(|| packages::find("curl").and(packages::find("jq")).map(drop), &PACKAGES, progress)
 }

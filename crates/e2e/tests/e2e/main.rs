@@ -13,5 +13,6 @@ mod logs;
 mod monitoring;
 mod notifications;
 mod races;
+mod readme;
 mod sessions;
 mod set_up;

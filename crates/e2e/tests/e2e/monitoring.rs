@@ -1,6 +1,9 @@
 //! What operators see: metrics, traces, and who may look at them.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use e2e::World;
 use harness::{
@@ -8,6 +11,7 @@ use harness::{
     http::{Api, eventually},
     server::Purpose,
     wallet::Service,
+    workspace_root,
 };
 use reqwest::Method;
 
@@ -35,9 +39,28 @@ impl Metrics {
         self.0.get(series).copied()
     }
 
+    /// The metrics that the series belong to.
+    fn names(&self) -> Vec<String> {
+        let name = |series: &String| {
+            let name = series.split('{').next().unwrap();
+            let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+            of_histogram.unwrap_or(name).to_owned()
+        };
+        self.0.keys().map(name).collect()
+    }
+
     fn has(&self, series: &str, is: impl Fn(f64) -> bool) -> Option<()> {
         self.get(series).filter(|value| is(*value)).map(drop)
     }
+}
+
+/// The metrics that the operators' page explains.
+fn documented() -> BTreeSet<String> {
+    let page = fs::read_to_string(workspace_root().join("docs/operations.md")).unwrap();
+    let table = page.split("| metric |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let first_cells = table.lines().skip(2).filter_map(|line| line.split('|').nth(1));
+    let names = first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+    names.collect()
 }
 
 #[tokio::test]
@@ -46,6 +69,11 @@ async fn each_service_shows_what_it_does() {
     let (payer, payee) = (world.user(100).await, world.user(0).await);
     let paid = world.pay(&payer, &payee, 10).await.expect(201).id();
     let _ = world.decide(paid, "completed").await.expect(200);
+    let repeated = world.service(Service::User).keyed("twice");
+    for _ in 0..2 {
+        let path = format!("/users/{}/topup", payer.id);
+        let _ = repeated.post(&path, serde_json::json!({"amount": 1})).await.expect(200);
+    }
     let _ = world.service(Service::Report).post_empty("/sync/all").await.expect(200);
     world.assert_everything_told().await;
     for service in Service::ALL {
@@ -82,11 +110,15 @@ async fn each_service_shows_what_it_does() {
     assert_eq!(transaction.get("group_commit_waiting{queue=\"journal\"}"), Some(0.0));
 
     let notification = Metrics::of(&world.api(Service::Notification)).await;
-    assert_eq!(notification.get("mails_total{result=\"sent\"}"), Some(4.0), "of the top-up and the payment");
+    assert_eq!(notification.get("mails_total{result=\"sent\"}"), Some(5.0), "of two top-ups and a payment");
     assert_eq!(notification.get("notifications_pending"), Some(0.0));
 
     let report = Metrics::of(&world.api(Service::Report)).await;
     report.has("report_sync_lag_seconds", |lag| (0.0..60.0).contains(&lag)).unwrap();
+
+    let user = Metrics::of(&users).await;
+    let shown = [user, transaction, notification, report].iter().flat_map(Metrics::names).collect::<BTreeSet<_>>();
+    assert_eq!(shown, documented(), "docs/operations.md names what there is");
 }
 
 #[tokio::test]

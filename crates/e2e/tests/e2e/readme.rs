@@ -1,0 +1,73 @@
+//! The tour of the README is what it says, and the same in both languages.
+
+use std::{fs, process::Stdio};
+
+use e2e::World;
+use harness::{clients::tour_programs, wallet::Service, workspace_root};
+use serde_json::Value;
+use tokio::{process::Command, task::spawn_blocking};
+
+fn page(name: &str) -> String {
+    fs::read_to_string(workspace_root().join(name)).unwrap()
+}
+
+/// The commands of a page, without remarks.
+fn commands(page: &str) -> Vec<String> {
+    let blocks = page.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    blocks
+        .map(|block| {
+            block.lines().map(|line| line.split(" #").next().unwrap().trim_end()).collect::<Vec<_>>().join("\n")
+        })
+        .collect()
+}
+
+#[test]
+fn the_commands_are_the_same_in_both_languages() {
+    let (english, indonesian) = (page("README.md"), page("README.id.md"));
+    assert_eq!(commands(&english), commands(&indonesian));
+    assert!(commands(&english).len() > 5);
+}
+
+#[test]
+fn what_the_badges_say_is_so() {
+    let manifest = page("Cargo.toml");
+    for name in ["README.md", "README.id.md"] {
+        let readme = page(name);
+        let rust = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
+        assert!(readme.contains(&format!("badge/rust-{rust}%2B-")), "{name}");
+        assert!(readme.contains("badge/licence-MIT-") && manifest.contains("license = \"MIT\""), "{name}");
+        assert!(readme.contains("badge/unsafe-forbidden-") && manifest.contains("unsafe_code = \"forbid\""), "{name}");
+        assert!(readme.contains("badge/OpenAPI-3.1-"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_tour_comes_to_what_it_says() {
+    spawn_blocking(|| tour_programs(&|step| eprintln!("{step}"))).await.unwrap().unwrap();
+    let world = World::start().await;
+    let document = world.api(Service::User).get("/openapi.json").await.expect(200);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+
+    let readme = page("README.md");
+    let tour = readme.split("\n## ").find(|section| section.starts_with("The tour\n")).unwrap();
+    let mut script = commands(tour).join("\n").replace(".wallet/mail", &world.wallet.mail().display().to_string());
+    for (port, service) in (5001..).zip(Service::ALL) {
+        script = script.replace(&format!("http://localhost:{port}"), &world.wallet.url(service));
+    }
+    // each answer on a line of its own
+    let script =
+        script.lines().map(|line| if line.starts_with("curl") { format!("{line}; echo") } else { line.to_owned() });
+    let script = script.collect::<Vec<_>>().join("\n");
+    let output = Command::new("bash").args(["-euc", &script]).stdin(Stdio::null()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+
+    let answers: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let all = || answers.iter();
+    assert!(all().all(|answer| answer["error"].is_null()), "{said}");
+    assert!(all().any(|answer| answer["balance"] == 90_000 && answer["held"] == 10_000), "{said}");
+    assert!(all().any(|answer| answer["status"] == "completed"), "{said}");
+    assert!(all().any(|answer| answer["balance"] == 10_000), "{said}");
+    assert!(all().any(|answer| answer["total_spent"] == 10_000), "{said}");
+    assert!(all().any(|answer| answer["ok"] == true), "{said}");
+}
