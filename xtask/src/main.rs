@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod client;
 mod demo;
+mod deployment;
 mod down;
 mod state;
 mod supply;

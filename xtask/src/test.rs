@@ -21,6 +21,7 @@ use harness::{
 
 use crate::{
     client::Client,
+    deployment,
     state::Endpoints,
     supply, tidy,
     ui::{self, Step},
@@ -75,6 +76,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         note("clippy", cargo(&clippy, &admin));
         ui::heading("Dependencies");
         note("dependencies", supply::check());
+        ui::heading("Containers");
+        note("deployment", deployment::check());
     }
     if !arguments.rust_only {
         ui::heading("The services from outside");
@@ -120,7 +123,7 @@ async fn from_outside(admin: &Admin) -> Result<()> {
     ensure!(collection.exists(), "there is no {COLLECTION}: check it out again");
     let step = Step::start("Preparing newman and schemathesis");
     let tools = node::node_tools(&|text| step.note(text))?;
-    let schemathesis = python::schemathesis(&|text| step.note(text))?;
+    let schemathesis = python::python_tools(&|text| step.note(text))?.join("schemathesis");
     step.done("newman and schemathesis are installed");
     let binaries = binaries::build_services(Build::WithTests)?;
 

@@ -169,7 +169,7 @@ fn is_variable_byte(byte: u8) -> bool {
 }
 
 /// True if the example has the variable, commented out or not.
-fn is_listed(example: &str, variable: &str) -> bool {
+pub fn is_listed(example: &str, variable: &str) -> bool {
     example
         .lines()
         .map(|line| line.trim_start_matches(['#', ' ']))
