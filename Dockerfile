@@ -29,8 +29,10 @@ WORKDIR /var/lib/wallet
 # a service is ready once its database, its migrations and user-service are
 HEALTHCHECK --interval=5s --timeout=4s --start-period=120s --retries=6 \
     CMD ["sh", "-c", "exec curl -fsS http://127.0.0.1:$PORT/ready"]
+ARG REVISION=unknown
 LABEL org.opencontainers.image.vendor="Digital Wallet" \
-    org.opencontainers.image.licenses="MIT"
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.revision="$REVISION"
 
 # Each is started directly, as process 1, and gets SIGTERM itself: it stops taking requests and finishes those that run. It is
 # no entrypoint, so that `docker compose run --rm user-service bash` gives a shell.
