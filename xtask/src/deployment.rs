@@ -5,17 +5,18 @@ use std::{
     collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use harness::{prometheus, python, wallet::Service, workspace_root};
 use serde_json::Value;
 
-use crate::{supply::run, tidy::is_listed, ui::Step};
+use crate::{supply, tidy::is_listed, ui::Step};
 
-/// Of the variables in `.env.example`, those that Compose sets itself, or that mean nothing in a container.
-const NOT_PASSED: [&str; 5] = ["HOST", "PORT", "DB_PORT", "DB_NAME", "MAIL_DIR"];
+/// Of the variables in `.env.example`, those that Compose sets itself or reads under another name, or that mean nothing in a
+/// container.
+const NOT_PASSED: [&str; 6] = ["FLASK_ENV", "HOST", "PORT", "DB_PORT", "DB_NAME", "MAIL_DIR"];
 /// The port of user-service; the others' follow in the order of [`Service::ALL`].
 const FIRST_PORT: usize = 5001;
 /// The Compose files for development.
@@ -23,20 +24,29 @@ const DEVELOPMENT: &[&str] = &["docker-compose.yml"];
 /// Those for production.
 const PRODUCTION: &[&str] = &["docker-compose.yml", "docker-compose.prod.yml"];
 
-/// Runs all checks.
+/// Prints what is wrong.
+pub fn run() -> Result<ExitCode> {
+    check()?;
+    println!("The containers can be built and run, as far as that can be told without any.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fails with a list of what is wrong.
 pub fn check() -> Result<()> {
     let step = Step::start("Preparing hadolint, ShellCheck, Compose and promtool");
     let tools = python::python_tools(&|text| step.note(text))?;
     let promtool = prometheus::promtool(&|text| step.note(text))?;
     step.done("hadolint, ShellCheck, Compose and promtool are installed");
     let deploy = workspace_root().join("deploy");
-    run(Command::new(tools.join("hadolint")).arg("Dockerfile"))?;
-    run(Command::new(tools.join("shellcheck")).args(scripts(&deploy)?))?;
+    supply::run(Command::new(tools.join("hadolint")).arg("Dockerfile"))?;
+    supply::run(Command::new(tools.join("shellcheck")).args(scripts(&deploy)?))?;
     let observability = deploy.join("observability");
     // only the syntax: the file with the token is made where Prometheus runs
-    run(Command::new(&promtool).args(["check", "config", "--syntax-only"]).arg(observability.join("prometheus.yml")))?;
-    run(Command::new(&promtool).args(["check", "rules"]).arg(observability.join("alerts.yml")))?;
-    run(Command::new(&promtool).args(["test", "rules"]).arg(observability.join("alerts.test.yml")))?;
+    supply::run(
+        Command::new(&promtool).args(["check", "config", "--syntax-only"]).arg(observability.join("prometheus.yml")),
+    )?;
+    supply::run(Command::new(&promtool).args(["check", "rules"]).arg(observability.join("alerts.yml")))?;
+    supply::run(Command::new(&promtool).args(["test", "rules"]).arg(observability.join("alerts.test.yml")))?;
     let compose = Compose { program: tools.join("docker-compose") };
     let mut problems = compose.in_development()?;
     problems.extend(compose.in_production()?);

@@ -48,6 +48,8 @@ enum Command {
     Torture(torture::Arguments),
     /// Check the rules of the code that a program can check (part of `test`)
     Tidy,
+    /// Check the Dockerfile, the Compose files, and what Prometheus is told (part of `test`)
+    Deployment,
 }
 
 #[tokio::main]
@@ -62,6 +64,7 @@ async fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).await,
         Command::Torture(arguments) => torture::run(&arguments),
         Command::Tidy => tidy::run(),
+        Command::Deployment => deployment::run(),
     };
     outcome.unwrap_or_else(|error| {
         ui::error(&ui::with_causes(&error));
