@@ -126,7 +126,9 @@ impl Compose {
         }
         for (name, service) in services(&project).filter(|(_, service)| !is_for_development(service)) {
             problems.extend(softness(service).map(|what| format!("{name} in production: {what}")));
-            let open = published(service).filter(|(address, _)| name != "gateway" && address != "127.0.0.1");
+            let is_ours = Service::ALL.iter().any(|service| service.name() == name);
+            let may_be = |address: &str| name == "gateway" || address == "127.0.0.1" && !is_ours;
+            let open = published(service).filter(|(address, _)| !may_be(address));
             problems.extend(open.map(|(_, port)| format!("{name} in production: port {port} is open")));
         }
         for service in Service::ALL {
@@ -135,9 +137,6 @@ impl Compose {
             let is = |name: &str, value: &str| described["environment"][name] == value;
             if !is("APP_ENV", "production") || !is("DB_USER", service.account()) || !is("DB_PASSWORD", &password) {
                 problems.push(format!("{} in production: not its own account, or not APP_ENV", service.name()));
-            }
-            if described["ports"].as_array().is_some_and(|ports| !ports.is_empty()) {
-                problems.push(format!("{} in production: it has a port", service.name()));
             }
         }
         let database = &project["services"]["mysql-db"];
