@@ -90,7 +90,7 @@ async fn what_is_internal_is_not_there() {
         "/users/..%2finternal/users",
         "//internal/users",
         "/%69nternal/users",
-        "/users%2f..%2f..%2finternal/users",
+        "/users%2f..%2finternal/users",
         "/metrics",
         "/ready",
         "/docs",
@@ -109,7 +109,8 @@ async fn what_is_internal_is_not_there() {
 #[tokio::test]
 async fn what_is_refused_is_refused_as_the_services_do_it() {
     let world = World::start().await;
-    let api = before(&world).await.api();
+    let gateway = before(&world).await;
+    let api = gateway.api();
     // a service's own answer passes as it is
     let unknown = refused(api.get("/users/999999").await, Code::UserNotFound);
     assert_eq!(unknown.header("strict-transport-security"), "max-age=63072000");

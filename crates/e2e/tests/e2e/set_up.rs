@@ -1,6 +1,9 @@
 //! What production does not start with, and how its database gets its passwords.
 
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use e2e::World;
 use harness::{
@@ -35,13 +38,16 @@ async fn production_refuses_placeholders_and_names_their_variables() {
 
 #[tokio::test]
 async fn containers_give_each_account_its_own_password() {
-    let (server, _folder) = temporary_server(Purpose::Test, &|_| {}).await.unwrap();
+    let (server, folder) = temporary_server(Purpose::Test, &|_| {}).await.unwrap();
+    // where the client looks last, and so for good: in a container the socket is where it looks first
+    let options = format!("[client]\nsocket = {}\n", server.socket().display());
+    fs::write(folder.path().join(".my.cnf"), options).unwrap();
     let password = |service: Service| format!(r#"{}'s \ "pass" $word"#, service.name());
     let mut script = Command::new(workspace_root().join("deploy/database/passwords.sh"));
     for service in Service::ALL {
         script.env(format!("{}_DB_PASSWORD", service.account().to_uppercase()), password(service));
     }
-    script.env("MYSQL_UNIX_PORT", server.socket()).env("MYSQL_ROOT_PASSWORD", "root").stdin(Stdio::null());
+    script.env("HOME", folder.path()).env("MYSQL_ROOT_PASSWORD", "root").stdin(Stdio::null());
     let output = script.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     for service in Service::ALL {
