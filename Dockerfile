@@ -34,8 +34,8 @@ LABEL org.opencontainers.image.vendor="Digital Wallet" \
     org.opencontainers.image.licenses="MIT" \
     org.opencontainers.image.revision="$REVISION"
 
-# Each is started directly, as process 1, and gets SIGTERM itself: it stops taking requests and finishes those that run. It is
-# no entrypoint, so that `docker compose run --rm user-service bash` gives a shell.
+# Each is started without a shell and gets SIGTERM itself: it stops taking requests and finishes those that run. It is no
+# entrypoint, so that `docker compose run --rm user-service bash` gives a shell.
 FROM runtime AS user-service
 COPY --from=build /programs/user-service /usr/local/bin/
 ENV PORT=5001
