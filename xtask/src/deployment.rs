@@ -19,6 +19,8 @@ use crate::{supply, tidy::is_listed, ui::Step};
 const NOT_PASSED: [&str; 6] = ["FLASK_ENV", "HOST", "PORT", "DB_PORT", "DB_NAME", "MAIL_DIR"];
 /// The port of user-service; the others' follow in the order of [`Service::ALL`].
 const FIRST_PORT: usize = 5001;
+/// What to do about each alert.
+const OPERATIONS: &str = "docs/operations.md";
 /// The Compose files for development.
 const DEVELOPMENT: &[&str] = &["docker-compose.yml"];
 /// Those for production.
@@ -47,6 +49,10 @@ pub fn check() -> Result<()> {
     )?;
     supply::run(Command::new(&promtool).args(["check", "rules"]).arg(observability.join("alerts.yml")))?;
     supply::run(Command::new(&promtool).args(["test", "rules"]).arg(observability.join("alerts.test.yml")))?;
+    let alerts = fs::read_to_string(observability.join("alerts.yml"))?;
+    let page = fs::read_to_string(workspace_root().join(OPERATIONS)).ok();
+    let unexplained = unexplained(&alerts, page.as_deref());
+    ensure!(unexplained.is_empty(), "alerts.yml: {OPERATIONS} does not say what to do: {}", unexplained.join(", "));
     let compose = Compose { program: tools.join("docker-compose") };
     let mut problems = compose.in_development()?;
     problems.extend(compose.in_production()?);
@@ -57,6 +63,27 @@ pub fn check() -> Result<()> {
         problems.join("\n  ")
     );
     Ok(())
+}
+
+/// Alerts that do not refer to a heading of their own on the page, which must be there if the page is.
+fn unexplained<'a>(alerts: &'a str, page: Option<&str>) -> Vec<&'a str> {
+    let headings: Option<Vec<String>> =
+        page.map(|page| page.lines().filter(|line| line.starts_with('#')).map(anchor).collect());
+    let is_explained = |name: &str| {
+        let words: String = name.chars().flat_map(|c| [c.is_uppercase().then_some('-'), Some(c)]).flatten().collect();
+        let wanted = format!("alert{}", words.to_lowercase());
+        alerts.lines().any(|line| line.trim() == format!("runbook: {OPERATIONS}#{wanted}"))
+            && headings.as_ref().is_none_or(|headings| headings.contains(&wanted))
+    };
+    let names = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    names.filter(|name| !is_explained(name)).collect()
+}
+
+/// By what a heading of a page can be linked to.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 /// The shell scripts below a folder.
@@ -242,6 +269,15 @@ mod tests {
             "logging": {"options": {"max-size": "10m"}}
         });
         assert_eq!(softness(&hardened).collect::<Vec<_>>(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn each_alert_has_a_heading_of_its_own() {
+        let alerts = "- alert: OutboxOld\n  runbook: docs/operations.md#alert-outbox-old\n";
+        assert_eq!(unexplained(alerts, None), Vec::<&str>::new());
+        assert_eq!(unexplained(alerts, Some("### Alert: `outbox` old\n")), Vec::<&str>::new());
+        assert_eq!(unexplained(alerts, Some("alert-outbox-old")), ["OutboxOld"]);
+        assert_eq!(unexplained(&alerts.replace("-old", ""), None), ["OutboxOld"]);
     }
 
     #[test]
