@@ -61,8 +61,8 @@ struct Objects(Vec<Value>);
 /// Builds each variant and fails with a list of what is wrong with it.
 pub fn check() -> Result<()> {
     let step = Step::start("Preparing kubectl and kubernetes-validate");
-    let tool = |name| python::tool(name, &|text| step.note(text));
-    let (kubectl, validate, python) = (tool("kubectl")?, tool("kubernetes-validate")?, tool("python")?);
+    let tools = python::python_tools(&|text| step.note(text))?;
+    let [kubectl, validate, python] = ["kubectl", "kubernetes-validate", "python"].map(|name| tools.join(name));
     step.done("kubectl and kubernetes-validate are installed");
     let root = workspace_root();
     let folder = root.join("deploy/kubernetes");

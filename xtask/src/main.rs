@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod client;
 mod demo;
+mod deployment;
 mod down;
 mod kubernetes;
 mod state;
@@ -51,6 +52,8 @@ enum Command {
     UpgradeTest(upgrade::Arguments),
     /// Check the rules of the code that a program can check (part of `test`)
     Tidy,
+    /// Check the Dockerfile, the Compose files, what Prometheus is told, and the Kubernetes manifests (part of `test`)
+    Deployment,
 }
 
 #[tokio::main]
@@ -66,6 +69,7 @@ async fn main() -> ExitCode {
         Command::Torture(arguments) => torture::run(&arguments),
         Command::UpgradeTest(arguments) => upgrade::run(&arguments).await,
         Command::Tidy => tidy::run(),
+        Command::Deployment => deployment::run(),
     };
     outcome.unwrap_or_else(|error| {
         ui::error(&ui::with_causes(&error));

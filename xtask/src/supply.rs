@@ -62,7 +62,8 @@ impl Tool {
     }
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a program that finds mistakes; fails if it finds one.
+pub fn run(command: &mut Command) -> Result<()> {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default().display().to_string();
     let status = command.current_dir(workspace_root()).stdin(Stdio::null()).status();
     ensure!(

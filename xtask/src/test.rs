@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use crate::{
     client::Client,
-    kubernetes,
+    deployment, kubernetes,
     state::Endpoints,
     supply, tidy,
     ui::{self, Step},
@@ -66,6 +66,8 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         note("clippy", cargo(&clippy, &admin));
         ui::heading("Dependencies");
         note("dependencies", supply::check());
+        ui::heading("Containers");
+        note("deployment", deployment::check());
         ui::heading("Kubernetes");
         note("kubernetes", kubernetes::check());
     }
@@ -127,7 +129,7 @@ async fn from_outside(admin: &Admin) -> Result<()> {
     ensure!(collection.exists(), "there is no {COLLECTION}: check it out again");
     let step = Step::start("Preparing newman and schemathesis");
     let tools = node::node_tools(&|text| step.note(text))?;
-    let schemathesis = python::tool("schemathesis", &|text| step.note(text))?;
+    let schemathesis = python::python_tools(&|text| step.note(text))?.join("schemathesis");
     step.done("newman and schemathesis are installed");
     let binaries = binaries::build_services(Build::WithTests)?;
 

@@ -41,7 +41,12 @@ pub struct Reply {
 impl Api {
     /// A caller without credentials of the service at `base`.
     pub fn new(base: impl Into<String>) -> Self {
-        Self { http: http_client(), base: base.into(), headers: HeaderMap::new() }
+        Self::through(http_client(), base)
+    }
+
+    /// The same with a client of its own.
+    pub fn through(http: reqwest::Client, base: impl Into<String>) -> Self {
+        Self { http, base: base.into(), headers: HeaderMap::new() }
     }
 
     /// The same caller with one more header.

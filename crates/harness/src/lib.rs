@@ -1,5 +1,5 @@
 //! What runs the wallet on one machine: a private database server, a schema for each test, the four services as
-//! processes, the programs of the Node.js and Python worlds, and what a query costs. Used by `cargo xtask` and by the tests; no
+//! processes, the gateway before them, the programs that tests use, and what a query costs. Used by `cargo xtask` and by the tests; no
 //! service depends on it outside its tests.
 //!
 //! Everything that is started here dies with the process that started it, even if that one is killed, on systems that
@@ -13,12 +13,14 @@ pub mod clients;
 pub mod collector;
 pub mod database;
 pub mod faketime;
+pub mod gateway;
 pub mod http;
 pub mod node;
 mod packages;
 pub mod plan;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod python;
 pub mod server;
 pub mod smtp;

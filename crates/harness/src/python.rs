@@ -1,4 +1,4 @@
-//! The programs of the Python world in `tools/python`.
+//! The programs in `tools/python`, which are installed by Python's means, whatever they are written in.
 
 use std::{
     fs,
@@ -15,18 +15,18 @@ use crate::{
 };
 
 /// The oldest minor version of Python 3 that the programs run on.
-const MIN_MINOR: u32 = 10;
+const MIN_MINOR: u32 = 11;
 
 const PACKAGES: Packages = Packages {
-    what: "Python 3.10 or later, with venv",
+    what: "Python 3.11 or later, with venv",
     debian: &["python3", "python3-venv"],
     fedora: "python3",
     arch: "python",
     homebrew: "python",
 };
 
-/// The path of the program `name`, installed with all that `tools/python/requirements.txt` names.
-pub fn tool(name: &str, progress: Progress<'_>) -> Result<PathBuf> {
+/// The folder of the programs, installed with all that `tools/python/requirements.txt` names.
+pub fn python_tools(progress: Progress<'_>) -> Result<PathBuf> {
     let python = packages::find_or_install(find_python, &PACKAGES, progress)?;
     let requirements = workspace_root().join("tools/python/requirements.txt");
     let wanted = fs::read_to_string(&requirements)
@@ -40,7 +40,7 @@ pub fn tool(name: &str, progress: Progress<'_>) -> Result<PathBuf> {
         install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
         packages::fetch(install.arg(&requirements), what)
     })?;
-    Ok(folder.join("bin").join(name))
+    Ok(folder.join("bin"))
 }
 
 fn find_python() -> Option<PathBuf> {

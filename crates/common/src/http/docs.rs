@@ -19,7 +19,8 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style
 /// `/openapi.json` and `/docs`.
 pub fn routes(service: &str, document: &Value) -> Router {
     let document = Bytes::from(document.to_string());
-    let page = Bytes::from(Swagger::new(DOCUMENT_PATH).with_title(service).html());
+    // found beside the page, also where a gateway shows both below another path
+    let page = Bytes::from(Swagger::new(DOCUMENT_PATH.trim_start_matches('/')).with_title(service).html());
     Router::new()
         .route(DOCUMENT_PATH, get(move || async { ([(header::CONTENT_TYPE, "application/json")], document) }))
         .route(

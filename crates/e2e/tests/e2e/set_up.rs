@@ -1,7 +1,17 @@
-//! What production does not start with.
+//! What production does not start with, and how its database gets its passwords.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
 use e2e::World;
-use harness::{server::Purpose, wallet::Service};
+use harness::{
+    database::{Admin, temporary_server},
+    server::Purpose,
+    wallet::Service,
+    workspace_root,
+};
 
 /// Why a wallet in production did not start.
 async fn refusal(purpose: Purpose, variables: &'static [(Service, &str, &str)]) -> String {
@@ -24,4 +34,25 @@ async fn production_refuses_placeholders_and_names_their_variables() {
     ];
     let why = refusal(Purpose::Use, placeholders).await;
     assert!(why.contains("JWT_SECRET") && why.contains("DB_PASSWORD"), "{why}");
+}
+
+#[tokio::test]
+async fn containers_give_each_account_its_own_password() {
+    let (server, folder) = temporary_server(Purpose::Test, &|_| {}).await.unwrap();
+    // where the client looks last, and so for good: in a container the socket is where it looks first
+    let options = format!("[client]\nsocket = {}\n", server.socket().display());
+    fs::write(folder.path().join(".my.cnf"), options).unwrap();
+    let password = |service: Service| format!(r#"{}'s \ "pass" $word"#, service.name());
+    let mut script = Command::new(workspace_root().join("deploy/database/passwords.sh"));
+    for service in Service::ALL {
+        script.env(format!("{}_DB_PASSWORD", service.account().to_uppercase()), password(service));
+    }
+    script.env("HOME", folder.path()).env("MYSQL_ROOT_PASSWORD", "root").stdin(Stdio::null());
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for service in Service::ALL {
+        let account = |password: &str| Admin::new("127.0.0.1", server.port(), service.account(), password);
+        account(&password(service)).connect().await.unwrap();
+        assert!(account("wallet_development").connect().await.is_err(), "{} has its old password", service.name());
+    }
 }

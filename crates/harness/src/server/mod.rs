@@ -179,6 +179,11 @@ impl Server {
         self.port
     }
 
+    /// Its Unix socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Its log file.
     pub fn log(&self) -> PathBuf {
         self.dir.join("server.log")
