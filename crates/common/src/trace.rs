@@ -24,6 +24,9 @@ use url::Url;
 /// The header that names a trace and the span that asks.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
+/// The header in which those who trace keep what is theirs.
+const TRACESTATE: &str = "tracestate";
+
 static EXPORT: OnceLock<Export> = OnceLock::new();
 static PROPAGATOR: LazyLock<TraceContextPropagator> = LazyLock::new(TraceContextPropagator::new);
 
@@ -123,8 +126,11 @@ impl Trace {
 
     /// Tells the place in the headers of a call.
     pub fn write(&self, headers: &mut HeaderMap) {
-        if self.id().is_some() {
+        if self.0.span().span_context().is_valid() {
             PROPAGATOR.inject_context(&self.0, &mut HeaderInjector(headers));
+            if headers.get(TRACESTATE).is_some_and(HeaderValue::is_empty) {
+                headers.remove(TRACESTATE); // to be left out when there is nothing to say in it
+            }
         }
     }
 
@@ -158,7 +164,7 @@ mod tests {
         for traceparent in [SAMPLED, NOT_SAMPLED] {
             let came = HeaderMap::from_iter([
                 (TRACEPARENT, traceparent.parse().unwrap()),
-                ("tracestate".parse().unwrap(), "vendor=1".parse().unwrap()),
+                (TRACESTATE.parse().unwrap(), "vendor=1".parse().unwrap()),
             ]);
             let mut goes = HeaderMap::new();
             Trace::from_headers(&came).call("user-service", "/users").write(&mut goes);
@@ -167,8 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_without_a_state_goes_on_without_one() {
+        let mut goes = HeaderMap::new();
+        Trace::from_text(Some(SAMPLED)).write(&mut goes);
+        assert_eq!(goes, HeaderMap::from_iter([(TRACEPARENT, SAMPLED.parse().unwrap())]));
+    }
+
+    #[test]
     fn what_is_no_trace_is_passed_on_as_none() {
-        for wrong in ["", "00", "00-0-0-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01", &SAMPLED[1..]] {
+        for wrong in ["", "00", "00-0-0-01", "00-00000000000000000000000000000000-b7ad6b7169203331-01", &SAMPLED[..35]]
+        {
             let trace = Trace::from_text(Some(wrong));
             let mut headers = HeaderMap::new();
             trace.write(&mut headers);
