@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use common::{
     db,
-    lease::{self, Holder},
     monitoring::{number, show},
     point,
     worker::{Pace, Step},
@@ -15,17 +14,29 @@ use super::{Ledger, Verification};
 
 /// How often it is looked whether an audit is due.
 pub const AUDIT_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
-/// Seconds after which another instance takes over an audit. One that takes longer is done twice, which harms nobody.
-const LEASE_SECONDS: u32 = 60;
 /// The most violations of one audit that are logged.
 const MAX_LOGGED: usize = 20;
 
-/// Audits the ledger if that was done last more than `interval` seconds ago.
+/// Audits the ledger if that was done last more than `interval` seconds ago, and if no other instance does it just now.
 pub async fn run_once(ledger: &Ledger, interval: u32) -> anyhow::Result<Step> {
-    let pool = &ledger.pool;
-    let holder = Holder::new();
-    if !is_due(pool, interval).await? || !lease::hold(pool, "audit", &holder, LEASE_SECONDS).await? {
+    if !is_due(&ledger.pool, interval).await? {
         return Ok(Step::Idle);
+    }
+    // it ends with its session, so a crash leaves nothing to wait for; two audits at a time would do no harm
+    let mut session = ledger.pool.acquire().await?;
+    let taken: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('audit.', DATABASE()), 0)").fetch_one(&mut *session).await?;
+    if taken == Some(1) {
+        let audited = audit(ledger, interval).await;
+        sqlx::query("SELECT RELEASE_LOCK(CONCAT('audit.', DATABASE()))").execute(&mut *session).await?;
+        audited?;
+    }
+    Ok(Step::Idle)
+}
+
+async fn audit(ledger: &Ledger, interval: u32) -> anyhow::Result<()> {
+    if !is_due(&ledger.pool, interval).await? {
+        return Ok(()); // another instance was faster
     }
     let begun = Instant::now();
     let found = ledger.verify().await?;
@@ -35,13 +46,12 @@ pub async fn run_once(ledger: &Ledger, interval: u32) -> anyhow::Result<Step> {
     }
     tracing::info!(found.ok, operations = found.checked_operations, users = found.checked_users, ms, "audited");
     db::retry(|_| async {
-        let mut tx = db::begin(pool, point!("audit")).await?;
+        let mut tx = db::begin(&ledger.pool, point!("audit")).await?;
         insert(&mut tx, &found).await?;
         tx.commit().await
     })
     .await?;
-    lease::release(pool, "audit", &holder).await?;
-    Ok(Step::Idle)
+    Ok(())
 }
 
 /// Shows what the last audit found, and when.
