@@ -66,7 +66,8 @@ pub async fn check(from: Option<&str>, admin: &Admin) -> Result<()> {
         None => match before_the_newest_migration()? {
             Some(commit) => commit,
             None => {
-                eprintln!("- No version before the newest migration is here: this is no clone with its history");
+                ensure!(!workspace_root().join(".git").exists(), "the history is missing: git fetch --unshallow");
+                eprintln!("- Not tried: this is no clone, so the version before the newest migration is not known");
                 return Ok(());
             }
         },
@@ -124,7 +125,7 @@ impl Payments {
         let (confirmed, end) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
         let (count, ended) = (confirmed.clone(), end.clone());
         let paying = tokio::spawn(async move {
-            while !ended.load(Ordering::Relaxed) {
+            loop {
                 let key = format!("upgrade-{}", count.load(Ordering::Relaxed));
                 let payment = Transfer {
                     sender: payer,
@@ -135,7 +136,12 @@ impl Payments {
                     key: &key,
                 };
                 match client.transfer(&payment).await {
-                    Ok(Some(paid)) if paid.status == "completed" => _ = count.fetch_add(1, Ordering::Relaxed),
+                    Ok(Some(paid)) if paid.status == "completed" => {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        if ended.load(Ordering::Relaxed) {
+                            return;
+                        }
+                    }
                     // not known yet, or an instance that has just gone
                     _ => sleep(RETRY).await,
                 }
@@ -158,7 +164,7 @@ impl Payments {
     /// Ends after the payment that is being made; returns how many were confirmed.
     async fn end(self) -> Result<u32> {
         self.end.store(true, Ordering::Relaxed);
-        self.paying.await?;
+        timeout(PATIENCE, self.paying).await.context("the last payment is not confirmed")??;
         Ok(self.confirmed.load(Ordering::Relaxed))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use metrics::{gauge, histogram};
+use metrics::{Gauge, Histogram, gauge, histogram};
 use tokio::{
     sync::{Mutex, Notify, mpsc, oneshot},
     time::sleep,
@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     ApiError, Code,
     db::DbError,
-    monitoring::{BATCH_SIZE, WAITING, number},
+    monitoring::{self, BATCH_SIZE, WAITING, number},
 };
 
 /// Items that may wait for their turn; when the queue is full, callers are told 503.
@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Gathers items into batches for `work`. Cheap to clone.
 pub struct GroupCommit<I, O> {
     queue: mpsc::Sender<Job<I, O>>,
+    waiting: Gauge,
 }
 
 /// The turn of a batch. While it lasts, all that arrives waits and shares the next batch: a few large batches cost less
@@ -72,7 +73,7 @@ impl From<GroupError> for ApiError {
 
 impl<I, O> Clone for GroupCommit<I, O> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { queue: self.queue.clone(), waiting: self.waiting.clone() }
     }
 }
 
@@ -89,18 +90,21 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
         W: Fn(Arc<[I]>, Turn) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<O>, DbError>> + Send + 'static,
     {
+        monitoring::record();
+        let (waiting, sizes) = (gauge!(WAITING, "queue" => name), histogram!(BATCH_SIZE, "queue" => name));
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::new(work));
         for _ in 0..lanes {
-            tokio::spawn(run(name, jobs.clone(), max_batch, work.clone()));
+            tokio::spawn(run(jobs.clone(), max_batch, work.clone(), (waiting.clone(), sizes.clone())));
         }
-        Self { queue }
+        Self { queue, waiting }
     }
 
     /// The outcome of `item`, durable when this returns.
     pub async fn submit(&self, item: I) -> Result<O, GroupError> {
         let (answer, outcome) = oneshot::channel();
         self.queue.try_send(Job { item, answer }).map_err(|_| GroupError::Overloaded)?;
+        self.count_waiting();
         outcome.await.map_err(|_| GroupError::Lost)?.map_err(GroupError::Db)
     }
 
@@ -116,19 +120,24 @@ impl<I: Clone + Send + Sync + 'static, O: Send + 'static> GroupCommit<I, O> {
                 outcome
             })
             .collect();
+        self.count_waiting();
         let mut outcomes = Vec::with_capacity(waiting.len());
         for outcome in waiting {
             outcomes.push(outcome.await.map_err(|_| GroupError::Lost)??);
         }
         Ok(outcomes)
     }
+
+    fn count_waiting(&self) {
+        self.waiting.set(number(self.queue.max_capacity() - self.queue.capacity()));
+    }
 }
 
 async fn run<I, O, W, F>(
-    name: &'static str,
     jobs: Arc<Mutex<mpsc::Receiver<Job<I, O>>>>,
     max_batch: usize,
     work: Arc<W>,
+    (waiting, sizes): (Gauge, Histogram),
 ) where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
@@ -141,8 +150,8 @@ async fn run<I, O, W, F>(
         if queue.recv_many(&mut batch, max_batch).await == 0 {
             return;
         }
-        histogram!(BATCH_SIZE, "queue" => name).record(number(batch.len()));
-        gauge!(WAITING, "queue" => name).set(number(queue.len()));
+        sizes.record(number(batch.len()));
+        waiting.set(number(queue.len()));
         let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).map(|job| (job.item, job.answer)).unzip();
         let items: Arc<[I]> = items.into();
         let turn = Turn::default();

@@ -20,7 +20,7 @@ use crate::{
     db::{self, DbError},
     http::client::{CallError, ServiceClient},
     lease::{self, Holder},
-    monitoring::{number, seconds, show},
+    monitoring::{MOST_COUNTED, number, seconds, show},
     point,
     trace::Trace,
     worker::{Pace, Step},
@@ -82,11 +82,18 @@ pub fn insertion(events: &[Event]) -> BulkInsert {
 
 /// Shows how many events wait, and for how long.
 pub async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
-    let (events, microseconds): (i64, i64) =
-        sqlx::query_as("SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)), 0) FROM outbox")
-            .fetch_one(pool)
-            .await?;
-    show("outbox_events", "Events that notification-service does not have yet", number(events));
+    let (events, microseconds): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM outbox LIMIT ?) counted),
+                COALESCE((SELECT TIMESTAMPDIFF(MICROSECOND, created_at, NOW(6)) FROM outbox ORDER BY id LIMIT 1), 0)",
+    )
+    .bind(MOST_COUNTED)
+    .fetch_one(pool)
+    .await?;
+    show(
+        "outbox_events",
+        "Events that notification-service does not have yet; 100,000 are counted at most",
+        number(events),
+    );
     show("outbox_oldest_event_seconds", "How long the oldest of these events has waited", seconds(microseconds));
     Ok(())
 }

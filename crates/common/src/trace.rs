@@ -4,9 +4,10 @@
 use std::{
     borrow::Cow,
     sync::{LazyLock, OnceLock},
+    time::Duration,
 };
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use opentelemetry::{
     Context, KeyValue,
     propagation::TextMapPropagator,
@@ -26,6 +27,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The header in which those who trace keep what is theirs.
 const TRACESTATE: &str = "tracestate";
+
+/// How long the end of the process waits for a collector.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 static EXPORT: OnceLock<Export> = OnceLock::new();
 static PROPAGATOR: LazyLock<TraceContextPropagator> = LazyLock::new(TraceContextPropagator::new);
@@ -50,7 +54,7 @@ pub fn export(service: &'static str, endpoint: &Url) -> anyhow::Result<()> {
 pub async fn finish() {
     if let Some(export) = EXPORT.get() {
         // it waits for its thread
-        let ended = tokio::task::spawn_blocking(|| export.provider.shutdown()).await;
+        let ended = tokio::task::spawn_blocking(|| export.provider.shutdown_with_timeout(LAST_SPANS)).await;
         if let Ok(Err(error)) = ended {
             tracing::warn!(%error, "the last spans were not sent");
         }
@@ -78,12 +82,10 @@ impl Trace {
     }
 
     /// The span of a request, which [`Trace::answered`] ends.
-    pub fn server(&self, method: &Method, route: &str) -> Self {
+    pub fn server(&self, method: &'static str, route: &str) -> Self {
         self.span(SpanKind::Server, || {
-            let attributes = vec![
-                KeyValue::new("http.request.method", method.to_string()),
-                KeyValue::new("http.route", route.to_owned()),
-            ];
+            let attributes =
+                vec![KeyValue::new("http.request.method", method), KeyValue::new("http.route", route.to_owned())];
             (format!("{method} {route}").into(), attributes)
         })
     }

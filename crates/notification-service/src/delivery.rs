@@ -56,11 +56,11 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 // a mail is begun, and its claim renewed, long before the claim runs out
 const _: () = assert!(START_LIMIT.as_secs() + RENEWAL.as_secs() < LEASE_SECONDS as u64);
 
-/// Shows how many notifications wait to be mailed, and for how long they have been due.
+/// Shows how many notifications wait to be mailed, and for how long.
 pub async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
     let (pending, oldest) = store::pending(&mut *pool.acquire().await?).await?;
-    show("notifications_pending", "Notifications that are to be mailed", number(pending));
-    show("notifications_oldest_pending_seconds", "How long the oldest of them has been due", seconds(oldest));
+    show("notifications_pending", "Notifications that are to be mailed; 100,000 are counted at most", number(pending));
+    show("notifications_oldest_pending_seconds", "How long the oldest of them has waited", seconds(oldest));
     Ok(())
 }
 

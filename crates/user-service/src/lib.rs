@@ -37,10 +37,7 @@ use common::{
 use sqlx::MySqlPool;
 
 pub use config::Config;
-use ledger::{
-    Ledger,
-    audit::{self, AUDIT_PACE},
-};
+use ledger::{Ledger, audit};
 use password::Passwords;
 pub use routes::fields::Email;
 use routes::{auth, balance, internal, users};
@@ -170,7 +167,7 @@ async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
     if let Some(interval) = config.audit_interval {
         let ledger = state.ledger.clone();
-        workers.spawn("audit", AUDIT_PACE, move || {
+        workers.spawn("audit", audit::pace(interval), move || {
             let ledger = ledger.clone();
             async move { audit::run_once(&ledger, interval).await }
         });

@@ -101,9 +101,10 @@ where
     let ready = move || ready(service, pool, revocations);
     let health = move || async move { Json(State { status: "ok", service }) };
     let routes = routes.api_route("/ready", get_with(ready, about("Whether it can do its work", [Code::NotReady])));
-    let routes = routes.merge(metrics);
-    // whether a service is alive may always be asked
-    let routes = limited(routes).api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
+    // whether a service is alive, and what it suffers from, may always be asked
+    let routes = limited(routes)
+        .merge(metrics)
+        .api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
     let (routes, document) = api::describe(routes, service, gatekeeper.mode());
     let routes = routes
         .merge(limited(docs::routes(service, &document).into()))

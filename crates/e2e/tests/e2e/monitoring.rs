@@ -175,9 +175,17 @@ async fn a_trace_runs_through_all_services_to_the_mail() {
     let _ = traced(Service::Report).get(&format!("/summaries/user/{}", payer.id)).await.expect(200);
 
     let in_trace = || collector.spans().into_iter().filter(|span| span.trace == TRACE).collect::<Vec<_>>();
-    eventually("both mails", async || (count(&in_trace(), "notification-service", "mail") == 2).then_some(())).await;
-    eventually("the last span", async || {
-        (count(&in_trace(), "report-service", "GET /summaries/user/{user_id}") == 1).then_some(())
+    let awaited = [
+        ("transaction-service", "POST /transactions", 1),
+        ("transaction-service", "user-service", 1),
+        ("user-service", "POST /internal/operations", 1),
+        ("notification-service", "mail", 2),
+        ("report-service", "transaction-service", 1),
+        ("report-service", "GET /summaries/user/{user_id}", 1),
+    ];
+    eventually("the spans of all services", async || {
+        let spans = in_trace();
+        awaited.iter().all(|(service, name, number)| count(&spans, service, name) >= *number).then_some(())
     })
     .await;
     let spans = in_trace();

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{
     NotificationId, UserId,
     bulk::{BulkInsert, Value},
+    monitoring::MOST_COUNTED,
     outbox::Event,
     trace::Trace,
 };
@@ -74,12 +75,15 @@ pub async fn insert_events(conn: &mut MySqlConnection, events: &[Event], now: Da
     insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)").execute(conn).await
 }
 
-/// How many notifications are pending, and for how many microseconds the oldest of them has been due.
+/// How many notifications are pending, of those to be mailed first, and for how many microseconds the oldest of them has
+/// been so.
 pub async fn pending(conn: &mut MySqlConnection) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
-        "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(next_attempt_at), NOW(6)), 0)
-         FROM notifications WHERE status = 'pending' AND hidden_at IS NULL",
+        "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)), 0)
+         FROM (SELECT created_at FROM notifications WHERE status = 'pending' AND hidden_at IS NULL
+               ORDER BY next_attempt_at LIMIT ?) counted",
     )
+    .bind(MOST_COUNTED)
     .fetch_one(conn)
     .await
 }

@@ -10,48 +10,46 @@ use common::{
 };
 use sqlx::{MySqlConnection, MySqlPool};
 
-use super::{Ledger, Verification};
+use super::{Ledger, Verification, verify};
 
-/// How often it is looked whether an audit is due.
-pub const AUDIT_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
+/// The longest pause between two looks: a failed audit of a large ledger is not begun again at once.
+const MAX_PAUSE: Duration = Duration::from_mins(10);
 /// The most violations of one audit that are logged.
 const MAX_LOGGED: usize = 20;
 
-/// Audits the ledger if that was done last more than `interval` seconds ago, and if no other instance does it just now.
-pub async fn run_once(ledger: &Ledger, interval: u32) -> anyhow::Result<Step> {
-    if !is_due(&ledger.pool, interval).await? {
-        return Ok(Step::Idle);
-    }
-    // it ends with its session, so a crash leaves nothing to wait for; two audits at a time would do no harm
-    let mut session = ledger.pool.acquire().await?;
-    let taken: Option<i64> =
-        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('audit.', DATABASE()), 0)").fetch_one(&mut *session).await?;
-    if taken == Some(1) {
-        let audited = audit(ledger, interval).await;
-        sqlx::query("SELECT RELEASE_LOCK(CONCAT('audit.', DATABASE()))").execute(&mut *session).await?;
-        audited?;
-    }
-    Ok(Step::Idle)
+/// How often it is looked whether an audit is due, and how long to wait after one that failed.
+pub fn pace(interval: u32) -> Pace {
+    Pace { idle: Duration::from_secs(interval.into()).min(MAX_PAUSE), rest: 0 }
 }
 
-async fn audit(ledger: &Ledger, interval: u32) -> anyhow::Result<()> {
-    if !is_due(&ledger.pool, interval).await? {
-        return Ok(()); // another instance was faster
+/// Audits the ledger if that was done last more than `interval` seconds ago, and if no other instance does it just now.
+pub async fn run_once(ledger: &Ledger, interval: u32) -> anyhow::Result<Step> {
+    let pool = &ledger.pool;
+    if !is_due(pool, interval).await? {
+        return Ok(Step::Idle);
+    }
+    // the lock ends with the session that holds it, and so does the proof: a crash leaves nothing to wait for
+    let mut session = pool.acquire().await?;
+    session.close_on_drop();
+    let taken: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('audit.', DATABASE()), 0)").fetch_one(&mut *session).await?;
+    if taken != Some(1) || !is_due(pool, interval).await? {
+        return Ok(Step::Idle); // another instance is faster
     }
     let begun = Instant::now();
-    let found = ledger.verify().await?;
+    let found = verify::verify(&mut session).await?;
     let ms = begun.elapsed().as_millis();
     for violation in found.violations.iter().take(MAX_LOGGED) {
         tracing::error!(violation.rule, violation.subject, violation.detail, "the ledger is broken");
     }
     tracing::info!(found.ok, operations = found.checked_operations, users = found.checked_users, ms, "audited");
     db::retry(|_| async {
-        let mut tx = db::begin(&ledger.pool, point!("audit")).await?;
+        let mut tx = db::begin(pool, point!("audit")).await?;
         insert(&mut tx, &found).await?;
         tx.commit().await
     })
     .await?;
-    Ok(())
+    Ok(Step::Idle)
 }
 
 /// Shows what the last audit found, and when.

@@ -106,13 +106,17 @@ const RULES: &[(&str, &str)] = &[
 impl Ledger {
     /// Checks every rule.
     pub async fn verify(&self) -> sqlx::Result<Verification> {
-        let mut conn = self.pool.acquire().await?;
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-        let mut snapshot = conn.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-        let verification = check(&mut snapshot).await?;
-        snapshot.rollback().await?;
-        Ok(verification)
+        verify(&mut *self.pool.acquire().await?).await
     }
+}
+
+/// Checks every rule, in a snapshot of this session's own.
+pub async fn verify(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {
+    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+    let mut snapshot = conn.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let verification = check(&mut snapshot).await?;
+    snapshot.rollback().await?;
+    Ok(verification)
 }
 
 async fn check(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {

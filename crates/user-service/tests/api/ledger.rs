@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, MySqlPool};
+use user_service::ledger::{Ledger, audit};
 
 use crate::support::{Service, capture, hold, release, transfer};
 
@@ -128,4 +129,36 @@ async fn the_database_itself_refuses_a_negative_balance() {
         assert!(outcome.is_err(), "{column} became negative");
     }
     service.assert_ledger_holds().await;
+}
+
+async fn audits(pool: &MySqlPool) -> Vec<i64> {
+    sqlx::query_scalar("SELECT violations FROM ledger_audits ORDER BY id").fetch_all(pool).await.expect("the audits")
+}
+
+#[tokio::test]
+async fn an_audit_is_made_when_it_is_due_by_one_instance_and_keeps_what_it_found() {
+    let service = Service::start().await;
+    let _ = service.user("one", 100).await;
+    let pool = service.database.pool();
+    let ledger = Ledger::new(pool.clone(), "IDR", 1);
+    audit::run_once(&ledger, 3600).await.unwrap();
+    sqlx::query("UPDATE users SET balance = balance + 1").execute(&pool).await.unwrap();
+    audit::run_once(&ledger, 3600).await.unwrap();
+    assert_eq!(audits(&pool).await, [0], "the next one is not due");
+
+    sqlx::query("UPDATE ledger_audits SET audited_at = NOW(6) - INTERVAL 2 HOUR").execute(&pool).await.unwrap();
+    let mut other = pool.acquire().await.unwrap();
+    let lock = |verb: &str| {
+        AssertSqlSafe(format!(
+            "SELECT {verb}_LOCK(CONCAT('audit.', DATABASE()){})",
+            if verb == "GET" { ", 0" } else { "" }
+        ))
+    };
+    assert_eq!(sqlx::query_scalar::<_, i64>(lock("GET")).fetch_one(&mut *other).await.unwrap(), 1);
+    audit::run_once(&ledger, 3600).await.unwrap();
+    assert_eq!(audits(&pool).await, [0], "another instance is at it");
+
+    assert_eq!(sqlx::query_scalar::<_, i64>(lock("RELEASE")).fetch_one(&mut *other).await.unwrap(), 1);
+    audit::run_once(&ledger, 3600).await.unwrap();
+    assert!(matches!(audits(&pool).await[..], [0, found] if found > 0), "what is broken is counted");
 }
