@@ -37,7 +37,7 @@ pub async fn run_once(ledger: &Ledger, interval: u32) -> anyhow::Result<Step> {
         return Ok(Step::Idle); // another instance is faster
     }
     let begun = Instant::now();
-    let found = verify::verify(&mut session).await?;
+    let found = verify::prove(&mut session).await?;
     let ms = begun.elapsed().as_millis();
     for violation in found.violations.iter().take(MAX_LOGGED) {
         tracing::error!(violation.rule, violation.subject, violation.detail, "the ledger is broken");

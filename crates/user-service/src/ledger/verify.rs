@@ -106,12 +106,12 @@ const RULES: &[(&str, &str)] = &[
 impl Ledger {
     /// Checks every rule.
     pub async fn verify(&self) -> sqlx::Result<Verification> {
-        verify(&mut *self.pool.acquire().await?).await
+        prove(&mut *self.pool.acquire().await?).await
     }
 }
 
 /// Checks every rule, in a snapshot of this session's own.
-pub async fn verify(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {
+pub(super) async fn prove(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {
     conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     let mut snapshot = conn.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let verification = check(&mut snapshot).await?;
