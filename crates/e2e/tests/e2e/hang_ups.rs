@@ -14,8 +14,6 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 const CUT: usize = 1_000;
 /// Of them at once.
 const AT_ONCE: usize = 50;
-/// So many of them must have got through for the test to say anything; the busier the machine, the fewer do.
-const GOT_THROUGH: i64 = 100;
 /// How soon the next request is answered: a pool that lost its connections makes it wait for three seconds.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -46,7 +44,8 @@ async fn a_thousand_clients_that_hang_up_leave_the_pools_and_the_money_sound() {
                 0 => (whole.len() * (number % 97) / 97, Duration::ZERO),
                 1 => (whole.len() - 1, Duration::from_millis(5)),
                 2 => (whole.len(), Duration::ZERO),
-                _ => (whole.len(), Duration::from_millis(number as u64 % 30)),
+                // up to as long as a payment takes on a busy machine
+                _ => (whole.len(), Duration::from_millis(number as u64 % 300)),
             };
             let mut connection = TcpStream::connect(&address).await.unwrap();
             connection.write_all(&whole[..length]).await.unwrap();
@@ -75,7 +74,7 @@ async fn a_thousand_clients_that_hang_up_leave_the_pools_and_the_money_sound() {
     let each_once = "SELECT COUNT(*), COUNT(DISTINCT request) FROM transactions WHERE status = 'completed'";
     let (completed, distinct): (i64, i64) = sqlx::query_as(each_once).fetch_one(&transactions).await.unwrap();
     assert_eq!(completed, distinct);
-    assert!(completed > GOT_THROUGH, "{completed} requests got through");
+    assert!(completed > i64::try_from(CUT / 4).unwrap(), "{completed} requests got through");
     // the first one after the cuts holds its money still
     assert_eq!(world.balance(&ani).await, (10_000 - completed - 1, 1));
     assert_eq!(world.balance(&budi).await, (completed, 0));
