@@ -4,6 +4,7 @@
 use std::{
     sync::{Arc, LazyLock},
     thread,
+    time::Duration,
 };
 
 use argon2::{
@@ -14,7 +15,10 @@ use common::{ApiError, Code, Result};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 /// Shortest and longest password, in characters.
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
@@ -56,34 +60,44 @@ const NICENESS: i32 = 5;
 /// Passwords that may be hashed or wait for it; more are refused at once, so that waiting stays within seconds.
 const MAX_WAITING: usize = 100;
 
+/// How long a thread that has nothing to hash stays. New ones would take their 19 MiB before the allocator has given back
+/// those of the threads that ended.
+const DESK_STAYS: Duration = Duration::from_hours(1);
+
+/// The threads that hash, half as many as there are cores: a lower priority is for good, so no others will do.
+static DESKS: LazyLock<Runtime> = LazyLock::new(|| {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Builder::new_current_thread()
+        .thread_name("password")
+        .max_blocking_threads(cores.div_ceil(2))
+        .thread_keep_alive(DESK_STAYS)
+        .on_thread_start(yield_to_others)
+        .build()
+        .expect("it needs nothing of the system before a thread is asked for")
+});
+
 /// Hashes and checks passwords, a few at a time.
 #[derive(Clone)]
 pub struct Passwords {
     waiting_room: Arc<Semaphore>,
-    /// As many as may be hashed at once.
-    desks: Arc<Semaphore>,
 }
 
 /// A place among those whose turn will come.
-pub struct Place {
-    desks: Arc<Semaphore>,
-    _place: OwnedSemaphorePermit,
-}
+pub struct Place(Arc<OwnedSemaphorePermit>);
 
 /// Stands in for the hash of a user who does not exist, so that a check costs the same.
 static NOBODY: LazyLock<String> = LazyLock::new(|| hash_now("nobody has this password"));
 
 impl Passwords {
-    /// Half as many checks at once as there are cores.
+    /// An empty queue.
     pub fn new() -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { waiting_room: Arc::new(Semaphore::new(MAX_WAITING)), desks: Arc::new(Semaphore::new(cores.div_ceil(2))) }
+        Self { waiting_room: Arc::new(Semaphore::new(MAX_WAITING)) }
     }
 
     /// A place in the queue, or 503 at once: to be taken before anything else is done.
     pub fn enter(&self) -> Result<Place> {
         let place = self.waiting_room.clone().try_acquire_owned().map_err(|_| Code::Overloaded)?;
-        Ok(Place { desks: self.desks.clone(), _place: place })
+        Ok(Place(place.into()))
     }
 }
 
@@ -110,16 +124,12 @@ impl Place {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let permit = self.desks.clone().acquire_owned().await.map_err(ApiError::internal)?;
-        let (done, result) = oneshot::channel();
-        // a thread of its own, which takes a thousandth of the time of a hash: a lower priority is for good
-        let thread = thread::Builder::new().name("password".to_owned()).spawn(move || {
-            let _permit = permit; // until the work is done, whoever waits for it
-            yield_to_others();
-            done.send(work()).ok();
-        });
-        thread.map_err(ApiError::internal)?;
-        result.await.map_err(ApiError::internal)
+        let place = self.0.clone();
+        let work = move || {
+            let _place = place; // until the work is done, whoever waits for it
+            work()
+        };
+        DESKS.spawn_blocking(work).await.map_err(ApiError::internal)
     }
 }
 
