@@ -53,7 +53,8 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("", MatchedPath::as_str);
-    let trace = Trace::from_headers(request.headers()).server(monitoring::name_of(&method), route);
+    let method_name = monitoring::name_of(&method);
+    let trace = Trace::from_headers(request.headers()).server(method_name, route);
     let request_id = id.to_str().expect("a sane identity is ASCII");
     let span = tracing::info_span!("request", %method, route, request_id, trace_id = trace.id());
     let origin = Origin { request_id: Some(id.clone()), trace: trace.clone() };
@@ -63,12 +64,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
         let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
         let bytes = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         tracing::info!(status = status.as_u16(), ms = seconds * 1000.0, bytes, "answered");
-        monitoring::answered(
-            monitoring::name_of(&method),
-            matched.as_ref().map_or("", MatchedPath::as_str),
-            status,
-            seconds,
-        );
+        monitoring::answered(method_name, matched.as_ref().map_or("", MatchedPath::as_str), status, seconds);
         trace.answered(status);
         response
     };
