@@ -1,7 +1,12 @@
 //! What belongs to the request at hand: its identity and its trace, carried into logs, answers and calls to other
 //! services.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Instant};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -26,6 +31,30 @@ pub struct Origin {
     pub request_id: Option<HeaderValue>,
     /// Where calls and what is done later go on from.
     pub trace: Trace,
+}
+
+/// Requests that this process is serving.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them, until it is dropped.
+struct UnderWay;
+
+impl UnderWay {
+    fn begin() -> Self {
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// True while this process serves a request.
+pub fn is_serving() -> bool {
+    UNDER_WAY.load(Ordering::Relaxed) > 0
 }
 
 tokio::task_local! {
@@ -59,6 +88,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", %method, route, request_id, trace_id = trace.id());
     let origin = Origin { request_id: Some(id.clone()), trace: trace.clone() };
     let served = async move {
+        let _under_way = UnderWay::begin();
         let response =
             AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
@@ -87,4 +117,28 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
 
 fn fresh_id() -> HeaderValue {
     HeaderValue::try_from(uuid::Uuid::new_v4().to_string()).expect("a UUID is a valid header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::{Json, Router, middleware, routing::get};
+    use harness::http::{Api, serve};
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_process_knows_that_it_serves_until_the_answer_is_there() {
+        let app = Router::new().route("/", get(async || Json(is_serving()))).layer(middleware::from_fn(layer));
+        let api = Api::new(serve(app).await);
+        assert_eq!(api.get("/").await.expect(200).json, true);
+        let ended = async {
+            while is_serving() {
+                sleep(Duration::from_millis(1)).await; // other tests of this process may be serving
+            }
+        };
+        timeout(Duration::from_secs(30), ended).await.unwrap();
+    }
 }

@@ -24,7 +24,7 @@ use tokio::{sync::Mutex, time::timeout};
 use crate::{
     caller::{Gatekeeper, Monitor},
     http::api::{self, about},
-    worker::{Pace, Step, Workers},
+    worker::{Pace, Rest, Step, Workers},
 };
 
 /// Where the metrics are served.
@@ -48,7 +48,7 @@ pub const MOST_COUNTED: u32 = 100_000;
 /// How long an answer waits for what has to be asked of the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the values of histograms are put into their classes.
-const UPKEEP: Pace = Pace { idle: Duration::from_secs(5), rest: 0 };
+const UPKEEP: Pace = Pace { idle: Duration::from_secs(5), rest: Rest::Never };
 
 static HANDLE: LazyLock<PrometheusHandle> = LazyLock::new(|| {
     let metric = |name: &str| Matcher::Full(name.to_owned());

@@ -23,13 +23,14 @@ use crate::{
     monitoring::{MOST_COUNTED, number, seconds, show},
     point,
     trace::Trace,
-    worker::{Pace, Step},
+    worker::{Pace, Rest, Step},
 };
 
 /// Events that one call hands over.
 pub const MAX_EVENTS: usize = 1000;
-/// The relay looks for events four times a second, and leaves four fifths of the time to those who move money.
-pub const RELAY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: 4 };
+/// The relay looks for events four times a second, and leaves four fifths of the time to those who move money, if there
+/// are any.
+pub const RELAY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::WhileServing(4) };
 /// The longest pause between attempts while notification-service is away.
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// Seconds for which one instance is the relay, and for which its successor waits after a crash. A call that takes longer

@@ -22,7 +22,7 @@ use crate::{
     UserId,
     http::client::ServiceClient,
     point, time,
-    worker::{Pace, Step, Workers},
+    worker::{Pace, Rest, Step, Workers},
 };
 
 /// Where user-service tells of them.
@@ -30,7 +30,7 @@ pub const REVOCATIONS_PATH: &str = "/internal/revocations";
 /// The most that one answer tells; a shorter one is the end for now.
 pub const MAX_REVOCATIONS: usize = 1000;
 /// How often new ones are asked for.
-const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
+const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// How far each reading goes back behind the newest that it knows: a revocation shows only when it is committed, which may
 /// be later than its time says, but no later than this.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);

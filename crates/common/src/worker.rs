@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::error::error_chain;
+use crate::{context, error::error_chain};
 
 /// The longest rest: a step that was held up, by a service that did not answer, say, has kept nothing busy.
 const MAX_REST: Duration = Duration::from_secs(1);
@@ -23,9 +23,30 @@ pub enum Step {
 pub struct Pace {
     /// The pause after a step that found nothing or failed.
     pub idle: Duration,
-    /// After a step that worked, rest this many times as long as it took, a second at most: 3 leaves three quarters of
-    /// the time, and of what the step would have kept busy, to those who move money. 0 goes on at once.
-    pub rest: u32,
+    /// What follows a step that worked.
+    pub rest: Rest,
+}
+
+/// The time that a worker leaves to those who move money.
+#[derive(Debug, Clone, Copy)]
+pub enum Rest {
+    /// It goes on at once.
+    Never,
+    /// It rests this many times as long as the step took, a second at most: 3 leaves three quarters of the time, and of
+    /// what the step would have kept busy.
+    Always(u32),
+    /// The same if this process serves requests when the step ends; else it goes on at once.
+    WhileServing(u32),
+}
+
+impl Rest {
+    fn after(self, step: Duration, is_serving: bool) -> Duration {
+        match self {
+            Self::Always(times) => MAX_REST.min(step * times),
+            Self::WhileServing(times) if is_serving => Self::Always(times).after(step, true),
+            Self::Never | Self::WhileServing(_) => Duration::ZERO,
+        }
+    }
 }
 
 /// The running workers of a process.
@@ -48,7 +69,7 @@ impl Workers {
                 let started = Instant::now();
                 // in a task of its own, so that a panic ends the step and not the worker
                 let pause = match tokio::spawn(step()).await.map_err(Into::into).flatten() {
-                    Ok(Step::Worked) => MAX_REST.min(started.elapsed() * pace.rest),
+                    Ok(Step::Worked) => pace.rest.after(started.elapsed(), context::is_serving()),
                     Ok(Step::Idle) => pace.idle,
                     Err(error) => {
                         tracing::warn!(worker = name, error = error_chain(&*error), "a step failed");
@@ -68,5 +89,20 @@ impl Workers {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_rests_for_a_multiple_of_its_step_and_a_second_at_most() {
+        let (step, long) = (Duration::from_millis(20), Duration::from_secs(10));
+        let while_serving = [Rest::Never, Rest::Always(3), Rest::WhileServing(4)].map(|rest| rest.after(step, true));
+        assert_eq!(while_serving, [0, 60, 80].map(Duration::from_millis));
+        let when_quiet = [Rest::Never, Rest::Always(3), Rest::WhileServing(4)].map(|rest| rest.after(step, false));
+        assert_eq!(when_quiet, [0, 60, 0].map(Duration::from_millis));
+        assert_eq!(Rest::WhileServing(4).after(long, true), MAX_REST);
     }
 }

@@ -12,7 +12,7 @@ use common::{
     lease::Holder,
     monitoring::{number, seconds, show},
     point, time,
-    worker::{Pace, Step},
+    worker::{Pace, Rest, Step},
 };
 use futures::{StreamExt, stream};
 use metrics::counter;
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The worker looks for pending notifications four times a second. `MAIL_RATE` bounds what it does, so it need not rest.
-pub const DELIVERY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: 0 };
+pub const DELIVERY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::Never };
 /// Notifications that are claimed at a time.
 const MAX_BATCH: u32 = 128;
 /// How long after its claim a mail may be begun: it says what the notification said then.

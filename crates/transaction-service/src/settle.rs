@@ -10,7 +10,7 @@ use common::{
     http::client::CallError,
     monitoring::{number, seconds, show},
     point,
-    worker::{Pace, Step as Turn},
+    worker::{Pace, Rest, Step as Turn},
 };
 use futures::future::join_all;
 use sqlx::MySqlPool;
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The settler looks for overdue steps every second.
-pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: 0 };
+pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// Steps that are claimed at a time.
 const MAX_STEPS: u32 = 100;
 

@@ -32,7 +32,7 @@ use common::{
     outbox::{self, RELAY_PACE, Relay},
     point,
     revocation::{self, REVOCATIONS_PATH},
-    worker::{Pace, Step, Workers},
+    worker::{Pace, Rest, Step, Workers},
 };
 use sqlx::MySqlPool;
 
@@ -90,7 +90,7 @@ impl AppState {
 }
 
 /// Attempts to log in that no longer count are looked for every minute.
-const FORGET_PACE: Pace = Pace { idle: Duration::from_mins(1), rest: 1 };
+const FORGET_PACE: Pace = Pace { idle: Duration::from_mins(1), rest: Rest::Always(1) };
 
 async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
     let forgotten = db::retry(|_| async {

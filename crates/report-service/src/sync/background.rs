@@ -1,13 +1,16 @@
 //! The background run: what changed since the last one, a page at a time.
 
-use common::{lease::Holder, worker::Step};
+use common::{
+    lease::Holder,
+    worker::{Rest, Step},
+};
 use tokio::sync::Mutex;
 
 use super::{Sync, run::Run};
 
 /// After a page the run rests three times as long as the page took: three quarters of the time are left to those who
 /// move money.
-pub const BACKGROUND_REST: u32 = 3;
+pub const BACKGROUND_REST: Rest = Rest::Always(3);
 /// Held from the first page of a run to the last. If it runs out during a long rest, two instances take over the same
 /// changes, which does no harm.
 const LEASE: &str = "sync";

@@ -6,7 +6,7 @@ use common::{
     db,
     monitoring::{number, show},
     point,
-    worker::{Pace, Step},
+    worker::{Pace, Rest, Step},
 };
 use sqlx::{MySqlConnection, MySqlPool};
 
@@ -19,7 +19,7 @@ const MAX_LOGGED: usize = 20;
 
 /// How often it is looked whether an audit is due, and how long to wait after one that failed.
 pub fn pace(interval: u32) -> Pace {
-    Pace { idle: Duration::from_secs(interval.into()).min(MAX_PAUSE), rest: 0 }
+    Pace { idle: Duration::from_secs(interval.into()).min(MAX_PAUSE), rest: Rest::Never }
 }
 
 /// Audits the ledger if that was done last more than `interval` seconds ago, and if no other instance does it just now.
