@@ -4,7 +4,7 @@
 use std::{
     any::Any,
     panic::AssertUnwindSafe,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
 
@@ -33,28 +33,12 @@ pub struct Origin {
     pub trace: Trace,
 }
 
-/// Requests that this process is serving.
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+/// Requests that this process has begun to serve.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 
-/// One of them, until it is dropped.
-struct UnderWay;
-
-impl UnderWay {
-    fn begin() -> Self {
-        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
-        Self
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// True while this process serves a request.
-pub fn is_serving() -> bool {
-    UNDER_WAY.load(Ordering::Relaxed) > 0
+/// How many requests this process has begun to serve. Whoever asks twice knows whether there were any in between.
+pub fn requests_begun() -> u64 {
+    BEGUN.load(Ordering::Relaxed)
 }
 
 tokio::task_local! {
@@ -77,6 +61,7 @@ impl Origin {
 /// answers a panic, and logs a line. It does so in a task of its own: a client that hangs up does not cut a request in
 /// half.
 pub async fn layer(request: Request, next: Next) -> Response {
+    BEGUN.fetch_add(1, Ordering::Relaxed);
     let begun = Instant::now();
     let id = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id)).cloned().unwrap_or_else(fresh_id);
     let method = request.method().clone();
@@ -88,7 +73,6 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", %method, route, request_id, trace_id = trace.id());
     let origin = Origin { request_id: Some(id.clone()), trace: trace.clone() };
     let served = async move {
-        let _under_way = UnderWay::begin();
         let response =
             AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
@@ -121,24 +105,17 @@ fn fresh_id() -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use axum::{Json, Router, middleware, routing::get};
+    use axum::{Router, middleware, routing::get};
     use harness::http::{Api, serve};
-    use tokio::time::{sleep, timeout};
 
     use super::*;
 
     #[tokio::test]
-    async fn the_process_knows_that_it_serves_until_the_answer_is_there() {
-        let app = Router::new().route("/", get(async || Json(is_serving()))).layer(middleware::from_fn(layer));
+    async fn each_request_counts() {
+        let app = Router::new().route("/", get(async || ())).layer(middleware::from_fn(layer));
         let api = Api::new(serve(app).await);
-        assert_eq!(api.get("/").await.expect(200).json, true);
-        let ended = async {
-            while is_serving() {
-                sleep(Duration::from_millis(1)).await; // other tests of this process may be serving
-            }
-        };
-        timeout(Duration::from_secs(30), ended).await.unwrap();
+        let before = requests_begun();
+        let _ = api.get("/").await.expect(200);
+        assert!(requests_begun() > before); // other tests of this process may serve, too
     }
 }

@@ -35,15 +35,15 @@ pub enum Rest {
     /// It rests this many times as long as the step took, a second at most: 3 leaves three quarters of the time, and of
     /// what the step would have kept busy.
     Always(u32),
-    /// The same if this process serves requests when the step ends; else it goes on at once.
+    /// The same if a request came to this process during the step; else it goes on at once.
     WhileServing(u32),
 }
 
 impl Rest {
-    fn after(self, step: Duration, is_serving: bool) -> Duration {
+    fn after(self, step: Duration, was_asked: bool) -> Duration {
         match self {
             Self::Always(times) => MAX_REST.min(step * times),
-            Self::WhileServing(times) if is_serving => Self::Always(times).after(step, true),
+            Self::WhileServing(times) if was_asked => Self::Always(times).after(step, true),
             Self::Never | Self::WhileServing(_) => Duration::ZERO,
         }
     }
@@ -66,10 +66,10 @@ impl Workers {
         let stopping = self.stop.clone();
         self.tasks.spawn(async move {
             while !stopping.is_cancelled() {
-                let started = Instant::now();
+                let (started, requests) = (Instant::now(), context::requests_begun());
                 // in a task of its own, so that a panic ends the step and not the worker
                 let pause = match tokio::spawn(step()).await.map_err(Into::into).flatten() {
-                    Ok(Step::Worked) => pace.rest.after(started.elapsed(), context::is_serving()),
+                    Ok(Step::Worked) => pace.rest.after(started.elapsed(), context::requests_begun() > requests),
                     Ok(Step::Idle) => pace.idle,
                     Err(error) => {
                         tracing::warn!(worker = name, error = error_chain(&*error), "a step failed");
