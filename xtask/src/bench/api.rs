@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use common::http::client::http_client;
+use common::{http::client::http_client, monitoring::METRICS_PATH};
 use harness::wallet::{Service, Wallet};
 use reqwest::RequestBuilder;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -100,17 +100,27 @@ impl Api {
         self.call(self.post(Service::Report, "/sync/all").timeout(LONG_CALL)).await
     }
 
+    /// What a service counts, as Prometheus reads it.
+    pub async fn metrics(&self, service: Service) -> Result<String> {
+        self.text(self.http.get(format!("{}{METRICS_PATH}", self.urls[service as usize]))).await
+    }
+
     fn post(&self, service: Service, path: &str) -> RequestBuilder {
         self.http.post(format!("{}{path}", self.urls[service as usize]))
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let text = self.text(request).await?;
+        serde_json::from_str(&text).with_context(|| format!("an answer is nonsense: {text}"))
+    }
+
+    async fn text(&self, request: RequestBuilder) -> Result<String> {
         let answer = request.header("X-Service-Token", &self.service_token).send().await?;
         let (status, url) = (answer.status(), answer.url().clone());
         let text = answer.text().await?;
         if !status.is_success() {
             bail!("{url} answered {status}: {text}");
         }
-        serde_json::from_str(&text).with_context(|| format!("{url} answered nonsense: {text}"))
+        Ok(text)
     }
 }

@@ -1,21 +1,28 @@
-//! The floor: what the database alone makes of transfers. The SQL of the services is sent straight to the server in equal
-//! batches, without any HTTP, on connections of its own.
+//! The floor: what the database alone makes of transfers. The SQL of the services is sent straight to the server, without
+//! any HTTP, on connections of its own, while no service runs.
 //!
-//! Two connections take turns as the services do: one writes the outcomes of a batch together with the intents of the next,
-//! the other moves the money of the batch between them. As many transfers are under way as 256 connections would have. No
-//! service runs meanwhile.
+//! It goes the services' way: on two connections a batch of outcomes is written together with as many intents, on a
+//! third one the money of a batch is moved. As many transfers are under way as 256 connections would have, in batches as
+//! large as the services' were, or as large as they can be.
 
 mod sql;
 
-use std::{cell::RefCell, path::Path, rc::Rc, time::Instant};
+use std::{cell::RefCell, path::Path, time::Instant};
 
 use anyhow::{Context, Result};
-use common::{Money, UserId, config::DatabaseConfig, db};
+use common::{Money, UserId, db};
 use harness::wallet::Service;
 use sqlx::MySqlPool;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{
+        Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::timeout_at,
+};
 
 use super::{
+    batches::Batches,
     books,
     cpu::Watched,
     load::{
@@ -31,25 +38,22 @@ use super::{
 };
 use sql::Transfer;
 
-/// Batches under way: the journal writes one while the ledger writes the other.
-const BATCHES: usize = 2;
-/// Transfers in a batch: 256 under way in all.
-const BATCH: usize = 128;
+/// Transfers under way.
+const UNDER_WAY: usize = 256;
+/// The largest batches with which both databases are at work all the time: half of the transfers are with each.
+const LARGEST: Batches = Batches { journal: UNDER_WAY / 2, ledger: UNDER_WAY / 2 };
+/// Connections that write intents and outcomes, like transaction-service's.
+const JOURNALS: usize = 2;
+/// All connections: one more moves the money.
+const CONNECTIONS: usize = JOURNALS + 1;
 /// The largest amount of a transfer, in whole units.
 const MAX_AMOUNT: i64 = 100;
-/// The connections of both.
-const CONNECTIONS: usize = 2;
 
 /// A wallet of its own, whose services stand still while its tables are written.
 pub struct Floor {
     site: Site,
-    outcomes: Vec<Outcome>,
-}
-
-/// A batch on its way.
-struct Batch {
-    begun: Instant,
-    transfers: Vec<Transfer>,
+    equal: Vec<Outcome>,
+    largest: Vec<Outcome>,
 }
 
 impl Floor {
@@ -57,114 +61,152 @@ impl Floor {
     pub async fn prepare(server: &DatabaseServer, binaries: &Path) -> Result<Self> {
         let mut site = Site::start(server, binaries, "floor", &[]).await?;
         site.stop().await;
-        Ok(Self { site, outcomes: Vec::new() })
+        Ok(Self { site, equal: Vec::new(), largest: Vec::new() })
     }
 
-    /// Runs one round and compares the rows with what was committed.
-    pub async fn round(&mut self, effort: &Effort) -> Result<()> {
+    /// Runs one round in batches like these and one in the largest, and compares the rows with what was committed.
+    pub async fn round(&mut self, batches: Batches, effort: &Effort) -> Result<()> {
+        let outcome = self.one(batches, effort).await?;
+        self.equal.push(outcome);
+        let outcome = self.one(LARGEST, effort).await?;
+        self.largest.push(outcome);
+        Ok(())
+    }
+
+    async fn one(&mut self, batches: Batches, effort: &Effort) -> Result<Outcome> {
         let marks = books::marks(&self.site).await?;
         let config = |service| self.site.schema(service).config.clone();
         let (users, transactions) = (config(Service::User), config(Service::Transaction));
         let (warm_up, measured) = (effort.warm_up, effort.measured);
         let (people, watched) = (self.site.people.clone(), self.site.watched());
         let outcome = load::in_own_thread(warm_up + measured + load::OVERTIME, move || async move {
-            pipeline([&users, &transactions], &people, watched, Tally::new(warm_up, measured)?).await
+            let (users, transactions) = (db::pool(&users), db::pool(&transactions));
+            let tally = Tally::new(warm_up, measured)?;
+            Pipeline { users, transactions, people: &people, batches, end: tally.time().1, tally: tally.into() }
+                .run(watched)
+                .await
         });
         let outcome = outcome.await.context("the floor")?;
         let rows = Kind::Transfers(Parties::Any).rows(outcome.acknowledged, 0);
         books::compare(&self.site, &marks, &rows).await.context("the floor does not balance")?;
-        self.outcomes.push(outcome);
-        Ok(())
+        Ok(outcome)
     }
 
     /// Has user-service prove that the floor wrote a whole ledger.
-    pub async fn finish(mut self) -> Result<Measured> {
+    pub async fn finish(mut self) -> Result<[Measured; 2]> {
         self.site.start_again().await?;
         self.site.api.verify().await.context("after the floor")?;
         self.site.stop().await;
-        Ok(measure::measured(sides::FLOOR.to_owned(), "transfers", CONNECTIONS, &self.outcomes, None))
+        let measured = |name: &str, outcomes: &[Outcome]| {
+            measure::measured(name.to_owned(), "transfers", CONNECTIONS, outcomes, None)
+        };
+        Ok([measured(sides::FLOOR, &self.equal), measured(sides::FLOOR_LARGEST, &self.largest)])
     }
 }
 
-async fn pipeline(
-    [users, transactions]: [&DatabaseConfig; 2],
-    people: &People,
-    watched: Watched,
-    tally: Tally,
-) -> Result<Outcome> {
-    let (users, transactions) = (db::pool(users), db::pool(transactions));
-    let watching = tokio::task::spawn_local(watched.over(tally.time()));
-    let tally = Rc::new(RefCell::new(tally));
-    let (to_ledger, wanted) = mpsc::channel(BATCHES);
-    let (to_journal, moved) = mpsc::channel(BATCHES);
-    tokio::try_join!(
-        write_journal(&transactions, people, &tally, to_ledger, moved),
-        write_ledger(&users, wanted, to_journal),
-    )?;
-    let tally = Rc::into_inner(tally).context("every stage has ended")?.into_inner();
-    tally.outcome(watching.await??)
+/// The way of transfers through both databases.
+struct Pipeline<'a> {
+    users: MySqlPool,
+    transactions: MySqlPool,
+    people: &'a People,
+    batches: Batches,
+    end: Instant,
+    tally: RefCell<Tally>,
 }
 
-/// What transaction-service commits, until the time is over and everything under way has its outcome.
-async fn write_journal(
-    pool: &MySqlPool,
-    people: &People,
-    tally: &RefCell<Tally>,
-    to_ledger: mpsc::Sender<Batch>,
-    mut moved: mpsc::Receiver<Batch>,
-) -> Result<()> {
-    let mut random = fastrand::Rng::new();
-    let mut under_way = 0;
-    loop {
-        let goes_on = tally.borrow().goes_on();
-        if under_way == 0 && !goes_on {
+impl Pipeline<'_> {
+    /// Keeps [`UNDER_WAY`] transfers under way until the time is over, and then ends those.
+    async fn run(self, watched: Watched) -> Result<Outcome> {
+        let watching = tokio::task::spawn_local(watched.over(self.tally.borrow().time()));
+        let (to_ledger, mut wanted) = channel(UNDER_WAY);
+        // whoever has nothing to be told yet
+        let (to_journal, moved) = channel(UNDER_WAY);
+        for _ in 0..UNDER_WAY {
+            to_journal.try_send(None)?;
+        }
+        let moved = Mutex::new(moved);
+        tokio::try_join!(
+            self.write_journal(&moved, &to_ledger),
+            self.write_journal(&moved, &to_ledger),
+            self.write_ledger(&mut wanted, &to_journal),
+        )?;
+        let mut last = whatever_waits(&mut wanted);
+        self.move_money(&last).await?;
+        last.extend(whatever_waits(&mut *moved.lock().await).into_iter().flatten());
+        self.commit(last, &mut []).await?;
+        self.tally.into_inner().outcome(watching.await??)
+    }
+
+    /// What transaction-service commits.
+    async fn write_journal(
+        &self,
+        moved: &Mutex<Receiver<Option<Transfer>>>,
+        to_ledger: &Sender<Transfer>,
+    ) -> Result<()> {
+        let mut random = fastrand::Rng::new();
+        while Instant::now() < self.end {
+            let done = self.batch(&mut *moved.lock().await, self.batches.journal).await;
+            let mut new = done.iter().map(|_| any_transfer(self.people, &mut random)).collect::<Result<Vec<_>>>()?;
+            self.commit(done.into_iter().flatten().collect(), &mut new).await?;
+            for transfer in new {
+                to_ledger.send(transfer).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What user-service commits.
+    async fn write_ledger(&self, wanted: &mut Receiver<Transfer>, to_journal: &Sender<Option<Transfer>>) -> Result<()> {
+        while Instant::now() < self.end {
+            let batch = self.batch(wanted, self.batches.ledger).await;
+            self.move_money(&batch).await?;
+            for transfer in batch {
+                to_journal.send(Some(transfer)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A whole batch, or what there is when the time is over.
+    async fn batch<T>(&self, waiting: &mut Receiver<T>, size: usize) -> Vec<T> {
+        let mut batch = Vec::with_capacity(size);
+        while batch.len() < size {
+            let missing = size - batch.len();
+            if timeout_at(self.end.into(), waiting.recv_many(&mut batch, missing)).await.is_err() {
+                break;
+            }
+        }
+        batch
+    }
+
+    /// Writes the outcomes of `done` and the intents of `new` in one commit.
+    async fn commit(&self, done: Vec<Transfer>, new: &mut [Transfer]) -> Result<()> {
+        let mut tx = self.transactions.begin().await?;
+        if !done.is_empty() {
+            sql::outcomes(&mut tx, &done).await?;
+        }
+        if !new.is_empty() {
+            sql::intents(&mut tx, new).await?;
+        }
+        tx.commit().await?;
+        for transfer in done {
+            self.tally.borrow_mut().note(transfer.begun, Verdict::Acknowledged, 1);
+        }
+        Ok(())
+    }
+
+    async fn move_money(&self, transfers: &[Transfer]) -> Result<()> {
+        if transfers.is_empty() {
             return Ok(());
         }
-        // at first the batches come one by one, from then on each waits for the ledger
-        let waits = under_way == BATCHES || !goes_on;
-        let done = if waits { Some(moved.recv().await.context("the ledger has ended")?) } else { None };
-        let mut new = goes_on.then(|| Batch::new(people, &mut random)).transpose()?;
-
-        let mut tx = pool.begin().await?;
-        if let Some(Batch { transfers, .. }) = &done {
-            sql::outcomes(&mut tx, transfers).await?;
-        }
-        if let Some(Batch { transfers, .. }) = &mut new {
-            sql::intents(&mut tx, transfers).await?;
-        }
-        tx.commit().await?;
-
-        if let Some(Batch { begun, transfers }) = done {
-            tally.borrow_mut().note(begun, Verdict::Acknowledged, transfers.len() as u64);
-            under_way -= 1;
-        }
-        if let Some(new) = new {
-            to_ledger.send(new).await?;
-            under_way += 1;
-        }
+        let mut tx = self.users.begin().await?;
+        sql::ledger(&mut tx, transfers).await?;
+        Ok(tx.commit().await?)
     }
 }
 
-/// What user-service commits.
-async fn write_ledger(
-    pool: &MySqlPool,
-    mut batches: mpsc::Receiver<Batch>,
-    to_journal: mpsc::Sender<Batch>,
-) -> Result<()> {
-    while let Some(batch) = batches.recv().await {
-        let mut tx = pool.begin().await?;
-        sql::ledger(&mut tx, &batch.transfers).await?;
-        tx.commit().await?;
-        to_journal.send(batch).await?;
-    }
-    Ok(())
-}
-
-impl Batch {
-    fn new(people: &People, random: &mut fastrand::Rng) -> Result<Self> {
-        let transfers = (0..BATCH).map(|_| any_transfer(people, random)).collect::<Result<_>>()?;
-        Ok(Self { begun: Instant::now(), transfers })
-    }
+fn whatever_waits<T>(waiting: &mut Receiver<T>) -> Vec<T> {
+    std::iter::from_fn(|| waiting.try_recv().ok()).collect()
 }
 
 fn any_transfer(people: &People, random: &mut fastrand::Rng) -> Result<Transfer> {
@@ -179,5 +221,6 @@ fn any_transfer(people: &People, random: &mut fastrand::Rng) -> Result<Transfer>
         amount: Money::from(random.i64(1..=MAX_AMOUNT)),
         // as long as the identity of a request without a key
         request: format!("once {:036x}", random.u128(..)),
+        begun: Instant::now(),
     })
 }

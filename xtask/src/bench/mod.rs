@@ -5,6 +5,7 @@
 //! acknowledged: a scenario that does not balance fails the run, and its figure is not printed.
 
 mod api;
+mod batches;
 mod books;
 mod chart;
 mod cpu;
@@ -173,6 +174,7 @@ impl Bench {
             machine: Machine::find(server.folder.path()),
             server: facts,
             loads: Vec::new(),
+            floor_batches: Vec::new(),
             drain: None,
             sync: None,
             services: Service::ALL

@@ -6,7 +6,9 @@ use anyhow::{Context, Result, ensure};
 use harness::wallet::Service;
 
 use super::{
-    Bench, books,
+    Bench,
+    batches::Counts,
+    books,
     floor::Floor,
     load::{
         people::development,
@@ -98,7 +100,9 @@ async fn compare(bench: &mut Bench, site: &mut Site, batching: bool, floor: bool
     for round in 1..=rounds {
         let note = |side: &str| bench.progress.note(&format!("side by side, {side}, round {round} of {rounds}"));
         note("batches");
+        let before = Counts::now(&site.api).await?;
         shared.round(site, effort).await?;
+        let batches = Counts::now(&site.api).await?.since(before);
         if batching {
             shared_alone.round(site, effort).await?;
             note("GROUP_COMMIT_MAX=1");
@@ -110,7 +114,8 @@ async fn compare(bench: &mut Bench, site: &mut Site, batching: bool, floor: bool
         if let Some(sql) = &mut sql {
             note("SQL alone");
             site.stop().await;
-            sql.round(effort).await?;
+            bench.results.floor_batches.push(batches);
+            sql.round(batches, effort).await?;
             site.start_again().await?;
         }
     }
@@ -121,7 +126,7 @@ async fn compare(bench: &mut Bench, site: &mut Site, batching: bool, floor: bool
     }
     bench.results.loads.extend(prove(site, sides).await?);
     if let Some(sql) = sql {
-        bench.results.loads.push(sql.finish().await?);
+        bench.results.loads.extend(sql.finish().await?);
     }
     let rate = |name| bench.results.load(name).map(|load| report::short(load.per_second.median));
     let parts = [("batches", sides::SHARED_256), ("GROUP_COMMIT_MAX=1", sides::UNSHARED_256), ("SQL", sides::FLOOR)];

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{
+    batches::Batches,
     cpu::PARTS,
     measure::{Measured, Spread, float},
     results::Results,
@@ -16,6 +17,9 @@ pub fn print(results: &Results) {
     if !results.loads.is_empty() {
         println!("{}\n", loads(&results.loads));
         println!("Processor time of each turn, in microseconds:\n{}\n", profile(&results.loads));
+    }
+    for (round, Batches { journal, ledger }) in (1..).zip(&results.floor_batches) {
+        println!("Batches of the floor, round {round}: {journal} intents and outcomes, {ledger} operations");
     }
     if let Some(drain) = &results.drain {
         println!(

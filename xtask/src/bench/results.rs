@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use harness::workspace_root;
 use serde::Serialize;
 
-use super::{machine::Machine, measure::Measured, server::ServerFacts, targets::Verdict};
+use super::{batches::Batches, machine::Machine, measure::Measured, server::ServerFacts, targets::Verdict};
 
 /// The results of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +26,8 @@ pub struct Results {
     pub server: ServerFacts,
     /// Every load.
     pub loads: Vec<Measured>,
+    /// The batches that the floor took over from the services, round by round.
+    pub floor_batches: Vec<Batches>,
     /// How the outboxes drained.
     pub drain: Option<Drain>,
     /// How long a full synchronization took.
@@ -121,6 +123,7 @@ pub mod tests {
                 durable: true,
             },
             loads: loads.iter().map(load).collect(),
+            floor_batches: Vec::new(),
             drain: None,
             sync: None,
             services: Vec::new(),

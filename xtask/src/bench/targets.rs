@@ -46,8 +46,10 @@ pub mod sides {
     pub const SHARED_1: &str = "shared-1";
     /// `GROUP_COMMIT_MAX=1`, 1 connection.
     pub const UNSHARED_1: &str = "unshared-1";
-    /// The SQL alone.
+    /// The SQL alone, in batches as large as the services'.
     pub const FLOOR: &str = "floor";
+    /// The SQL alone, in batches as large as they can be.
+    pub const FLOOR_LARGEST: &str = "floor-largest-batches";
     /// No logins beside 64 connections.
     pub const ALONE_64: &str = "alone-64";
     /// Logins beside 64 connections.

@@ -3,7 +3,10 @@
 //! It must be kept like theirs: `transfer/journal.rs`, `store/intents.rs` and `store/changes.rs` of transaction-service,
 //! `ledger/post.rs` and `ledger/rows.rs` of user-service. Only the statements of a batch in which every transfer is new and succeeds are here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use common::{
     Money, UserId,
@@ -27,6 +30,8 @@ pub struct Transfer {
     pub amount: Money,
     /// What makes the request unique.
     pub request: String,
+    /// When it was asked for.
+    pub begun: Instant,
 }
 
 /// Stands for digests, which are no part of the floor.
