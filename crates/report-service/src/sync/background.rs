@@ -10,7 +10,7 @@ use super::{Sync, run::Run};
 
 /// After a page the run rests three times as long as the page took: three quarters of the time are left to those who
 /// move money.
-pub const BACKGROUND_REST: Rest = Rest::Always(3);
+pub const BACKGROUND_REST: Rest = Rest::Always(9);
 /// Held from the first page of a run to the last. If it runs out during a long rest, two instances take over the same
 /// changes, which does no harm.
 const LEASE: &str = "sync";
