@@ -48,9 +48,12 @@ pub async fn run(bench: &mut Bench, chosen: &[Scenario]) -> Result<()> {
     let (batching, floor) = (chosen.contains(&Scenario::Batching), chosen.contains(&Scenario::Floor));
     for scenario in chosen {
         match scenario {
-            Scenario::Batching => compare(bench, &mut site, true, floor).await?,
             Scenario::Floor if batching => bench.progress.done("floor: see above"),
-            Scenario::Floor => compare(bench, &mut site, false, true).await?,
+            Scenario::Batching | Scenario::Floor => {
+                site.stop().await;
+                compare(bench, batching, floor).await?;
+                site.start_again().await?;
+            }
             Scenario::Logins => logins(bench, &mut site).await?,
             Scenario::Drain => drain(bench, &mut site).await?,
             _ => plain(bench, &mut site, scenario).await?,
@@ -85,8 +88,11 @@ async fn prove(site: &Site, all: Vec<Series>) -> Result<Vec<Measured>> {
     Ok(all.into_iter().map(|series| series.finish(Some(backlog))).collect())
 }
 
-/// Transfers as they are, without batches, and as SQL alone, by turns, so that all meet the same noise.
-async fn compare(bench: &mut Bench, site: &mut Site, batching: bool, floor: bool) -> Result<()> {
+/// Transfers as they are, without batches, and as SQL alone, by turns, so that all meet the same noise; on a new wallet, like
+/// that of the floor, so that their tables are of a size.
+async fn compare(bench: &mut Bench, batching: bool, floor: bool) -> Result<()> {
+    bench.progress.note("making a wallet for the comparison");
+    let mut site = Site::start(&bench.server, &bench.binaries, "comparison", &[]).await?;
     let shared_max = development()?.group_commit_max;
     let series = |name, connections| Series::new(name, connections, TRANSFERS);
     let (mut shared, mut unshared) = (series(sides::SHARED_256, 256), series(sides::UNSHARED_256, 256));
@@ -101,14 +107,14 @@ async fn compare(bench: &mut Bench, site: &mut Site, batching: bool, floor: bool
         let note = |side: &str| bench.progress.note(&format!("side by side, {side}, round {round} of {rounds}"));
         note("batches");
         let before = Counts::now(&site.api).await?;
-        shared.round(site, effort).await?;
+        shared.round(&mut site, effort).await?;
         let batches = Counts::now(&site.api).await?.since(before);
         if batching {
-            shared_alone.round(site, effort).await?;
+            shared_alone.round(&mut site, effort).await?;
             note("GROUP_COMMIT_MAX=1");
             site.set_group_commit(1).await?;
-            unshared.round(site, effort).await?;
-            unshared_alone.round(site, effort).await?;
+            unshared.round(&mut site, effort).await?;
+            unshared_alone.round(&mut site, effort).await?;
             site.set_group_commit(shared_max).await?;
         }
         if let Some(sql) = &mut sql {
@@ -124,7 +130,9 @@ async fn compare(bench: &mut Bench, site: &mut Site, batching: bool, floor: bool
     if batching {
         sides.extend([unshared, shared_alone, unshared_alone]);
     }
-    bench.results.loads.extend(prove(site, sides).await?);
+    bench.results.loads.extend(prove(&site, sides).await?);
+    bench.note_services(site.peaks(), None);
+    site.stop().await;
     if let Some(sql) = sql {
         bench.results.loads.extend(sql.finish().await?);
     }

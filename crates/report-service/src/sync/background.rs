@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 
 use super::{Sync, run::Run};
 
-/// After a page the run rests three times as long as the page took: three quarters of the time are left to those who
-/// move money.
+/// After a page the run rests nine times as long as the page took: nine tenths of the time are left to those who move
+/// money.
 pub const BACKGROUND_REST: Rest = Rest::Always(9);
 /// Held from the first page of a run to the last. If it runs out during a long rest, two instances take over the same
 /// changes, which does no harm.
