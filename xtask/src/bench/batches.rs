@@ -48,6 +48,13 @@ impl Counts {
     }
 }
 
+impl Batches {
+    /// These, none of them above its limit.
+    pub fn at_most(self, limit: Self) -> Self {
+        Self { journal: self.journal.min(limit.journal), ledger: self.ledger.min(limit.ledger) }
+    }
+}
+
 impl Count {
     fn read(metrics: &str, queue: &str) -> Result<Self> {
         let value = |what: &str| -> Result<usize> {

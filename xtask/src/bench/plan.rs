@@ -45,7 +45,7 @@ pub enum Scenario {
     /// Transfers with batches and without (`GROUP_COMMIT_MAX=1`), by turns
     #[value(name = "batching")]
     Batching,
-    /// The SQL of transfers sent straight to the server, by turns with transfers
+    /// The SQL of transfers sent straight to the server in equal batches, by turns with transfers
     #[value(name = "floor")]
     Floor,
     /// Transfers without and with logins beside them, by turns
