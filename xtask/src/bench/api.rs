@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use common::{http::client::http_client, monitoring::METRICS_PATH};
 use harness::wallet::{Service, Wallet};
-use reqwest::RequestBuilder;
+use reqwest::{RequestBuilder, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -102,7 +102,8 @@ impl Api {
 
     /// What a service counts, as Prometheus reads it.
     pub async fn metrics(&self, service: Service) -> Result<String> {
-        self.text(self.http.get(format!("{}{METRICS_PATH}", self.urls[service as usize]))).await
+        let (text, _) = self.text(self.http.get(format!("{}{METRICS_PATH}", self.urls[service as usize]))).await?;
+        Ok(text)
     }
 
     fn post(&self, service: Service, path: &str) -> RequestBuilder {
@@ -110,17 +111,18 @@ impl Api {
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
-        let text = self.text(request).await?;
-        serde_json::from_str(&text).with_context(|| format!("an answer is nonsense: {text}"))
+        let (text, url) = self.text(request).await?;
+        serde_json::from_str(&text).with_context(|| format!("{url} answered nonsense: {text}"))
     }
 
-    async fn text(&self, request: RequestBuilder) -> Result<String> {
+    /// What a request that succeeds is answered, and by whom.
+    async fn text(&self, request: RequestBuilder) -> Result<(String, Url)> {
         let answer = request.header("X-Service-Token", &self.service_token).send().await?;
         let (status, url) = (answer.status(), answer.url().clone());
         let text = answer.text().await?;
         if !status.is_success() {
             bail!("{url} answered {status}: {text}");
         }
-        Ok(text)
+        Ok((text, url))
     }
 }

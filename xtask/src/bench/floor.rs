@@ -11,6 +11,7 @@ use std::{cell::RefCell, path::Path, time::Instant};
 
 use anyhow::{Context, Result};
 use common::{Money, UserId, db};
+use futures::future::try_join_all;
 use harness::wallet::Service;
 use sqlx::MySqlPool;
 use tokio::{
@@ -65,13 +66,15 @@ impl Floor {
         Ok(Self { site, equal: Vec::new(), largest: Vec::new() })
     }
 
-    /// Runs one round in batches like these and one in the largest, and compares the rows with what was committed.
-    pub async fn round(&mut self, batches: Batches, effort: &Effort) -> Result<()> {
-        let outcome = self.one(batches.at_most(LARGEST), effort).await?;
+    /// Runs one round in batches like these and one in the largest, and compares the rows with what was committed. Returns
+    /// the batches of the first one.
+    pub async fn round(&mut self, batches: Batches, effort: &Effort) -> Result<Batches> {
+        let batches = batches.at_most(LARGEST);
+        let outcome = self.one(batches, effort).await?;
         self.equal.push(outcome);
         let outcome = self.one(LARGEST, effort).await?;
         self.largest.push(outcome);
-        Ok(())
+        Ok(batches)
     }
 
     async fn one(&mut self, batches: Batches, effort: &Effort) -> Result<Outcome> {
@@ -126,11 +129,8 @@ impl Pipeline<'_> {
             to_journal.try_send(None)?;
         }
         let moved = Mutex::new(moved);
-        tokio::try_join!(
-            self.write_journal(&moved, &to_ledger),
-            self.write_journal(&moved, &to_ledger),
-            self.write_ledger(&mut wanted, &to_journal),
-        )?;
+        let journals = try_join_all((0..JOURNALS).map(|_| self.write_journal(&moved, &to_ledger)));
+        tokio::try_join!(journals, self.write_ledger(&mut wanted, &to_journal))?;
         let mut last = whatever_waits(&mut wanted);
         self.move_money(&last).await?;
         last.extend(whatever_waits(&mut *moved.lock().await).into_iter().flatten());

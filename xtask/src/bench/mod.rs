@@ -66,7 +66,7 @@ pub struct Arguments {
     /// Short rounds: about a minute, and the time to build and to start; the default
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Long rounds, three of each, and large tables: about a quarter of an hour
+    /// Long rounds, three of each, and large tables: about twenty minutes
     #[arg(long)]
     full: bool,
     /// Only these scenarios

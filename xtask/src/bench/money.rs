@@ -120,8 +120,8 @@ async fn compare(bench: &mut Bench, batching: bool, floor: bool) -> Result<()> {
         if let Some(sql) = &mut sql {
             note("SQL alone");
             site.stop().await;
+            let batches = sql.round(batches, effort).await?;
             bench.results.floor_batches.push(batches);
-            sql.round(batches, effort).await?;
             site.start_again().await?;
         }
     }

@@ -92,7 +92,7 @@ pub const QUICK: Effort = Effort {
     drain_limit: Duration::from_secs(20),
 };
 
-/// About a quarter of an hour.
+/// About twenty minutes.
 pub const FULL: Effort = Effort {
     name: "full",
     rounds: 3,
