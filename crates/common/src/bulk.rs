@@ -1,39 +1,21 @@
 //! Insertions and updates of many rows in few round trips.
 //!
 //! They go to the server as text: a prepared statement would be another one for each number of rows, to be prepared and
-//! closed each time. Nothing can be injected: numbers are formatted, a text is quoted as it is if every character of it
-//! is harmless, and whatever else is written in hexadecimal.
+//! closed each time.
 
-use std::{collections::BTreeMap, fmt::Write};
+mod value;
 
-use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
 use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row, mysql::MySqlQueryResult};
+use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row};
 
-use crate::Money;
+pub use value::Value;
+use value::push;
 
 /// Bytes that go to the server at once: what fits one TLS record, with some room. sqlx 0.9.0 leaves Nagle's algorithm on,
 /// so that a second record would wait 40 ms for the server's delayed acknowledgement of the first.
 const FLIGHT: usize = 15 * 1024;
-
-/// A value of a row.
-#[derive(Debug, Clone, Copy)]
-pub enum Value<'a> {
-    /// NULL.
-    Null,
-    /// A whole number.
-    Integer(i64),
-    /// A sum of money.
-    Money(Money),
-    /// A text, or a code.
-    Text(&'a str),
-    /// Bytes.
-    Bytes(&'a [u8]),
-    /// A moment.
-    Time(DateTime<Utc>),
-    /// A moment so many seconds from now, on the database's clock.
-    InSeconds(u32),
-}
 
 /// An insertion to which rows are added.
 #[derive(Debug)]
@@ -95,23 +77,9 @@ impl BulkInsert {
 
     /// Writes the rows and returns the ids that the server gave them, in their order.
     pub async fn execute_for_ids(self, conn: &mut MySqlConnection) -> sqlx::Result<Vec<i64>> {
-        let mut ids = Vec::new();
-        for (sql, rows) in self.statements() {
-            // the ids of one insertion are a sequence, whose step a cluster may set
-            let sql = sql + "; SELECT CAST(@@auto_increment_increment AS SIGNED)";
-            let (mut first, mut step) = (None, None);
-            let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(&mut *conn);
-            while let Some(result) = results.try_next().await? {
-                match result {
-                    Either::Left(written) => first = first.or(Some(written.last_insert_id())),
-                    Either::Right(row) => step = Some(row.try_get::<i64, _>(0)?),
-                }
-            }
-            let first = i64::try_from(first.ok_or(sqlx::Error::RowNotFound)?).expect("ids fit BIGINT");
-            let step = usize::try_from(step.ok_or(sqlx::Error::RowNotFound)?).expect("a step is positive");
-            ids.extend((first..).step_by(step).take(rows));
-        }
-        Ok(ids)
+        let mut script = Script::default();
+        script.insert_for_ids(self);
+        Ok(script.execute(conn).await?.ids)
     }
 }
 
@@ -119,16 +87,46 @@ impl BulkInsert {
 /// writing of some rows.
 #[derive(Debug, Default)]
 pub struct Script {
-    statements: Vec<String>,
-    /// Which of them are updates.
-    updates: Vec<bool>,
+    /// Those that have not been run.
+    statements: Vec<(String, Wanted)>,
+    written: Written,
+}
+
+/// What is wanted of a statement's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    /// How many rows it found.
+    Found,
+    /// The first of the ids of so many rows.
+    Ids(usize),
+    /// How far the ids of one insertion are apart: a cluster may set it.
+    Step,
+}
+
+/// What a script has done.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// How many rows its updates found.
+    pub found: u64,
+    /// The ids that the server gave to the rows for which they are wanted, in their order.
+    pub ids: Vec<i64>,
+    /// The first ids of insertions whose step is not known yet, and the numbers of their rows.
+    firsts: Vec<(u64, usize)>,
 }
 
 impl Script {
     /// Adds an insertion, if it has rows.
     pub fn insert(&mut self, insert: BulkInsert) {
-        for (sql, _) in insert.statements() {
-            self.push(sql, false);
+        self.statements.extend(insert.statements().map(|(sql, _)| (sql, Wanted::Nothing)));
+    }
+
+    /// Adds an insertion, if it has rows, whose ids are wanted.
+    pub fn insert_for_ids(&mut self, insert: BulkInsert) {
+        let rows: usize = insert.parts.iter().map(|(_, rows)| rows).sum();
+        self.statements.extend(insert.statements().map(|(sql, rows)| (sql, Wanted::Ids(rows))));
+        if rows > 1 {
+            self.statements.push(("SELECT CAST(@@auto_increment_increment AS SIGNED)".to_owned(), Wanted::Step));
         }
     }
 
@@ -136,32 +134,58 @@ impl Script {
     pub fn update(&mut self, update: BulkUpdate) {
         for ((set, condition), ids) in update.rows {
             let ids = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-            self.push(format!("UPDATE {} SET {set} WHERE id IN ({ids}) AND {condition}", update.table), true);
+            let sql = format!("UPDATE {} SET {set} WHERE id IN ({ids}) AND {condition}", update.table);
+            self.statements.push((sql, Wanted::Found));
         }
     }
 
-    fn push(&mut self, statement: String, is_update: bool) {
-        self.statements.push(statement);
-        self.updates.push(is_update);
-    }
-
-    /// Runs the statements in their order, up to the first that fails, and says how many rows the updates found.
-    pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<u64> {
-        let mut found = 0;
-        let mut statements = self.statements.into_iter().zip(self.updates).peekable();
-        while let Some((mut flight, is_update)) = statements.next() {
-            let mut updates = vec![is_update];
-            while let Some((next, is_update)) = statements.next_if(|(next, _)| flight.len() + next.len() < FLIGHT) {
+    /// Runs what has been added so far, in its order, up to the first statement that fails.
+    pub async fn run(&mut self, conn: &mut MySqlConnection) -> sqlx::Result<()> {
+        let mut statements = self.statements.drain(..).peekable();
+        while let Some((mut flight, first)) = statements.next() {
+            let mut wanted = vec![first];
+            while let Some((next, also)) = statements.next_if(|(next, _)| flight.len() + next.len() < FLIGHT) {
                 flight.push_str("; ");
                 flight.push_str(&next);
-                updates.push(is_update);
+                wanted.push(also);
             }
-            let results: Vec<MySqlQueryResult> =
-                sqlx::raw_sql(AssertSqlSafe(flight)).execute_many(&mut *conn).try_collect().await?;
-            let updated = results.iter().zip(updates).filter(|(_, is_update)| *is_update);
-            found += updated.map(|(result, _)| result.rows_affected()).sum::<u64>();
+            self.written.by(conn, flight, &wanted).await?;
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Runs the rest, and says what all of it has done.
+    pub async fn execute(mut self, conn: &mut MySqlConnection) -> sqlx::Result<Written> {
+        self.run(conn).await?;
+        self.written.number(1); // a single row
+        Ok(self.written)
+    }
+}
+
+impl Written {
+    /// Sends a flight and notes what is `wanted` of each of its statements.
+    async fn by(&mut self, conn: &mut MySqlConnection, flight: String, wanted: &[Wanted]) -> sqlx::Result<()> {
+        let mut wanted = wanted.iter();
+        let mut results = sqlx::raw_sql(AssertSqlSafe(flight)).fetch_many(conn);
+        while let Some(result) = results.try_next().await? {
+            match result {
+                Either::Right(row) => self.number(row.try_get(0)?),
+                Either::Left(done) => match wanted.next() {
+                    Some(Wanted::Found) => self.found += done.rows_affected(),
+                    Some(Wanted::Ids(rows)) => self.firsts.push((done.last_insert_id(), *rows)),
+                    Some(Wanted::Nothing | Wanted::Step) | None => {}
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, step: i64) {
+        let step = usize::try_from(step).expect("a step is positive");
+        for (first, rows) in self.firsts.drain(..) {
+            let first = i64::try_from(first).expect("ids fit BIGINT");
+            self.ids.extend((first..).step_by(step).take(rows));
+        }
     }
 }
 
@@ -201,81 +225,12 @@ fn push_assignment(sql: &mut String, (column, value): &Assignment<'_>) {
     push(sql, *value);
 }
 
-fn push(sql: &mut String, value: Value<'_>) {
-    let written = match value {
-        Value::Null => sql.write_str("NULL"),
-        Value::Integer(number) => write!(sql, "{number}"),
-        Value::Money(money) => write!(sql, "{money}"),
-        Value::Text(text) if text.bytes().all(is_harmless) => write!(sql, "'{text}'"),
-        Value::Text(text) => {
-            sql.push_str("CONVERT(");
-            push_hex(sql, text.as_bytes());
-            sql.write_str(" USING utf8mb4)")
-        }
-        Value::Bytes(bytes) => {
-            push_hex(sql, bytes);
-            Ok(())
-        }
-        Value::InSeconds(seconds) => write!(sql, "NOW(6) + INTERVAL {seconds} SECOND"),
-        Value::Time(time) => write!(sql, "'{}'", time.naive_utc()),
-    };
-    written.expect("a String takes everything");
-}
-
-/// True for a character that means itself between quotes, in every SQL mode and every character set of a connection.
-fn is_harmless(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'"' | b'\\')
-}
-
-fn push_hex(sql: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    sql.push_str("X'");
-    for byte in bytes {
-        sql.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        sql.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    sql.push('\'');
-}
-
-impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl From<Money> for Value<'_> {
-    fn from(money: Money) -> Self {
-        Self::Money(money)
-    }
-}
-
-impl From<i32> for Value<'_> {
-    fn from(number: i32) -> Self {
-        Self::Integer(number.into())
-    }
-}
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<DateTime<Utc>> for Value<'_> {
-    fn from(time: DateTime<Utc>) -> Self {
-        Self::Time(time)
-    }
-}
-
-impl From<i64> for Value<'_> {
-    fn from(number: i64) -> Self {
-        Self::Integer(number)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
+    use crate::Money;
 
     #[test]
     fn whatever_a_text_holds_it_stays_a_text() {
@@ -332,14 +287,36 @@ mod tests {
             update.row(*id, &[("n", (-id).into())], ("text", text.as_str().into()));
         }
         script.update(update);
-        assert!(script.statements.iter().map(String::len).sum::<usize>() > 3 * FLIGHT);
-        assert_eq!(script.execute(&mut conn).await.unwrap(), ids.len() as u64, "only updates count");
-        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM t WHERE n >= ? OR n = -id")
+        assert!(script.statements.iter().map(|(sql, _)| sql.len()).sum::<usize>() > 3 * FLIGHT);
+        script.insert_for_ids(insertion(2 * ROWS));
+        let written = script.execute(&mut conn).await.unwrap();
+        assert_eq!(written.found, ids.len() as u64, "only rows that an update found");
+        let new: Vec<i64> = sqlx::query_scalar("SELECT id FROM t WHERE n >= ? ORDER BY n")
+            .bind(2 * ROWS)
+            .fetch_all(&mut *conn)
+            .await
+            .unwrap();
+        assert_eq!(written.ids, new, "only ids that were wanted");
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM t WHERE n BETWEEN ? AND ? OR n = -id")
             .bind(ROWS)
+            .bind(2 * ROWS - 1)
             .fetch_one(&mut *conn)
             .await
             .unwrap();
         assert_eq!(count, 2 * ROWS);
+    }
+
+    #[tokio::test]
+    async fn a_single_row_has_its_id_and_no_row_has_none() {
+        let database = harness::database::database().await;
+        let mut conn = database.pool().acquire().await.unwrap();
+        let table = "CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, n BIGINT NOT NULL) AUTO_INCREMENT = 7";
+        sqlx::raw_sql(table).execute(&mut *conn).await.unwrap();
+        let mut insert = BulkInsert::new("INSERT INTO t (n)");
+        insert.row(&[1.into()]);
+        assert_eq!(insert.execute_for_ids(&mut conn).await.unwrap(), [7]);
+        let none = BulkInsert::new("INSERT INTO t (n)");
+        assert_eq!(none.execute_for_ids(&mut conn).await.unwrap(), Vec::<i64>::new());
     }
 
     #[test]

@@ -183,12 +183,7 @@ impl Pipeline<'_> {
     /// Writes the outcomes of `done` and the intents of `new` in one commit.
     async fn commit(&self, done: Vec<Transfer>, new: &mut [Transfer]) -> Result<()> {
         let mut tx = self.transactions.begin().await?;
-        if !done.is_empty() {
-            sql::outcomes(&mut tx, &done).await?;
-        }
-        if !new.is_empty() {
-            sql::intents(&mut tx, new).await?;
-        }
+        sql::journal(&mut tx, &done, new).await?;
         tx.commit().await?;
         for transfer in done {
             self.tally.borrow_mut().note(transfer.begun, Verdict::Acknowledged, 1);

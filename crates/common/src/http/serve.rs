@@ -6,6 +6,7 @@ use aide::axum::{ApiRouter, routing::get_with};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    handler::Handler,
     http::{HeaderName, HeaderValue, Method, header},
     middleware,
 };
@@ -17,6 +18,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
 };
+use tower::util::option_layer;
 use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
@@ -89,12 +91,20 @@ where
     let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
     let limits = rate_limit.map(|each_second| Limits::new(gatekeeper.clone(), each_second));
     let room = Arc::new(Semaphore::new(limits::MAX_IN_FLIGHT));
-    let limited = |routes: ApiRouter| {
-        let routes = routes.layer(middleware::from_fn_with_state(room.clone(), limits::in_room));
-        match &limits {
-            Some(limits) => routes.layer(middleware::from_fn_with_state(limits.clone(), limits::layer)),
-            None => routes,
-        }
+    // one stack for each route: one more would be boxed and cloned with each request
+    let around = |is_limited: bool| {
+        let limits = limits.clone().filter(|_| is_limited);
+        (
+            middleware::from_fn(context::layer),
+            // what is answered is personal, and no page
+            always(header::CACHE_CONTROL, "no-store"),
+            always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+            DefaultBodyLimit::max(MAX_BODY),
+            option_layer((!cors_origins.is_empty()).then(|| cors(cors_origins))),
+            option_layer(limits.map(|limits| middleware::from_fn_with_state(limits, limits::layer))),
+            option_layer(is_limited.then(|| middleware::from_fn_with_state(room.clone(), limits::in_room))),
+        )
     };
     let revocations = gatekeeper.revocations().clone();
     let metrics = monitoring::routes(pool.clone(), gatekeeper, measure);
@@ -102,23 +112,15 @@ where
     let health = move || async move { Json(State { status: "ok", service }) };
     let routes = routes.api_route("/ready", get_with(ready, about("Whether it can do its work", [Code::NotReady])));
     // whether a service is alive, and what it suffers from, may always be asked
-    let routes = limited(routes)
-        .merge(metrics)
-        .api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
+    let always_answered = metrics.api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
+    let routes = routes.layer(around(true)).merge(always_answered.layer(around(false)));
     let (routes, document) = api::describe(routes, service, gatekeeper.mode());
-    let routes = routes
-        .merge(limited(docs::routes(service, &document).into()))
-        .fallback(|| async { ApiError::new(Code::RouteNotFound) })
-        .method_not_allowed_fallback(|| async { ApiError::new(Code::MethodNotAllowed) });
-    let routes = if cors_origins.is_empty() { routes } else { routes.layer(cors(cors_origins)) };
-    routes.layer((
-        middleware::from_fn(context::layer),
-        // what is answered is personal, and no page
-        always(header::CACHE_CONTROL, "no-store"),
-        always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        DefaultBodyLimit::max(MAX_BODY),
-    ))
+    let no_route = async || ApiError::new(Code::RouteNotFound);
+    let no_method = async || ApiError::new(Code::MethodNotAllowed);
+    routes
+        .merge(docs::routes(service, &document).layer(around(true)))
+        .fallback(no_route.layer(around(false)))
+        .method_not_allowed_fallback(no_method.layer(around(false)))
 }
 
 /// Adds a header to every answer that does not have it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use common::{
     TransactionId,
-    bulk::{Assignment, BulkUpdate, Script, Value},
+    bulk::{Assignment, BulkUpdate, Script, Value, Written},
     db::{self, DbError},
     outbox,
     trace::Trace,
@@ -40,18 +40,34 @@ struct Row {
     after: Transaction,
 }
 
-/// Carries out wishes in their order, each on what the one before it left, and writes what the parties are told. The
-/// statements are as many as there are kinds of changes, not wishes.
+/// What a script is to write of wishes, and what becomes of them then.
+pub struct Draft {
+    changed: Vec<Changed>,
+    /// How many rows change.
+    rows: u64,
+}
+
+impl Draft {
+    /// What became of each wish, after the script that writes them. It fails as raced if a row was another version than
+    /// presumed.
+    pub fn confirm(self, written: &Written) -> Result<Vec<Changed>, DbError> {
+        if written.found == self.rows { Ok(self.changed) } else { Err(db::stale()) }
+    }
+}
+
+/// Decides wishes in their order, each on what the one before it left, and has `script` write them and what the parties are
+/// told. The statements are as many as there are kinds of changes, not wishes.
 ///
 /// Most transactions are as they were last seen. The first `attempt` takes them so, which the version in each update
 /// makes sure of: if one is not, it fails as raced, as it does where a wish would lose. The others lock the rows and look.
-pub async fn change_all(
+pub async fn draft(
     conn: &mut MySqlConnection,
+    script: &mut Script,
     wishes: &[&Wish],
     now: DateTime<Utc>,
     terms: &Terms,
     attempt: u32,
-) -> Result<Vec<Changed>, DbError> {
+) -> Result<Draft, DbError> {
     let rows = if attempt == 1 || wishes.is_empty() { as_seen(wishes) } else { lock(conn, wishes).await? };
     let mut rows: BTreeMap<TransactionId, Row> =
         rows.into_iter().map(|row| (row.id, Row { before: row.clone(), after: row })).collect();
@@ -70,13 +86,9 @@ pub async fn change_all(
         return Err(db::stale());
     }
     let dirty: Vec<&Row> = rows.values().filter(|row| row.before.version != row.after.version).collect();
-    let mut script = Script::default();
     script.update(update(&dirty, terms));
     script.insert(outbox::insertion(&events));
-    if script.execute(conn).await? != dirty.len() as u64 {
-        return Err(db::stale());
-    }
-    Ok(changed)
+    Ok(Draft { changed, rows: dirty.len() as u64 })
 }
 
 fn as_seen(wishes: &[&Wish]) -> Vec<Transaction> {

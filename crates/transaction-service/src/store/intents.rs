@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use common::{
     TransactionId,
-    bulk::{BulkInsert, Value},
-    db::{self, DbError},
+    bulk::{BulkInsert, Script, Value, Written},
+    db,
 };
 use sqlx::{MySqlConnection, QueryBuilder};
 
@@ -36,16 +36,46 @@ pub enum Inserted {
     Before(Transaction),
 }
 
-/// Writes intents: `processing` transactions whose first verb is outstanding. One statement for all of them.
+/// What a script is to write of intents, and what is known of them.
+pub struct Draft<'a> {
+    intents: &'a [&'a Intent],
+    known: HashMap<String, Transaction>,
+    new: Vec<&'a Intent>,
+}
+
+impl Draft<'_> {
+    /// What became of each intent, after the script that writes them.
+    pub fn confirm(self, written: &Written) -> Vec<Inserted> {
+        let Self { intents, known, new } = self;
+        let rows = new.iter().zip(&written.ids).map(|(intent, id)| (intent.identity(), written_row(*id, intent)));
+        let rows: HashMap<&str, Transaction> = rows.collect();
+        let mut first: HashSet<&str> = rows.keys().copied().collect();
+        let mut answer = |intent: &Intent| match known.get(intent.identity()) {
+            Some(row) => Inserted::Before(row.clone()),
+            None if first.remove(intent.identity()) => Inserted::New(rows[intent.identity()].clone()),
+            None => Inserted::Before(rows[intent.identity()].clone()),
+        };
+        intents.iter().map(|intent| answer(intent)).collect()
+    }
+}
+
+/// Sorts intents by whether their requests are known, and has `script` write what is new: `processing` transactions whose
+/// first verb is outstanding.
 ///
-/// Most requests are new. The first `attempt` takes them for new, and fails as raced when the unique key knows better;
-/// the others look.
-pub async fn insert_all(
+/// Most requests are new. The first `attempt` takes them for new, which the unique key makes sure of; the others look, after
+/// what the script has before.
+pub async fn draft<'a>(
     conn: &mut MySqlConnection,
-    intents: &[&Intent],
+    script: &mut Script,
+    intents: &'a [&'a Intent],
     attempt: u32,
-) -> Result<Vec<Inserted>, DbError> {
-    let known = if attempt == 1 || intents.is_empty() { HashMap::new() } else { find_requests(conn, intents).await? };
+) -> sqlx::Result<Draft<'a>> {
+    let known = if attempt == 1 || intents.is_empty() {
+        HashMap::new()
+    } else {
+        script.run(conn).await?;
+        find_requests(conn, intents).await?
+    };
     // two intents of one batch under one request are one
     let mut first = HashSet::new();
     let new: Vec<&Intent> = intents
@@ -53,19 +83,12 @@ pub async fn insert_all(
         .copied()
         .filter(|intent| !known.contains_key(intent.identity()) && first.insert(intent.identity()))
         .collect();
-    let ids = insert(conn, &new).await?;
-    let written: HashMap<&str, Transaction> =
-        new.iter().zip(ids).map(|(intent, id)| (intent.identity(), written_row(id, intent))).collect();
-    let mut answer = |intent: &Intent| match known.get(intent.identity()) {
-        Some(row) => Inserted::Before(row.clone()),
-        None if first.remove(intent.identity()) => Inserted::New(written[intent.identity()].clone()),
-        None => Inserted::Before(written[intent.identity()].clone()),
-    };
-    Ok(intents.iter().map(|intent| answer(intent)).collect())
+    script.insert_for_ids(insertion(&new));
+    Ok(Draft { intents, known, new })
 }
 
-/// Writes what is new and returns the ids, in order.
-async fn insert(conn: &mut MySqlConnection, intents: &[&Intent]) -> Result<Vec<TransactionId>, DbError> {
+/// Writes what is new.
+fn insertion(intents: &[&Intent]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
              (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
@@ -85,9 +108,7 @@ async fn insert(conn: &mut MySqlConnection, intents: &[&Intent]) -> Result<Vec<T
             (*now).into(),
         ]);
     }
-    // a request that another instance writes at this moment waits at the unique key
-    let ids = insert.execute_for_ids(conn).await.map_err(db::raced)?;
-    Ok(ids.into_iter().map(|id| TransactionId::try_from(id).expect("generated ids are positive")).collect())
+    insert
 }
 
 async fn find_requests(conn: &mut MySqlConnection, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {
@@ -101,10 +122,10 @@ fn first_verb(new: &NewTransaction) -> Verb {
     if new.auto_complete { Verb::Transfer } else { Verb::Hold }
 }
 
-fn written_row(id: TransactionId, intent: &Intent) -> Transaction {
+fn written_row(id: i64, intent: &Intent) -> Transaction {
     let Intent { new, request, now } = intent.clone();
     Transaction {
-        id,
+        id: TransactionId::try_from(id).expect("generated ids are positive"),
         sender_id: new.sender_id,
         receiver_id: new.receiver_id,
         amount: new.amount,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use common::{
+    bulk::Script,
     context::Origin,
     db::{self, DbError},
     group_commit::{GroupCommit, GroupError, Turn},
@@ -77,11 +78,15 @@ async fn write(pool: MySqlPool, entries: Arc<[Entry]>, terms: Arc<Terms>, turn: 
     let (pool, intents, wishes, terms, now) = (&pool, &intents, &wishes, &terms, time::now());
     let (inserted, changed) = db::retry(|attempt| async move {
         let mut tx = db::begin(pool, point!("journal")).await?;
+        let mut script = Script::default();
         // rows that exist are locked before new ones are made
-        let changed = changes::change_all(&mut tx, wishes, now, terms, attempt).await?;
-        let inserted = intents::insert_all(&mut tx, intents, attempt).await?;
+        let changes = changes::draft(&mut tx, &mut script, wishes, now, terms, attempt).await?;
+        let intents = intents::draft(&mut tx, &mut script, intents, attempt).await?;
+        // a request that another instance writes at this moment waits at the unique key
+        let written = script.execute(&mut tx).await.map_err(db::raced)?;
+        let outcomes = (intents.confirm(&written), changes.confirm(&written)?);
         tx.commit().await?;
-        Ok((inserted, changed))
+        Ok(outcomes)
     })
     .await?;
     let (mut inserted, mut changed) = (inserted.into_iter(), changed.into_iter());

@@ -39,29 +39,13 @@ const FINGERPRINT: [u8; 32] = [7; 32];
 /// Seconds after which the settler would take over.
 const SETTLE_AFTER_SECONDS: u32 = 3;
 
-/// transaction-service writes what is wanted, and numbers it.
-pub async fn intents(conn: &mut MySqlConnection, transfers: &mut [Transfer]) -> sqlx::Result<()> {
-    let now = time::now();
-    let mut insert = BulkInsert::new(
-        "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
-    );
-    for transfer in &*transfers {
-        insert.row(&[
-            transfer.sender.get().into(),
-            transfer.receiver.get().into(),
-            transfer.amount.into(),
-            Value::Text("Lunch"),
-            Value::Text("processing"),
-            Value::Text("transfer"),
-            Value::InSeconds(SETTLE_AFTER_SECONDS),
-            Value::Text(&transfer.request),
-            Value::Bytes(&FINGERPRINT),
-            now.into(),
-            now.into(),
-        ]);
-    }
-    for (transfer, id) in transfers.iter_mut().zip(insert.execute_for_ids(conn).await?) {
+/// transaction-service writes what came of `done` and what the parties are told, writes what is wanted, and numbers it.
+pub async fn journal(conn: &mut MySqlConnection, done: &[Transfer], new: &mut [Transfer]) -> sqlx::Result<()> {
+    let mut script = Script::default();
+    outcomes(&mut script, done);
+    script.insert_for_ids(intents(new));
+    let written = script.execute(conn).await?;
+    for (transfer, id) in new.iter_mut().zip(written.ids) {
         transfer.id = id;
     }
     Ok(())
@@ -119,8 +103,31 @@ pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
     script.execute(conn).await.map(drop)
 }
 
-/// transaction-service writes what came of it, and what the parties are told.
-pub async fn outcomes(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
+fn intents(transfers: &[Transfer]) -> BulkInsert {
+    let now = time::now();
+    let mut insert = BulkInsert::new(
+        "INSERT INTO transactions
+             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
+    );
+    for transfer in transfers {
+        insert.row(&[
+            transfer.sender.get().into(),
+            transfer.receiver.get().into(),
+            transfer.amount.into(),
+            Value::Text("Lunch"),
+            Value::Text("processing"),
+            Value::Text("transfer"),
+            Value::InSeconds(SETTLE_AFTER_SECONDS),
+            Value::Text(&transfer.request),
+            Value::Bytes(&FINGERPRINT),
+            now.into(),
+            now.into(),
+        ]);
+    }
+    insert
+}
+
+fn outcomes(script: &mut Script, transfers: &[Transfer]) {
     let now = time::now();
     let mut update = BulkUpdate::new("transactions");
     for transfer in transfers {
@@ -146,10 +153,8 @@ pub async fn outcomes(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sql
         events.push(event("sent", *sender, format!("Your payment of {amount} has been successfully processed.")));
         events.push(event("received", *receiver, format!("You have received {amount}.")));
     }
-    let mut script = Script::default();
     script.update(update);
     script.insert(outbox::insertion(&events));
-    script.execute(conn).await.map(drop)
 }
 
 /// What a user has.
@@ -173,12 +178,9 @@ async fn lock_users(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
 }
 
 fn new_balances(users: &BTreeMap<UserId, Balance>) -> BulkInsert {
-    let mut insert =
-        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
-    for (user, balance) in users {
-        let unused = Value::Text("2000-01-01");
-        let (available, held, incoming) = (balance.available.into(), balance.held.into(), balance.incoming.into());
-        insert.row(&[user.get().into(), Value::Text(""), unused, unused, available, held, incoming]);
+    let mut insert = BulkInsert::new("INSERT INTO users (id, balance, held, incoming)");
+    for (user, Balance { available, held, incoming }) in users {
+        insert.row(&[user.get().into(), (*available).into(), (*held).into(), (*incoming).into()]);
     }
     insert.on_duplicate(
         " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
