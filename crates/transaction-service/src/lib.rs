@@ -30,7 +30,7 @@ use sqlx::MySqlPool;
 use clients::UserClient;
 pub use config::Config;
 use routes::{feed, transactions};
-use settle::{SETTLE_PACE, Settler};
+use settle::{EXPIRY_PACE, SETTLE_PACE, Settler};
 use transfer::Transfers;
 
 /// What the handlers and workers of transaction-service share.
@@ -157,7 +157,7 @@ pub fn start_workers(state: &AppState, workers: &Workers) {
             async move { settler.settle_once().await }
         }
     });
-    workers.spawn("expiry", SETTLE_PACE, move || {
+    workers.spawn("expiry", EXPIRY_PACE, move || {
         let settler = settler.clone();
         async move { settler.expire_once().await }
     });

@@ -20,8 +20,10 @@ use crate::{
     transfer::{Decided, Decision, Status, Transaction, Transfers},
 };
 
-/// The settler looks for overdue steps four times a second: whoever waits for it has waited for seconds already.
-pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::Never };
+/// The settler looks for overdue steps twice a second: whoever waits for it has waited for seconds already.
+pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_millis(500), rest: Rest::Never };
+/// What has expired is looked for every second.
+pub const EXPIRY_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// Steps that are claimed at a time.
 const MAX_STEPS: u32 = 100;
 

@@ -16,7 +16,7 @@ use super::{
     day::Day,
     fault::{Action, Fault, Reached, SIDES, companion},
     picture::{self, Picture},
-    points::Point,
+    points::{Point, points},
 };
 use crate::World;
 
@@ -26,6 +26,8 @@ const RECOVERS_WITHIN: Duration = Duration::from_secs(5);
 const DELAY: Duration = Duration::from_secs(2);
 /// How long the settler waits before it asks again, in a day on which more than one thing goes wrong.
 const SETTLED_AFTER: Duration = Duration::from_secs(4);
+/// How long a day lasts at least for what the background does once a second or so.
+const COMES_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// How often the end of a day is looked at: a look costs dozens of requests.
@@ -94,7 +96,7 @@ impl Stage {
     pub(super) async fn reached_with_companion(&mut self, point: &Point, expected: &Picture) -> Result<Reached> {
         let also = companion(point).context("it has one")?;
         self.restart(point.service(), also).await?;
-        let (_, violations) = self.day(expected).await?;
+        let (_, violations) = self.day(expected, None).await?;
         ensure!(violations.is_empty(), "{also}: {violations:?}");
         let reached = self.reached()?;
         Ok(reached.into_iter().filter(|((reached, _), _)| reached == point).collect())
@@ -107,13 +109,22 @@ impl Stage {
         Day::new(self.days, services, pools).await
     }
 
-    /// What a day looks like on which nothing goes wrong.
+    /// What a day looks like on which nothing goes wrong. It lasts until the background has been everywhere, too.
     pub(super) async fn ordinary_day(&mut self) -> Result<Picture> {
         let mut day = self.new_day().await?;
         day.live().await?;
-        let deadline = Instant::now() + RECOVERS_WITHIN;
+        let points: Vec<Point> = points().into_iter().filter(|point| companion(point).is_none()).collect();
+        let sides: Vec<_> = points.iter().flat_map(|point| SIDES.map(|side| (point.clone(), side))).collect();
+        let ended = Instant::now();
         while !picture::is_quiet(&day).await? {
-            ensure!(Instant::now() < deadline, "an ordinary day does not come to its end");
+            ensure!(ended.elapsed() < RECOVERS_WITHIN, "an ordinary day does not come to its end");
+            sleep(POLL).await;
+        }
+        while ended.elapsed() < COMES_WITHIN {
+            let reached = self.reached()?;
+            if sides.iter().all(|side| reached.contains_key(side)) {
+                break;
+            }
             sleep(POLL).await;
         }
         picture::take(&day).await
@@ -138,7 +149,7 @@ impl Stage {
             ensure!(died && fault.action == Action::Abort, "{error:#}");
             let _ = self.bring_back().await?;
         }
-        let (took, mut violations) = self.day(expected).await?;
+        let (took, mut violations) = self.day(expected, Some(fault)).await?;
         let mut waiting = Duration::ZERO;
         if fault.action == Action::Delay {
             waiting += DELAY;
@@ -149,15 +160,23 @@ impl Stage {
         if took > RECOVERS_WITHIN + waiting {
             violations.push(format!("it took {took:?}"));
         }
-        let took_place = self.reached_by(service)?.get(&fault.name()).is_some_and(|times| *times > fault.spared);
+        let took_place = self.has_come(Some(fault))?;
         if !took_place {
             self.restart(service, "").await?; // lest it happens on another day
         }
         Ok(Outcome { took: took.saturating_sub(waiting), took_place, violations })
     }
 
-    /// A day, with services that come back when they die, and what is wrong with its end.
-    async fn day(&mut self, expected: &Picture) -> Result<(Duration, Vec<String>)> {
+    /// Whether `fault`, if there is to be one, has taken place.
+    fn has_come(&self, fault: Option<&Fault>) -> Result<bool> {
+        let Some(fault) = fault else { return Ok(true) };
+        let reached = self.reached_by(fault.point.service())?;
+        Ok(reached.get(&fault.name()).is_some_and(|times| *times > fault.spared))
+    }
+
+    /// A day, with services that come back when they die, and what is wrong with its end. It lasts until `fault` has taken
+    /// place, if that is something that the background will soon reach.
+    async fn day(&mut self, expected: &Picture, fault: Option<&Fault>) -> Result<(Duration, Vec<String>)> {
         let mut day = self.new_day().await?;
         let mut violations = Vec::new();
         {
@@ -172,15 +191,18 @@ impl Stage {
                 violations.push(format!("{error:#}"));
             }
         }
-        let mut ended = Instant::now();
+        let (mut came, mut ended) = (self.has_come(fault)?, Instant::now());
         let found = loop {
             if self.bring_back().await? {
                 ended = Instant::now();
             }
             let look = if picture::is_quiet(&day).await? { Some(picture::take(&day).await) } else { None };
             let late = ended.elapsed() > RECOVERS_WITHIN + DELAY + SETTLED_AFTER;
+            if !came && (ended.elapsed() > COMES_WITHIN || self.has_come(fault)?) {
+                (came, ended) = (true, Instant::now());
+            }
             match look {
-                Some(Ok(picture)) if picture == *expected || late => break Some(picture),
+                Some(Ok(picture)) if (picture == *expected && came) || late => break Some(picture),
                 Some(Err(error)) if late => {
                     violations.push(format!("{error:#}"));
                     break None;

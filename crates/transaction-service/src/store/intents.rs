@@ -62,8 +62,8 @@ impl Draft<'_> {
 /// Sorts intents by whether their requests are known, and has `script` write what is new: `processing` transactions whose
 /// first verb is outstanding.
 ///
-/// Most requests are new. The first `attempt` takes them for new, which the unique key makes sure of; the others look, after
-/// what the script has before.
+/// Most requests are new. The first `attempt` takes them for new, which the unique key makes sure of; the others look, once
+/// what the script has so far is done.
 pub async fn draft<'a>(
     conn: &mut MySqlConnection,
     script: &mut Script,

@@ -151,9 +151,12 @@ pub fn changed_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
 
 /// Writes the new balances of users that are locked: each is a duplicate of itself, so that nothing else of it changes.
 pub fn balances(users: &[(UserId, Balances)]) -> BulkInsert {
-    let mut insert = BulkInsert::new("INSERT INTO users (id, balance, held, incoming)");
+    let mut insert =
+        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
     for (user, balances) in users {
-        insert.row(&[user.get().into(), balances.available.into(), balances.held.into(), balances.incoming.into()]);
+        let (id, unused) = (user.get().into(), Value::Text("2000-01-01"));
+        let (balance, held) = (balances.available.into(), balances.held.into());
+        insert.row(&[id, Value::Text(""), unused, unused, balance, held, balances.incoming.into()]);
     }
     insert.on_duplicate(
         " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",

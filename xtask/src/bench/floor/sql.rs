@@ -178,9 +178,12 @@ async fn lock_users(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
 }
 
 fn new_balances(users: &BTreeMap<UserId, Balance>) -> BulkInsert {
-    let mut insert = BulkInsert::new("INSERT INTO users (id, balance, held, incoming)");
-    for (user, Balance { available, held, incoming }) in users {
-        insert.row(&[user.get().into(), (*available).into(), (*held).into(), (*incoming).into()]);
+    let mut insert =
+        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
+    for (user, balance) in users {
+        let unused = Value::Text("2000-01-01");
+        let (available, held, incoming) = (balance.available.into(), balance.held.into(), balance.incoming.into());
+        insert.row(&[user.get().into(), Value::Text(""), unused, unused, available, held, incoming]);
     }
     insert.on_duplicate(
         " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
