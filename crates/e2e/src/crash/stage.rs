@@ -26,7 +26,7 @@ const RECOVERS_WITHIN: Duration = Duration::from_secs(5);
 const DELAY: Duration = Duration::from_secs(2);
 /// How long the settler waits before it asks again, in a day on which more than one thing goes wrong.
 const SETTLED_AFTER: Duration = Duration::from_secs(4);
-/// How long a day lasts at least for what the background does once a second or so.
+/// How long a day goes on for what the background has yet to reach: it works once a second or so.
 const COMES_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
