@@ -93,7 +93,7 @@ pub struct Script {
 }
 
 /// What is wanted of a statement's result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Wanted {
     Nothing,
     /// How many rows it found.

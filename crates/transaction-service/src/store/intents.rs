@@ -46,14 +46,15 @@ pub struct Draft<'a> {
 impl Draft<'_> {
     /// What became of each intent, after the script that writes them.
     pub fn confirm(self, written: &Written) -> Vec<Inserted> {
-        let Self { intents, known, new } = self;
+        let Self { intents, mut known, new } = self;
         let rows = new.iter().zip(&written.ids).map(|(intent, id)| (intent.identity(), written_row(*id, intent)));
-        let rows: HashMap<&str, Transaction> = rows.collect();
-        let mut first: HashSet<&str> = rows.keys().copied().collect();
-        let mut answer = |intent: &Intent| match known.get(intent.identity()) {
-            Some(row) => Inserted::Before(row.clone()),
-            None if first.remove(intent.identity()) => Inserted::New(rows[intent.identity()].clone()),
-            None => Inserted::Before(rows[intent.identity()].clone()),
+        let mut rows: HashMap<&str, Transaction> = rows.collect();
+        let mut answer = |intent: &Intent| match rows.remove(intent.identity()) {
+            Some(row) => {
+                known.insert(row.request.clone(), row.clone());
+                Inserted::New(row)
+            }
+            None => Inserted::Before(known[intent.identity()].clone()),
         };
         intents.iter().map(|intent| answer(intent)).collect()
     }

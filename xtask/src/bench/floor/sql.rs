@@ -1,7 +1,8 @@
 //! The SQL of one-step transfers as the services send it, for a batch of them.
 //!
 //! It must be kept like theirs: `transfer/journal.rs`, `store/intents.rs` and `store/changes.rs` of transaction-service,
-//! `ledger/post.rs` and `ledger/rows.rs` of user-service. Only the statements of a batch in which every transfer is new and succeeds are here.
+//! `ledger/post.rs` and `ledger/rows.rs` of user-service. Only the statements of a batch in which every transfer is new
+//! and succeeds are here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,58 +50,6 @@ pub async fn journal(conn: &mut MySqlConnection, done: &[Transfer], new: &mut [T
         transfer.id = id;
     }
     Ok(())
-}
-
-/// user-service moves the money.
-pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
-    let mut balances = lock_users(conn, transfers).await?;
-    // Of each transfer: what the sender has then, and what the receiver has then.
-    let mut after = Vec::with_capacity(transfers.len());
-    for transfer in transfers {
-        let mut change = |user: UserId, amount: Money| {
-            let balance = balances.entry(user).or_default();
-            balance.available = balance.available + amount;
-            balance.available
-        };
-        after.push([change(transfer.sender, -transfer.amount), change(transfer.receiver, transfer.amount)]);
-    }
-
-    let mut operations =
-        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
-    for (transfer, [sender_has, _]) in transfers.iter().zip(&after) {
-        let reference = format!("transaction:{}:transfer", transfer.id);
-        operations.row(&[
-            Value::Text(&reference),
-            Value::Bytes(&FINGERPRINT),
-            Value::Text("transfer"),
-            transfer.sender.get().into(),
-            (*sender_has).into(),
-            Value::Null,
-            Value::Null,
-        ]);
-    }
-    let ids = operations.execute_for_ids(&mut *conn).await?;
-
-    let mut entries =
-        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
-    for (id, (transfer, has)) in ids.into_iter().zip(transfers.iter().zip(&after)) {
-        let legs = [(transfer.sender, -transfer.amount), (transfer.receiver, transfer.amount)];
-        for (leg, ((user, amount), has)) in (0_i64..).zip(legs.into_iter().zip(has)) {
-            let account = Value::Text("available");
-            entries.row(&[id.into(), leg.into(), account, user.get().into(), amount.into(), (*has).into()]);
-        }
-    }
-
-    let mut holds = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
-    for Transfer { id, sender, receiver, amount, .. } in transfers {
-        let state = Value::Text("captured");
-        holds.row(&[(*id).into(), sender.get().into(), receiver.get().into(), (*amount).into(), state]);
-    }
-    let mut script = Script::default();
-    script.insert(entries);
-    script.insert(holds);
-    script.insert(new_balances(&balances));
-    script.execute(conn).await.map(drop)
 }
 
 fn intents(transfers: &[Transfer]) -> BulkInsert {
@@ -155,6 +104,58 @@ fn outcomes(script: &mut Script, transfers: &[Transfer]) {
     }
     script.update(update);
     script.insert(outbox::insertion(&events));
+}
+
+/// user-service moves the money.
+pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
+    let mut balances = lock_users(conn, transfers).await?;
+    // Of each transfer: what the sender has then, and what the receiver has then.
+    let mut after = Vec::with_capacity(transfers.len());
+    for transfer in transfers {
+        let mut change = |user: UserId, amount: Money| {
+            let balance = balances.entry(user).or_default();
+            balance.available = balance.available + amount;
+            balance.available
+        };
+        after.push([change(transfer.sender, -transfer.amount), change(transfer.receiver, transfer.amount)]);
+    }
+
+    let mut operations =
+        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
+    for (transfer, [sender_has, _]) in transfers.iter().zip(&after) {
+        let reference = format!("transaction:{}:transfer", transfer.id);
+        operations.row(&[
+            Value::Text(&reference),
+            Value::Bytes(&FINGERPRINT),
+            Value::Text("transfer"),
+            transfer.sender.get().into(),
+            (*sender_has).into(),
+            Value::Null,
+            Value::Null,
+        ]);
+    }
+    let ids = operations.execute_for_ids(&mut *conn).await?;
+
+    let mut entries =
+        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
+    for (id, (transfer, has)) in ids.into_iter().zip(transfers.iter().zip(&after)) {
+        let legs = [(transfer.sender, -transfer.amount), (transfer.receiver, transfer.amount)];
+        for (leg, ((user, amount), has)) in (0_i64..).zip(legs.into_iter().zip(has)) {
+            let account = Value::Text("available");
+            entries.row(&[id.into(), leg.into(), account, user.get().into(), amount.into(), (*has).into()]);
+        }
+    }
+
+    let mut holds = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
+    for Transfer { id, sender, receiver, amount, .. } in transfers {
+        let state = Value::Text("captured");
+        holds.row(&[(*id).into(), sender.get().into(), receiver.get().into(), (*amount).into(), state]);
+    }
+    let mut script = Script::default();
+    script.insert(entries);
+    script.insert(holds);
+    script.insert(new_balances(&balances));
+    script.execute(conn).await.map(drop)
 }
 
 /// What a user has.
