@@ -70,6 +70,7 @@ codes! {
 
     413 "body_too_large" BodyTooLarge "The body is too large";
     415 "unsupported_media_type" UnsupportedMediaType "The body must be JSON, with Content-Type: application/json";
+    415 "unsupported_encoding" UnsupportedEncoding "The body must not be compressed: Content-Encoding may only be identity";
     422 "idempotency_key_reused" IdempotencyKeyReused "This Idempotency-Key was used with a different request";
 
     429 "rate_limited" RateLimited "Too many requests: wait before the next one";

@@ -4,6 +4,7 @@
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
 use axum::http::HeaderValue;
+use chrono_tz::Tz;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -62,6 +63,8 @@ pub struct ServiceConfig {
     pub otlp_endpoint: Option<Url>,
     /// `CURRENCY`: the code of the one currency, for texts.
     pub currency: String,
+    /// `TIMEZONE`: where the days begin that requests name.
+    pub timezone: Tz,
     /// `GROUP_COMMIT_MAX`: how many requests may share one commit; 1 turns sharing off.
     pub group_commit_max: usize,
 }
@@ -226,7 +229,7 @@ impl Env {
         ServiceConfig {
             mode: self.mode,
             host: self.parse("HOST", "0.0.0.0", "an IP address to listen on"),
-            port: self.parse("PORT", &port.to_string(), "a port number from 0 to 65535"),
+            port: self.parse("PORT", &port.to_string(), "a port number from 1 to 65535"),
             http: HttpConfig {
                 cors_origins: self.list(
                     "CORS_ORIGINS",
@@ -254,6 +257,7 @@ impl Env {
             currency: self.parse_if("CURRENCY", "IDR", "a currency code of three capital letters", |code: &String| {
                 code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
             }),
+            timezone: self.parse("TIMEZONE", "Asia/Jakarta", "a time zone of the IANA database"),
             group_commit_max: self
                 .parse_if("GROUP_COMMIT_MAX", "256", "a number of requests from 1 to 1000", |n| (1..=1000).contains(n)),
         }

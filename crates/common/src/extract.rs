@@ -1,5 +1,4 @@
-//! Bodies, paths and queries, with errors that name the field. Nothing a client sends is silently ignored: request
-//! types say `#[serde(deny_unknown_fields)]`.
+//! Bodies, paths and queries, with errors that name every field that is wrong: see [`crate::fields`].
 
 use std::{str::FromStr, time::Duration};
 
@@ -16,12 +15,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::Serialize;
 
-use crate::{ApiError, Code, Result, http::api, ids::InvalidId};
+use crate::{
+    ApiError, Code, Result,
+    fields::{self, FromFields},
+    http::api,
+    ids::InvalidId,
+};
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,15 +31,18 @@ pub const MAX_BODY: usize = 64 * 1024;
 /// The largest body of an internal route that takes a list, in bytes.
 pub const MAX_INTERNAL_BODY: usize = 4 * 1024 * 1024;
 
-/// A JSON body.
+/// A JSON body. As an extractor, a request with this type's fields.
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: FromFields, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
             return Err(Code::UnsupportedMediaType.into());
+        }
+        if is_encoded(request.headers()) {
+            return Err(Code::UnsupportedEncoding.into());
         }
         let read = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
         let body = read.map_err(|_| Code::MalformedBody)?.map_err(|rejection| {
@@ -48,7 +52,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 ApiError::new(Code::MalformedBody)
             }
         })?;
-        parse_json(&body).map(Self)
+        fields::from_json(&body).map(Self)
     }
 }
 
@@ -61,7 +65,7 @@ impl<T: JsonSchema> OperationInput for Json<T> {
         operation.request_body = Some(ReferenceOr::Item(body));
         api::refuses(operation, &[Code::MalformedBody, Code::MalformedJson, Code::InvalidBody, Code::InvalidValue]);
         api::refuses(operation, &[Code::UnknownField, Code::MissingField, Code::DuplicateField]);
-        api::refuses(operation, &[Code::BodyTooLarge, Code::UnsupportedMediaType]);
+        api::refuses(operation, &[Code::BodyTooLarge, Code::UnsupportedMediaType, Code::UnsupportedEncoding]);
     }
 }
 
@@ -77,63 +81,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let malformed = || ApiError::new(Code::MalformedJson);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        // an amount is read before what follows it; a number in an enum's place is a syntax error to serde_json, though the
-        // body is valid JSON
-        let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok()
-            && (error.inner().is_data() || serde_json::from_slice::<serde_json::Value>(body).is_ok());
-        if is_json {
-            let path = error.path().to_string();
-            field_error(&path, &error.into_inner().to_string())
-        } else {
-            malformed()
-        }
-    })?;
-    deserializer.end().map_err(|_| malformed())?;
-    Ok(value)
-}
-
-/// Turns serde's words, which are not for callers, into the field and a phrase about it. Our own types word their
-/// errors as such a phrase ("must be …"), which passes through.
-fn field_error(path: &str, words: &str) -> ApiError {
-    let words = words.rsplit_once(" at line ").map_or(words, |(head, _)| head);
-    let quoted = || words.split('`').nth(1).unwrap_or_default().to_owned();
-    let inside = |name: &str| {
-        let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
-        // For an unknown or duplicate field the path ends in the field itself; for a missing one, in its parent.
-        match (path, parent) {
-            ("." | "?", _) => name.to_owned(),
-            _ if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
-            _ => format!("{path}.{name}"),
-        }
-    };
-    if words.starts_with("unknown field") {
-        let name = inside(&quoted());
-        ApiError::new(Code::UnknownField).field(&name, "is not known here")
-    } else if words.starts_with("missing field") {
-        let name = inside(&quoted());
-        if name.ends_with("amount") {
-            ApiError::invalid(&name, "is missing")
-        } else {
-            ApiError::new(Code::MissingField).field(&name, "is missing")
-        }
-    } else if words.starts_with("duplicate field") {
-        ApiError::new(Code::DuplicateField).field(&inside(&quoted()), "stands twice")
-    } else if path == "." {
-        ApiError::new(Code::InvalidBody)
-    } else if words.starts_with("must ") {
-        ApiError::invalid(path, words)
-    } else if words.starts_with("unknown variant") {
-        let choices = words.split_once("expected ").map_or("", |(_, choices)| choices);
-        ApiError::invalid(path, format!("must be {}", choices.replace('`', "")))
-    } else if path.ends_with("amount") {
-        ApiError::invalid(path, crate::money::InvalidAmount.to_string())
-    } else {
-        ApiError::invalid(path, "has the wrong type")
-    }
+/// True if the body is compressed, or anything else than it is itself.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let codings = values.map(|value| value.to_str().unwrap_or("unreadable"));
+    codings.flat_map(|value| value.split(',')).any(|coding| !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
 }
 
 /// The id in the path, which is its first parameter. One that does not parse is 400.
@@ -156,7 +108,7 @@ impl<T> OperationInput for Path<T> {
     }
 }
 
-/// A query string.
+/// A query string that gives the fields of a `T`.
 pub struct Query<T>(pub T);
 
 impl<T: JsonSchema> OperationInput for Query<T> {
@@ -169,80 +121,9 @@ impl<T: JsonSchema> OperationInput for Query<T> {
     }
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+impl<T: FromFields, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let query = parts.uri.query().unwrap_or_default();
-        let deserializer = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
-        serde_path_to_error::deserialize(deserializer).map(Self).map_err(|error| {
-            let path = error.path().to_string();
-            field_error(&path, &error.into_inner().to_string())
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-    use serde_json::json;
-
-    use super::*;
-    use crate::{Amount, UserId};
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Payment {
-        #[expect(dead_code, reason = "only its errors matter here")]
-        receiver_id: UserId,
-        #[expect(dead_code, reason = "only its errors matter here")]
-        amount: Amount,
-        #[expect(dead_code, reason = "only its errors matter here")]
-        kind: Option<Kind>,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Kind {
-        Gift,
-        Bill,
-    }
-
-    #[test]
-    fn each_mistake_names_its_field() {
-        for (body, code, field, phrase) in [
-            (r#"{"receiver_id":1,"amount":1,"x":1}"#, "unknown_field", "x", "is not known here"),
-            (r#"{"amount":1}"#, "missing_field", "receiver_id", "is missing"),
-            (r#"{"receiver_id":1}"#, "invalid_amount", "amount", "is missing"),
-            (r#"{"receiver_id":1,"amount":1,"amount":2}"#, "duplicate_field", "amount", "stands twice"),
-            (r#"{"receiver_id":0,"amount":1}"#, "invalid_value", "receiver_id", "must be a positive whole number"),
-            (r#"{"receiver_id":"1","amount":1}"#, "invalid_value", "receiver_id", "has the wrong type"),
-            (r#"{"receiver_id":1,"amount":1,"kind":"x"}"#, "invalid_value", "kind", "must be gift or bill"),
-            (
-                r#"{"receiver_id":1,"amount":"abc"}"#,
-                "invalid_amount",
-                "amount",
-                "must be a number greater than 0 with at most two decimals and 15 digits",
-            ),
-            (
-                r#"{"receiver_id":1,"amount":null}"#,
-                "invalid_amount",
-                "amount",
-                "must be a number greater than 0 with at most two decimals and 15 digits",
-            ),
-        ] {
-            let body_of = parse_json::<Payment>(body.as_bytes()).unwrap_err().body();
-            assert_eq!((&body_of["code"], &body_of["fields"]), (&json!(code), &json!({field: phrase})), "{body}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_json_object_is_told_so() {
-        for (body, code) in
-            [("", "malformed_json"), ("{", "malformed_json"), ("{}x", "malformed_json"), ("3", "invalid_body")]
-        {
-            assert_eq!(parse_json::<Payment>(body.as_bytes()).unwrap_err().body()["code"], code, "{body}");
-        }
-        let trailing = br#"{"receiver_id":1,"amount":1} x"#;
-        assert_eq!(parse_json::<Payment>(trailing).unwrap_err().body()["code"], "malformed_json");
+        fields::from_query(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }

@@ -29,7 +29,7 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
 
-/// The caller's key, if it sent one: 1–255 visible ASCII characters.
+/// The caller's key, if it sent one: 1–255 visible ASCII characters; a quoted key (`"k-1"`) is the same as a bare one.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(pub Option<String>);
 
@@ -38,17 +38,37 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(Self(None)) };
-        let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
-        match (value.to_str(), values.next()) {
-            (Ok(key), None) if visible && (1..=MAX_KEY).contains(&key.len()) => Ok(Self(Some(key.to_owned()))),
+        let key = value.to_str().ok().and_then(unquoted).filter(|key| {
+            (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        match (key, values.next()) {
+            (Some(key), None) => Ok(Self(Some(key))),
             _ => Err(Code::InvalidIdempotencyKey.into()),
         }
     }
 }
 
+/// The key in `value`: bare, or quoted as a String of RFC 9651, which names the same key; `None` for half a quotation.
+fn unquoted(value: &str) -> Option<String> {
+    let Some(inner) = value.strip_prefix('"') else { return Some(value.to_owned()) };
+    let mut chars = inner.strip_suffix('"')?.chars();
+    let mut key = String::new();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' => key.push(chars.next().filter(|escaped| matches!(escaped, '"' | '\\'))?),
+            '"' => return None,
+            char => key.push(char),
+        }
+    }
+    Some(key)
+}
+
 impl OperationInput for IdempotencyKey {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        let schema = json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"});
+        let schema = json!({"anyOf": [
+            {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!#-~][!-~]*$"},
+            {"type": "string", "pattern": format!("^\"([!#-\\[\\]-~]|\\\\[\"\\\\]){{1,{MAX_KEY}}}\"$")},
+        ]});
         let description =
             "Names the request: sent again with the same key, it takes effect once and is answered again.";
         api::takes(operation, "header", "Idempotency-Key", description, &schema);
@@ -168,4 +188,26 @@ pub async fn store(conn: &mut MySqlConnection, request: Option<&KeyedRequest>, a
     .await
     .map_err(db::raced)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_key_is_the_same_as_a_bare_one() {
+        for (value, key) in [
+            ("k-1", Some("k-1")),
+            (r#""k-1""#, Some("k-1")),
+            (r#""a\"b\\c""#, Some(r#"a"b\c"#)),
+            (r#"k"1"#, Some(r#"k"1"#)),
+            (r#""""#, Some("")),
+            (r#"""#, None),
+            (r#""k-1"#, None),
+            (r#""k"1""#, None),
+            (r#""k\n""#, None),
+        ] {
+            assert_eq!(unquoted(value).as_deref(), key, "{value}");
+        }
+    }
 }

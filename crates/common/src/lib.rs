@@ -11,6 +11,7 @@ pub mod db;
 pub mod error;
 pub mod extract;
 pub mod fault;
+pub mod fields;
 pub mod group_commit;
 pub mod http;
 pub mod idempotency;

@@ -27,10 +27,16 @@ pub struct Money(Decimal);
 #[sqlx(transparent)]
 pub struct Amount(Money);
 
-/// Text that is no [`Amount`].
+/// Text that is no [`Amount`], and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a number greater than 0 with at most two decimals and 15 digits")]
-pub struct InvalidAmount;
+pub enum InvalidAmount {
+    /// It is no number, or not one within the bounds.
+    #[error("must be a number greater than 0 with at most two decimals and 15 digits")]
+    Form,
+    /// More decimals are written than the currency has: half the world reads `10.000` as ten thousand.
+    #[error("must have at most two decimals: the point is the decimal point, so ten thousand is 10000")]
+    Decimals,
+}
 
 impl Money {
     /// No money.
@@ -71,24 +77,35 @@ impl Amount {
 impl FromStr for Amount {
     type Err = InvalidAmount;
 
-    /// Accepts what JSON allows as a number and nothing more: no sign, blanks, underscores or thousands separators.
+    /// Plain digits with at most one point: no sign, exponent, leading zeros, blanks or thousands separators.
     fn from_str(text: &str) -> Result<Self, InvalidAmount> {
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-            None => (text, None),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let small = text.len() <= 40; // rust_decimal rounds silently past 28 places
-        if !(small && digits(whole) && digits(fraction)) {
-            return Err(InvalidAmount);
-        }
-        let value = Decimal::from_str_exact(mantissa).map_err(|_| InvalidAmount)?;
-        Self::try_from(match exponent {
-            None => value,
-            Some(exponent) => shifted(value, exponent).ok_or(InvalidAmount)?,
-        })
+        Self::from_written(written(text)?)
     }
+}
+
+impl Amount {
+    /// Reads a JSON number, which may have an exponent: `1e2` is 100.
+    fn from_number(text: &str) -> Result<Self, InvalidAmount> {
+        let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return text.parse() };
+        Self::from_written(shifted(written(mantissa)?, exponent).ok_or(InvalidAmount::Form)?)
+    }
+
+    /// The decimals count as they are written.
+    fn from_written(value: Decimal) -> Result<Self, InvalidAmount> {
+        if value.scale() > MAX_DECIMALS { Err(InvalidAmount::Decimals) } else { Self::try_from(value) }
+    }
+}
+
+/// A decimal exactly as it is written, with as many decimals.
+fn written(text: &str) -> Result<Decimal, InvalidAmount> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_canonical = whole == "0" || !whole.starts_with('0');
+    let is_small = text.len() <= 40; // rust_decimal rounds silently past 28 places
+    if !(is_small && is_canonical && digits(whole) && digits(fraction)) {
+        return Err(InvalidAmount::Form);
+    }
+    Decimal::from_str_exact(text).map_err(|_| InvalidAmount::Form)
 }
 
 /// `value` times ten to the power of `exponent`, exactly or not at all.
@@ -114,7 +131,7 @@ impl TryFrom<Decimal> for Amount {
         if value > Decimal::ZERO && value.scale() <= MAX_DECIMALS && digits <= MAX_DIGITS {
             Ok(Self(Money(value)))
         } else {
-            Err(InvalidAmount)
+            Err(InvalidAmount::Form)
         }
     }
 }
@@ -204,29 +221,43 @@ described!(Money as {"type": "number"});
 described!(Amount as {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999_999_999_999_i64},
-        {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?$"},
+        {"type": "string", "pattern": "^(0|[1-9][0-9]{0,14})(\\.[0-9]{1,2})?$"},
     ],
 });
 
-/// The text of a JSON number, or of a JSON string without escapes.
-fn number_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawValue>, D::Error> {
-    Box::<RawValue>::deserialize(deserializer)
-}
-
-fn unquoted(raw: &RawValue) -> &str {
-    let text = raw.get();
-    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text)
+/// The text of a JSON string without escapes; `None` for any other value.
+fn unquoted(json: &str) -> Option<&str> {
+    json.strip_prefix('"').and_then(|text| text.strip_suffix('"'))
 }
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        unquoted(&number_text(deserializer)?).parse().map_err(D::Error::custom)
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        unquoted(raw.get()).map_or_else(|| Self::from_number(raw.get()), str::parse).map_err(D::Error::custom)
     }
 }
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Decimal::from_str_exact(unquoted(&number_text(deserializer)?)).map(Self).map_err(D::Error::custom)
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Decimal::from_str_exact(unquoted(raw.get()).unwrap_or(raw.get())).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A bound of a filter by amount, in a query: an amount, or 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmountBound(pub Money);
+
+described!(AmountBound as {"type": "string", "pattern": "^(0|[1-9][0-9]{0,14})(\\.[0-9]{1,2})?$"});
+
+impl<'de> Deserialize<'de> for AmountBound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = written(&text).map_err(D::Error::custom)?;
+        if value.is_zero() && value.scale() <= MAX_DECIMALS {
+            return Ok(Self(Money::ZERO));
+        }
+        Amount::from_written(value).map(|amount| Self(amount.money())).map_err(D::Error::custom)
     }
 }
 
@@ -250,6 +281,9 @@ mod tests {
             ("1.5E+3", "1500"),
             ("12345e-2", "123.45"),
             ("0.01", "0.01"),
+            ("\"0.01\"", "0.01"),
+            ("10.00", "10"),
+            ("1.000e3", "1000"),
             ("999999999999999", "999999999999999"),
             ("9999999999999.99", "9999999999999.99"),
         ] {
@@ -289,8 +323,31 @@ mod tests {
             "1e99999999999999999999",
             "\"\\u0031\"",
             "0.00000000000000000000000000000000001",
+            "\"1e2\"",
+            "\"007\"",
+            "\"00.5\"",
+            "\"1.5.0\"",
         ] {
             assert!(amount(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_meant_as_thousands_is_refused_with_a_hint() {
+        for json in ["10.000", "\"10.000\"", "\"1.500\"", "1.500", "0.001", "1.005", "1e-3", "12345e-5"] {
+            let refused = amount(json).unwrap_err().to_string();
+            assert!(refused.contains("ten thousand is 10000"), "{json}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_filter_may_begin_at_nothing() {
+        let bound = |text: &str| serde_json::from_value::<AmountBound>(text.into()).map(|AmountBound(money)| money);
+        assert_eq!(bound("0").unwrap(), Money::ZERO);
+        assert_eq!(bound("0.00").unwrap(), Money::ZERO);
+        assert_eq!(bound("10.5").unwrap().to_string(), "10.5");
+        for bad in ["", "-1", "0.000", "1e2", "10.000", "00"] {
+            assert!(bound(bad).is_err(), "{bad}");
         }
     }
 
@@ -319,7 +376,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parser_panic_or_round(text in "[0-9.eE+-]{0,45}") {
-            if let Ok(parsed) = text.parse::<Amount>() {
+            if let Ok(parsed) = Amount::from_number(&text) {
                 let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
                 let back = shifted(parsed.money().0, &format!("{}", -exponent.parse::<i64>().unwrap())).unwrap();
                 prop_assert_eq!(back, Decimal::from_str_exact(mantissa).unwrap());

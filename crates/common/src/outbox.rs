@@ -21,7 +21,7 @@ use crate::{
     http::client::{CallError, ServiceClient},
     lease::{self, Holder},
     monitoring::{MOST_COUNTED, number, seconds, show},
-    point,
+    point, request,
     trace::Trace,
     worker::{Pace, Rest, Step},
 };
@@ -62,13 +62,14 @@ impl Event {
     }
 }
 
-/// The body of one hand-over.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"events": [{"event_id": "topup:1", "user_id": 1, "message": "Top-up Rp 100,000 successful."}]}))]
-pub struct Events {
-    /// Oldest first.
-    pub events: Vec<Event>,
+request! {
+    /// The body of one hand-over.
+    #[derive(Debug, Serialize)]
+    #[schemars(example = json!({"events": [{"event_id": "topup:1", "user_id": 1, "message": "Top-up Rp 100,000 successful."}]}))]
+    pub struct Events {
+        /// Oldest first.
+        pub events: Vec<Event>,
+    }
 }
 
 /// Puts events into the outbox: to be run within the transaction of the fact that they tell.

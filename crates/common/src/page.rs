@@ -1,5 +1,7 @@
 //! Lists in pages: bare JSON arrays, with a `Link: <…>; rel="next"` header (RFC 8288) while there is more.
 
+use std::borrow::Cow;
+
 use aide::{
     OperationInput, OperationOutput,
     generate::GenContext,
@@ -10,53 +12,96 @@ use axum::{
     http::{HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::json;
 use url::form_urlencoded;
 
-use crate::{ApiError, Code, Result, http::api};
+use crate::{
+    ApiError, Result,
+    extract::Query,
+    fields::{self, Fields, FromFields},
+    http::api,
+};
 
 /// Items on a page when the caller does not say.
 pub const DEFAULT_LIMIT: u32 = 50;
 /// The most items on a page.
 pub const MAX_LIMIT: u32 = 200;
 
-/// Which page is asked for: query parameters `limit` and `cursor`. Other parameters are left to [`crate::extract::Query`].
+/// Which page is asked for: query parameters `limit` and `cursor`.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// The most items to answer.
     pub limit: u32,
     /// The id of the last item that the caller has, if it goes on from a page.
     pub cursor: Option<i64>,
+    /// True if the request says which page, in whatever way.
+    pub is_chosen: bool,
     uri: Uri,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Page {
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let OriginalUri(uri) = OriginalUri::from_request_parts(parts, state).await.map_err(ApiError::internal)?;
-        let mut page = Self { limit: DEFAULT_LIMIT, cursor: None, uri };
-        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            match &*name {
-                "limit" => {
-                    page.limit = value.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n)).ok_or_else(|| {
-                        ApiError::invalid("limit", format!("must be a whole number from 1 to {MAX_LIMIT}"))
-                    })?;
-                }
-                "cursor" => {
-                    let id = value.parse().ok().filter(|n| *n > 0);
-                    page.cursor = Some(id.ok_or_else(|| ApiError::invalid("cursor", "must come from a Link header"))?);
-                }
-                _ => {}
-            }
-        }
-        Ok(page)
+/// A whole number from 1 to `MAX`, in a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpTo<const MAX: u32>(pub u32);
+
+impl<const MAX: u32> JsonSchema for UpTo<MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        "UpTo".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": 1, "maximum": MAX})
     }
 }
 
-impl OperationInput for Page {
-    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+impl<'de, const MAX: u32> Deserialize<'de> for UpTo<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|n| is_plain && (1..=MAX).contains(n));
+        number.map(Self).ok_or_else(|| D::Error::custom(format!("must be a whole number from 1 to {MAX}")))
+    }
+}
+
+/// Where a page begins, as a request gives it.
+struct Cursor(i64);
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let cursor = String::deserialize(deserializer)?.parse().ok().filter(|n| *n > 0);
+        cursor.map(Self).ok_or_else(|| D::Error::custom("must come from a Link header"))
+    }
+}
+
+/// A page of a list, narrowed to `F`; `()` for a list that takes no filter.
+pub struct List<F>(pub Page, pub F);
+
+/// What the query of a list gives.
+struct ListFields<F>(Option<UpTo<MAX_LIMIT>>, Option<Cursor>, F);
+
+impl<F: FromFields> FromFields for ListFields<F> {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (limit, cursor, filter) = (fields.take("limit"), fields.take("cursor"), F::from_fields(fields));
+        Some(Self(limit?, cursor?, filter?))
+    }
+}
+
+impl<F: FromFields, S: Send + Sync> FromRequestParts<S> for List<F> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let OriginalUri(uri) = OriginalUri::from_request_parts(parts, state).await.map_err(ApiError::internal)?;
+        let ListFields(limit, cursor, filter) = fields::from_query(parts.uri.query().unwrap_or_default())?;
+        let is_chosen = limit.is_some() || cursor.is_some();
+        let limit = limit.map_or(DEFAULT_LIMIT, |UpTo(limit)| limit);
+        Ok(Self(Page { limit, cursor: cursor.map(|Cursor(cursor)| cursor), is_chosen, uri }, filter))
+    }
+}
+
+impl<F: JsonSchema> OperationInput for List<F> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT});
         api::takes(operation, "query", "limit", "The most items to answer.", &limit);
         let cursor = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
@@ -67,7 +112,7 @@ impl OperationInput for Page {
             "Where the page begins: from the Link header of the one before.",
             &cursor,
         );
-        api::refuses(operation, &[Code::InvalidValue]);
+        Query::<F>::operation_input(context, operation);
     }
 }
 
@@ -120,16 +165,4 @@ impl Page {
             .finish();
         format!("<{}?{query}>; rel=\"next\"", self.uri.path())
     }
-}
-
-/// The query of a list that takes nothing but a page. Extracting it refuses every other parameter.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    #[serde(rename = "limit")]
-    #[schemars(skip)]
-    _limit: Option<IgnoredAny>,
-    #[serde(rename = "cursor")]
-    #[schemars(skip)]
-    _cursor: Option<IgnoredAny>,
 }

@@ -1,9 +1,13 @@
 //! The one place that reads the clock, and moments that callers name.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
-use schemars::JsonSchema;
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SubsecRound, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// The present moment in UTC, cut to microseconds: what `DATETIME(6)` can hold.
@@ -27,17 +31,96 @@ pub fn unique_now() -> DateTime<Utc> {
 #[schemars(inline)]
 pub struct Moment(pub DateTime<Utc>);
 
+/// Words for what is no moment.
+const NO_MOMENT: &str = "must be a time like 2025-11-12T10:30:00Z";
+/// Words for what is no bound of a period.
+const NO_BOUND: &str = "must be a date like 2025-11-12 or a time like 2025-11-12T10:30:00Z";
+/// Words for an offset whose `+` arrived as a blank, as it does in a query string that is not encoded.
+const LOST_PLUS: &str = "must have its + written as %2B, as in 2025-11-12T10:30:00%2B07:00";
+
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parsed = DateTime::parse_from_rfc3339(&text).ok().map(|moment| moment.to_utc());
-        // chrono writes a leap second as a second with more than 10^9 nanoseconds
-        let valid = |m: &DateTime<Utc>| (1000..=9999).contains(&m.year()) && m.timestamp_subsec_nanos() < 1_000_000_000;
-        let moment = parsed.filter(valid);
-        moment
-            .map(|m| Self(m.trunc_subsecs(6)))
-            .ok_or_else(|| D::Error::custom("must be a time like 2025-11-12T10:30:00Z"))
+        moment(&text).map(Self).ok_or_else(|| D::Error::custom(advice(&text, NO_MOMENT)))
     }
+}
+
+/// A bound of a period, in a query: a moment, or a whole day in the time zone of the wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// This moment.
+    At(DateTime<Utc>),
+    /// This day.
+    Day(NaiveDate),
+}
+
+impl JsonSchema for Bound {
+    fn schema_name() -> Cow<'static, str> {
+        "Bound".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]})
+    }
+}
+
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let day = || NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|day| is_date(&text) && in_range(day.year()));
+        let bound = moment(&text).map(Self::At).or_else(|| day().map(Self::Day));
+        bound.ok_or_else(|| D::Error::custom(advice(&text, NO_BOUND)))
+    }
+}
+
+impl Bound {
+    /// Where a period begins that begins here: what happens at this moment belongs to it.
+    pub fn begin(self, zone: Tz) -> DateTime<Utc> {
+        match self {
+            Self::At(moment) => moment,
+            Self::Day(day) => midnight(day, zone),
+        }
+    }
+
+    /// Where a period ends that ends here: what happens at this moment no longer belongs to it; a day does, whole.
+    pub fn end(self, zone: Tz) -> DateTime<Utc> {
+        match self {
+            Self::At(moment) => moment,
+            Self::Day(day) => midnight(day.succ_opt().unwrap_or(day), zone),
+        }
+    }
+}
+
+/// The first moment of `day` in `zone`: where clocks are put forward at midnight, that is later than 00:00.
+fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    let quarters = (0..=24 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
+    let first = quarters.filter_map(|time| zone.from_local_datetime(&time).earliest()).next();
+    first.map_or_else(|| midnight.and_utc(), |moment| moment.to_utc())
+}
+
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let parsed = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    // chrono writes a leap second as a second with more than 10^9 nanoseconds
+    let is_valid = in_range(parsed.year()) && parsed.timestamp_subsec_nanos() < 1_000_000_000;
+    is_valid.then(|| parsed.trunc_subsecs(6))
+}
+
+/// The years that `DATETIME(6)` can hold.
+fn in_range(year: i32) -> bool {
+    (1000..=9999).contains(&year)
+}
+
+/// `2025-11-02`, with all its digits.
+fn is_date(text: &str) -> bool {
+    text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() })
+}
+
+fn advice(text: &str, otherwise: &'static str) -> &'static str {
+    let encoded = text.replacen(' ', "+", 1);
+    if encoded != text && moment(&encoded).is_some() { LOST_PLUS } else { otherwise }
 }
 
 #[cfg(test)]
@@ -67,6 +150,40 @@ mod tests {
             "2025-13-01T00:00:00Z",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    fn bound(text: &str) -> Result<Bound, String> {
+        serde_json::from_value::<Bound>(text.into()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_date_is_a_whole_day_in_the_time_zone() {
+        let zone: Tz = "Asia/Jakarta".parse().unwrap();
+        let day = bound("2025-11-30").unwrap();
+        assert_eq!(day.begin(zone).to_rfc3339(), "2025-11-29T17:00:00+00:00");
+        assert_eq!(day.end(zone).to_rfc3339(), "2025-11-30T17:00:00+00:00");
+        let moment = bound("2025-11-30T00:00:00+07:00").unwrap();
+        assert_eq!(moment.begin(zone), day.begin(zone));
+        assert_eq!(moment.end(zone), day.begin(zone), "a moment is its own end");
+        for bad in ["2025-02-30", "2025-1-1", "25-11-30", "20251130", "0999-01-01", "2025-11-30 ", ""] {
+            assert_eq!(bound(bad).unwrap_err(), NO_BOUND, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_day_whose_midnight_does_not_exist_begins_when_clocks_go_on() {
+        let zone: Tz = "America/Santiago".parse().unwrap();
+        let day = bound("2025-09-07").unwrap();
+        assert_eq!(day.begin(zone).to_rfc3339(), "2025-09-07T04:00:00+00:00");
+    }
+
+    #[test]
+    fn a_plus_that_arrived_as_a_blank_has_its_advice() {
+        for text in ["2025-11-01T00:00:00 07:00", "2025-11-01T00:00:00.5 00:00"] {
+            assert_eq!(bound(text).unwrap_err(), LOST_PLUS);
+            let moment = serde_json::from_value::<Moment>(text.into()).unwrap_err().to_string();
+            assert_eq!(moment, LOST_PLUS);
         }
     }
 }

@@ -18,12 +18,11 @@ use common::{
     config::Env,
     extract::Json,
     idempotency::{IDEMPOTENCY_KEY, IdempotencyKey},
-    page::{MAX_LIMIT, Page},
-    text,
+    page::{List, MAX_LIMIT},
+    request, text,
     time::Moment,
 };
 use futures::FutureExt;
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::runtime::{self, Runtime};
 use user_service::Email;
@@ -82,11 +81,12 @@ fn moment(input: &[u8]) {
     assert_eq!(again, Some(Moment(parsed)));
 }
 
-/// Text is trimmed, within its length, and without control characters.
+/// Text is trimmed, composed, within its length, and without control characters.
 fn plain_text(input: &[u8]) {
     let Ok(given) = str::from_utf8(input) else { return };
     let Ok(parsed) = text::parse(given, 1..=100) else { return };
-    assert!((1..=100).contains(&parsed.chars().count()) && parsed == given.trim());
+    assert!((1..=100).contains(&parsed.chars().count()) && parsed == text::composed(given).trim());
+    assert_eq!(text::parse(&parsed, 1..=100).as_ref(), Ok(&parsed));
     assert!(!parsed.chars().any(char::is_control), "{given:?}");
 }
 
@@ -106,24 +106,26 @@ fn parts(uri: &str, headers: &[(HeaderName, HeaderValue)]) -> Option<Parts> {
     Some(parts)
 }
 
-/// A key is 1 to 255 visible ASCII characters, as they were sent.
+/// A key is 1 to 255 visible ASCII characters, as they were sent, or as they were quoted.
 fn key(input: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(input) else { return };
     let mut parts = parts("/", &[(IDEMPOTENCY_KEY, value)]).expect("the request is sound");
     let parsed = IdempotencyKey::from_request_parts(&mut parts, &()).now_or_never().expect("it does not wait");
     let is_sound = (1..=255).contains(&input.len()) && input.iter().all(u8::is_ascii_graphic);
-    assert_eq!(parsed.is_ok(), is_sound, "{input:?}");
-    if let Ok(IdempotencyKey(parsed)) = parsed {
-        assert_eq!(parsed.as_deref().map(str::as_bytes), Some(input));
-    }
+    let Ok(IdempotencyKey(Some(parsed))) = parsed else {
+        assert!(!is_sound || input.starts_with(b"\""), "{input:?}");
+        return;
+    };
+    assert!((1..=255).contains(&parsed.len()) && parsed.bytes().all(|byte| byte.is_ascii_graphic()), "{input:?}");
+    assert!(input.starts_with(b"\"") || (is_sound && parsed.as_bytes() == input), "{input:?}");
 }
 
 /// A page has 1 to 200 items and begins at a positive number.
 fn page(input: &[u8]) {
     let Ok(query) = str::from_utf8(input) else { return };
     let Some(mut parts) = parts(&format!("/users?{query}"), &[]) else { return };
-    let parsed = Page::from_request_parts(&mut parts, &()).now_or_never().expect("it does not wait");
-    if let Ok(page) = parsed {
+    let parsed = List::<()>::from_request_parts(&mut parts, &()).now_or_never().expect("it does not wait");
+    if let Ok(List(page, ())) = parsed {
         assert!((1..=MAX_LIMIT).contains(&page.limit) && page.cursor.is_none_or(|cursor| cursor > 0), "{query}");
     }
 }
@@ -172,13 +174,14 @@ fn runtime() -> &'static Runtime {
     &RUNTIME
 }
 
-/// A body that a route might take.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Payment {
-    sender_id: UserId,
-    amount: Amount,
-    description: Option<String>,
+request! {
+    /// A body that a route might take.
+    #[derive(Debug)]
+    struct Payment {
+        sender_id: UserId,
+        amount: Amount,
+        description: Option<String>,
+    }
 }
 
 /// A body is JSON and has the route's fields, or it is refused with 400.

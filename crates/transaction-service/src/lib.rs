@@ -9,6 +9,7 @@ mod transfer;
 
 use aide::axum::{ApiRouter, routing::get_with};
 use axum::{Router, extract::FromRef};
+use chrono_tz::Tz;
 use common::{
     Code::{
         BalanceLimit, IllegalStatusChange, InsufficientBalance, InvalidAmount, NotHeld, NothingToChange,
@@ -41,6 +42,8 @@ pub struct AppState {
     revocations: Watch,
     transfers: Transfers,
     notifications: ServiceClient,
+    /// Where the days begin that requests name.
+    timezone: Tz,
 }
 
 impl AppState {
@@ -58,6 +61,7 @@ impl AppState {
             gatekeeper,
             transfers: Transfers::new(pool.clone(), UserClient::new(users), config),
             notifications,
+            timezone: config.service.timezone,
             pool,
         }
     }

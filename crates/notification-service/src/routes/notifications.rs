@@ -6,12 +6,12 @@ use common::{
     caller::{Caller, Service, Visitor},
     context::Origin,
     db,
-    extract::{Json, Path, Query},
+    extract::{Json, Path},
     http::api::{Created, Message, Reply},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     outbox::Event,
-    page::{ListQuery, Listed, Page},
-    point, time,
+    page::{List, Listed},
+    point, request, time,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct Text(String);
 impl TryFrom<String> for Text {
     type Error = String;
     fn try_from(text: String) -> std::result::Result<Self, String> {
-        common::text::parse(&text, 1..=MAX_MESSAGE).map(Self)
+        common::text::parse_lines(&text, 1..=MAX_MESSAGE).map(Self)
     }
 }
 
@@ -45,12 +45,14 @@ impl From<Text> for String {
     }
 }
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"user_id": 1, "message": "Top-up Rp 100,000 successful."}))]
-pub struct Create {
-    user_id: UserId,
-    message: Text,
+request! {
+    /// Whom to tell what.
+    #[derive(Serialize)]
+    #[schemars(example = json!({"user_id": 1, "message": "Top-up Rp 100,000 successful."}))]
+    pub struct Create {
+        user_id: UserId,
+        message: Text,
+    }
 }
 
 /// `POST /notifications`: stores a notification, which the worker mails.
@@ -86,8 +88,7 @@ pub async fn create(
 pub async fn list(
     Visitor { caller, .. }: Visitor,
     State(pool): State<MySqlPool>,
-    page: Page,
-    Query(ListQuery { .. }): Query<ListQuery>,
+    List(page, ()): List<()>,
 ) -> Result<Listed<Notification>> {
     let found = store::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
     Ok(page.answer(found, |notification| notification.id.get()))
@@ -102,12 +103,13 @@ pub async fn show(
     Ok(Json(visible(&pool, &visitor, id).await?))
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"status": "sent"}))]
-pub struct Update {
-    message: Option<Text>,
-    status: Option<Status>,
+request! {
+    /// What is to change of a notification.
+    #[schemars(example = json!({"status": "sent"}))]
+    pub struct Update {
+        message: Option<Text>,
+        status: Option<Status>,
+    }
 }
 
 /// `PUT /notifications/{id}`: sets message and status; one that becomes `pending` is mailed anew.

@@ -9,10 +9,11 @@ use common::{
     extract::{Json, Query},
     http::api::{Created, Either, Reply},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
-    point, time,
+    page::UpTo,
+    point, request, time,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use sqlx::MySqlPool;
 
@@ -33,12 +34,14 @@ const MAX_PER_PAGE: u32 = 200;
 /// The last page that can be asked for.
 const MAX_PAGE: u32 = 1_000_000;
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"user_id": 1, "transaction_id": 1}))]
-pub struct Create {
-    user_id: UserId,
-    transaction_id: TransactionId,
+request! {
+    /// What to report to whom.
+    #[derive(Serialize)]
+    #[schemars(example = json!({"user_id": 1, "transaction_id": 1}))]
+    pub struct Create {
+        user_id: UserId,
+        transaction_id: TransactionId,
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -113,16 +116,14 @@ async fn subject(
     Ok(Ok(transaction))
 }
 
-/// The query of a user's reports.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PageQuery {
-    /// Which page, from 1.
-    #[schemars(range(min = 1, max = MAX_PAGE))]
-    page: Option<u32>,
-    /// Reports on a page.
-    #[schemars(range(min = 1, max = MAX_PER_PAGE))]
-    per_page: Option<u32>,
+request! {
+    /// The query of a user's reports.
+    pub struct PageQuery {
+        /// Which page, from 1.
+        page: Option<UpTo<MAX_PAGE>>,
+        /// Reports on a page.
+        per_page: Option<UpTo<MAX_PER_PAGE>>,
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -142,12 +143,7 @@ pub async fn list_of_user(
     State(sync): State<Sync>,
     Query(query): Query<PageQuery>,
 ) -> Result<Copied<ReportPage>> {
-    let (page, per_page) = (query.page.unwrap_or(1), query.per_page.unwrap_or(DEFAULT_PER_PAGE));
-    for (field, value, most) in [("page", page, MAX_PAGE), ("per_page", per_page, MAX_PER_PAGE)] {
-        if !(1..=most).contains(&value) {
-            return Err(ApiError::invalid(field, format!("must be a whole number from 1 to {most}")));
-        }
-    }
+    let (UpTo(page), UpTo(per_page)) = (query.page.unwrap_or(UpTo(1)), query.per_page.unwrap_or(UpTo(DEFAULT_PER_PAGE)));
     let away = must_exist(&pool, &users, user).await?;
     let stale = sync.refresh(user).await?.or(away);
     let mut conn = pool.acquire().await?;

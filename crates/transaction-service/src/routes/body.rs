@@ -1,9 +1,12 @@
 //! What requests to transaction-service look like, and how a transaction is answered.
 
 use chrono::{DateTime, Utc};
-use common::{Amount, ApiError, Code, Money, Result, TransactionId, UserId, time::Moment};
+use chrono_tz::Tz;
+use common::{
+    Amount, ApiError, Code, Money, Result, TransactionId, UserId, money::AmountBound, request, time::Bound,
+};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
@@ -23,22 +26,21 @@ pub struct Description(pub String);
 impl TryFrom<String> for Description {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        common::text::parse(&text, 0..=MAX_DESCRIPTION).map(Self)
+        common::text::parse_lines(&text, 0..=MAX_DESCRIPTION).map(Self)
     }
 }
 
-/// The body of `POST /transactions`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"sender_id": 1, "receiver_id": 2, "amount": 10_000, "description": "Lunch"}))]
-pub struct Create {
-    sender_id: UserId,
-    receiver_id: UserId,
-    amount: Amount,
-    #[serde(default)]
-    description: Description,
-    #[serde(default)]
-    auto_complete: bool,
+request! {
+    /// The body of `POST /transactions`.
+    #[schemars(example = json!({"sender_id": 1, "receiver_id": 2, "amount": 10_000, "description": "Lunch"}))]
+    pub struct Create {
+        sender_id: UserId,
+        receiver_id: UserId,
+        amount: Amount,
+        description: Option<Description>,
+        /// Whether the money moves at once: no, if it is absent.
+        auto_complete: Option<bool>,
+    }
 }
 
 impl TryFrom<Create> for NewTransaction {
@@ -51,19 +53,19 @@ impl TryFrom<Create> for NewTransaction {
             sender_id: body.sender_id,
             receiver_id: body.receiver_id,
             amount: body.amount,
-            description: body.description.0,
-            auto_complete: body.auto_complete,
+            description: body.description.unwrap_or_default().0,
+            auto_complete: body.auto_complete.unwrap_or(false),
         })
     }
 }
 
-/// The body of `PUT /transactions/{id}`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"status": "completed"}))]
-pub struct Update {
-    pub status: Option<NewStatus>,
-    pub description: Option<Description>,
+request! {
+    /// The body of `PUT /transactions/{id}`.
+    #[schemars(example = json!({"status": "completed"}))]
+    pub struct Update {
+        pub status: Option<NewStatus>,
+        pub description: Option<Description>,
+    }
 }
 
 /// A status that a transaction can be given.
@@ -88,44 +90,32 @@ impl NewStatus {
     }
 }
 
-/// The query of a list.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListQuery {
-    /// Where they stand.
-    status: Option<Status>,
-    /// Created at this moment or later.
-    from: Option<Moment>,
-    /// Created at this moment or earlier.
-    to: Option<Moment>,
-    /// Of this amount or more.
-    #[schemars(with = "Option<Amount>")]
-    min_amount: Option<String>,
-    /// Of this amount or less.
-    #[schemars(with = "Option<Amount>")]
-    max_amount: Option<String>,
-    #[serde(rename = "limit")]
-    #[schemars(skip)]
-    _limit: Option<IgnoredAny>,
-    #[serde(rename = "cursor")]
-    #[schemars(skip)]
-    _cursor: Option<IgnoredAny>,
+request! {
+    /// What a list is narrowed to.
+    pub struct ListQuery {
+        /// Their status.
+        status: Option<Status>,
+        /// Created at this moment or later; a date is its midnight in the wallet's time zone.
+        from: Option<Bound>,
+        /// Created before this moment; a date includes that day.
+        to: Option<Bound>,
+        /// Of this amount or more.
+        min_amount: Option<AmountBound>,
+        /// Of this amount or less.
+        max_amount: Option<AmountBound>,
+    }
 }
 
-impl TryFrom<ListQuery> for Filter {
-    type Error = ApiError;
-    fn try_from(query: ListQuery) -> Result<Self> {
-        let amount = |field: &str, text: Option<String>| -> Result<Option<Money>> {
-            let parsed = text.map(|text| text.parse::<Amount>().map(Money::from)).transpose();
-            parsed.map_err(|error| ApiError::invalid(field, error.to_string()))
-        };
-        Ok(Self {
-            status: query.status,
-            from: query.from.map(|moment| moment.0),
-            to: query.to.map(|moment| moment.0),
-            min_amount: amount("min_amount", query.min_amount)?,
-            max_amount: amount("max_amount", query.max_amount)?,
-        })
+impl ListQuery {
+    /// The filter that the query asks for, where days are those of `zone`.
+    pub fn filter(self, zone: Tz) -> Filter {
+        Filter {
+            status: self.status,
+            from: self.from.map(|from| from.begin(zone)),
+            to: self.to.map(|to| to.end(zone)),
+            min_amount: self.min_amount.map(|AmountBound(amount)| amount),
+            max_amount: self.max_amount.map(|AmountBound(amount)| amount),
+        }
     }
 }
 

@@ -3,14 +3,16 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use common::{
-    Amount, ApiError, Code, Money, Result, TransactionId, UserId,
+    Amount, Code, Money, Result, TransactionId, UserId,
     caller::Service,
     extract::{Json, Path, Query},
     ids::IdList,
+    page::UpTo,
+    request,
     time::Moment,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::MySqlPool;
 
 use crate::{
@@ -62,28 +64,21 @@ fn bodies(rows: Vec<Transaction>) -> Json<Vec<Change>> {
     Json(rows.into_iter().map(Change::from).collect())
 }
 
-fn limit(asked: Option<u32>) -> Result<u32> {
-    let limit = asked.unwrap_or(MAX_CHANGES);
-    if (1..=MAX_CHANGES).contains(&limit) {
-        Ok(limit)
-    } else {
-        Err(ApiError::invalid("limit", format!("must be a whole number from 1 to {MAX_CHANGES}")))
-    }
+fn limit(asked: Option<UpTo<MAX_CHANGES>>) -> u32 {
+    asked.map_or(MAX_CHANGES, |UpTo(limit)| limit)
 }
 
-/// Where a reader of the feed stands.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FeedQuery {
-    /// Changed at this moment or later.
-    #[schemars(extend("examples" = ["2025-11-12T10:30:00Z"]))]
-    since: Moment,
-    /// Of those changed at exactly that moment, only ids above this one.
-    #[serde(default)]
-    after_id: i64,
-    /// The most transactions to answer.
-    #[schemars(range(min = 1, max = MAX_CHANGES))]
-    limit: Option<u32>,
+request! {
+    /// Where a reader of the feed is.
+    pub struct FeedQuery {
+        /// Changed at this moment or later.
+        #[schemars(extend("examples" = ["2025-11-12T10:30:00Z"]))]
+        since: Moment,
+        /// Of those changed at exactly that moment, only ids above this one.
+        after_id: Option<i64>,
+        /// The most transactions to answer.
+        limit: Option<UpTo<MAX_CHANGES>>,
+    }
 }
 
 /// `GET /internal/transactions`: changes in order. A short answer is the end for now.
@@ -92,8 +87,8 @@ pub async fn changes(
     State(pool): State<MySqlPool>,
     Query(query): Query<FeedQuery>,
 ) -> Result<Json<Vec<Change>>> {
-    let limit = limit(query.limit)?;
-    let position = Position { changed_at: query.since.0, id: query.after_id };
+    let limit = limit(query.limit);
+    let position = Position { changed_at: query.since.0, id: query.after_id.unwrap_or(0) };
     Ok(bodies(feed::changes(&mut *pool.acquire().await?, position, limit).await?))
 }
 
@@ -102,15 +97,14 @@ pub async fn newest(_: Service, State(pool): State<MySqlPool>) -> Result<Json<Op
     Ok(Json(feed::newest(&mut *pool.acquire().await?).await?.map(Change::from)))
 }
 
-/// How far a reader of a user's transactions has come.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UserQuery {
-    /// Only ids below this one.
-    before_id: Option<TransactionId>,
-    /// The most transactions to answer.
-    #[schemars(range(min = 1, max = MAX_CHANGES))]
-    limit: Option<u32>,
+request! {
+    /// How far a reader of a user's transactions has come.
+    pub struct UserQuery {
+        /// Only ids below this one.
+        before_id: Option<TransactionId>,
+        /// The most transactions to answer.
+        limit: Option<UpTo<MAX_CHANGES>>,
+    }
 }
 
 /// `GET /internal/transactions/user/{user_id}`: the user's transactions, newest first. A short answer is the end.
@@ -120,16 +114,16 @@ pub async fn of_user(
     State(pool): State<MySqlPool>,
     Query(query): Query<UserQuery>,
 ) -> Result<Json<Vec<Change>>> {
-    let limit = limit(query.limit)?;
+    let limit = limit(query.limit);
     Ok(bodies(feed::of_user(&mut *pool.acquire().await?, user, query.before_id, limit).await?))
 }
 
-/// Which transactions are asked for.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BatchQuery {
-    /// Their numbers, with commas between them.
-    ids: IdList<TransactionId, MAX_IDS>,
+request! {
+    /// Which transactions are asked for.
+    pub struct BatchQuery {
+        /// Their numbers, with commas between them.
+        ids: IdList<TransactionId, MAX_IDS>,
+    }
 }
 
 /// `GET /internal/transactions/batch`: those of the transactions that there are.

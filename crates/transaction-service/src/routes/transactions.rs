@@ -5,13 +5,14 @@ use axum::{
     http::HeaderValue,
     response::{IntoResponse, Response},
 };
+use chrono_tz::Tz;
 use common::{
     ApiError, Code, Result, TransactionId,
     caller::{Authenticated, Viewer, Visitor},
-    extract::{Json, Path, Query},
+    extract::{Json, Path},
     http::api::{Accepted, Created, Either, Message, Reply, WithStatus},
     idempotency::{IdempotencyKey, KeyedRequest, REPLAYED, fingerprint},
-    page::{Listed, Page},
+    page::{List, Listed, Page},
 };
 use serde_json::json;
 use sqlx::MySqlPool;
@@ -73,10 +74,10 @@ fn refusal(failure: Failure) -> ApiError {
 pub async fn list(
     Visitor { caller, .. }: Visitor,
     State(pool): State<MySqlPool>,
-    page: Page,
-    Query(query): Query<ListQuery>,
+    State(zone): State<Tz>,
+    List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
-    let filter = query.try_into()?;
+    let filter = query.filter(zone);
     let mut conn = pool.acquire().await?;
     let rows = match caller.only_user() {
         Some(user) => lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?,
@@ -89,10 +90,10 @@ pub async fn list(
 pub async fn list_of_user(
     Viewer(user): Viewer,
     State(pool): State<MySqlPool>,
-    page: Page,
-    Query(query): Query<ListQuery>,
+    State(zone): State<Tz>,
+    List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
-    let filter = query.try_into()?;
+    let filter = query.filter(zone);
     let rows = lists::of_user(&mut *pool.acquire().await?, user, &filter, page.cursor, page.rows()).await?;
     Ok(answer(page, rows))
 }

@@ -8,11 +8,11 @@ use common::{
     db,
     extract::Json,
     http::api::{Created, WithStatus},
-    point, time,
+    point, request, time,
 };
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use sqlx::MySqlPool;
 
@@ -29,13 +29,14 @@ use crate::{
     },
 };
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"full_name": "John Doe", "email": "john@example.com", "password": "password123"}))]
-pub struct Registration {
-    full_name: FullName,
-    email: Email,
-    password: NewPassword,
+request! {
+    /// Who opens an account.
+    #[schemars(example = json!({"full_name": "John Doe", "email": "john@example.com", "password": "password123"}))]
+    pub struct Registration {
+        full_name: FullName,
+        email: Email,
+        password: NewPassword,
+    }
 }
 
 /// `POST /auth/register`: somebody opens an account.
@@ -72,13 +73,14 @@ async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration
     Ok(WithStatus(user))
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"email": "john@example.com", "password": "password123"}))]
-pub struct Login {
-    email: String,
-    #[schemars(with = "String")]
-    password: SecretString,
+request! {
+    /// Who logs in.
+    #[schemars(example = json!({"email": "john@example.com", "password": "password123"}))]
+    pub struct Login {
+        email: String,
+        #[schemars(with = "String")]
+        password: SecretString,
+    }
 }
 
 #[derive(Serialize, JsonSchema)]

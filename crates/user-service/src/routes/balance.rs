@@ -7,9 +7,10 @@ use common::{
     extract::Json,
     http::api::Reply,
     idempotency::{IdempotencyKey, KeyedRequest, REPLAYED},
+    request,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
@@ -30,11 +31,13 @@ pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Resul
     Ok(Json(Balance { user_id: id, balance: user.balance, held: user.held }))
 }
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"amount": 100_000}))]
-pub struct AmountBody {
-    amount: Amount,
+request! {
+    /// How much comes in or goes out.
+    #[derive(Serialize)]
+    #[schemars(example = json!({"amount": 100_000}))]
+    pub struct AmountBody {
+        amount: Amount,
+    }
 }
 
 /// `POST /users/{id}/topup`: money comes in.

@@ -8,12 +8,13 @@ use common::{
     http::api::Reply,
     idempotency::{IdempotencyKey, KeyedRequest},
     ids::IdList,
-    page::{Listed, Page},
+    page::{List, Listed},
+    request,
     revocation::{Position, Revocation},
     time::Moment,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::MySqlPool;
 
@@ -34,30 +35,26 @@ const MAX_IDS: usize = 200;
 /// The longest remark on a change of balance, in characters.
 const MAX_NOTE: usize = 255;
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Selection {
-    /// Only these accounts, all at once; without limit and cursor.
-    ids: Option<IdList<UserId, MAX_IDS>>,
-    #[schemars(skip)]
-    limit: Option<IgnoredAny>,
-    #[schemars(skip)]
-    cursor: Option<IgnoredAny>,
+request! {
+    /// Which accounts are asked for.
+    pub struct Selection {
+        /// Only these accounts, all at once; without limit and cursor.
+        ids: Option<IdList<UserId, MAX_IDS>>,
+    }
 }
 
 /// `GET /internal/users`: every account by id, page by page; with `ids`, those of them that exist, all at once.
 pub async fn list(
     _: Service,
     State(pool): State<MySqlPool>,
-    page: Page,
-    Query(Selection { ids, limit, cursor }): Query<Selection>,
+    List(page, Selection { ids }): List<Selection>,
 ) -> Result<Reply<Listed<User>>> {
     let Some(IdList(ids)) = ids else {
         let found = users::list(&mut *pool.acquire().await?, None, page.cursor, page.rows()).await?;
         return Ok(Reply::new(page.answer(found, |user| user.id.get())));
     };
     // a page of them would make the others look as if they did not exist
-    if limit.is_some() || cursor.is_some() {
+    if page.is_chosen {
         return Err(ApiError::invalid("ids", "must stand without limit and cursor"));
     }
     Ok(Reply::new(Json(users::find_all(&mut *pool.acquire().await?, &ids).await?)))
@@ -68,15 +65,14 @@ pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Acc
     Ok(Json(accounts.find(id).await?.ok_or(Code::UserNotFound)?))
 }
 
-/// Where a reader of the revocations stands.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RevocationQuery {
-    /// Revoked at this moment or later.
-    since: Option<Moment>,
-    /// Of those revoked at exactly that moment, only users above this one.
-    #[serde(default)]
-    after_id: i64,
+request! {
+    /// Where a reader of the revocations is.
+    pub struct RevocationQuery {
+        /// Revoked at this moment or later.
+        since: Option<Moment>,
+        /// Of those revoked at exactly that moment, only users above this one.
+        after_id: Option<i64>,
+    }
 }
 
 /// `GET /internal/revocations`: tokens that have ended before their time, in order. A short answer is the end for now.
@@ -86,7 +82,7 @@ pub async fn revocations(
     State(TokenLifetime(lifetime)): State<TokenLifetime>,
     Query(query): Query<RevocationQuery>,
 ) -> Result<Json<Vec<Revocation>>> {
-    let position = Position { since: query.since.map(|moment| moment.0), after_id: query.after_id };
+    let position = Position { since: query.since.map(|moment| moment.0), after_id: query.after_id.unwrap_or(0) };
     Ok(Json(revocations::from(&mut *pool.acquire().await?, position, lifetime).await?))
 }
 
@@ -97,14 +93,16 @@ enum Action {
     Credit,
 }
 
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"action": "credit", "amount": 20_000}))]
-pub struct BalanceChange {
-    action: Action,
-    amount: Amount,
-    #[schemars(length(min = 1, max = MAX_NOTE))]
-    reference: Option<String>,
+request! {
+    /// How a balance changes.
+    #[derive(Serialize)]
+    #[schemars(example = json!({"action": "credit", "amount": 20_000}))]
+    pub struct BalanceChange {
+        action: Action,
+        amount: Amount,
+        #[schemars(length(min = 1, max = MAX_NOTE))]
+        reference: Option<String>,
+    }
 }
 
 /// `PUT /internal/users/{id}/balance`: debits or credits on behalf of another service.
@@ -126,14 +124,15 @@ pub async fn change_balance(
     balance::change(ledger, user_id, Operation::requested(key, movement, note)).await
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"operations": [
-    {"transfer": {"transaction_id": 1, "sender_id": 1, "receiver_id": 2, "amount": 10_000}},
-]}))]
-pub struct Operations {
-    #[schemars(length(min = 1, max = MAX_OPERATIONS))]
-    operations: Vec<Movement>,
+request! {
+    /// Steps of transactions.
+    #[schemars(example = json!({"operations": [
+        {"transfer": {"transaction_id": 1, "sender_id": 1, "receiver_id": 2, "amount": 10_000}},
+    ]}))]
+    pub struct Operations {
+        #[schemars(length(min = 1, max = MAX_OPERATIONS))]
+        operations: Vec<Movement>,
+    }
 }
 
 #[derive(Serialize, JsonSchema)]

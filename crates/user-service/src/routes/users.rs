@@ -5,13 +5,11 @@ use common::{
     Code, Result,
     caller::{Owner, Viewer, Visitor},
     db,
-    extract::{Json, Query},
+    extract::Json,
     http::api::Message,
-    page::{ListQuery, Listed, Page},
-    point, time,
+    page::{List, Listed},
+    point, request, time,
 };
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::json;
 use sqlx::MySqlPool;
 
@@ -29,8 +27,7 @@ use crate::{
 pub async fn list(
     Visitor { caller, .. }: Visitor,
     State(pool): State<MySqlPool>,
-    page: Page,
-    Query(ListQuery { .. }): Query<ListQuery>,
+    List(page, ()): List<()>,
 ) -> Result<Listed<User>> {
     let found = users::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
     Ok(page.answer(found, |user| user.id.get()))
@@ -41,13 +38,14 @@ pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Resul
     Ok(Json(accounts.find(id).await?.ok_or(Code::UserNotFound)?))
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({"full_name": "John Updated"}))]
-pub struct Update {
-    full_name: Option<FullName>,
-    email: Option<Email>,
-    password: Option<NewPassword>,
+request! {
+    /// What is to change of an account.
+    #[schemars(example = json!({"full_name": "John Updated"}))]
+    pub struct Update {
+        full_name: Option<FullName>,
+        email: Option<Email>,
+        password: Option<NewPassword>,
+    }
 }
 
 /// `PUT /users/{id}`: changes what the body names.
