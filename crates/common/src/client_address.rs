@@ -13,6 +13,10 @@ use ipnet::IpNet;
 
 use crate::caller::Gatekeeper;
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// Carries the addresses through which a request came, the client first.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The bits of an IPv6 address that tell one client from another: whoever has one has all of its network.
@@ -52,8 +56,8 @@ where
 {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(address)| address.ip());
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>();
+        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(Peer(address))| address.ip());
         Ok(Self::of(peer, &parts.headers, &Gatekeeper::from_ref(state).http().trusted_proxies))
     }
 }

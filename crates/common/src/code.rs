@@ -26,6 +26,7 @@ macro_rules! codes {
 }
 
 codes! {
+    400 "malformed_request" MalformedRequest "This is no HTTP request that can be understood";
     400 "malformed_body" MalformedBody "The body could not be read";
     400 "malformed_json" MalformedJson "The body is not valid JSON";
     400 "invalid_body" InvalidBody "The body must be a JSON object with this route's fields";
@@ -69,9 +70,12 @@ codes! {
     409 "sync_in_progress" SyncInProgress "A synchronization is running; wait for it to end";
 
     413 "body_too_large" BodyTooLarge "The body is too large";
+    414 "uri_too_long" UriTooLong "The address of the request is too long";
     415 "unsupported_media_type" UnsupportedMediaType "The body must be JSON, with Content-Type: application/json";
     415 "unsupported_encoding" UnsupportedEncoding "The body must not be compressed: Content-Encoding may only be identity";
     422 "idempotency_key_reused" IdempotencyKeyReused "This Idempotency-Key was used with a different request";
+
+    431 "headers_too_large" HeadersTooLarge "The headers of the request are too many or too long";
 
     429 "rate_limited" RateLimited "Too many requests: wait before the next one";
     429 "too_many_attempts" TooManyAttempts "Too many failed logins: wait before the next one";

@@ -1,7 +1,12 @@
 //! Typed configuration from environment variables and `.env`: every problem is found before the service gives up,
 //! each with the variable's name, what is expected and an example.
 
-use std::{fmt, num::NonZeroU32, str::FromStr};
+use std::{
+    fmt,
+    net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr},
+    num::{NonZeroU16, NonZeroU32},
+    str::FromStr,
+};
 
 use axum::http::HeaderValue;
 use chrono_tz::Tz;
@@ -41,10 +46,10 @@ impl FromStr for Mode {
 pub struct ServiceConfig {
     /// `APP_ENV`, or `FLASK_ENV` under its original name; production when neither is set.
     pub mode: Mode,
-    /// `HOST`: the address to listen on.
-    pub host: std::net::IpAddr,
+    /// `HOST`: where to listen.
+    pub host: ListenHost,
     /// `PORT` to listen on.
-    pub port: u16,
+    pub port: NonZeroU16,
     /// What surrounds the routes.
     pub http: HttpConfig,
     /// The service's own schema.
@@ -67,6 +72,35 @@ pub struct ServiceConfig {
     pub timezone: Tz,
     /// `GROUP_COMMIT_MAX`: how many requests may share one commit; 1 turns sharing off.
     pub group_commit_max: usize,
+}
+
+/// Where a service listens: at one address, or at those of this machine alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenHost(Vec<IpAddr>);
+
+impl ListenHost {
+    /// The addresses; `::` stands for all of them, IPv4 included.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.0
+    }
+}
+
+impl FromStr for ListenHost {
+    type Err = AddrParseError;
+    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+        match text {
+            // some clients take the one for it, some the other
+            "localhost" => Ok(Self(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])),
+            address => Ok(Self(vec![address.parse()?])),
+        }
+    }
+}
+
+impl fmt::Display for ListenHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&addresses.join(" and "))
+    }
 }
 
 /// What surrounds the routes.
@@ -204,7 +238,10 @@ impl Env {
     /// The address of another service.
     pub fn url(&mut self, name: &str, default: &str) -> Url {
         self.parse_if(name, default, "an http or https URL without a path", |url: &Url| {
-            matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none()
+            matches!(url.scheme(), "http" | "https")
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.port() != Some(0)
         })
     }
 
@@ -228,7 +265,7 @@ impl Env {
     pub fn service(&mut self, port: u16, schema: &str, account: &str) -> ServiceConfig {
         ServiceConfig {
             mode: self.mode,
-            host: self.parse("HOST", "0.0.0.0", "an IP address to listen on"),
+            host: self.parse("HOST", "::", "an IP address to listen on (`::` for all, IPv4 too), or `localhost`"),
             port: self.parse("PORT", &port.to_string(), "a port number from 1 to 65535"),
             http: HttpConfig {
                 cors_origins: self.list(
@@ -270,7 +307,7 @@ impl Env {
         }
         DatabaseConfig {
             host: self.text("DB_HOST", "127.0.0.1"),
-            port: self.parse("DB_PORT", "3306", "a port number from 1 to 65535"),
+            port: self.parse::<NonZeroU16>("DB_PORT", "3306", "a port number from 1 to 65535").get(),
             user: self.text("DB_USER", account),
             password,
             name: self.parse_if("DB_NAME", schema, "a schema name of letters, digits and _", |name: &String| {
@@ -343,6 +380,25 @@ mod tests {
         assert_eq!(problems(&[("APP_ENV", "development"), ("CORS_ORIGINS", "https://a.example/")]).len(), 1);
         assert_eq!(problems(&[("APP_ENV", "development"), ("TRUSTED_PROXIES", "proxy")]).len(), 1);
         assert_eq!(problems(&[("APP_ENV", "development"), ("RATE_LIMIT", "0")]).len(), 1);
+    }
+
+    #[test]
+    fn port_0_is_none() {
+        let found = problems(&[
+            ("APP_ENV", "development"),
+            ("PORT", "0"),
+            ("DB_PORT", "0"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:0"),
+        ]);
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_this_machine() {
+        let host = |text: &str| text.parse::<ListenHost>().map(|host| host.to_string());
+        assert_eq!(host("localhost").unwrap(), "127.0.0.1 and ::1");
+        assert_eq!(host("::").unwrap(), "::");
+        assert!(host("example.com").is_err());
     }
 
     #[test]

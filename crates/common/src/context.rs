@@ -77,7 +77,8 @@ pub async fn layer(request: Request, next: Next) -> Response {
             AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));
         let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
         let bytes = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        tracing::info!(status = status.as_u16(), ms = seconds * 1000.0, bytes, "answered");
+        let ms = (seconds * 1_000_000.0).round() / 1000.0;
+        tracing::info!(status = status.as_u16(), ms, bytes, "answered");
         monitoring::answered(method_name, matched.as_ref().map_or("", MatchedPath::as_str), status, seconds);
         trace.answered(status);
         response
@@ -99,7 +100,8 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
     ApiError::internal(format!("panic: {}", text.unwrap_or("unknown"))).into_response()
 }
 
-fn fresh_id() -> HeaderValue {
+/// An identity for a request that brought none.
+pub fn fresh_id() -> HeaderValue {
     HeaderValue::try_from(uuid::Uuid::new_v4().to_string()).expect("a UUID is a valid header value")
 }
 

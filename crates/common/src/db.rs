@@ -290,8 +290,7 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
     matches!(number(error), Some(1213 | 1205 | 1020 | 3101))
 }
 
-/// The database cannot serve at the moment: no connection, too many of them (1040), shutting down (1053), read-only
-/// (1290, 1836), no room on its disk (1021, 1114), a member out of its group (3032), a router without a primary (2003).
+/// The database cannot serve at the moment, as the numbers in [`UNAVAILABLE`] say, or there is no connection to it.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -300,9 +299,22 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        _ => matches!(number(error), Some(1021 | 1040 | 1053 | 1114 | 1290 | 1836 | 2003 | 3032)),
+        _ => number(error).is_some_and(|number| UNAVAILABLE.contains(&number)),
     }
 }
+
+/// What the server says when it cannot serve, whatever is asked.
+const UNAVAILABLE: &[u16] = &[
+    1021, 1114, 1041, 1037, 1038, // no room on its disk or in a table, no memory
+    1040, 1203, 1226, // too many connections, of all, of this account, or more than the account may use
+    1044, 1045, 1049, 1129, 1130,
+    1698, // access denied, no such schema, host blocked: being set up, or being changed
+    1053, 1077, 1079, 1927, // shutting down, this connection killed
+    1290, 1792, 1836, // read-only
+    1317, 1969, 3024, // the statement was interrupted, or took longer than it may
+    1158, 1159, 1160, 1161, 1184, // the network failed between server and client
+    2003, 3032, 3100, // a router without a primary, a member out of its group, a plug-in that refuses the commit
+];
 
 /// A unique key has this row already (1062).
 pub fn is_duplicate(error: &sqlx::Error) -> bool {

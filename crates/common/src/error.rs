@@ -105,7 +105,13 @@ impl IntoResponse for ApiError {
         let status = self.status();
         if status.is_server_error() {
             let cause = self.cause.as_deref().map(|cause| error_chain(cause));
-            tracing::error!(status = status.as_u16(), code = self.code.name(), cause, "request failed");
+            let (status, code) = (status.as_u16(), self.code.name());
+            match self.code {
+                // what a service waits for is expected, and whoever asks is told
+                Code::NotReady => tracing::debug!(status, code, cause, "not ready"),
+                _ if status == 503 => tracing::warn!(status, code, cause, "request refused for now"),
+                _ => tracing::error!(status, code, cause, "request failed"),
+            }
         }
         let mut response = (status, Json(with_request_id(self.body()))).into_response();
         if let Some(seconds) = self.retry_after {

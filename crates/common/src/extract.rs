@@ -1,6 +1,6 @@
 //! Bodies, paths and queries, with errors that name every field that is wrong: see [`crate::fields`].
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use aide::{
     OperationInput,
@@ -11,7 +11,7 @@ use aide::{
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -24,8 +24,6 @@ use crate::{
     ids::InvalidId,
 };
 
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest body of a public route, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 /// The largest body of an internal route that takes a list, in bytes.
@@ -44,14 +42,8 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for Json<T> {
         if is_encoded(request.headers()) {
             return Err(Code::UnsupportedEncoding.into());
         }
-        let read = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
-        let body = read.map_err(|_| Code::MalformedBody)?.map_err(|rejection| {
-            if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::new(Code::BodyTooLarge)
-            } else {
-                ApiError::new(Code::MalformedBody)
-            }
-        })?;
+        // it has been received: see `http::receive`
+        let body = Bytes::from_request(request, state).await.map_err(|_| Code::MalformedBody)?;
         fields::from_json(&body).map(Self)
     }
 }
@@ -85,7 +77,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 fn is_encoded(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::CONTENT_ENCODING).iter();
     let codings = values.map(|value| value.to_str().unwrap_or("unreadable"));
-    codings.flat_map(|value| value.split(',')).any(|coding| !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
+    codings
+        .flat_map(|value| value.split(','))
+        .any(|coding| !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
 }
 
 /// The id in the path, which is its first parameter. One that does not parse is 400.

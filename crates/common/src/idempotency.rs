@@ -38,9 +38,11 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
         let Some(value) = values.next() else { return Ok(Self(None)) };
-        let key = value.to_str().ok().and_then(unquoted).filter(|key| {
-            (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
-        });
+        let key = value
+            .to_str()
+            .ok()
+            .and_then(unquoted)
+            .filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
         match (key, values.next()) {
             (Some(key), None) => Ok(Self(Some(key))),
             _ => Err(Code::InvalidIdempotencyKey.into()),

@@ -96,9 +96,30 @@ mod tests {
     #[test]
     fn what_nobody_can_see_is_refused() {
         for bad in [
-            "\u{3164}", "\u{200b}", "\u{2800}", "\u{ad}", "\u{115f}", "\u{ffa0}", "\u{feff}", "\u{200d}", "\u{fe0f}",
-            "\u{2060}", "\u{e0041}", "\u{2028}", "\u{180e}", "\u{34f}", "\u{3000}", "\u{a0}",
-            "a\u{202e}b", "a\u{2066}b", "a\u{200f}b", "a\u{61c}b", "An\u{200b}i", "An\u{200d}i", "An\u{fe0f}i", "A\u{ad}ni",
+            "\u{3164}",
+            "\u{200b}",
+            "\u{2800}",
+            "\u{ad}",
+            "\u{115f}",
+            "\u{ffa0}",
+            "\u{feff}",
+            "\u{200d}",
+            "\u{fe0f}",
+            "\u{2060}",
+            "\u{e0041}",
+            "\u{2028}",
+            "\u{180e}",
+            "\u{34f}",
+            "\u{3000}",
+            "\u{a0}",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "a\u{200f}b",
+            "a\u{61c}b",
+            "An\u{200b}i",
+            "An\u{200d}i",
+            "An\u{fe0f}i",
+            "A\u{ad}ni",
         ] {
             assert!(parse(bad, 1..=10).is_err() && parse_lines(bad, 1..=10).is_err(), "{bad:?}");
         }
@@ -106,7 +127,8 @@ mod tests {
 
     #[test]
     fn scripts_and_pictures_keep_what_shapes_them() {
-        for good in ["علی‌رضا", "क्‍ष", "👨‍👩‍👧", "❤️ Ani", "🏳️‍🌈", "Øyvind", "李雷", "O’Brien"] {
+        for good in ["علی‌رضا", "क्‍ष", "👨‍👩‍👧", "❤️ Ani", "🏳️‍🌈", "Øyvind", "李雷", "O’Brien"]
+        {
             assert_eq!(parse(good, 1..=20).unwrap(), good);
         }
     }

@@ -69,7 +69,8 @@ impl JsonSchema for Bound {
 impl<'de> Deserialize<'de> for Bound {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let day = || NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|day| is_date(&text) && in_range(day.year()));
+        let day =
+            || NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|day| is_date(&text) && in_range(day.year()));
         let bound = moment(&text).map(Self::At).or_else(|| day().map(Self::Day));
         bound.ok_or_else(|| D::Error::custom(advice(&text, NO_BOUND)))
     }
@@ -115,7 +116,8 @@ fn in_range(year: i32) -> bool {
 
 /// `2025-11-02`, with all its digits.
 fn is_date(text: &str) -> bool {
-    text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() })
+    text.len() == 10
+        && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() })
 }
 
 fn advice(text: &str, otherwise: &'static str) -> &'static str {

@@ -14,7 +14,7 @@ use chrono::{Datelike, SecondsFormat};
 use common::{
     Amount, Code, Money, UserId,
     caller::{Caller, Gatekeeper, SERVICE_TOKEN},
-    client_address::ClientAddress,
+    client_address::{ClientAddress, Peer},
     config::Env,
     extract::Json,
     idempotency::{IDEMPOTENCY_KEY, IdempotencyKey},
@@ -102,7 +102,7 @@ fn email(input: &[u8]) {
 fn parts(uri: &str, headers: &[(HeaderName, HeaderValue)]) -> Option<Parts> {
     let mut parts = Request::builder().uri(uri).body(()).ok()?.into_parts().0;
     parts.headers.extend(headers.iter().cloned());
-    parts.extensions.insert(ConnectInfo(SocketAddr::from((PROXY, 1))));
+    parts.extensions.insert(ConnectInfo(Peer(SocketAddr::from((PROXY, 1)))));
     Some(parts)
 }
 
@@ -148,7 +148,7 @@ fn client(input: &[u8]) {
     let stranger = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let found = ClientAddress::from_request_parts(&mut parts, &gatekeeper()).now_or_never();
     found.expect("it does not wait").expect("there is always a client");
-    parts.extensions.insert(ConnectInfo(stranger));
+    parts.extensions.insert(ConnectInfo(Peer(stranger)));
     let found = ClientAddress::from_request_parts(&mut parts, &gatekeeper()).now_or_never();
     assert_eq!(found.expect("it does not wait").map(|ClientAddress(client)| client), Ok(stranger.ip()));
 }

@@ -1,6 +1,6 @@
 //! What notification-service is configured by.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU16, path::PathBuf, time::Duration};
 
 use common::config::{ConfigError, Env, ServiceConfig};
 use lettre::message::Mailbox;
@@ -85,7 +85,7 @@ fn smtp(env: &mut Env) -> Option<SmtpConfig> {
     };
     Some(SmtpConfig {
         host,
-        port: env.parse("SMTP_PORT", "587", "a port number from 1 to 65535"),
+        port: env.parse::<NonZeroU16>("SMTP_PORT", "587", "a port number from 1 to 65535").get(),
         credentials,
         ca_file: env.optional("SMTP_CA_FILE").map(PathBuf::from),
         timeout: Duration::from_secs(

@@ -11,15 +11,11 @@ use aide::axum::{
     ApiRouter,
     routing::{get_with, post_with},
 };
-use axum::{
-    Router,
-    extract::{DefaultBodyLimit, FromRef},
-};
+use axum::{Router, extract::FromRef};
 use common::{
     Code::{MailRefused, MailUnavailable, NothingToChange, NotificationNotFailed, NotificationNotFound},
     caller::Gatekeeper,
     db,
-    extract::MAX_INTERNAL_BODY,
     http::{
         api::about,
         client::{ServiceClient, http_client},
@@ -101,7 +97,7 @@ pub fn app(state: AppState) -> Router {
                 ),
             ),
         )
-        .api_route(outbox::EVENTS_PATH, events.layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
+        .api_route(outbox::EVENTS_PATH, events)
         .with_state(state);
     surround(routes, "notification-service", pool, &gatekeeper, delivery::measure)
 }

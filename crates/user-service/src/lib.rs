@@ -12,10 +12,7 @@ use aide::axum::{
     ApiRouter,
     routing::{get_with, post_with, put_with},
 };
-use axum::{
-    Router,
-    extract::{DefaultBodyLimit, FromRef},
-};
+use axum::{Router, extract::FromRef};
 use common::{
     Code::{
         BalanceLimit, EmailTaken, InsufficientBalance, InvalidAmount, InvalidCredentials, NothingToChange,
@@ -23,7 +20,6 @@ use common::{
     },
     caller::Gatekeeper,
     db,
-    extract::MAX_INTERNAL_BODY,
     http::{
         api::about,
         client::{ServiceClient, http_client},
@@ -151,7 +147,7 @@ pub fn app(state: AppState) -> Router {
                 about("Debits or credits", [InvalidAmount, UserNotFound, InsufficientBalance, BalanceLimit]),
             ),
         )
-        .api_route("/internal/operations", operations.layer(DefaultBodyLimit::max(MAX_INTERNAL_BODY)))
+        .api_route("/internal/operations", operations)
         .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
         .with_state(state);
     surround(routes, "user-service", pool, &gatekeeper, measure)

@@ -11,7 +11,7 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use common::{ApiError, Code, Result};
+use common::{ApiError, Code, Result, text};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -23,14 +23,16 @@ use tokio::{
 /// Shortest and longest password, in characters.
 const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
 
-/// A password that may be set: 8–128 characters without control characters. It never prints itself.
+/// A password that may be set: 8–128 characters without control characters, in Unicode's composed form (NFC). It never
+/// prints itself.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(inline, extend("format" = "password", "minLength" = PASSWORD_CHARS.start(), "maxLength" = PASSWORD_CHARS.end()))]
 pub struct NewPassword(#[schemars(with = "String")] pub SecretString);
 
 impl<'de> Deserialize<'de> for NewPassword {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        // the same password typed on another keyboard is the same
+        let text = text::composed(&String::deserialize(deserializer)?);
         if text.chars().any(char::is_control) {
             return Err(D::Error::custom("must not contain control characters"));
         }
@@ -107,9 +109,10 @@ impl Place {
         self.run(move || hash_now(password.expose_secret())).await
     }
 
-    /// Checks `password` against the user's hash, at the same cost when there is none.
+    /// Checks `password`, in whichever form of Unicode, against the user's hash, at the same cost when there is none.
     pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<Verdict> {
         self.run(move || {
+            let password = SecretString::from(text::composed(password.expose_secret()));
             let known = hash.is_some();
             let text = hash.unwrap_or_else(|| NOBODY.clone());
             let Ok(parsed) = PasswordHash::new(&text) else { return Verdict::Wrong };
@@ -161,6 +164,16 @@ mod tests {
         assert_eq!(passwords.verify("password123".into(), Some(hash.clone())).await.unwrap(), Verdict::Right);
         assert_eq!(passwords.verify("password124".into(), Some(hash)).await.unwrap(), Verdict::Wrong);
         assert_eq!(passwords.verify("nobody has this password".into(), None).await.unwrap(), Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_in_every_form_of_unicode() {
+        let passwords = Passwords::new().enter().unwrap();
+        let set: NewPassword = serde_json::from_str("\"pa\u{308}ssword\"").unwrap();
+        let hash = passwords.hash(set.0).await.unwrap();
+        for typed in ["p\u{e4}ssword", "pa\u{308}ssword"] {
+            assert_eq!(passwords.verify(typed.into(), Some(hash.clone())).await.unwrap(), Verdict::Right, "{typed:?}");
+        }
     }
 
     #[tokio::test]

@@ -22,13 +22,13 @@ type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 /// The members of the object that `text` is.
 pub(super) fn object(text: &str) -> Result<Members<'_>> {
     let refused = |error: serde_json::Error| malformed_at(error.line(), error.column());
-    serde_json::from_str::<Object<'_>>(text).map(|Object(members)| members).map_err(|error| {
-        match serde_json::from_str::<IgnoredAny>(text) {
+    serde_json::from_str::<Object<'_>>(text).map(|Object(members)| members).map_err(
+        |error| match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) if error.is_data() => Code::InvalidBody.into(),
             Ok(_) => refused(error),
             Err(error) => refused(error),
-        }
-    })
+        },
+    )
 }
 
 /// The refusal of a body that is no JSON, with the place where it ceases to be any: counted in bytes, from 1 on.
@@ -40,7 +40,7 @@ pub(super) fn malformed(body: &[u8], offset: usize) -> ApiError {
 }
 
 fn malformed_at(line: usize, column: usize) -> ApiError {
-    ApiError::new(Code::MalformedJson).detail("line", line).detail("column", column)
+    ApiError::new(Code::MalformedJson).detail("line", line.max(1)).detail("column", column.max(1))
 }
 
 struct Object<'a>(Members<'a>);
@@ -133,11 +133,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
         if self.0 == "null" { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Invalid> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Invalid> {
         if name == RAW_VALUE {
             self.leaf(|text| text.deserialize_newtype_struct(name, visitor))
         } else {

@@ -297,6 +297,7 @@ mod tests {
 
     request! {
         #[derive(Debug)]
+        #[expect(dead_code, reason = "mostly its errors matter here")]
         struct Payment {
             receiver_id: UserId,
             amount: Amount,
@@ -323,6 +324,7 @@ mod tests {
 
     request! {
         #[derive(Debug)]
+        #[expect(dead_code, reason = "only its errors matter here")]
         struct Filter {
             ids: Option<IdList<UserId, 3>>,
             kind: Option<Kind>,
@@ -417,7 +419,7 @@ mod tests {
             assert_eq!(refusal(from_json::<Payment>(body.as_bytes()))["code"], "invalid_body", "{body}");
         }
         for (body, line, column) in [
-            ("", 1, 0),
+            ("", 1, 1),
             ("{", 1, 1),
             ("{}x", 1, 3),
             ("{}{}", 1, 3),

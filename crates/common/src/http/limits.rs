@@ -1,12 +1,13 @@
-//! How much one client and one user may ask for in a second, and all together at once. Other services may ask for as much as
-//! they need, while there is room.
+//! How much one client and one user may ask for in a second, and how many bodies a client may leave unfinished. Other
+//! services may ask for as much as they need, while there is room.
 
 use std::{
+    collections::HashMap,
     hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -18,7 +19,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
-use tokio::sync::Semaphore;
 
 use crate::{
     ApiError, Code, Result, UserId,
@@ -31,16 +31,10 @@ const BURST: u32 = 2;
 /// Requests after which those who have not asked for a while are forgotten.
 const FORGET_EVERY: u32 = 10_000;
 
-/// Requests that one instance works on at once. What comes beyond would only wait for the database, like those before it.
-pub const MAX_IN_FLIGHT: usize = 4096;
-
-/// Serves a request if there is `room`, and refuses it at once if there is not.
-pub async fn in_room(State(room): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    match room.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => ApiError::new(Code::Overloaded).into_response(),
-    }
-}
+/// Bodies that one client may have begun to send and not ended.
+pub const MAX_UNFINISHED: u32 = 64;
+/// How long a client waits that has more of them.
+const UNFINISHED_WAIT: Duration = Duration::from_secs(1);
 
 /// The limits of one instance. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +45,25 @@ struct Inner {
     clients: DefaultKeyedRateLimiter<IpAddr>,
     users: DefaultKeyedRateLimiter<UserId>,
     asked: AtomicU32,
+    unfinished: Mutex<HashMap<IpAddr, u32>>,
+}
+
+/// A body that is on its way.
+pub struct Unfinished {
+    limits: Limits,
+    client: IpAddr,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let mut unfinished = self.limits.unfinished();
+        if let Some(count) = unfinished.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                unfinished.remove(&self.client);
+            }
+        }
+    }
 }
 
 impl Limits {
@@ -59,7 +72,23 @@ impl Limits {
         let burst = each_second.saturating_mul(NonZeroU32::new(BURST).expect("it is not 0"));
         let quota = Quota::per_second(each_second).allow_burst(burst);
         let (clients, users) = (RateLimiter::keyed(quota), RateLimiter::keyed(quota));
-        Self(Arc::new(Inner { gatekeeper, clients, users, asked: AtomicU32::new(0) }))
+        Self(Arc::new(Inner { gatekeeper, clients, users, asked: AtomicU32::new(0), unfinished: Mutex::default() }))
+    }
+
+    fn unfinished(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+        self.0.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a body of `client` that is on its way, for as long as what is returned lives; refuses it if there are too
+    /// many.
+    pub fn wait_for_body(&self, client: IpAddr) -> Result<Unfinished> {
+        let mut unfinished = self.unfinished();
+        let count = unfinished.entry(client).or_default();
+        if *count >= MAX_UNFINISHED {
+            return Err(ApiError::new(Code::RateLimited).retry_after(UNFINISHED_WAIT));
+        }
+        *count += 1;
+        Ok(Unfinished { limits: self.clone(), client })
     }
 
     fn admit(&self, client: IpAddr, caller: Option<Caller>) -> Result<()> {
@@ -93,37 +122,5 @@ pub async fn layer(State(limits): State<Limits>, request: Request, next: Next) -
     match limits.admit(client, caller) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(refusal) => refusal.into_response(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::{Router, middleware, routing::get};
-    use harness::http::{Api, serve};
-    use tokio::sync::Notify;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn what_does_not_fit_in_is_refused_at_once() {
-        let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (inside, outside) = ((begun.clone(), end.clone()), (begun, end));
-        let slow = get(async move || {
-            inside.0.notify_one();
-            inside.1.notified().await;
-        });
-        let room = Arc::new(Semaphore::new(1));
-        let app = Router::new().route("/", slow).layer(middleware::from_fn_with_state(room, in_room));
-        let app = app.layer(middleware::from_fn(crate::context::layer));
-        let api = Api::new(serve(app).await);
-        let first = tokio::spawn({
-            let api = api.clone();
-            async move { api.get("/").await }
-        });
-        outside.0.notified().await;
-        let refused = api.get("/").await.expect_error(503, "overloaded");
-        assert_eq!(refused.header("retry-after"), "1");
-        outside.1.notify_one();
-        let _ = first.await.unwrap().expect(200);
     }
 }

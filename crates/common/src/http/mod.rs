@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod client;
+mod connection;
 mod docs;
 mod limits;
+mod receive;
 pub mod serve;

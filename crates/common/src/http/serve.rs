@@ -1,38 +1,41 @@
 //! What surrounds a service's routes, and how it starts and stops.
 
-use std::{io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use aide::axum::{ApiRouter, routing::get_with};
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     handler::Handler,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, header, request::Parts},
     middleware,
+    serve::Listener as _,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlPool;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::Semaphore,
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tower::util::option_layer;
-use tower_http::{cors::CorsLayer, set_header::SetResponseHeaderLayer};
+use tower_http::{
+    cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
+use url::{Host, Url};
 
 use crate::{
     ApiError, Code, Result,
-    caller::Gatekeeper,
-    config::{Env, HttpConfig, ServiceConfig},
+    caller::{Gatekeeper, SERVICE_TOKEN},
+    client_address::Peer,
+    config::{Env, HttpConfig, Mode, ServiceConfig},
     context,
     error::error_chain,
-    extract::{Json, MAX_BODY},
+    extract::Json,
     fault,
     http::{
         api::{self, about},
+        connection::Listener,
         docs,
         limits::{self, Limits},
+        receive::{self, Receiver},
     },
     idempotency::{IDEMPOTENCY_KEY, REPLAYED},
     monitoring,
@@ -90,7 +93,8 @@ where
 {
     let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
     let limits = rate_limit.map(|each_second| Limits::new(gatekeeper.clone(), each_second));
-    let room = Arc::new(Semaphore::new(limits::MAX_IN_FLIGHT));
+    let receiver = Receiver::new(gatekeeper.clone(), limits.clone(), receive::MAX_IN_FLIGHT);
+    let cors = cors(cors_origins, gatekeeper.mode());
     // one stack for each route: one more would be boxed and cloned with each request
     let around = |is_limited: bool| {
         let limits = limits.clone().filter(|_| is_limited);
@@ -100,21 +104,22 @@ where
             always(header::CACHE_CONTROL, "no-store"),
             always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-            DefaultBodyLimit::max(MAX_BODY),
-            option_layer((!cors_origins.is_empty()).then(|| cors(cors_origins))),
+            option_layer(cors.clone()),
             option_layer(limits.map(|limits| middleware::from_fn_with_state(limits, limits::layer))),
-            option_layer(is_limited.then(|| middleware::from_fn_with_state(room.clone(), limits::in_room))),
+            option_layer(is_limited.then(|| middleware::from_fn_with_state(receiver.clone(), receive::layer))),
         )
     };
     let revocations = gatekeeper.revocations().clone();
     let metrics = monitoring::routes(pool.clone(), gatekeeper, measure);
     let ready = move || ready(service, pool, revocations);
     let health = move || async move { Json(State { status: "ok", service }) };
-    let routes = routes.api_route("/ready", get_with(ready, about("Whether it can do its work", [Code::NotReady])));
-    // whether a service is alive, and what it suffers from, may always be asked
-    let always_answered = metrics.api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
+    // whether a service is alive and ready, and what it suffers from, may always be asked
+    let always_answered = metrics
+        .api_route("/ready", get_with(ready, about("Whether it can do its work", [Code::NotReady])))
+        .api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
     let routes = routes.layer(around(true)).merge(always_answered.layer(around(false)));
     let (routes, document) = api::describe(routes, service, gatekeeper.mode());
+    receiver.learn(&document);
     let no_route = async || ApiError::new(Code::RouteNotFound);
     let no_method = async || ApiError::new(Code::MethodNotAllowed);
     routes
@@ -128,14 +133,36 @@ fn always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<Heade
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// Lets pages of these origins call, and no others.
-fn cors(origins: &[HeaderValue]) -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(origins.to_vec())
+/// Lets pages of these origins call, and no others; in development those that this machine serves, on whatever port.
+fn cors(origins: &[HeaderValue], mode: Mode) -> Option<CorsLayer> {
+    let is_development = mode == Mode::Development;
+    if origins.is_empty() && !is_development {
+        return None;
+    }
+    let origins = origins.to_vec();
+    let may_call = move |origin: &HeaderValue, _: &Parts| {
+        origins.contains(origin) || (is_development && is_on_this_machine(origin))
+    };
+    let mut headers = vec![header::AUTHORIZATION, header::CONTENT_TYPE, IDEMPOTENCY_KEY, context::REQUEST_ID];
+    headers.extend(is_development.then_some(SERVICE_TOKEN)); // the documented examples show it
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(may_call))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, IDEMPOTENCY_KEY, context::REQUEST_ID])
+        .allow_headers(headers)
         .expose_headers([header::LINK, header::RETRY_AFTER, REPLAYED, context::REQUEST_ID, DATA_AS_OF])
-        .max_age(CORS_AGE)
+        .max_age(CORS_AGE);
+    Some(layer)
+}
+
+/// True for the origin of a page that was served by this machine: `http://localhost:3000`.
+fn is_on_this_machine(origin: &HeaderValue) -> bool {
+    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+    url.filter(|url| matches!(url.scheme(), "http" | "https")).is_some_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    })
 }
 
 /// How a service is.
@@ -158,11 +185,11 @@ async fn ready(service: &'static str, pool: MySqlPool, revocations: Revocations)
 
 /// Serves `app` until SIGTERM or Ctrl-C, lets running requests end, then stops the workers.
 pub async fn run(app: Router, config: &ServiceConfig, workers: Workers) -> anyhow::Result<()> {
-    let listener = listen(config).await?;
+    let listener = listen(config)?;
     monitoring::start(&workers);
     tracing::info!(address = %listener.local_addr()?, "listening");
     let (stopped, stop) = tokio::sync::oneshot::channel::<()>();
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let app = app.into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop.await.ok();
     });
@@ -188,15 +215,15 @@ pub async fn run(app: Router, config: &ServiceConfig, workers: Workers) -> anyho
     Ok(())
 }
 
-async fn listen(config: &ServiceConfig) -> anyhow::Result<TcpListener> {
-    let address = SocketAddr::new(config.host, config.port);
-    TcpListener::bind(address).await.map_err(|error| {
+fn listen(config: &ServiceConfig) -> anyhow::Result<Listener> {
+    let (hosts, port) = (config.host.addresses(), config.port.get());
+    Listener::bind(hosts, port).map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => "another program uses this port; stop it or set PORT",
             io::ErrorKind::PermissionDenied => "ports below 1024 need more rights; set PORT to a higher one",
             _ => "check HOST and PORT",
         };
-        anyhow::anyhow!("cannot listen on {address}: {advice} ({error})")
+        anyhow::anyhow!("cannot listen on port {port} of {}: {advice} ({error})", config.host)
     })
 }
 

@@ -18,3 +18,4 @@ mod readme;
 mod replicas;
 mod sessions;
 mod set_up;
+mod strictness;

@@ -36,14 +36,14 @@ pub async fn receive(
     if events.is_empty() || events.len() > MAX_EVENTS {
         return Err(ApiError::invalid("events", format!("must be a list of 1 to {MAX_EVENTS}")));
     }
-    for event in &mut events {
+    for (n, event) in events.iter_mut().enumerate() {
         let id = event.event_id.as_bytes();
         if !(1..=MAX_EVENT_ID).contains(&id.len()) || !id.iter().all(u8::is_ascii_graphic) {
             let phrase = format!("must be 1 to {MAX_EVENT_ID} visible ASCII characters");
-            return Err(ApiError::invalid("events.event_id", phrase));
+            return Err(ApiError::invalid(&format!("events[{n}].event_id"), phrase));
         }
         event.message = Text::try_from(std::mem::take(&mut event.message))
-            .map_err(|phrase| ApiError::invalid("events.message", phrase))?
+            .map_err(|phrase| ApiError::invalid(&format!("events[{n}].message"), phrase))?
             .into();
         // what is no trace is to be taken for none
         event.traceparent = Trace::from_text(event.traceparent.as_deref()).to_text();

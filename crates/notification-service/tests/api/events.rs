@@ -96,17 +96,17 @@ async fn a_batch_of_1000_is_taken_whatever_its_size_and_a_larger_one_is_not() {
 async fn a_bad_event_refuses_its_batch() {
     let service = Service::start().await;
     for (bad, field) in [
-        (event("", ANI, "x"), "events.event_id"),
-        (event("two words", ANI, "x"), "events.event_id"),
-        (event("ünïcode", ANI, "x"), "events.event_id"),
-        (event(&"e".repeat(65), ANI, "x"), "events.event_id"),
-        (event("1", ANI, ""), "events.message"),
-        (event("1", ANI, "two\nlines"), "events.message"),
-        (event("1", ANI, &"x".repeat(1001)), "events.message"),
-        (event("1", 0, "x"), "user_id"),
-        (json!({"user_id": ANI, "message": "x"}), "event_id"),
-        (json!({"event_id": "1", "message": "x"}), "user_id"),
-        (json!({"event_id": "1", "user_id": ANI}), "message"),
+        (event("", ANI, "x"), "events[1].event_id"),
+        (event("two words", ANI, "x"), "events[1].event_id"),
+        (event("ünïcode", ANI, "x"), "events[1].event_id"),
+        (event(&"e".repeat(65), ANI, "x"), "events[1].event_id"),
+        (event("1", ANI, ""), "events[1].message"),
+        (event("1", ANI, "two\r\nlines"), "events[1].message"),
+        (event("1", ANI, &"x".repeat(1001)), "events[1].message"),
+        (event("1", 0, "x"), "events[1].user_id"),
+        (json!({"user_id": ANI, "message": "x"}), "events[1].event_id"),
+        (json!({"event_id": "1", "message": "x"}), "events[1].user_id"),
+        (json!({"event_id": "1", "user_id": ANI}), "events[1].message"),
     ] {
         let reply = hand_over(&service, vec![event("good", ANI, "Good"), bad.clone()]).await.expect(400);
         let named = reply["fields"].as_object().is_some_and(|fields| fields.keys().any(|name| name.ends_with(field)));

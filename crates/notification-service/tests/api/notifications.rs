@@ -160,7 +160,8 @@ async fn a_message_is_one_to_a_thousand_characters_without_control_characters() 
         "   ".into(),
         "x".repeat(1001),
         "é".repeat(1001),
-        "two\nlines".into(),
+        "two\r\nlines".into(),
+        "in\u{200b}visible".into(),
         "Subject\r\nBcc: evil@example.com".into(),
         "nul\0".into(),
         "delete\u{7f}".into(),
@@ -172,6 +173,7 @@ async fn a_message_is_one_to_a_thousand_characters_without_control_characters() 
     for (message, kept) in [
         ("x".to_owned(), "x".to_owned()),
         ("x".repeat(1000), "x".repeat(1000)),
+        ("two\nlines".to_owned(), "two\nlines".to_owned()),
         ("é".repeat(1000), "é".repeat(1000)),
         ("💸".repeat(1000), "💸".repeat(1000)),
         ("  Pembayaran diterima  ".to_owned(), "Pembayaran diterima".to_owned()),

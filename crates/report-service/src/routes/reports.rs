@@ -143,7 +143,8 @@ pub async fn list_of_user(
     State(sync): State<Sync>,
     Query(query): Query<PageQuery>,
 ) -> Result<Copied<ReportPage>> {
-    let (UpTo(page), UpTo(per_page)) = (query.page.unwrap_or(UpTo(1)), query.per_page.unwrap_or(UpTo(DEFAULT_PER_PAGE)));
+    let (UpTo(page), UpTo(per_page)) =
+        (query.page.unwrap_or(UpTo(1)), query.per_page.unwrap_or(UpTo(DEFAULT_PER_PAGE)));
     let away = must_exist(&pool, &users, user).await?;
     let stale = sync.refresh(user).await?.or(away);
     let mut conn = pool.acquire().await?;

@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use common::{
-    Amount, ApiError, Code, Money, Result, TransactionId, UserId, money::AmountBound, request, time::Bound,
-};
+use common::{Amount, ApiError, Code, Money, Result, TransactionId, UserId, money::AmountBound, request, time::Bound};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;

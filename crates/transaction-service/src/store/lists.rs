@@ -13,7 +13,7 @@ pub struct Filter {
     pub status: Option<Status>,
     /// Created at this moment or later.
     pub from: Option<DateTime<Utc>>,
-    /// Created before this moment or at it.
+    /// Created before this moment.
     pub to: Option<DateTime<Utc>>,
     pub min_amount: Option<Money>,
     pub max_amount: Option<Money>,
@@ -79,7 +79,7 @@ async fn select(
         query.push(" AND created_at >= ").push_bind(from);
     }
     if let Some(to) = filter.to {
-        query.push(" AND created_at <= ").push_bind(to);
+        query.push(" AND created_at < ").push_bind(to);
     }
     if let Some(least) = filter.min_amount {
         query.push(" AND amount >= ").push_bind(least);

@@ -126,7 +126,7 @@ async fn each_wrong_field_of_an_update_is_named() {
         (json!({"status": ""}), "invalid_value", "status"),
         (json!({"status": "Completed"}), "invalid_value", "status"),
         (json!({"description": "d".repeat(256)}), "invalid_value", "description"),
-        (json!({"status": "completed", "description": "a\nb"}), "invalid_value", "description"),
+        (json!({"status": "completed", "description": "a\r\nb"}), "invalid_value", "description"),
         (json!({"status": "completed", "amount": 1}), "unknown_field", "amount"),
     ] {
         assert_names_field(service.service.put(&path, body).await, code, field);

@@ -78,6 +78,10 @@ async fn lists_are_filtered_by_status_time_and_amount() {
         moments.push(reply["created_at"].as_str().expect("a moment").to_owned());
     }
     let [one, two, three, four] = created[..] else { panic!("four were created") };
+    // days of the wallet's time zone; the first transaction tells which one it is
+    let day = moments[0].parse::<chrono::DateTime<chrono::Utc>>().unwrap().with_timezone(&chrono_tz::Asia::Jakarta);
+    let (today, day) = (day.date_naive(), chrono::Days::new(1));
+    let (yesterday, tomorrow) = (today - day, today + day);
     for (query, found) in [
         ("status=pending".to_owned(), vec![four, one]),
         ("status=completed".to_owned(), vec![two]),
@@ -88,8 +92,12 @@ async fn lists_are_filtered_by_status_time_and_amount() {
         ("min_amount=200&max_amount=300.00".to_owned(), vec![three, two]),
         ("min_amount=300&max_amount=200".to_owned(), vec![]),
         (format!("from={}", moments[1]), vec![four, three, two]),
-        (format!("to={}", moments[1]), vec![two, one]),
-        (format!("from={}&to={}", moments[1], moments[2]), vec![three, two]),
+        (format!("to={}", moments[1]), vec![one]),
+        (format!("from={}&to={}", moments[1], moments[2]), vec![two]),
+        (format!("from={today}&to={today}"), vec![four, three, two, one]),
+        (format!("to={yesterday}"), vec![]),
+        (format!("from={tomorrow}"), vec![]),
+        ("min_amount=0".to_owned(), vec![four, three, two, one]),
         ("from=2999-01-01T00:00:00Z".to_owned(), vec![]),
         ("to=2020-01-01T00:00:00%2B07:00".to_owned(), vec![]),
         (format!("status=pending&from={}&min_amount=50", moments[1]), vec![four]),
@@ -131,11 +139,14 @@ async fn each_wrong_parameter_is_named() {
             ("status=done", "invalid_value", "status"),
             ("status=", "invalid_value", "status"),
             ("from=yesterday", "invalid_value", "from"),
-            ("from=2025-11-12", "invalid_value", "from"),
+            ("from=2025-11-31", "invalid_value", "from"),
+            ("from=2025-11-12T00:00:00+07:00", "invalid_value", "from"),
             ("to=2025-13-01T00:00:00Z", "invalid_value", "to"),
             ("min_amount=abc", "invalid_amount", "min_amount"),
             ("min_amount=-1", "invalid_amount", "min_amount"),
             ("max_amount=0.001", "invalid_amount", "max_amount"),
+            ("max_amount=10.000", "invalid_amount", "max_amount"),
+            ("max_amount=1e2", "invalid_amount", "max_amount"),
             ("page=2", "unknown_field", "page"),
             ("sender_id=1", "unknown_field", "sender_id"),
             ("status=pending&status=failed", "duplicate_field", "status"),

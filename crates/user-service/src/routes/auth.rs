@@ -8,10 +8,10 @@ use common::{
     db,
     extract::Json,
     http::api::{Created, WithStatus},
-    point, request, time,
+    point, request, text, time,
 };
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::MySqlPool;
@@ -125,11 +125,13 @@ pub async fn login(
     State(TokenLifetime(seconds)): State<TokenLifetime>,
     Json(login): Json<Login>,
 ) -> Result<Json<LoggedIn>> {
-    let (typed, client) = (login.email.trim().to_ascii_lowercase(), client.to_string());
+    let (known_as, client) = (Email::try_from(login.email.clone()), client.to_string());
+    let typed =
+        known_as.as_ref().map_or_else(|_| login.email.trim().to_ascii_lowercase(), |Email(email)| email.clone());
     let (account, client) = (Subject::Account(&typed), Subject::Client(&client));
     let passwords = passwords.enter()?; // a login that is refused here counts for nothing
     count_attempt(&pool, account, client).await?;
-    let known = match Email::try_from(login.email) {
+    let known = match known_as {
         Ok(Email(email)) => users::credentials(&mut *pool.acquire().await?, &email).await?,
         Err(_) => None,
     };
@@ -143,7 +145,8 @@ pub async fn login(
     })
     .await?;
     if verdict == Verdict::RightButOutdated {
-        let hash = passwords.hash(login.password).await?;
+        let password = text::composed(login.password.expose_secret());
+        let hash = passwords.hash(password.into()).await?;
         db::retry(|_| async {
             let mut tx = db::begin(&pool, point!("rehash")).await?;
             users::rehash(&mut tx, user.id, &user.password_hash, &hash).await?;

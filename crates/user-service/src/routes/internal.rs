@@ -157,12 +157,12 @@ pub async fn execute(
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         return Err(ApiError::invalid("operations", format!("must be a list of 1 to {MAX_OPERATIONS}")));
     }
-    let steps = operations.into_iter().map(|movement| match (movement, movement.transaction()) {
+    let steps = operations.into_iter().enumerate().map(|(n, movement)| match (movement, movement.transaction()) {
         (Movement::Hold(transfer) | Movement::Transfer(transfer), _) if transfer.sender_id == transfer.receiver_id => {
-            Err(ApiError::invalid("operations.receiver_id", "must be another user than the sender"))
+            Err(ApiError::invalid(&format!("operations[{n}].receiver_id"), "must be another user than the sender"))
         }
         (_, Some(transaction)) => Ok(Operation::step(transaction, movement)),
-        (_, None) => Err(ApiError::invalid("operations", "must be hold, transfer, capture or release")),
+        (_, None) => Err(ApiError::invalid(&format!("operations[{n}]"), "must be hold, transfer, capture or release")),
     });
     let steps = steps.collect::<Result<Vec<_>>>()?;
     let posted = ledger.post(steps).await?;

@@ -1,5 +1,6 @@
 //! What browsers are told: to guess no types, to keep nothing, to show nothing in frames, and whose pages may call.
 
+use common::config::Mode;
 use harness::http::{Api, Reply};
 use reqwest::Method;
 
@@ -25,12 +26,33 @@ async fn every_answer_keeps_browsers_from_guessing_keeping_and_framing() {
 }
 
 #[tokio::test]
-async fn no_page_may_call_unless_its_origin_is_listed() {
+async fn in_development_pages_of_this_machine_may_call_from_any_port() {
     let service = Service::start().await;
-    let reply = preflight(&service.anyone, PAGE).await.expect_error(405, "method_not_allowed");
-    assert_eq!(reply.header("access-control-allow-origin"), "");
+    for page in ["http://localhost:3000", "http://127.0.0.1:5173", "https://localhost", "http://[::1]:8080"] {
+        let reply = preflight(&service.anyone, page).await.expect(200);
+        assert_eq!(reply.header("access-control-allow-origin"), page);
+        assert!(reply.header("access-control-allow-headers").contains("x-service-token"));
+    }
+    for stranger in [PAGE, "http://localhost.evil.example", "http://127.0.0.1.evil.example", "file://", "null"] {
+        let reply = preflight(&service.anyone, stranger).await;
+        assert_eq!(reply.header("access-control-allow-origin"), "", "{stranger}");
+    }
+}
 
-    let service = Service::start_with(|config| config.service.http.cors_origins = vec![PAGE.parse().unwrap()]).await;
+#[tokio::test]
+async fn in_production_no_page_may_call_unless_its_origin_is_listed() {
+    let production = |config: &mut user_service::Config| config.service.mode = Mode::Production;
+    let service = Service::start_with(production).await;
+    for page in [PAGE, "http://localhost:3000"] {
+        let reply = preflight(&service.anyone, page).await.expect_error(405, "method_not_allowed");
+        assert_eq!(reply.header("access-control-allow-origin"), "");
+    }
+
+    let service = Service::start_with(|config| {
+        config.service.http.cors_origins = vec![PAGE.parse().unwrap()];
+        production(config);
+    });
+    let service = service.await;
     let reply = preflight(&service.anyone, PAGE).await.expect(200);
     assert_eq!(reply.header("access-control-allow-origin"), PAGE);
     assert!(reply.header("access-control-allow-headers").contains("idempotency-key"));

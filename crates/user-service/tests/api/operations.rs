@@ -237,7 +237,7 @@ async fn a_transfer_to_oneself_is_refused() {
     for verb in ["hold", "transfer"] {
         let body = json!({"operations": [{verb: to_self}]});
         let refused = service.service.post("/internal/operations", body).await.expect_error(400, "invalid_value");
-        assert!(refused["fields"]["operations.receiver_id"].is_string(), "{}", refused.text);
+        assert!(refused["fields"]["operations[0].receiver_id"].is_string(), "{}", refused.text);
     }
     assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
 }
