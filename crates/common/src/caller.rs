@@ -22,7 +22,10 @@ use crate::{
     revocation::Revocations,
 };
 
-pub use guards::{Authenticated, Monitor, Owner, Service, Trusted, Viewer, Visitor, security_schemes};
+pub use guards::{
+    ACCESS_TOKEN, Authenticated, METRICS_ACCESS, Monitor, Owner, SERVICE_ACCESS, Service, Trusted, Viewer, Visitor,
+    security_schemes,
+};
 
 /// Carries the shared secret of the services.
 pub const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");

@@ -1,8 +1,8 @@
 //! Identities that cross service boundaries: positive integers that cannot be mixed up.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// An identity that was not a positive integer.
@@ -65,10 +65,21 @@ id!(
 );
 
 /// At most `MAX` ids in a request, as `1,2,3`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-#[schemars(inline, with = "String", extend("pattern" = "^[1-9][0-9]*(,[1-9][0-9]*)*$", "examples" = ["1,2"]))]
 pub struct IdList<T: FromStr, const MAX: usize>(pub Vec<T>);
+
+impl<T: FromStr, const MAX: usize> JsonSchema for IdList<T, MAX> {
+    fn schema_name() -> Cow<'static, str> {
+        "IdList".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[1-9][0-9]*(,[1-9][0-9]*)*$", "examples": ["1,2"]})
+    }
+}
 
 impl<T: FromStr, const MAX: usize> TryFrom<String> for IdList<T, MAX> {
     type Error = String;

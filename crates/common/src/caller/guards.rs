@@ -133,10 +133,12 @@ where
     }
 }
 
-/// How a request can show who sends it, in the API's description.
-const ACCESS_TOKEN: &str = "accessToken";
-const SERVICE_ACCESS: &str = "serviceToken";
-const METRICS_ACCESS: &str = "metricsToken";
+/// The name of a user's way in, in the API's description.
+pub const ACCESS_TOKEN: &str = "accessToken";
+/// The name of a service's way in.
+pub const SERVICE_ACCESS: &str = "serviceToken";
+/// The name of the way in for whoever watches.
+pub const METRICS_ACCESS: &str = "metricsToken";
 
 /// Describes how a request shows who sends it.
 pub fn security_schemes() -> Value {

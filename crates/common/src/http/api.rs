@@ -1,13 +1,16 @@
 //! How the API describes itself (OpenAPI 3.1): what a handler takes, answers and whom it lets in is read from its signature,
 //! what it does and refuses stands beside its route.
 
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+};
 
 use aide::{
     OperationOutput,
     axum::ApiRouter,
     generate::GenContext,
-    openapi::{self, Info, MediaType, OpenApi, Operation, ReferenceOr, SchemaObject},
+    openapi::{self, Contact, Info, License, MediaType, OpenApi, Operation, ReferenceOr, SchemaObject},
     transform::TransformOperation,
 };
 use axum::{
@@ -147,6 +150,7 @@ impl OperationOutput for crate::ApiError {
 
 /// A sentence on what was done.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"message": "User deleted successfully"}))]
 pub struct Message {
     /// The sentence.
     pub message: &'static str,
@@ -165,6 +169,10 @@ struct ErrorBody {
     request_id: String,
     /// What is wrong with each field that is named.
     fields: Option<BTreeMap<String, String>>,
+    /// The line of a body at which it ceases to be JSON, from 1.
+    line: Option<u64>,
+    /// The byte of that line, from 1.
+    column: Option<u64>,
     /// The failed transaction that keeps the refusal of a payment.
     transaction_id: Option<i64>,
     /// The status that does not allow a change.
@@ -180,25 +188,93 @@ pub fn describe<S: Clone + Send + Sync + 'static>(
     mode: Mode,
 ) -> (Router<S>, Value) {
     aide::generate::in_context(|context| context.schema.subschema_for::<ErrorBody>());
+    let contact = Contact { name: Some("The makers of Digital Wallet".to_owned()), ..Contact::default() };
+    let license =
+        License { name: "MIT".to_owned(), identifier: Some("MIT".to_owned()), ..License::default() };
     let info = Info {
         title: service.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         description: Some(DESCRIPTION.to_owned()),
+        contact: Some(contact),
+        license: Some(license),
         ..Info::default()
     };
     let mut api = OpenApi { info, ..OpenApi::default() };
     let routes = routes.finish_api(&mut api);
     let mut document = serde_json::to_value(api).expect("a document can be written as JSON");
+    // beside the document, also where a gateway shows both below another path
+    document["servers"] = json!([{"url": ".", "description": "The service that this document is from."}]);
     document["components"]["securitySchemes"] = caller::security_schemes();
-    let paths = document["paths"].as_object_mut().into_iter().flatten();
-    for (path, methods) in paths {
+    let schemas = document["components"]["schemas"].clone();
+    let mut used = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
             if let Some(operation) = operation.as_object_mut() {
                 complete(operation, path, method, mode);
+                show_examples(operation, &schemas);
+                used.extend(operation["tags"][0].as_str().map(str::to_owned));
             }
         }
     }
+    let tags = TAGS.iter().filter(|(name, _)| used.contains(*name));
+    document["tags"] = tags.map(|(name, description)| json!({"name": name, "description": description})).collect();
+    drop_unused_schemas(&mut document);
     (routes, document)
+}
+
+/// The groups in which operations are shown, in this order: what people come for before what holds it together.
+const TAGS: [(&str, &str); 10] = [
+    ("auth", "Opening an account, and logging in."),
+    ("users", "Accounts, balances, and money that comes in and goes out."),
+    ("transactions", "Transfers between users."),
+    ("notifications", "What users are told by mail."),
+    ("reports", "Reports of transactions."),
+    ("summaries", "Totals of a user."),
+    ("sync", "Taking over what the reports are made of."),
+    ("webhooks", "Events, sent to other systems."),
+    ("internal", "What the services ask of each other."),
+    ("service", "How the service itself is."),
+];
+/// Routes that every service has, in the group `service`.
+const OF_EVERY_SERVICE: [&str; 3] = ["health", "ready", "metrics"];
+
+/// Gives each body and each success the example of its type.
+fn show_examples(operation: &mut Map<String, Value>, schemas: &Value) {
+    let mut body = operation.remove("requestBody");
+    let responses = operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten();
+    let successes = responses.filter(|(status, _)| status.starts_with('2')).map(|(_, response)| response);
+    for content in successes.chain(&mut body).map(|part| &mut part["content"]) {
+        for media_type in content.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            if let Some(example) = example_of(&media_type["schema"], schemas) {
+                media_type["example"] = example;
+            }
+        }
+    }
+    operation.extend(body.map(|body| ("requestBody".to_owned(), body)));
+}
+
+/// The example of a schema, or of the items that it lists.
+fn example_of(schema: &Value, schemas: &Value) -> Option<Value> {
+    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        return example_of(&schemas[name], schemas);
+    }
+    if schema["type"] == "array" {
+        return example_of(&schema["items"], schemas).map(|item| json!([item]));
+    }
+    schema["examples"].get(0).cloned()
+}
+
+/// Takes out the schemas that nothing refers to: those of queries, whose parameters are described one by one.
+fn drop_unused_schemas(document: &mut Value) {
+    loop {
+        let text = document.to_string();
+        let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+        let before = schemas.len();
+        schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
+        if schemas.len() == before {
+            return;
+        }
+    }
 }
 
 /// Adds to an operation what follows from its path, its method and its codes.
@@ -206,7 +282,9 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     let words = path.split(['/', '{', '}', '-']).filter(|word| !word.is_empty());
     operation
         .insert("operationId".into(), json!([method].into_iter().chain(words.clone()).collect::<Vec<_>>().join("_")));
-    operation.insert("tags".into(), json!([words.clone().next().unwrap_or_default()]));
+    let first = words.clone().next().unwrap_or_default();
+    let tag = if OF_EVERY_SERVICE.contains(&first) { "service" } else { first };
+    operation.insert("tags".into(), json!([tag]));
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         let schema = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
@@ -216,6 +294,9 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     if let (Some(security), Mode::Production) = (operation.get_mut("security").and_then(Value::as_array_mut), mode) {
         security.retain(|way| way.as_object().is_some_and(|way| !way.is_empty())); // nobody comes in without showing one
     }
+    operation.entry("security").or_insert_with(|| json!([]));
+    let description = description(operation);
+    operation.insert("description".into(), json!(description));
     let named = operation.remove(CODES).unwrap_or_default();
     let named = |code: &Code| named.as_array().is_some_and(|names| names.contains(&json!(code.name())));
     let is_write = method != "get";
@@ -234,6 +315,29 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
             response["headers"]["Idempotent-Replayed"] = json!({"schema": text, "description": description});
         }
     }
+}
+
+/// Who may call an operation, and what else holds for it, in sentences.
+fn description(operation: &Map<String, Value>) -> String {
+    let ways = operation.get("security").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let takes = |scheme: &str| ways.iter().any(|way| !way[scheme].is_null());
+    let is_open = ways.iter().any(|way| way.as_object().is_some_and(Map::is_empty));
+    let callers = match (takes(caller::ACCESS_TOKEN), takes(caller::SERVICE_ACCESS), takes(caller::METRICS_ACCESS)) {
+        (true, _, _) => "For the user whom it is about (`Authorization: Bearer …`), and for services (`X-Service-Token`)",
+        (_, _, true) => "For whoever shows the `METRICS_TOKEN`, and for services (`X-Service-Token`)",
+        (_, true, _) => "For services (`X-Service-Token`)",
+        _ => "For anyone",
+    };
+    let development = if is_open { "; in development for anyone" } else { "" };
+    let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    let is_keyed = parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+    let keyed = if is_keyed {
+        " With an `Idempotency-Key` it takes effect once, however often it is sent."
+    } else {
+        ""
+    };
+    let summary = operation.get("summary").and_then(Value::as_str).unwrap_or_default();
+    format!("{summary}. {callers}{development}.{keyed}")
 }
 
 fn add_error(operation: &mut Map<String, Value>, code: Code) {

@@ -78,6 +78,11 @@ impl Receiver {
         self.0.routes.get_or_init(|| routes.collect());
     }
 
+    fn is_service(&self, request: &Request) -> bool {
+        let headers = request.headers();
+        headers.contains_key(SERVICE_TOKEN) && matches!(self.0.gatekeeper.identify(headers), Ok(Caller::Service))
+    }
+
     fn takes(&self, parts: &Parts) -> Option<Takes> {
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
         let path = parts.extensions.get::<MatchedPath>()?;
@@ -125,16 +130,19 @@ impl Receiver {
     }
 }
 
-/// Serves a request once it is there whole, if there is room, and refuses it at once if there is not. Other services have
-/// room of their own: what users send does not keep services from each other.
+/// Serves a request once it is there whole, and is one that its route takes.
 pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
-    let shown = request.headers().contains_key(SERVICE_TOKEN);
-    let is_service = shown && matches!(receiver.0.gatekeeper.identify(request.headers()), Ok(Caller::Service));
-    let request = match receiver.receive(request, is_service).await {
-        Ok(request) => request,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let room = if is_service { &receiver.0.services } else { &receiver.0.users };
+    let is_service = receiver.is_service(&request);
+    match receiver.receive(request, is_service).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Serves a request if there is room, and refuses it at once if there is not. Other services have room of their own: what
+/// users send does not keep services from each other.
+pub async fn in_room(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
+    let room = if receiver.is_service(&request) { &receiver.0.services } else { &receiver.0.users };
     match room.try_acquire() {
         Ok(_place) => next.run(request).await,
         Err(_) => ApiError::new(Code::Overloaded).into_response(),
@@ -174,7 +182,8 @@ mod tests {
             inside.0.notify_one();
             inside.1.notified().await;
         };
-        let app = Router::new().route("/", post(work)).layer(middleware::from_fn_with_state(receiver, layer));
+        let app = Router::new().route("/", post(work)).layer(middleware::from_fn_with_state(receiver.clone(), in_room));
+        let app = app.layer(middleware::from_fn_with_state(receiver, layer));
         let app = app.layer(middleware::from_fn(context::layer));
         (Api::new(serve(app).await), outside.0, outside.1)
     }
@@ -206,6 +215,7 @@ mod tests {
     async fn an_unfinished_body_holds_no_place() {
         let app = Router::new().route("/", post(async |_: Bytes| "done"));
         let receiver = Receiver::new(gatekeeper(), None, 1);
+        let app = app.layer(middleware::from_fn_with_state(receiver.clone(), in_room));
         let address = serve(app.layer(middleware::from_fn_with_state(receiver, layer))).await;
         let mut half = Vec::new();
         for _ in 0..20 {

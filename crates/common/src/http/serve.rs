@@ -106,7 +106,8 @@ where
             always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
             option_layer(cors.clone()),
             option_layer(limits.map(|limits| middleware::from_fn_with_state(limits, limits::layer))),
-            option_layer(is_limited.then(|| middleware::from_fn_with_state(receiver.clone(), receive::layer))),
+            middleware::from_fn_with_state(receiver.clone(), receive::layer),
+            option_layer(is_limited.then(|| middleware::from_fn_with_state(receiver.clone(), receive::in_room))),
         )
     };
     let revocations = gatekeeper.revocations().clone();
@@ -116,7 +117,7 @@ where
     // whether a service is alive and ready, and what it suffers from, may always be asked
     let always_answered = metrics
         .api_route("/ready", get_with(ready, about("Whether it can do its work", [Code::NotReady])))
-        .api_route("/health", get_with(health, |route| route.summary("Whether it is alive")));
+        .api_route("/health", get_with(health, about("Whether it is alive", [Code::UnknownField])));
     let routes = routes.layer(around(true)).merge(always_answered.layer(around(false)));
     let (routes, document) = api::describe(routes, service, gatekeeper.mode());
     receiver.learn(&document);

@@ -64,8 +64,8 @@ async fn every_route_refuses_what_it_does_not_know_and_does_nothing() {
         let is_watched = ["/health", "/ready", "/metrics"].contains(&operation.path.as_str());
         let (status, refused) = answer(&world, operation, "?surprise=1", &[JSON], "").await;
         if !is_watched {
-            assert_eq!((status, &refused["code"]), (400, &json!("unknown_field")), "{name}: {refused}");
-            assert_eq!(refused["fields"]["surprise"], "is not known here", "{name}");
+            let said = (status, &refused["fields"]["surprise"]);
+            assert_eq!(said, (400, &json!("is not known here")), "{name}: {refused}");
         }
         if operation.takes_body {
             for list in ["[]", "[5]", "[1, 2, 7, \"d\", true]", "[\"ani@example.com\", \"password123\"]", "null", "7"] {

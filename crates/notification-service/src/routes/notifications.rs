@@ -194,6 +194,7 @@ fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Sent>> {
 
 /// What was done, and the status that it led to.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"message": "Notification sent successfully", "status": "sent"}))]
 pub struct Sent {
     message: &'static str,
     status: Status,

@@ -10,6 +10,7 @@ use common::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::{MySqlConnection, QueryBuilder};
 
 /// How far a notification has come.
@@ -31,6 +32,14 @@ common::stored_as_text!(Status);
 
 /// A notification as it stands.
 #[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
+#[schemars(example = json!({
+    "id": 1,
+    "user_id": 1,
+    "message": "Top-up Rp 100,000 successful.",
+    "status": "pending",
+    "created_at": "2025-11-12T10:30:00.000000Z",
+    "updated_at": "2025-11-12T10:30:00.000000Z",
+}))]
 pub struct Notification {
     pub id: NotificationId,
     pub user_id: UserId,

@@ -45,7 +45,13 @@ request! {
 }
 
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Report")]
+#[schemars(rename = "Report", example = json!({
+    "id": 1,
+    "user_id": 1,
+    "transaction_id": 10,
+    "status": "generated",
+    "created_at": "2025-11-12T10:30:00.000000Z",
+}))]
 pub struct ReportBody {
     id: i64,
     user_id: UserId,
@@ -127,6 +133,13 @@ request! {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"user_id": 1, "page": 1, "per_page": 50, "total": 1, "reports": [{
+    "id": 1,
+    "transaction_id": 10,
+    "amount": 10_000,
+    "status": "completed",
+    "created_at": "2025-11-12T10:30:00.000000Z",
+}]}))]
 pub struct ReportPage {
     user_id: UserId,
     page: u32,

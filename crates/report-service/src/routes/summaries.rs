@@ -4,6 +4,7 @@ use axum::extract::State;
 use common::{Result, UserId, caller::Viewer};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::MySqlPool;
 
 use super::{Copied, must_exist};
@@ -14,6 +15,13 @@ use crate::{
 };
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "user_id": 1,
+    "total_transactions": 15,
+    "total_spent": 150_000,
+    "total_received": 250_000,
+    "last_transaction": "2025-11-12T10:30:00.000000Z",
+}))]
 pub struct Summary {
     user_id: UserId,
     total_transactions: i64,

@@ -5,11 +5,18 @@ use chrono::{DateTime, Utc};
 use common::{Result, caller::Service, extract::Json, time};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::sync::Sync;
 
 /// What a synchronization took over.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "message": "Reports synchronized successfully",
+    "synced_users": 50,
+    "synced_transactions": 200,
+    "timestamp": "2025-11-12T10:30:00.000000Z",
+}))]
 pub struct Synced {
     message: &'static str,
     synced_users: u64,

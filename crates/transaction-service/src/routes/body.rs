@@ -119,7 +119,16 @@ impl ListQuery {
 
 /// A transaction as it is answered.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Transaction")]
+#[schemars(rename = "Transaction", example = json!({
+    "id": 10,
+    "sender_id": 1,
+    "receiver_id": 2,
+    "amount": 10_000,
+    "status": "pending",
+    "description": "Payment for goods",
+    "created_at": "2025-11-12T10:30:00.000000Z",
+    "updated_at": "2025-11-12T10:30:00.000000Z",
+}))]
 pub struct Body {
     pub id: TransactionId,
     sender_id: UserId,

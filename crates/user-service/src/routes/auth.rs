@@ -84,6 +84,12 @@ request! {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl",
+    "token_type": "Bearer",
+    "expires_in": 3600,
+    "user": {"id": 1, "full_name": "John Doe", "email": "john@example.com"},
+}))]
 pub struct LoggedIn {
     access_token: String,
     token_type: &'static str,

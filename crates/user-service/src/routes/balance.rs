@@ -19,6 +19,7 @@ use crate::{
 };
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"user_id": 1, "balance": 50_000, "held": 10_000}))]
 pub struct Balance {
     user_id: UserId,
     balance: Money,
@@ -65,6 +66,7 @@ pub async fn debit(
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"id": 1, "balance": 150_000}))]
 pub struct NewBalance {
     id: UserId,
     balance: Money,

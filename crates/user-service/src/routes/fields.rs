@@ -43,8 +43,8 @@ impl TryFrom<String> for Email {
     fn try_from(text: String) -> Result<Self, &'static str> {
         let text = common::text::parse(&text, 1..=MAX_EMAIL).map_err(|_| NO_EMAIL)?;
         let (local, domain) = text.rsplit_once('@').ok_or(NO_EMAIL)?;
-        if !local.is_empty() && !local.bytes().all(|byte| byte.is_ascii_alphanumeric() || LOCAL_MARKS.contains(&byte)) {
-            return Err(NOT_PLAIN);
+        if !local.bytes().all(|byte| byte.is_ascii_alphanumeric() || LOCAL_MARKS.contains(&byte)) {
+            return Err(if local.contains('"') || !local.is_ascii() { NOT_PLAIN } else { NO_EMAIL });
         }
         let address = format!("{}@{}", local.to_ascii_lowercase(), ascii_domain(domain).ok_or(NO_EMAIL)?);
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();

@@ -4,12 +4,14 @@ use chrono::{DateTime, Utc};
 use common::{Money, UserId, db, lookups::Lookups};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
 use super::revocations;
 
 /// An active account as others may see it.
 #[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
+#[schemars(example = json!({"id": 1, "full_name": "John Doe", "email": "john@example.com", "balance": 50_000}))]
 pub struct User {
     /// The account's number.
     pub id: UserId,
