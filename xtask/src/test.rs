@@ -1,7 +1,7 @@
 //! `test`: every check and test there is, on a database that it brings along.
 
 use std::{
-    env,
+    env, fs,
     io::{IsTerminal, stdout},
     path::Path,
     process::{Command, ExitCode, Stdio},
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
-use common::http::api::DOCUMENT_PATH;
+use common::http::{api::DOCUMENT_PATH, client::http_client};
 use harness::{
     binaries::{self, Build},
     database::{self, Admin},
@@ -32,6 +32,10 @@ use crate::{
 const COLLECTION: &str = "digital-wallet-collection.json";
 /// It has to pass on data that it made itself.
 const COLLECTION_RUNS: u32 = 2;
+/// Requests of it that somebody may send first of all.
+const FIRST_REQUESTS: [&str; 4] = ["Login User", "Get Balance", "Top Up Balance", "Create Notification"];
+/// The rules of Spectral for OpenAPI, all of them.
+const SPECTRAL_RULES: &str = r#"extends: [["spectral:oas", "all"]]"#;
 
 /// Requests that each route gets at random, beside those that try its limits one by one.
 const EXAMPLES: &str = "30";
@@ -143,6 +147,7 @@ async fn from_outside(admin: &Admin) -> Result<()> {
     step.done("The system is ready");
 
     let outcome = async {
+        lint_documents(&tools, &wallet, folder.path()).await?;
         run_collection(&collection, &tools, &wallet)?;
         run_schemathesis(&schemathesis, &wallet)?;
         prove_ledger(&wallet).await
@@ -152,23 +157,62 @@ async fn from_outside(admin: &Admin) -> Result<()> {
     outcome.inspect_err(|_| eprintln!("The logs of the services are in target/service-logs."))
 }
 
+/// What each service says of itself passes the recommended rules of two linters, without a warning.
+async fn lint_documents(tools: &Path, wallet: &Wallet, folder: &Path) -> Result<()> {
+    let mut documents = Vec::new();
+    for service in Service::ALL {
+        let url = format!("{}{DOCUMENT_PATH}", wallet.url(service));
+        let document = http_client().get(url).send().await?.text().await?;
+        let path = folder.join(format!("{}.json", service.name()));
+        fs::write(&path, document).with_context(|| format!("cannot write {}", path.display()))?;
+        documents.push(path);
+    }
+    let rules = folder.join("spectral.yaml");
+    fs::write(&rules, SPECTRAL_RULES).context("cannot write the rules for Spectral")?;
+    let redocly = ["lint", "--extends=recommended", "--max-problems=20"];
+    let spectral = ["lint", "--fail-severity=warn", "--ruleset", &rules.to_string_lossy()].map(str::to_owned);
+    let linters = [("redocly", redocly.map(str::to_owned).to_vec()), ("spectral", spectral.to_vec())];
+    for (linter, arguments) in linters {
+        eprintln!("- {linter} and the documents");
+        let mut lint = Command::new(node::node_program()?);
+        lint.arg(tools.join("node_modules/.bin").join(linter)).args(arguments).args(&documents);
+        lint.env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true").current_dir(folder);
+        let output = lint.stdin(Stdio::null()).output().with_context(|| format!("{linter} cannot be started"))?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        let is_clean = output.status.success() && !said.contains("warning");
+        ensure!(is_clean, "{linter} finds fault with a document:\n{said}");
+    }
+    Ok(())
+}
+
+/// The whole collection, again and again, and requests of it that are sent before all others.
 fn run_collection(collection: &Path, tools: &Path, wallet: &Wallet) -> Result<()> {
-    let variables = ["base_url_user", "base_url_transaction", "base_url_notification", "base_url_report"];
+    for request in FIRST_REQUESTS {
+        eprintln!("- {request}, before anything else");
+        newman(collection, tools, wallet, &["--folder", request, "--reporter-cli-silent"])?;
+    }
     for run in 1..=COLLECTION_RUNS {
         eprintln!("- Run {run} of {COLLECTION_RUNS}");
-        let mut newman = Command::new(node::node_program()?);
-        newman.arg(tools.join("node_modules/newman/bin/newman.js")).arg("run").arg(collection);
-        for (service, variable) in Service::ALL.into_iter().zip(variables) {
-            newman.args(["--env-var", &format!("{variable}={}", wallet.url(service))]);
-        }
-        newman.args(["--env-var", &format!("service_token={}", wallet.service_token())]);
-        newman.args(["--timeout-request", "15000"]);
-        if !stdout().is_terminal() || env::var_os("NO_COLOR").is_some() {
-            newman.args(["--color", "off", "--disable-unicode"]);
-        }
-        let status = newman.stdin(Stdio::null()).status().context("newman cannot be started")?;
-        ensure!(status.success(), "newman reports failures in run {run}; see above");
+        newman(collection, tools, wallet, &[])?;
     }
+    Ok(())
+}
+
+fn newman(collection: &Path, tools: &Path, wallet: &Wallet, arguments: &[&str]) -> Result<()> {
+    let variables = ["base_url_user", "base_url_transaction", "base_url_notification", "base_url_report"];
+    let mut newman = Command::new(node::node_program()?);
+    newman.arg(tools.join("node_modules/newman/bin/newman.js")).arg("run").arg(collection);
+    for (service, variable) in Service::ALL.into_iter().zip(variables) {
+        newman.args(["--env-var", &format!("{variable}={}", wallet.url(service))]);
+    }
+    newman.args(["--env-var", &format!("service_token={}", wallet.service_token())]);
+    newman.args(["--timeout-request", "15000"]).args(arguments);
+    if !stdout().is_terminal() || env::var_os("NO_COLOR").is_some() {
+        newman.args(["--color", "off", "--disable-unicode"]);
+    }
+    let status = newman.stdin(Stdio::null()).status().context("newman cannot be started")?;
+    ensure!(status.success(), "newman reports failures; see above");
     Ok(())
 }
 

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 /// Codes of the router, which no route has.
-const OF_NO_ROUTE: [&str; 2] = ["route_not_found", "method_not_allowed"];
+const OF_NO_ROUTE: [&str; 5] =
+    ["route_not_found", "method_not_allowed", "malformed_request", "uri_too_long", "headers_too_large"];
 /// Requests of the collection whose bodies are wrong on purpose.
 const WRONG_ON_PURPOSE: [&str; 2] = ["Unknown Field", "Invalid Amount"];
 
@@ -92,6 +93,9 @@ async fn the_page_of_each_service_works_in_a_browser_without_any_other_server() 
         assert_eq!(serde_json::from_str::<Value>(answer).unwrap(), json!({"status": "ok", "service": service.name()}));
         assert_eq!(visit["operations"], operations);
         assert_eq!((&visit["strangers"], &visit["errors"]), (&json!([]), &json!([])), "{visit}");
+        assert_eq!((&visit["current"], &visit["links"]), (&json!(service.name()), &json!(4)), "{visit}");
+        assert_eq!((&visit["kept"], &visit["front"]), (&json!(true), &json!("/docs")), "{visit}");
+        assert_ne!(visit["first"], "internal", "what people come for is shown first");
     }
 }
 
