@@ -388,6 +388,21 @@ mod tests {
         weak_settings(&settings.iter().map(owned).collect::<Vec<_>>())
     }
 
+    #[tokio::test]
+    async fn what_the_server_says_when_it_cannot_serve_is_told_as_that() {
+        let database = harness::database::database().await;
+        let pool = database.pool();
+        for number in UNAVAILABLE {
+            let signal = format!("SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = 'so it is'");
+            let error = sqlx::raw_sql(sqlx::AssertSqlSafe(signal)).execute(&pool).await.unwrap_err();
+            assert!(is_unavailable(&error), "{number}: {error}");
+            let told = crate::ApiError::from(error);
+            assert_eq!((told.status().as_u16(), &told.body()["code"]), (503, &"database_unavailable".into()), "{number}");
+        }
+        let unknown = sqlx::raw_sql("SELECT nothing").execute(&pool).await.unwrap_err();
+        assert_eq!(crate::ApiError::from(unknown).status().as_u16(), 500);
+    }
+
     #[test]
     fn what_may_lose_a_confirmed_payment_is_named() {
         let safe = [("innodb_flush_log_at_trx_commit", "1"), ("innodb_doublewrite", "ON"), ("log_bin", "OFF")];

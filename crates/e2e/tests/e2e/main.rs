@@ -19,3 +19,4 @@ mod replicas;
 mod sessions;
 mod set_up;
 mod strictness;
+mod unfinished;

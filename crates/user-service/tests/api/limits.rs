@@ -35,7 +35,9 @@ async fn a_client_and_each_user_have_limits_of_their_own_and_services_have_none(
         assert!((10..20).contains(&answered(&user.api, &user.path("/balance"), 60).await), "as if nobody else asked");
     }
     assert_eq!(answered(&service.service, "/users", 60).await, 60);
-    assert_eq!(answered(&service.anyone, "/health", 60).await, 60);
+    for always in ["/health", "/ready"] {
+        assert_eq!(answered(&service.anyone, always, 60).await, 60);
+    }
     let forged = service.anyone.clone().with("x-service-token", "guess");
     let guesses = futures::future::join_all((0..60).map(|_| forged.get("/internal/users"))).await;
     assert!(guesses.iter().any(|reply| reply.status == 429), "guessing tokens has its limit too");
