@@ -397,7 +397,11 @@ mod tests {
             let error = sqlx::raw_sql(sqlx::AssertSqlSafe(signal)).execute(&pool).await.unwrap_err();
             assert!(is_unavailable(&error), "{number}: {error}");
             let told = crate::ApiError::from(error);
-            assert_eq!((told.status().as_u16(), &told.body()["code"]), (503, &"database_unavailable".into()), "{number}");
+            assert_eq!(
+                (told.status().as_u16(), &told.body()["code"]),
+                (503, &"database_unavailable".into()),
+                "{number}"
+            );
         }
         let unknown = sqlx::raw_sql("SELECT nothing").execute(&pool).await.unwrap_err();
         assert_eq!(crate::ApiError::from(unknown).status().as_u16(), 500);

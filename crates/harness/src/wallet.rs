@@ -289,7 +289,7 @@ impl WalletOptions {
                 set("APP_ENV", "development".to_owned());
             }
             if !is_set("HOST") {
-                set("HOST", "127.0.0.1".to_owned());
+                set("HOST", "localhost".to_owned());
             }
         } else {
             for name in KEPT_VARIABLES {

@@ -189,8 +189,7 @@ pub fn describe<S: Clone + Send + Sync + 'static>(
 ) -> (Router<S>, Value) {
     aide::generate::in_context(|context| context.schema.subschema_for::<ErrorBody>());
     let contact = Contact { name: Some("The makers of Digital Wallet".to_owned()), ..Contact::default() };
-    let license =
-        License { name: "MIT".to_owned(), identifier: Some("MIT".to_owned()), ..License::default() };
+    let license = License { name: "MIT".to_owned(), identifier: Some("MIT".to_owned()), ..License::default() };
     let info = Info {
         title: service.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -323,7 +322,9 @@ fn description(operation: &Map<String, Value>) -> String {
     let takes = |scheme: &str| ways.iter().any(|way| !way[scheme].is_null());
     let is_open = ways.iter().any(|way| way.as_object().is_some_and(Map::is_empty));
     let callers = match (takes(caller::ACCESS_TOKEN), takes(caller::SERVICE_ACCESS), takes(caller::METRICS_ACCESS)) {
-        (true, _, _) => "For the user whom it is about (`Authorization: Bearer …`), and for services (`X-Service-Token`)",
+        (true, _, _) => {
+            "For the user whom it is about (`Authorization: Bearer …`), and for services (`X-Service-Token`)"
+        }
         (_, _, true) => "For whoever shows the `METRICS_TOKEN`, and for services (`X-Service-Token`)",
         (_, true, _) => "For services (`X-Service-Token`)",
         _ => "For anyone",
@@ -331,11 +332,8 @@ fn description(operation: &Map<String, Value>) -> String {
     let development = if is_open { "; in development for anyone" } else { "" };
     let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
     let is_keyed = parameters.into_iter().any(|parameter| parameter["name"] == "Idempotency-Key");
-    let keyed = if is_keyed {
-        " With an `Idempotency-Key` it takes effect once, however often it is sent."
-    } else {
-        ""
-    };
+    let keyed =
+        if is_keyed { " With an `Idempotency-Key` it takes effect once, however often it is sent." } else { "" };
     let summary = operation.get("summary").and_then(Value::as_str).unwrap_or_default();
     format!("{summary}. {callers}{development}.{keyed}")
 }
