@@ -19,6 +19,8 @@ use crate::{kubernetes, supply, tidy::is_listed, ui::Step};
 const NOT_PASSED: [&str; 6] = ["FLASK_ENV", "HOST", "PORT", "DB_PORT", "DB_NAME", "MAIL_DIR"];
 /// The port of user-service; the others' follow in the order of [`Service::ALL`].
 const FIRST_PORT: usize = 5001;
+/// A port that no service has.
+const FREE_PORT: u16 = 20_000;
 /// What to do about each alert.
 const OPERATIONS: &str = "docs/operations.md";
 /// The Compose files for development.
@@ -136,7 +138,22 @@ impl Compose {
         let reaches = |name: &str| services(&project).any(|(_, service)| !service["environment"][name].is_null());
         let lost = variables_of(own).filter(|name| !NOT_PASSED.contains(name) && !variables.contains_key(*name));
         problems.extend(lost.filter(|name| !reaches(name)).map(|name| format!("{name} reaches no container")));
+        problems.extend(self.fixed_ports(&project)?);
         Ok(problems)
+    }
+
+    /// Ports of this machine that no variable moves, though another program may use them.
+    fn fixed_ports(&self, project: &Value) -> Result<Vec<String>> {
+        let variables = self.variables(DEVELOPMENT)?;
+        let names: Vec<&String> = variables.keys().filter(|name| name.ends_with("_HOST_PORT")).collect();
+        let moved: Vec<String> = (FREE_PORT..).take(names.len()).map(|port| port.to_string()).collect();
+        let set: Vec<(&str, &str)> = names.iter().zip(&moved).map(|(name, port)| (name.as_str(), port.as_str())).collect();
+        let elsewhere = self.merged(DEVELOPMENT, &set)?;
+        let ports = |project: &Value| -> Vec<String> {
+            services(project).flat_map(|(_, service)| published(service)).map(|(_, port)| port).collect()
+        };
+        let (before, after) = (ports(project), ports(&elsewhere));
+        Ok(before.into_iter().filter(|port| after.contains(port)).map(|port| format!("port {port} cannot be moved")).collect())
     }
 
     /// What is wrong in production, where every secret is set and nothing else is.
@@ -178,7 +195,12 @@ impl Compose {
     /// The merged files, with all profiles, when of all variables only `set` have a value: their own name.
     fn config(&self, files: &[&str], set: &[&str]) -> Result<Value> {
         let variables: Vec<(&str, &str)> = set.iter().map(|name| (*name, *name)).collect();
-        let answer = self.answer(files, &variables, &["--profile", "*", "config", "--format", "json"])?;
+        self.merged(files, &variables)
+    }
+
+    /// The merged files, with all profiles, when of all variables only these have a value.
+    fn merged(&self, files: &[&str], variables: &[(&str, &str)]) -> Result<Value> {
+        let answer = self.answer(files, variables, &["--profile", "*", "config", "--format", "json"])?;
         serde_json::from_str(&answer).context("Compose does not speak JSON")
     }
 
