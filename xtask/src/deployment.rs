@@ -147,13 +147,18 @@ impl Compose {
         let variables = self.variables(DEVELOPMENT)?;
         let names: Vec<&String> = variables.keys().filter(|name| name.ends_with("_HOST_PORT")).collect();
         let moved: Vec<String> = (FREE_PORT..).take(names.len()).map(|port| port.to_string()).collect();
-        let set: Vec<(&str, &str)> = names.iter().zip(&moved).map(|(name, port)| (name.as_str(), port.as_str())).collect();
+        let set: Vec<(&str, &str)> =
+            names.iter().zip(&moved).map(|(name, port)| (name.as_str(), port.as_str())).collect();
         let elsewhere = self.merged(DEVELOPMENT, &set)?;
         let ports = |project: &Value| -> Vec<String> {
             services(project).flat_map(|(_, service)| published(service)).map(|(_, port)| port).collect()
         };
         let (before, after) = (ports(project), ports(&elsewhere));
-        Ok(before.into_iter().filter(|port| after.contains(port)).map(|port| format!("port {port} cannot be moved")).collect())
+        Ok(before
+            .into_iter()
+            .filter(|port| after.contains(port))
+            .map(|port| format!("port {port} cannot be moved"))
+            .collect())
     }
 
     /// What is wrong in production, where every secret is set and nothing else is.

@@ -6,33 +6,33 @@
 //! a service may do. [`Owner`] and [`Viewer`] are for routes whose path names the user that they are about.
 
 mod guards;
+mod tokens;
 
 use std::{iter, sync::Arc};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use chrono::{DateTime, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
-    ApiError, Code, Result, UserId,
+    Code, Result, UserId,
+    accounts::Accounts,
     config::{HttpConfig, Mode, ServiceConfig},
     revocation::Revocations,
+    time,
 };
 
 pub use guards::{
     ACCESS_TOKEN, Authenticated, METRICS_ACCESS, Monitor, Owner, SERVICE_ACCESS, Service, Trusted, Viewer, Visitor,
     security_schemes,
 };
+pub(crate) use tokens::CERTAINLY_LATER;
+use tokens::Verifier;
+pub use tokens::{Grant, MAX_TOKEN_SECONDS, Signer};
 
 /// Carries the shared secret of the services.
 pub const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
-/// The `iss` claim of every access token.
-const ISSUER: &str = "digital-wallet";
-/// Seconds by which clocks may differ when a token expires.
-const LEEWAY_SECONDS: u64 = 2;
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,15 +72,19 @@ impl Caller {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    sub: String,
-    iss: String,
-    iat: i64,
-    exp: i64,
-    /// The version of the user's tokens: see [`crate::revocation`].
-    #[serde(default)]
-    ver: i32,
+/// What the headers of a request show.
+enum Shown {
+    User(Grant),
+    Service,
+    Nothing,
+}
+
+/// A caller whom a guard may let in.
+#[derive(Clone, Copy)]
+struct Admitted {
+    caller: Caller,
+    /// If a user calls: when its account was opened.
+    since: Option<DateTime<Utc>>,
 }
 
 /// Knows the secrets by which callers prove who they are. Cheap to clone; part of every service's state.
@@ -92,30 +96,24 @@ struct Secrets {
     /// Any of them proves a service.
     service_tokens: Vec<SecretString>,
     metrics_token: Option<SecretString>,
-    encoding: EncodingKey,
-    /// Any of them proves a user.
-    decoding: Vec<DecodingKey>,
-    validation: Validation,
+    tokens: Verifier,
+    /// Without them no user is let in.
+    accounts: Option<Accounts>,
     revocations: Revocations,
     http: HttpConfig,
 }
 
 impl Gatekeeper {
-    /// A gatekeeper with the service's secrets.
-    pub fn new(config: &ServiceConfig) -> Self {
-        let key = |secret: &SecretString| DecodingKey::from_secret(secret.expose_secret().as_bytes());
-        let also = |secret: &Option<SecretString>| secret.clone().into_iter();
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY_SECONDS;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+    /// A gatekeeper with the service's secrets, which looks in `accounts` whether a user's account is still the one that a
+    /// token was given to. Without them no user is let in.
+    pub fn new(config: &ServiceConfig, accounts: Option<Accounts>) -> Self {
+        let also = config.service_token_also.clone();
         Self(Arc::new(Secrets {
             mode: config.mode,
-            service_tokens: iter::once(config.service_token.clone()).chain(also(&config.service_token_also)).collect(),
+            service_tokens: iter::once(config.service_token.clone()).chain(also).collect(),
             metrics_token: config.metrics_token.clone(),
-            encoding: EncodingKey::from_secret(config.jwt_secret.expose_secret().as_bytes()),
-            decoding: iter::once(&config.jwt_secret).chain(&config.jwt_secret_also).map(key).collect(),
-            validation,
+            tokens: Verifier::new(config),
+            accounts,
             revocations: Revocations::default(),
             http: config.http.clone(),
         }))
@@ -136,35 +134,55 @@ impl Gatekeeper {
         &self.0.http
     }
 
-    /// An access token (JWT, RFC 7519, HS256) of `version` for `user`, valid from `now` for `seconds`.
-    pub fn issue(&self, user: UserId, version: i32, now: DateTime<Utc>, seconds: i64) -> Result<String> {
-        let iat = now.timestamp();
-        let claims = Claims { sub: user.to_string(), iss: ISSUER.into(), iat, exp: iat + seconds, ver: version };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0.encoding).map_err(ApiError::internal)
+    /// The caller whom the headers name, without a look at its account, for what only counts requests.
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
+        match self.shown(headers)? {
+            Shown::Nothing => Ok(Caller::Anyone),
+            Shown::Service => Ok(Caller::Service),
+            Shown::User(grant) if grant.has_expired(time::now()) => Err(Code::TokenExpired.into()),
+            Shown::User(grant) => Ok(Caller::User(grant.user)),
+        }
     }
 
     /// The caller that the headers prove. A credential that is shown must be right, even where none is needed.
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
+    async fn admit(&self, headers: &HeaderMap) -> Result<Admitted> {
+        let grant = match self.shown(headers)? {
+            Shown::Nothing => return Ok(Admitted { caller: Caller::Anyone, since: None }),
+            Shown::Service => return Ok(Admitted { caller: Caller::Service, since: None }),
+            Shown::User(grant) => grant,
+        };
+        let Secrets { accounts, revocations, .. } = &*self.0;
+        let accounts = accounts.as_ref().ok_or(Code::ServiceUnavailable)?;
+        if revocations.are_awaited() {
+            return Err(Code::ServiceUnavailable.into());
+        }
+        let expired = |now| if grant.has_expired(now) { Err(Code::TokenExpired.into()) } else { Ok(()) };
+        let reading = match accounts.of_token(&grant).await {
+            Ok(reading) => reading,
+            Err(refusal) => return expired(time::now()).and(Err(refusal)),
+        };
+        // the clocks of instances differ
+        expired(reading.map_or_else(time::now, |reading| reading.now()))?;
+        let account = reading.map(|reading| reading.account);
+        if revocations.have_ended(&grant, account.as_ref()) {
+            return Err(Code::TokenRevoked.into());
+        }
+        Ok(Admitted { caller: Caller::User(grant.user), since: account.map(|account| account.created_at) })
+    }
+
+    fn shown(&self, headers: &HeaderMap) -> Result<Shown> {
         if let Some(token) = headers.get(SERVICE_TOKEN) {
             let is = |expected: &SecretString| token.as_bytes().ct_eq(expected.expose_secret().as_bytes());
             // all of them are compared, so that the time does not tell which one it is
             let known = self.0.service_tokens.iter().map(is).fold(Choice::from(0), |any, one| any | one);
-            return if bool::from(known) { Ok(Caller::Service) } else { Err(Code::InvalidServiceToken.into()) };
+            return if bool::from(known) { Ok(Shown::Service) } else { Err(Code::InvalidServiceToken.into()) };
         }
-        let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Caller::Anyone) };
-        let invalid = || ApiError::new(Code::InvalidToken);
-        let claims = self.claims(bearer(value).ok_or_else(invalid)?).map_err(|error| match error {
-            ErrorKind::ExpiredSignature => ApiError::new(Code::TokenExpired),
-            _ => invalid(),
-        })?;
-        let user = claims.sub.parse().map_err(|_| invalid())?;
-        if self.0.revocations.are_awaited() {
-            return Err(Code::ServiceUnavailable.into());
+        match headers.get(header::AUTHORIZATION).map(bearer) {
+            // clients send the header without a token before they have one
+            None | Some(Some("")) => Ok(Shown::Nothing),
+            Some(None) => Err(Code::InvalidToken.into()),
+            Some(Some(token)) => Ok(Shown::User(self.0.tokens.read(token)?)),
         }
-        if self.0.revocations.have_ended(user, claims.ver) {
-            return Err(Code::TokenRevoked.into());
-        }
-        Ok(Caller::User(user))
     }
 
     /// Whether the headers show the token for the metrics.
@@ -173,48 +191,40 @@ impl Gatekeeper {
         let expected = self.0.metrics_token.as_ref();
         expected.is_some_and(|expected| shown.as_bytes().ct_eq(expected.expose_secret().as_bytes()).into())
     }
-
-    fn claims(&self, token: &str) -> std::result::Result<Claims, ErrorKind> {
-        let mut refused = ErrorKind::InvalidSignature;
-        for key in &self.0.decoding {
-            match jsonwebtoken::decode::<Claims>(token, key, &self.0.validation) {
-                Ok(token) => return Ok(token.claims),
-                Err(error) => refused = error.into_kind(),
-            }
-            if refused != ErrorKind::InvalidSignature {
-                break;
-            }
-        }
-        Err(refused)
-    }
 }
 
-/// The token of an `Authorization: Bearer …` (RFC 6750).
+/// The token of an `Authorization: Bearer …` (RFC 6750), empty if none follows; `None` if it is something else.
 fn bearer(value: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let value = value.to_str().ok()?.trim();
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    (scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Env, time};
+    use crate::config::Env;
 
-    fn gatekeeper(variables: &'static [(&str, &str)]) -> Gatekeeper {
+    fn config(variables: &'static [(&str, &str)]) -> ServiceConfig {
         let mut env = Env::new(move |name| match name {
             "APP_ENV" => Some("development".to_owned()),
             _ => variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
         });
-        Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"))
+        env.service(5001, "digital_wallet", "user_service")
     }
 
-    fn caller(gatekeeper: &Gatekeeper, name: HeaderName, value: &str) -> Result<Caller> {
-        gatekeeper.identify(&HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]))
+    fn caller(config: &ServiceConfig, name: HeaderName, value: &str) -> Result<Caller> {
+        let headers = HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]);
+        Gatekeeper::new(config, None).identify(&headers)
+    }
+
+    fn grant(issued_at: DateTime<Utc>, seconds: i64) -> Grant {
+        Grant::of(UserId::try_from(7).unwrap(), i64::MIN, 3, issued_at, seconds)
     }
 
     #[test]
     fn two_service_tokens_are_accepted_so_that_one_can_be_replaced() {
-        let both = gatekeeper(&[("SERVICE_TOKEN", "new"), ("SERVICE_TOKEN_ALSO", "old")]);
+        let both = config(&[("SERVICE_TOKEN", "new"), ("SERVICE_TOKEN_ALSO", "old")]);
         for token in ["new", "old"] {
             assert_eq!(caller(&both, SERVICE_TOKEN, token).unwrap(), Caller::Service);
         }
@@ -225,17 +235,39 @@ mod tests {
 
     #[test]
     fn two_secrets_for_access_tokens_are_accepted_so_that_one_can_be_replaced() {
-        let user = UserId::try_from(7).unwrap();
-        let signed = |by: &Gatekeeper| format!("Bearer {}", by.issue(user, 0, time::now(), 60).unwrap());
-        let (old, new) = (gatekeeper(&[("JWT_SECRET", "old")]), gatekeeper(&[("JWT_SECRET", "new")]));
-        let both = gatekeeper(&[("JWT_SECRET", "new"), ("JWT_SECRET_ALSO", "old")]);
+        let signed = |by: &ServiceConfig| format!("Bearer {}", Signer::new(by).sign(&grant(time::now(), 60)).unwrap());
+        let (old, new) = (config(&[("JWT_SECRET", "old")]), config(&[("JWT_SECRET", "new")]));
+        let both = config(&[("JWT_SECRET", "new"), ("JWT_SECRET_ALSO", "old")]);
         for token in [signed(&old), signed(&new), signed(&both)] {
-            assert_eq!(caller(&both, header::AUTHORIZATION, &token).unwrap(), Caller::User(user));
+            assert_eq!(caller(&both, header::AUTHORIZATION, &token).unwrap(), Caller::User(7.try_into().unwrap()));
         }
         assert!(caller(&new, header::AUTHORIZATION, &signed(&both)).is_ok(), "the new secret signs");
         assert!(caller(&new, header::AUTHORIZATION, &signed(&old)).is_err());
-        let past = both.issue(user, 0, DateTime::from_timestamp(1, 0).unwrap(), 60).unwrap();
+        let past = Signer::new(&both).sign(&grant(DateTime::UNIX_EPOCH, 60)).unwrap();
         let expired = caller(&both, header::AUTHORIZATION, &format!("Bearer {past}")).unwrap_err();
         assert_eq!(expired.body()["code"], "token_expired");
+    }
+
+    #[test]
+    fn a_token_says_what_it_was_given_for_and_no_longer_than_it_may() {
+        let config = config(&[]);
+        let read = |grant| Verifier::new(&config).read(&Signer::new(&config).sign(&grant).unwrap());
+        let whole = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let longest = grant(whole, MAX_TOKEN_SECONDS);
+        assert_eq!(read(longest).unwrap(), longest);
+        for too_long in [MAX_TOKEN_SECONDS + 1, 100 * MAX_TOKEN_SECONDS] {
+            assert_eq!(read(grant(whole, too_long)).unwrap_err().body()["code"], "invalid_token");
+        }
+    }
+
+    #[test]
+    fn a_header_without_a_token_shows_nothing() {
+        for empty in ["", " ", "Bearer", "Bearer ", "bearer  "] {
+            assert_eq!(caller(&config(&[]), header::AUTHORIZATION, empty).unwrap(), Caller::Anyone, "{empty:?}");
+        }
+        for wrong in ["Bearer x", "Basic", "Basic dXNlcg==", "token", "Bearer\tx"] {
+            let refused = caller(&config(&[]), header::AUTHORIZATION, wrong).unwrap_err();
+            assert_eq!(refused.body()["code"], "invalid_token", "{wrong:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What must be identical in every service for safety: configuration, errors, amounts, callers, database access,
 //! idempotency, the outbox, and how a service serves and calls HTTP.
 
+pub mod accounts;
 pub mod bulk;
 pub mod caller;
 pub mod client_address;

@@ -1,9 +1,9 @@
 //! Access tokens that end before their time, because the password was changed or the account was closed.
 //!
 //! user-service counts a version up for each user and writes it into the token. Every instance of every service keeps, in
-//! memory, the versions that were counted up while tokens of an earlier one may still be about; it asks user-service for
-//! new ones each second. While user-service cannot be reached, what is known stays in force; a process that has just begun and
-//! knows nothing yet believes no access token.
+//! memory, the versions that were counted up while tokens of an earlier one may still be about, whatever `JWT_EXPIRATION` is
+//! or was ([`KEPT_FOR`]); it asks user-service for new ones each second. While user-service cannot be reached, what is known
+//! stays in force; a process that has just begun and knows nothing yet believes no access token.
 
 use std::{
     collections::HashMap,
@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     UserId,
+    accounts::Account,
+    caller::{CERTAINLY_LATER, Grant, MAX_TOKEN_SECONDS},
     http::client::ServiceClient,
     point, time,
     worker::{Pace, Rest, Step, Workers},
@@ -35,6 +37,9 @@ const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// be later than its time says, but no later than this.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 
+/// How long a revocation matters: as long as the oldest token that it ended may be valid, and a day for clocks that differ.
+pub const KEPT_FOR: TimeDelta = TimeDelta::seconds(MAX_TOKEN_SECONDS + 24 * 60 * 60);
+
 /// The end of a user's tokens of all versions before `version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, sqlx::FromRow)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +50,7 @@ pub struct Revocation {
     pub version: i32,
     /// When it was counted up, on the database's clock.
     pub revoked_at: DateTime<Utc>,
-    /// When the last of the ended tokens would have expired by itself.
+    /// [`KEPT_FOR`] later, for instances of the version before, which believe it; those of this one count themselves.
     pub matters_until: DateTime<Utc>,
 }
 
@@ -71,10 +76,18 @@ struct Inner {
 }
 
 impl Revocations {
-    /// True if tokens of `version` have ended for `user`.
-    pub fn have_ended(&self, user: UserId, version: i32) -> bool {
+    /// True if the token has ended: by what was read of its `account`, or by a revocation since then. A revocation that is
+    /// older than the account's reading counts for tokens that are older still; what was given later may be of lower
+    /// versions, because a backup was restored.
+    pub fn have_ended(&self, grant: &Grant, account: Option<&Account>) -> bool {
         let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&user).is_some_and(|revocation| version < revocation.version)
+        let counts = |Revocation { revoked_at, .. }: &&Revocation| {
+            grant.issued_at <= *revoked_at
+                || account.is_none_or(|account| account.read_at < *revoked_at + CERTAINLY_LATER)
+        };
+        let revoked = known.get(&grant.user).filter(counts).map_or(0, |revocation| revocation.version);
+        let read = account.map_or(0, |account| account.version);
+        grant.version < revoked.max(read)
     }
 
     /// True while nobody can say which tokens have ended: the process has just begun, and has not read it yet.
@@ -87,11 +100,12 @@ impl Revocations {
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         for revocation in read {
             let stands = known.entry(revocation.user_id).or_insert(revocation);
-            if stands.version < revocation.version {
+            // a lower version that is later comes from a backup that was restored
+            if stands.version < revocation.version || stands.revoked_at < revocation.revoked_at {
                 *stands = revocation;
             }
         }
-        known.retain(|_, revocation| revocation.matters_until > now);
+        known.retain(|_, revocation| revocation.revoked_at + KEPT_FOR > now);
     }
 }
 
@@ -152,26 +166,58 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn revocation(version: i32, matters_until: i64) -> Revocation {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        let user_id = UserId::try_from(1).unwrap();
-        Revocation { user_id, version, revoked_at: at(0), matters_until: at(matters_until) }
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn user(id: i64) -> UserId {
+        UserId::try_from(id).unwrap()
+    }
+
+    fn revocation(version: i32, revoked_at: i64) -> Revocation {
+        let revoked_at = at(revoked_at);
+        Revocation { user_id: user(1), version, revoked_at, matters_until: revoked_at + TimeDelta::seconds(1) }
+    }
+
+    fn grant(user: UserId, version: i32) -> Grant {
+        Grant::of(user, 0, version, at(0), 60)
     }
 
     #[test]
     fn tokens_of_earlier_versions_have_ended_whatever_the_order_of_reading() {
-        let (revocations, now) = (Revocations::default(), DateTime::from_timestamp(5, 0).unwrap());
-        let user = UserId::try_from(1).unwrap();
-        revocations.add([revocation(2, 10), revocation(1, 10)], now);
-        assert!(revocations.have_ended(user, 0) && revocations.have_ended(user, 1));
-        assert!(!revocations.have_ended(user, 2));
-        assert!(!revocations.have_ended(UserId::try_from(2).unwrap(), 0));
+        let revocations = Revocations::default();
+        revocations.add([revocation(2, 10), revocation(1, 10)], at(5));
+        let has_ended = |id, version| revocations.have_ended(&grant(user(id), version), None);
+        assert!(has_ended(1, 0) && has_ended(1, 1));
+        assert!(!has_ended(1, 2) && !has_ended(2, 0));
     }
 
     #[test]
-    fn what_no_longer_matters_is_forgotten() {
+    fn a_revocation_is_kept_as_long_as_any_token_may_be_valid() {
         let revocations = Revocations::default();
-        revocations.add([revocation(1, 10)], DateTime::from_timestamp(10, 0).unwrap());
-        assert!(revocations.0.known.read().unwrap().is_empty());
+        let has_ended = || revocations.have_ended(&grant(user(1), 0), None);
+        revocations.add([revocation(1, 10)], at(10 + MAX_TOKEN_SECONDS + 60 * 60));
+        assert!(has_ended());
+        revocations.add([], at(10) + KEPT_FOR);
+        assert!(!has_ended() && revocations.0.known.read().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_was_read_of_the_account_later_counts_more_than_a_revocation() {
+        let revocations = Revocations::default();
+        revocations.add([revocation(3, 100)], at(100));
+        let account =
+            |version, read_at| Account { id: user(1), key: 0, version, created_at: at(0), read_at: at(read_at) };
+        let has_ended = |version, account: Account| {
+            let late = Grant { issued_at: at(150), ..grant(user(1), version) };
+            revocations.have_ended(&late, Some(&account))
+        };
+        assert!(has_ended(2, account(2, 99)), "the account was read before");
+        assert!(has_ended(2, account(2, 101)), "it may have been");
+        assert!(!has_ended(0, account(0, 200)), "a backup was restored");
+        assert!(revocations.have_ended(&grant(user(1), 0), Some(&account(0, 200))), "but the token is older");
+        assert!(has_ended(3, account(4, 99)), "the revocation of version 4 has not been read yet");
+        revocations.add([revocation(1, 300)], at(300));
+        assert!(has_ended(0, account(0, 200)), "revoked after the backup was restored");
     }
 }

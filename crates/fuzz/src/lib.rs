@@ -137,7 +137,7 @@ fn gatekeeper() -> Gatekeeper {
         "TRUSTED_PROXIES" => Some(PROXY.to_string() + "/32"),
         _ => None,
     });
-    Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"))
+    Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"), None)
 }
 
 /// Whatever a proxy passes on, there is one client; and nobody but a proxy is believed.

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod accounts;
 pub mod binaries;
 pub mod browser;
 pub mod clients;

@@ -14,6 +14,7 @@ use aide::axum::{
 use axum::{Router, extract::FromRef};
 use common::{
     Code::{MailRefused, MailUnavailable, NothingToChange, NotificationNotFailed, NotificationNotFound},
+    accounts::Accounts,
     caller::Gatekeeper,
     db,
     http::{
@@ -49,7 +50,7 @@ impl AppState {
         let token = config.service.service_token.clone();
         let users = ServiceClient::new(http_client(), config.user_service_url.clone(), token, "user-service");
         let mailer = Mailer::new(&config.mail)?;
-        let gatekeeper = Gatekeeper::new(&config.service);
+        let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
         Ok(Self {
             revocations: Watch::new(gatekeeper.revocations(), users.clone()),
             gatekeeper,

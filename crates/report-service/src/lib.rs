@@ -16,6 +16,7 @@ use aide::axum::{
 use axum::{Router, extract::FromRef};
 use common::{
     Code::{NotAParty, OutcomeUnknown, ServiceUnavailable, SyncInProgress, TransactionNotFound, UserNotFound},
+    accounts::Accounts,
     caller::Gatekeeper,
     db,
     http::{
@@ -52,7 +53,8 @@ impl AppState {
         let client = |url: &url::Url, service| {
             ServiceClient::new(http.clone(), url.clone(), config.service.service_token.clone(), service)
         };
-        let gatekeeper = Gatekeeper::new(&config.service);
+        let accounts = Accounts::of(client(&config.user_service_url, "user-service"));
+        let gatekeeper = Gatekeeper::new(&config.service, Some(accounts));
         let revocations = Watch::new(gatekeeper.revocations(), client(&config.user_service_url, "user-service"));
         let users = UserClient::new(client(&config.user_service_url, "user-service"));
         let transactions = TransactionClient::new(client(&config.transaction_service_url, "transaction-service"));

@@ -15,6 +15,7 @@ use common::{
         BalanceLimit, IllegalStatusChange, InsufficientBalance, InvalidAmount, NotHeld, NothingToChange,
         RequestInProgress, SelfTransfer, ServiceUnavailable, TransactionInProgress, TransactionNotFound, UserNotFound,
     },
+    accounts::Accounts,
     caller::Gatekeeper,
     db,
     http::{
@@ -55,7 +56,7 @@ impl AppState {
         let users = ServiceClient::new(http.clone(), config.user_service_url.clone(), token(), "user-service");
         let notifications =
             ServiceClient::new(http, config.notification_service_url.clone(), token(), "notification-service");
-        let gatekeeper = Gatekeeper::new(&config.service);
+        let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
         Self {
             revocations: Watch::new(gatekeeper.revocations(), users.clone()),
             gatekeeper,

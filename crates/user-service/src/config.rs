@@ -1,6 +1,9 @@
 //! What user-service is configured by.
 
-use common::config::{ConfigError, Env, ServiceConfig};
+use common::{
+    caller::MAX_TOKEN_SECONDS,
+    config::{ConfigError, Env, ServiceConfig},
+};
 use url::Url;
 
 /// The configuration of user-service.
@@ -22,7 +25,7 @@ impl Config {
         let config = Self {
             service: env.service(5001, "digital_wallet", "user_service"),
             jwt_expiration: env.parse_if("JWT_EXPIRATION", "3600", "seconds from 1 to 31536000", |s: &i64| {
-                (1..=31_536_000).contains(s)
+                (1..=MAX_TOKEN_SECONDS).contains(s)
             }),
             audit_interval: Some(env.parse_if(
                 "LEDGER_AUDIT_INTERVAL",

@@ -18,7 +18,8 @@ use common::{
         BalanceLimit, EmailTaken, InsufficientBalance, InvalidAmount, InvalidCredentials, NothingToChange,
         PendingTransactions, TooManyAttempts, UserNotFound,
     },
-    caller::Gatekeeper,
+    accounts::{self as token_accounts, ACCOUNTS_PATH},
+    caller::{Gatekeeper, Signer},
     db,
     http::{
         api::about,
@@ -38,7 +39,7 @@ use password::Passwords;
 pub use routes::fields::Email;
 use routes::{auth, balance, internal, users};
 use store::{
-    attempts, revocations,
+    attempts, revocations, tokens,
     users::{Accounts, accounts},
 };
 
@@ -47,6 +48,7 @@ use store::{
 pub struct AppState {
     pool: MySqlPool,
     gatekeeper: Gatekeeper,
+    signer: Signer,
     ledger: Ledger,
     accounts: Accounts,
     passwords: Passwords,
@@ -64,7 +66,8 @@ impl AppState {
         let pool = db::pool(&config.service.database);
         let token = config.service.service_token.clone();
         Self {
-            gatekeeper: Gatekeeper::new(&config.service),
+            gatekeeper: Gatekeeper::new(&config.service, Some(accounts_of_tokens(pool.clone()))),
+            signer: Signer::new(&config.service),
             ledger: Ledger::new(pool.clone(), &config.service.currency, config.service.group_commit_max),
             accounts: accounts(pool.clone(), config.service.group_commit_max),
             passwords: Passwords::new(),
@@ -83,6 +86,17 @@ impl AppState {
     pub async fn migrate(&self) -> anyhow::Result<()> {
         db::migrate(&self.pool, sqlx::migrate!()).await
     }
+}
+
+/// The accounts of those who call, from the service's own table.
+fn accounts_of_tokens(pool: MySqlPool) -> token_accounts::Accounts {
+    token_accounts::Accounts::new(move |ids| {
+        let pool = pool.clone();
+        async move {
+            let read = db::retry(|_| async { Ok(tokens::accounts(&mut *pool.acquire().await?, &ids).await?) });
+            Ok(read.await?)
+        }
+    })
 }
 
 /// Attempts to log in that no longer count are looked for every minute.
@@ -138,6 +152,10 @@ pub fn app(state: AppState) -> Router {
             REVOCATIONS_PATH,
             get_with(internal::revocations, about("Access tokens that have ended before their time", [])),
         )
+        .api_route(
+            ACCOUNTS_PATH,
+            get_with(internal::accounts, about("By what the access tokens of accounts are known", [])),
+        )
         .api_route("/internal/users", get_with(internal::list, about("Accounts by id", [])))
         .api_route("/internal/users/{id}", get_with(internal::show, about("An account", [UserNotFound])))
         .api_route(
@@ -173,10 +191,10 @@ pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
         let pool = pool.clone();
         async move { forget_attempts(&pool).await }
     });
-    let (pool, TokenLifetime(lifetime)) = (state.pool.clone(), state.token_lifetime);
+    let pool = state.pool.clone();
     revocation::watch(workers, state.gatekeeper.revocations().clone(), move |position| {
         let pool = pool.clone();
-        async move { Ok(revocations::from(&mut *pool.acquire().await?, position, lifetime).await?) }
+        async move { Ok(revocations::from(&mut *pool.acquire().await?, position).await?) }
     });
     let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
     workers.spawn("outbox", RELAY_PACE, move || {

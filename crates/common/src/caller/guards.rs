@@ -5,10 +5,14 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{Caller, Gatekeeper};
+use super::{Admitted, Caller, Gatekeeper};
 use crate::{ApiError, Code, Result, UserId, config::Mode, extract::Path, http::api};
+
+/// By how much the clocks of the instances that date an account and what belongs to it may differ.
+const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(2);
 
 fn not_a_service<T>(caller: Caller) -> Result<T> {
     Err(match caller {
@@ -27,13 +31,19 @@ pub struct Authenticated(pub Caller);
 pub struct Visitor {
     /// Who calls.
     pub caller: Caller,
+    /// If a user calls: the moment from which on there is anything of its account. What is older belonged to somebody else.
+    pub since: Option<DateTime<Utc>>,
     mode: Mode,
 }
 
 impl Visitor {
     /// Refuses a user who is none of `parties` of a resource: in production with the code that tells that there is no such
-    /// resource, so that nobody finds out which there are; in development with 403.
-    pub fn must_be_a_party(&self, parties: &[UserId], not_found: Code) -> Result<()> {
+    /// resource, so that nobody finds out which there are; in development with 403. For a user whose account is newer than
+    /// the resource, there is none in either.
+    pub fn must_be_a_party(&self, parties: &[UserId], created_at: DateTime<Utc>, not_found: Code) -> Result<()> {
+        if self.since.is_some_and(|since| created_at < since) {
+            return Err(not_found.into());
+        }
         self.caller.must_be_one_of(parties).map_err(|forbidden| match self.mode {
             Mode::Production => not_found.into(),
             Mode::Development => forbidden,
@@ -55,11 +65,16 @@ pub struct Owner {
     pub user: UserId,
 }
 
-/// The user whom the path names, or a service; anyone in development. Holds the user whom the path names.
-pub struct Viewer(pub UserId);
+/// The user whom the path names, or a service; anyone in development.
+pub struct Viewer {
+    /// The user whom the path names.
+    pub user: UserId,
+    /// If that user calls: the moment from which on there is anything of its account. What is older belonged to somebody else.
+    pub since: Option<DateTime<Utc>>,
+}
 
 impl Service {
-    fn admit(caller: Caller, _: Mode) -> Result<Self> {
+    fn admit(Admitted { caller, .. }: Admitted, _: Mode) -> Result<Self> {
         match caller {
             Caller::Service => Ok(Self),
             caller => not_a_service(caller),
@@ -68,7 +83,7 @@ impl Service {
 }
 
 impl Trusted {
-    fn admit(caller: Caller, mode: Mode) -> Result<Self> {
+    fn admit(Admitted { caller, .. }: Admitted, mode: Mode) -> Result<Self> {
         match (caller, mode) {
             (Caller::Service, _) | (_, Mode::Development) => Ok(Self),
             (caller, Mode::Production) => not_a_service(caller),
@@ -77,7 +92,7 @@ impl Trusted {
 }
 
 impl Authenticated {
-    fn admit(caller: Caller, _: Mode) -> Result<Self> {
+    fn admit(Admitted { caller, .. }: Admitted, _: Mode) -> Result<Self> {
         match caller {
             Caller::Anyone => Err(Code::MissingToken.into()),
             caller => Ok(Self(caller)),
@@ -86,10 +101,10 @@ impl Authenticated {
 }
 
 impl Visitor {
-    fn admit(caller: Caller, mode: Mode) -> Result<Self> {
+    fn admit(Admitted { caller, since }: Admitted, mode: Mode) -> Result<Self> {
         match (caller, mode) {
             (Caller::Anyone, Mode::Production) => Err(Code::MissingToken.into()),
-            (caller, mode) => Ok(Self { caller, mode }),
+            (caller, mode) => Ok(Self { caller, since: since.map(|since| since - CLOCK_DIFFERENCE), mode }),
         }
     }
 }
@@ -126,10 +141,10 @@ where
 {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let Visitor { caller, .. } = Visitor::from_request_parts(parts, state).await?;
+        let Visitor { caller, since, .. } = Visitor::from_request_parts(parts, state).await?;
         let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
         caller.must_be_one_of(&[user])?;
-        Ok(Self(user))
+        Ok(Self { user, since })
     }
 }
 
@@ -181,7 +196,7 @@ macro_rules! guard {
             type Rejection = ApiError;
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
                 let gatekeeper = Gatekeeper::from_ref(state);
-                Self::admit(gatekeeper.identify(&parts.headers)?, gatekeeper.mode())
+                Self::admit(gatekeeper.admit(&parts.headers).await?, gatekeeper.mode())
             }
         }
 

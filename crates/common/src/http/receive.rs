@@ -171,7 +171,7 @@ mod tests {
 
     fn gatekeeper() -> Gatekeeper {
         let mut env = Env::new(|name| (name == "APP_ENV").then(|| "development".to_owned()));
-        Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"))
+        Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"), None)
     }
 
     /// An app whose requests end when `end` says so.

@@ -7,6 +7,7 @@ use std::{
     time::SystemTime,
 };
 
+use common::caller::MAX_TOKEN_SECONDS;
 use e2e::{
     PASSWORD, PRODUCTION_JWT_SECRET, User, World,
     document::{Document, Operation, documents, fill},
@@ -16,7 +17,7 @@ use harness::{
     server::Purpose,
     wallet::Service,
 };
-use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, crypto};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -38,6 +39,7 @@ const TABLE: &str = "
     GET    /users/{id}/balance                   200/401 200    403       403       200      401
     POST   /users/{id}/topup                     401     200    403       403       200      401
     POST   /users/{id}/debit                     401     200    403       403       200      401
+    GET    /internal/accounts                    401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401
     GET    /internal/users                       401     403    403       403       200      401
     GET    /internal/users/{id}                  401     403    403       403       200      401
@@ -208,9 +210,10 @@ impl Cast {
     /// The owner by a token made here, and callers whose credential is no longer valid or never was, each with the code that
     /// it must get: but for what they are named for, their tokens are made like the owner's.
     fn leaked(&self, api: &Api, owner: &User) -> (Api, Vec<(&'static str, Api, &'static str)>) {
+        let key = DecodingKey::from_secret(self.jwt_secret.as_bytes());
+        let own = jsonwebtoken::decode::<Value>(&owner.token, &key, &Validation::new(Algorithm::HS256)).unwrap().claims;
         let now = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap();
-        let claims =
-            |iss: &str, exp: i64| json!({"sub": owner.id.to_string(), "iss": iss, "iat": now - 60, "exp": exp});
+        let claims = |iss: &str, exp: i64| json!({"sub": owner.id.to_string(), "iss": iss, "iat": now - 60, "exp": exp, "key": own["key"]});
         let sound = claims("digital-wallet", now + 600);
         let hs256 = |secret: &str, claims: &Value| {
             let key = EncodingKey::from_secret(secret.as_bytes());
@@ -227,6 +230,11 @@ impl Cast {
             format!("{message}.{}", crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap())
         };
         let unsigned = format!("{}.", claim(&hs256("", &sound), json!({"alg": "none", "typ": "JWT"})));
+        let with = |name: &str, value: Value| {
+            let mut claims = sound.clone();
+            claims[name] = value;
+            hs256(self.jwt_secret, &claims)
+        };
         let without_end = json!({"sub": owner.id.to_string(), "iss": "digital-wallet", "iat": now});
         let user = |token: &str| api.as_user(token);
         let leaked = vec![
@@ -243,7 +251,8 @@ impl Cast {
             ("a token that never ends", user(&hs256(self.jwt_secret, &without_end)), "invalid_token"),
             ("a token without a signature", user(&unsigned), "invalid_token"),
             ("a token of another algorithm", user(&confused), "invalid_token"),
-            ("no token", user(""), "invalid_token"),
+            ("a token for too long", user(&with("exp", json!(now + MAX_TOKEN_SECONDS))), "invalid_token"),
+            ("a token of another account with this id", user(&with("key", json!(1))), "token_revoked"),
             ("a password", api.clone().with("authorization", "Basic dXNlcjpwYXNzd29yZA=="), "invalid_token"),
         ];
         (user(&hs256(self.jwt_secret, &sound)), leaked)

@@ -5,18 +5,20 @@ use std::{
     path::Path,
     process::Stdio,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
 
-use e2e::{World, payment};
+use e2e::{PASSWORD, User, World, payment};
 use harness::{
     clients::client_programs,
     database::{Admin, temporary_server},
-    http::eventually,
+    http::{Reply, eventually},
     server::Purpose,
     wallet::Service,
     workspace_root,
 };
 use reqwest::{Method, Url};
+use serde_json::json;
 use tokio::{process::Command, task::spawn_blocking};
 
 /// Payments that are made before the dump begins, at least.
@@ -115,4 +117,155 @@ async fn a_dump_under_load_brings_back_a_whole_wallet() {
     world.assert_ledger_holds().await;
     world.assert_everything_told().await;
     let _ = world.service(Service::Report).get(&format!("/summaries/user/{}", payer.id)).await.expect(200);
+}
+
+/// How soon every service must know that a backup was restored, even if nobody stopped it meanwhile.
+const KNOWN_WITHIN: Duration = Duration::from_mins(1);
+
+/// A route of each service that shows what is the user's alone.
+fn private(user: &User) -> [(Service, String); 4] {
+    [
+        (Service::User, format!("/users/{}/balance", user.id)),
+        (Service::Transaction, format!("/transactions/user/{}", user.id)),
+        (Service::Notification, "/notifications".to_owned()),
+        (Service::Report, format!("/summaries/user/{}", user.id)),
+    ]
+}
+
+async fn works_everywhere(world: &World, user: &User) {
+    for (service, path) in private(user) {
+        let _ = world.api(service).as_user(&user.token).get(&path).await.expect(200);
+    }
+}
+
+/// Somebody who registers with `email`.
+async fn register(world: &World, email: &str) -> User {
+    let api = world.api(Service::User);
+    let account = json!({"full_name": "Somebody", "email": email, "password": PASSWORD});
+    let id = api.post("/auth/register", account).await.expect(201).id();
+    let mut user = User { id, email: email.to_owned(), token: String::new() };
+    log_in(world, &mut user).await;
+    user
+}
+
+async fn log_in(world: &World, user: &mut User) {
+    let login = json!({"email": user.email, "password": PASSWORD});
+    let login = world.api(Service::User).post("/auth/login", login).await.expect(200);
+    login["access_token"].as_str().expect("a token").clone_into(&mut user.token);
+}
+
+/// Ends all tokens of `user`, so many times.
+async fn set_password_again(world: &World, user: &User, times: u32) {
+    let api = world.service(Service::User);
+    for _ in 0..times {
+        let _ = api.put(&format!("/users/{}", user.id), json!({"password": PASSWORD})).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_restored_backup_gives_nobody_the_account_of_another() {
+    let (server, _folder) = temporary_server(Purpose::Test, &|step| eprintln!("{step}")).await.unwrap();
+    let admin = server.admin();
+    let mut world = World::start_on(&admin, &[]).await;
+    let mut ani = world.user(100).await;
+    let [dump, restore] = commands();
+    let folder = tempfile::tempdir().unwrap();
+    run(&dump, folder.path(), &world, &admin).await;
+
+    // once as documented, with the services stopped, and once behind their backs
+    for stopped in [true, false] {
+        let lost = register(&world, &format!("lost-{stopped}@example.com")).await;
+        let owner = world.api(Service::User).as_user(&lost.token);
+        let _ = owner.put(&format!("/users/{}", lost.id), json!({"full_name": "Lost"})).await.expect(200);
+        // two versions of tokens more than there will be after the restore
+        set_password_again(&world, &ani, 2).await;
+        log_in(&world, &mut ani).await;
+        works_everywhere(&world, &lost).await;
+        works_everywhere(&world, &ani).await;
+
+        if stopped {
+            world.wallet.stop().await;
+        }
+        run(&restore, folder.path(), &world, &admin).await;
+        let restored = Instant::now();
+        if stopped {
+            for service in Service::ALL {
+                world.wallet.start_again(service).await.unwrap();
+            }
+        }
+        eventually("user-service to find its tables again", async || {
+            (world.api(Service::User).get("/users").await.status == 200).then_some(())
+        })
+        .await;
+        let mut next = register(&world, "next@example.com").await;
+        while next.id < lost.id {
+            next = register(&world, &format!("after-{}@example.com", next.id)).await;
+        }
+        assert_eq!(next.id, lost.id, "the test needs the same id");
+        for (service, path) in private(&next) {
+            let stranger = world.api(service).as_user(&lost.token);
+            eventually("the lost account's token to end", async || {
+                (stranger.get(&path).await.status == 401).then_some(())
+            })
+            .await;
+            assert!(restored.elapsed() < KNOWN_WITHIN, "it took {:?}", restored.elapsed());
+            let _ = stranger.get(&path).await.expect_error(401, "token_revoked");
+        }
+        works_everywhere(&world, &next).await;
+        // a token from after the backup has ended for good, whatever happens to the password
+        let from_the_future = ani.token.clone();
+        log_in(&world, &mut ani).await;
+        works_everywhere(&world, &ani).await;
+        set_password_again(&world, &ani, 2).await;
+        let future = world.api(Service::User).as_user(&from_the_future);
+        let _ = future.get(&format!("/users/{}", ani.id)).await.expect_error(401, "token_revoked");
+        log_in(&world, &mut ani).await;
+        works_everywhere(&world, &ani).await;
+        works_everywhere(&world, &next).await;
+        world.assert_ledger_holds().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_account_shows_nothing_from_before_it_existed() {
+    let world = World::start().await;
+    let (ani, budi) = (world.user(1000).await, world.user(0).await);
+    let old = world.pay(&ani, &budi, 1).await.expect(201).id();
+    world.assert_everything_told().await;
+    // as if they had belonged to those who had the numbers of the two before
+    for (service, statement) in [
+        (Service::Transaction, "UPDATE transactions SET created_at = created_at - INTERVAL 1 HOUR"),
+        (Service::Notification, "UPDATE notifications SET created_at = created_at - INTERVAL 1 HOUR"),
+    ] {
+        sqlx::query(statement).execute(&world.pool(service)).await.unwrap();
+    }
+    let new = world.pay(&ani, &budi, 2).await.expect(201).id();
+    world.assert_everything_told().await;
+
+    let ids = |list: &Reply| -> Vec<i64> {
+        list.json.as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect()
+    };
+    for (user, service, path) in [
+        (&ani, Service::Transaction, "/transactions".to_owned()),
+        (&ani, Service::Transaction, "/transactions?from=2020-01-01T00:00:00Z".to_owned()),
+        (&budi, Service::Transaction, format!("/transactions/user/{}", budi.id)),
+    ] {
+        let api = world.api(service).as_user(&user.token);
+        assert_eq!(ids(&api.get(&path).await.expect(200)), [new], "{path}");
+        let all = world.service(service).get(&path).await.expect(200);
+        assert_eq!(ids(&all), [new, old], "{path}");
+        let _ = api.get(&format!("/transactions/{old}")).await.expect_error(404, "transaction_not_found");
+        let cancelled = api.put(&format!("/transactions/{old}"), json!({"status": "cancelled"})).await;
+        let _ = cancelled.expect_error(404, "transaction_not_found");
+    }
+    let (notifications, reader) = (world.api(Service::Notification), world.service(Service::Notification));
+    let own = ids(&notifications.as_user(&ani.token).get("/notifications").await.expect(200));
+    let all = ids(&reader.get("/notifications").await.expect(200));
+    assert!(!own.is_empty() && own.len() < all.len(), "{own:?} of {all:?}");
+    let oldest = all.last().expect("a notification");
+    let _ = notifications
+        .as_user(&ani.token)
+        .get(&format!("/notifications/{oldest}"))
+        .await
+        .expect_error(404, "notification_not_found");
 }

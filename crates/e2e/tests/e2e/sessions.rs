@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{User, World};
-use harness::{http::eventually, wallet::Service};
+use e2e::{PASSWORD, User, World};
+use harness::{faketime, http::eventually, wallet::Service};
 use reqwest::Method;
 use serde_json::json;
 
 /// How soon every service must know.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
+/// The lifetime of the tokens of a test that waits for their end, in seconds.
+const SHORT: &str = "20";
+/// How often a test looks whether a token has come back.
+const POLL: Duration = Duration::from_millis(250);
 
 /// A route of each service that a user may ask for.
 fn routes(user: &User) -> [(Service, String); 4] {
@@ -97,4 +101,83 @@ async fn a_service_that_does_not_know_yet_which_tokens_have_ended_believes_none(
     eventually("it to know", async || (api.get("/ready").await.status == 200).then_some(())).await;
     let _ = decide().await.expect_error(401, "token_revoked");
     assert_eq!(world.status(id).await, "pending");
+}
+
+/// Shows the token of `user` to every service, again and again: it stays refused.
+async fn stays_refused(world: &World, user: &User, how_long: Duration) {
+    let since = Instant::now();
+    while since.elapsed() < how_long {
+        for (service, path) in routes(user) {
+            let reply = world.api(service).as_user(&user.token).get(&path).await;
+            assert_eq!(reply.status, 401, "{service:?} after {:?}: {}", since.elapsed(), reply.text);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Logs `user` in once a second for three seconds, and changes the password: what is left is the last token before.
+async fn change_password_after_logins(world: &World, user: &mut User) {
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        log_in(world, user).await;
+    }
+    let change = json!({"password": "another password"});
+    let _ = world.service(Service::User).put(&format!("/users/{}", user.id), change).await.expect(200);
+}
+
+async fn log_in(world: &World, user: &mut User) {
+    let login = json!({"email": user.email, "password": PASSWORD});
+    let login = world.api(Service::User).post("/auth/login", login).await.expect(200);
+    login["access_token"].as_str().expect("a token").clone_into(&mut user.token);
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_never_comes_back() {
+    let world = World::start_with(&[(Service::User, "JWT_EXPIRATION", SHORT)]).await;
+    let mut ani = world.user(100).await;
+    change_password_after_logins(&world, &mut ani).await;
+    ends_everywhere(&world, &ani).await;
+    stays_refused(&world, &ani, Duration::from_secs(27)).await;
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_stays_so_when_tokens_are_given_for_less_time() {
+    let mut world = World::start().await;
+    let mut ani = world.user(100).await;
+    change_password_after_logins(&world, &mut ani).await;
+    ends_everywhere(&world, &ani).await;
+    world.wallet.stop().await;
+    world.wallet.set(Service::User, "JWT_EXPIRATION", "5");
+    for service in Service::ALL {
+        world.wallet.start_again(service).await.unwrap();
+    }
+    stays_refused(&world, &ani, Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn tokens_and_their_end_do_not_depend_on_the_clocks_of_instances() {
+    let library = tokio::task::spawn_blocking(|| faketime::library(&|_| {})).await.unwrap().unwrap();
+    let library = library.to_str().expect("a path in UTF-8");
+    for (service, offset) in [(Service::User, "+30s"), (Service::User, "-30s"), (Service::Transaction, "-30s")] {
+        let world = World::start_with(&[
+            (Service::User, "JWT_EXPIRATION", SHORT),
+            (service, "LD_PRELOAD", library),
+            (service, "FAKETIME", offset),
+            (service, "DONT_FAKE_MONOTONIC", "1"),
+        ])
+        .await;
+        let (mut ani, mut budi) = (world.user(100).await, world.user(0).await);
+        works_everywhere(&world, &budi).await;
+        log_in(&world, &mut budi).await;
+        let given = Instant::now();
+        change_password_after_logins(&world, &mut ani).await;
+        ends_everywhere(&world, &ani).await;
+        works_everywhere(&world, &budi).await;
+        stays_refused(&world, &ani, Duration::from_secs(25).saturating_sub(given.elapsed())).await;
+        // the other one had all of its time, and no more
+        for (service, path) in routes(&budi) {
+            let expired = world.api(service).as_user(&budi.token).get(&path).await;
+            let _ = expired.expect_error(401, "token_expired");
+        }
+    }
 }

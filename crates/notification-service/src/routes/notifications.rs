@@ -86,11 +86,11 @@ pub async fn create(
 
 /// `GET /notifications`: newest first; a user sees its own.
 pub async fn list(
-    Visitor { caller, .. }: Visitor,
+    Visitor { caller, since, .. }: Visitor,
     State(pool): State<MySqlPool>,
     List(page, ()): List<()>,
 ) -> Result<Listed<Notification>> {
-    let found = store::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
+    let found = store::list(&mut *pool.acquire().await?, caller.only_user(), since, page.cursor, page.rows()).await?;
     Ok(page.answer(found, |notification| notification.id.get()))
 }
 
@@ -206,6 +206,6 @@ fn sent(message: &'static str) -> Json<Sent> {
 
 async fn visible(pool: &MySqlPool, visitor: &Visitor, id: NotificationId) -> Result<Notification> {
     let notification = store::find(&mut *pool.acquire().await?, id).await?.ok_or(Code::NotificationNotFound)?;
-    visitor.must_be_a_party(&[notification.user_id], Code::NotificationNotFound)?;
+    visitor.must_be_a_party(&[notification.user_id], notification.created_at, Code::NotificationNotFound)?;
     Ok(notification)
 }

@@ -56,7 +56,7 @@ async fn a_page_costs_its_rows() {
     let middle = Some(i64::try_from(ROWS / 2).unwrap());
     for (user, cursor) in [(None, None), (None, middle), (user, None), (user, middle)] {
         let what = format!("the page of {user:?} after {cursor:?}");
-        let list = async |conn: &mut MySqlConnection| notifications::list(conn, user, cursor, FEW).await;
+        let list = async |conn: &mut MySqlConnection| notifications::list(conn, user, None, cursor, FEW).await;
         let page = within(&mut conn, &what, FEW.into(), list).await;
         assert_eq!(page.len(), FEW as usize, "{what}");
     }

@@ -108,10 +108,12 @@ pub async fn find(conn: &mut MySqlConnection, id: NotificationId) -> sqlx::Resul
     .await
 }
 
-/// At most `limit` notifications with an id below `cursor`, newest first; only those of `user` if that is given.
+/// At most `limit` notifications with an id below `cursor`, newest first; only those of `user` and `since` then if they are
+/// given.
 pub async fn list(
     conn: &mut MySqlConnection,
     user: Option<UserId>,
+    since: Option<DateTime<Utc>>,
     cursor: Option<i64>,
     limit: u32,
 ) -> sqlx::Result<Vec<Notification>> {
@@ -122,6 +124,9 @@ pub async fn list(
     query.push_bind(cursor.unwrap_or(i64::MAX));
     if let Some(user) = user {
         query.push(" AND user_id = ").push_bind(user);
+    }
+    if let Some(since) = since {
+        query.push(" AND created_at >= ").push_bind(since);
     }
     query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
     query.build_query_as().fetch_all(conn).await

@@ -150,7 +150,7 @@ pub struct ReportPage {
 
 /// `GET /reports/user/{user_id}`: the user's reports, newest first, each with its transaction as it stands now.
 pub async fn list_of_user(
-    Viewer(user): Viewer,
+    Viewer { user, .. }: Viewer,
     State(pool): State<MySqlPool>,
     State(users): State<UserClient>,
     State(sync): State<Sync>,

@@ -32,7 +32,7 @@ pub struct Summary {
 
 /// `GET /summaries/user/{user_id}`: how often and how much the user has paid and been paid.
 pub async fn show(
-    Viewer(user_id): Viewer,
+    Viewer { user: user_id, .. }: Viewer,
     State(pool): State<MySqlPool>,
     State(users): State<UserClient>,
     State(sync): State<Sync>,

@@ -72,12 +72,12 @@ fn refusal(failure: Failure) -> ApiError {
 
 /// `GET /transactions`: newest first; a user sees its own.
 pub async fn list(
-    Visitor { caller, .. }: Visitor,
+    Visitor { caller, since, .. }: Visitor,
     State(pool): State<MySqlPool>,
     State(zone): State<Tz>,
     List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
-    let filter = query.filter(zone);
+    let filter = query.filter(zone).since(since);
     let mut conn = pool.acquire().await?;
     let rows = match caller.only_user() {
         Some(user) => lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?,
@@ -88,12 +88,12 @@ pub async fn list(
 
 /// `GET /transactions/user/{user_id}`: those that the user sent or received, newest first.
 pub async fn list_of_user(
-    Viewer(user): Viewer,
+    Viewer { user, since }: Viewer,
     State(pool): State<MySqlPool>,
     State(zone): State<Tz>,
     List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
-    let filter = query.filter(zone);
+    let filter = query.filter(zone).since(since);
     let rows = lists::of_user(&mut *pool.acquire().await?, user, &filter, page.cursor, page.rows()).await?;
     Ok(answer(page, rows))
 }
@@ -109,7 +109,7 @@ pub async fn show(
     State(transfers): State<Transfers>,
 ) -> Result<Json<Body>> {
     let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
-    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], Code::TransactionNotFound)?;
+    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], row.created_at, Code::TransactionNotFound)?;
     Ok(Json(row.into()))
 }
 
@@ -169,7 +169,7 @@ pub async fn delete(
 /// The transaction, if its visitor may change it: its sender may, its receiver may not.
 async fn changeable(transfers: &Transfers, visitor: &Visitor, id: TransactionId) -> Result<Transaction> {
     let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
-    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], Code::TransactionNotFound)?;
+    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], row.created_at, Code::TransactionNotFound)?;
     visitor.caller.must_be_one_of(&[row.sender_id])?;
     Ok(row)
 }

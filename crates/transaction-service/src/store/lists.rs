@@ -19,6 +19,13 @@ pub struct Filter {
     pub max_amount: Option<Money>,
 }
 
+impl Filter {
+    /// The same, and created at `since` or later if that is given.
+    pub fn since(self, since: Option<DateTime<Utc>>) -> Self {
+        Self { from: self.from.max(since), ..self }
+    }
+}
+
 /// At most `limit` transactions with an id below `cursor`.
 pub async fn all(
     conn: &mut MySqlConnection,

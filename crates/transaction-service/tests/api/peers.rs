@@ -67,7 +67,10 @@ impl UserService {
     }
 
     fn router(&self) -> Router {
-        Router::new().route("/internal/operations", post(Self::operations)).with_state(self.clone())
+        Router::new()
+            .route("/internal/operations", post(Self::operations))
+            .merge(harness::accounts::routes())
+            .with_state(self.clone())
     }
 
     /// From now on `verb` has this reaction.

@@ -1,6 +1,11 @@
 //! transaction-service on a schema of its own, and what its callers do.
 
-use common::{caller::Gatekeeper, config::Env, time, worker::Workers};
+use common::{
+    caller::{Grant, Signer},
+    config::Env,
+    time,
+    worker::Workers,
+};
 use harness::{
     database::{self, TestDatabase},
     http::{Api, Reply, eventually, serve},
@@ -65,8 +70,9 @@ impl Service {
 
     /// A caller with a token of this user.
     pub fn user(&self, id: i64) -> Api {
-        let id = id.try_into().expect("a user's number");
-        let token = Gatekeeper::new(&self.config.service).issue(id, 0, time::now(), 60).expect("a token");
+        let user = id.try_into().expect("a user's number");
+        let grant = Grant::of(user, 0, 0, time::now(), 60);
+        let token = Signer::new(&self.config.service).sign(&grant).expect("a token");
         self.anyone.as_user(&token)
     }
 

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use common::{
     ApiError, Code, Money, Result, UserId,
-    caller::{Gatekeeper, Trusted},
+    caller::{Grant, Signer, Trusted},
     client_address::ClientAddress,
     db,
     extract::Json,
@@ -127,7 +127,7 @@ pub async fn login(
     ClientAddress(client): ClientAddress,
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
-    State(gatekeeper): State<Gatekeeper>,
+    State(signer): State<Signer>,
     State(TokenLifetime(seconds)): State<TokenLifetime>,
     Json(login): Json<Login>,
 ) -> Result<Json<LoggedIn>> {
@@ -160,7 +160,7 @@ pub async fn login(
         })
         .await?;
     }
-    let access_token = gatekeeper.issue(user.id, user.token_version, time::now(), seconds)?;
+    let access_token = signer.sign(&Grant::of(user.id, user.token_key, user.token_version, user.read_at, seconds))?;
     let user = LoggedInUser { id: user.id, full_name: user.full_name, email: user.email };
     Ok(Json(LoggedIn { access_token, token_type: "Bearer", expires_in: seconds, user }))
 }

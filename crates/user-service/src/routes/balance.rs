@@ -27,7 +27,7 @@ pub struct Balance {
 }
 
 /// `GET /users/{id}/balance`: what the user can spend, and what is set aside.
-pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Result<Json<Balance>> {
+pub async fn show(Viewer { user: id, .. }: Viewer, State(accounts): State<Accounts>) -> Result<Json<Balance>> {
     let user = accounts.find(id).await?.ok_or(Code::UserNotFound)?;
     Ok(Json(Balance { user_id: id, balance: user.balance, held: user.held }))
 }

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use common::{
     Amount, ApiError, Code, Result, UserId,
+    accounts::{Account, MAX_ASKED},
     caller::{Caller, Service},
     extract::{Json, Path, Query},
     http::api::Reply,
@@ -20,10 +21,9 @@ use sqlx::MySqlPool;
 
 use super::balance::{self, NewBalance};
 use crate::{
-    TokenLifetime,
     ledger::{Ledger, Movement, Operation, Outcome, Refusal, Verification},
     store::{
-        revocations,
+        revocations, tokens,
         users::{self, Accounts, User},
     },
 };
@@ -66,6 +66,22 @@ pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Acc
 }
 
 request! {
+    pub struct TokenAccounts {
+        /// These accounts.
+        ids: IdList<UserId, MAX_ASKED>,
+    }
+}
+
+/// `GET /internal/accounts`: what the access tokens of accounts are compared with; those that exist, by id.
+pub async fn accounts(
+    _: Service,
+    State(pool): State<MySqlPool>,
+    Query(TokenAccounts { ids: IdList(ids) }): Query<TokenAccounts>,
+) -> Result<Json<Vec<Account>>> {
+    Ok(Json(tokens::accounts(&mut *pool.acquire().await?, &ids).await?))
+}
+
+request! {
     /// Where a reader of the revocations is.
     pub struct RevocationQuery {
         /// Revoked at this moment or later.
@@ -79,11 +95,10 @@ request! {
 pub async fn revocations(
     _: Service,
     State(pool): State<MySqlPool>,
-    State(TokenLifetime(lifetime)): State<TokenLifetime>,
     Query(query): Query<RevocationQuery>,
 ) -> Result<Json<Vec<Revocation>>> {
     let position = Position { since: query.since.map(|moment| moment.0), after_id: query.after_id.unwrap_or(0) };
-    Ok(Json(revocations::from(&mut *pool.acquire().await?, position, lifetime).await?))
+    Ok(Json(revocations::from(&mut *pool.acquire().await?, position).await?))
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

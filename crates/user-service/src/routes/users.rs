@@ -34,7 +34,7 @@ pub async fn list(
 }
 
 /// `GET /users/{id}`
-pub async fn show(Viewer(id): Viewer, State(accounts): State<Accounts>) -> Result<Json<User>> {
+pub async fn show(Viewer { user: id, .. }: Viewer, State(accounts): State<Accounts>) -> Result<Json<User>> {
     Ok(Json(accounts.find(id).await?.ok_or(Code::UserNotFound)?))
 }
 

@@ -2,4 +2,5 @@
 
 pub mod attempts;
 pub mod revocations;
+pub mod tokens;
 pub mod users;

@@ -2,7 +2,7 @@
 
 use common::{
     UserId,
-    revocation::{MAX_REVOCATIONS, Position, Revocation},
+    revocation::{KEPT_FOR, MAX_REVOCATIONS, Position, Revocation},
 };
 use sqlx::MySqlConnection;
 
@@ -18,9 +18,9 @@ pub async fn revoke(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<()
     Ok(())
 }
 
-/// The revocations from `position` on by which tokens ended that would otherwise be valid now, for tokens that are valid
-/// for `lifetime` seconds.
-pub async fn from(conn: &mut MySqlConnection, position: Position, lifetime: i64) -> sqlx::Result<Vec<Revocation>> {
+/// The revocations from `position` on by which tokens ended that may otherwise be valid now, whatever `JWT_EXPIRATION` was
+/// when they were given.
+pub async fn from(conn: &mut MySqlConnection, position: Position) -> sqlx::Result<Vec<Revocation>> {
     sqlx::query_as(
         "SELECT user_id, version, revoked_at, revoked_at + INTERVAL ? SECOND AS matters_until
          FROM revocations FORCE INDEX (revocations_in_order)
@@ -28,9 +28,9 @@ pub async fn from(conn: &mut MySqlConnection, position: Position, lifetime: i64)
            AND (revoked_at > COALESCE(?, '2000-01-01') OR user_id > ?)
          ORDER BY revoked_at, user_id LIMIT ?",
     )
-    .bind(lifetime)
+    .bind(KEPT_FOR.num_seconds())
     .bind(position.since)
-    .bind(lifetime)
+    .bind(KEPT_FOR.num_seconds())
     .bind(position.since)
     .bind(position.after_id)
     .bind(MAX_REVOCATIONS as u64)
@@ -44,8 +44,6 @@ mod tests {
     use harness::{database::database, plan::within};
 
     use super::*;
-
-    const LIFETIME: i64 = 3600;
 
     fn user(n: i64) -> UserId {
         UserId::try_from(n).unwrap()
@@ -63,21 +61,20 @@ mod tests {
         }
         // all at one moment, and one whose tokens have expired since
         sqlx::query("UPDATE revocations SET revoked_at = NOW(6)").execute(&mut *conn).await.unwrap();
-        sqlx::query("UPDATE revocations SET revoked_at = NOW(6) - INTERVAL 2 HOUR WHERE user_id = 1")
+        sqlx::query("UPDATE revocations SET revoked_at = NOW(6) - INTERVAL 2 YEAR WHERE user_id = 1")
             .execute(&mut *conn)
             .await
             .unwrap();
         revoke(&mut conn, user(2)).await.unwrap();
         sqlx::raw_sql("ANALYZE TABLE revocations").execute(&mut *conn).await.unwrap();
 
-        let first =
-            within(&mut conn, "a page", count, async |conn| from(conn, Position::default(), LIFETIME).await).await;
+        let first = within(&mut conn, "a page", count, async |conn| from(conn, Position::default()).await).await;
         assert_eq!(first.len(), MAX_REVOCATIONS);
         assert_eq!((first[0].user_id, first.last().unwrap().version), (user(3), 2));
         let end = Position { since: Some(first[500].revoked_at), after_id: first[500].user_id.get() };
-        let rest = from(&mut conn, end, LIFETIME).await.unwrap();
+        let rest = from(&mut conn, end).await.unwrap();
         assert_eq!(rest.len(), MAX_REVOCATIONS - 501, "those of the same moment, then the later one");
         assert_eq!((rest[0].user_id, rest.last().unwrap().user_id), (first[501].user_id, user(2)));
-        assert_eq!(rest[0].matters_until - rest[0].revoked_at, chrono::TimeDelta::seconds(LIFETIME));
+        assert_eq!(rest[0].matters_until - rest[0].revoked_at, KEPT_FOR);
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
-use super::revocations;
+use super::{revocations, tokens};
 
 /// An active account as others may see it.
 #[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
@@ -33,8 +33,11 @@ pub struct Credentials {
     pub full_name: String,
     pub email: String,
     pub password_hash: String,
-    /// The version of the tokens that the account gets now.
+    /// What the tokens that the account gets now carry.
+    pub token_key: i64,
     pub token_version: i32,
+    /// The moment of this look, on the database's clock: by it tokens are dated, like the revocations that end them.
+    pub read_at: DateTime<Utc>,
 }
 
 /// What may be changed of an account; `None` leaves it as it is.
@@ -54,12 +57,13 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> sqlx::Result<Option<UserId>> {
     let written = sqlx::query(
-        "INSERT INTO users (full_name, email, password_hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO users (full_name, email, password_hash, token_key, created_at, updated_at)
+         VALUES (?, ?, ?, ?, NOW(6), ?)",
     )
     .bind(full_name)
     .bind(email)
     .bind(password_hash)
-    .bind(now)
+    .bind(tokens::new_key())
     .bind(now)
     .execute(&mut *conn)
     .await;
@@ -133,9 +137,9 @@ pub async fn list(
 
 /// The account with this address, for login.
 pub async fn credentials(conn: &mut MySqlConnection, email: &str) -> sqlx::Result<Option<Credentials>> {
-    // in one statement: whoever logs in with an old password gets a token of the old version
+    // in one statement: whoever logs in with an old password gets a token of the old version and from before its end
     sqlx::query_as(
-        "SELECT id, full_name, email, password_hash, COALESCE(version, 0) AS token_version
+        "SELECT id, full_name, email, password_hash, token_key, COALESCE(version, 0) AS token_version, NOW(6) AS read_at
          FROM users LEFT JOIN revocations ON user_id = id WHERE email = ? AND status = 'active'",
     )
     .bind(email)
@@ -171,14 +175,16 @@ pub async fn update(
     changes: &Changes,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Updated> {
+    let new_key = changes.password_hash.as_ref().map(|_| tokens::new_key());
     let changed = sqlx::query(
         "UPDATE users SET full_name = COALESCE(?, full_name), email = COALESCE(?, email),
-                password_hash = COALESCE(?, password_hash), updated_at = ?
+                password_hash = COALESCE(?, password_hash), token_key = COALESCE(?, token_key), updated_at = ?
          WHERE id = ? AND status = 'active'",
     )
     .bind(&changes.full_name)
     .bind(&changes.email)
     .bind(&changes.password_hash)
+    .bind(new_key)
     .bind(now)
     .bind(id)
     .execute(&mut *conn)

@@ -3,7 +3,7 @@
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use common::{
     ApiError, UserId,
-    caller::Gatekeeper,
+    caller::{Grant, Signer},
     config::{Env, ServiceConfig},
     time,
 };
@@ -59,13 +59,12 @@ impl People {
     pub async fn make(api: &Api, users: &MySqlPool) -> Result<Self> {
         let first = api.register("user1@example.com", PASSWORD).await?;
         copy_first(users, first).await.context("the users cannot be copied")?;
-        let emails: Vec<(i64, String)> =
-            sqlx::query_as("SELECT id, email FROM users ORDER BY id").fetch_all(users).await?;
-        ensure!(emails.len() == USERS as usize, "there must be {USERS} users, and there are {}", emails.len());
-        let config = development()?;
-        let gatekeeper = Gatekeeper::new(&config);
-        check_tokens(api, &gatekeeper, first).await?;
-        let all = emails.into_iter().map(|(id, email)| Person::new(id, email, &gatekeeper));
+        let accounts: Vec<(i64, String, i64)> =
+            sqlx::query_as("SELECT id, email, token_key FROM users ORDER BY id").fetch_all(users).await?;
+        ensure!(accounts.len() == USERS as usize, "there must be {USERS} users, and there are {}", accounts.len());
+        let signer = Signer::new(&development()?);
+        check_tokens(api, &signer, first, accounts[0].2).await?;
+        let all = accounts.into_iter().map(|(id, email, key)| Person::new(id, email, key, &signer));
         let people = Self::new(all.collect::<Result<_>>()?);
         for some in people.all.chunks(TOP_UPS) {
             futures::future::try_join_all(some.iter().map(|person| api.top_up(person.id, BALANCE))).await?;
@@ -85,16 +84,16 @@ impl People {
     /// Users 1 to `count`, who exist nowhere.
     #[cfg(test)]
     pub fn for_test(count: i64) -> Self {
-        let gatekeeper = Gatekeeper::new(&development().unwrap());
-        let person = |id| Person::new(id, format!("user{id}@example.com"), &gatekeeper).unwrap();
+        let signer = Signer::new(&development().unwrap());
+        let person = |id| Person::new(id, format!("user{id}@example.com"), 0, &signer).unwrap();
         Self::new((1..=count).map(person).collect())
     }
 }
 
 impl Person {
-    fn new(id: i64, email: String, gatekeeper: &Gatekeeper) -> Result<Self> {
-        let token =
-            gatekeeper.issue(UserId::try_from(id)?, 0, time::now(), TOKEN_SECONDS).map_err(|error| no_token(&error))?;
+    fn new(id: i64, email: String, key: i64, signer: &Signer) -> Result<Self> {
+        let grant = Grant::of(UserId::try_from(id)?, key, 0, time::now(), TOKEN_SECONDS);
+        let token = signer.sign(&grant).map_err(|error| no_token(&error))?;
         Ok(Self {
             id,
             email,
@@ -109,11 +108,15 @@ impl Person {
 /// The other users are copies of the first one's row: registering each would spend 50 ms of processor time on argon2, and
 /// no scenario can tell the difference. Their money comes through the API, so the ledger stays whole.
 async fn copy_first(users: &MySqlPool, first: i64) -> Result<()> {
+    // older than the transactions of a seed: nobody is shown what is older than the own account
+    let aged = "UPDATE users SET created_at = '2025-01-01 00:00:00' WHERE id = ?";
+    sqlx::query(aged).bind(first).execute(users).await?;
     let (mut count, wanted) = (1, i64::from(USERS));
     while count < wanted {
         sqlx::query(
-            "INSERT INTO users (id, full_name, email, password_hash, created_at, updated_at)
-             SELECT id + ?, full_name, CONCAT('user', id - ? + ? + 1, '@example.com'), password_hash, created_at, updated_at
+            "INSERT INTO users (id, full_name, email, password_hash, token_key, created_at, updated_at)
+             SELECT id + ?, full_name, CONCAT('user', id - ? + ? + 1, '@example.com'), password_hash, token_key, created_at,
+                    updated_at
              FROM users WHERE id < ?",
         )
         .bind(count)
@@ -135,19 +138,19 @@ pub fn development() -> Result<ServiceConfig> {
 }
 
 /// A token that is made here for the second of a login must be the token of that login.
-async fn check_tokens(api: &Api, gatekeeper: &Gatekeeper, user: i64) -> Result<()> {
+async fn check_tokens(api: &Api, signer: &Signer, user: i64, key: i64) -> Result<()> {
     let before = time::now();
     let login = api.log_in("user1@example.com", PASSWORD).await?;
     let seconds = (time::now() - before).num_seconds() + 2;
     for second in 0..seconds {
         let then = before + std::time::Duration::from_secs(second.unsigned_abs());
-        let made =
-            gatekeeper.issue(UserId::try_from(user)?, 0, then, login.expires_in).map_err(|error| no_token(&error))?;
+        let grant = Grant::of(UserId::try_from(user)?, key, 0, then, login.expires_in);
+        let made = signer.sign(&grant).map_err(|error| no_token(&error))?;
         if made == login.access_token {
             return Ok(());
         }
     }
-    bail!("user-service's tokens differ from those that common::caller::Gatekeeper issues")
+    bail!("user-service's tokens differ from those that common::caller::Signer signs")
 }
 
 fn no_token(error: &ApiError) -> Error {

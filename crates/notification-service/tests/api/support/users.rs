@@ -60,7 +60,7 @@ impl Users {
 
     /// The routes that notification-service calls.
     pub fn routes(&self) -> Router {
-        Router::new().route("/internal/users", get(list)).with_state(self.clone())
+        Router::new().route("/internal/users", get(list)).merge(harness::accounts::routes()).with_state(self.clone())
     }
 }
 

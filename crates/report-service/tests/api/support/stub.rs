@@ -25,6 +25,7 @@ pub fn routes(sources: &Sources) -> Router {
     Router::new()
         .route("/internal/users", get(list_users))
         .route("/internal/users/{id}", get(show_user))
+        .merge(harness::accounts::routes())
         .route("/internal/transactions", get(feed))
         .route("/internal/transactions/newest", get(newest))
         .route("/internal/transactions/batch", get(batch))
