@@ -1,6 +1,8 @@
 //! Typed configuration from environment variables and `.env`: every problem is found before the service gives up,
 //! each with the variable's name, what is expected and an example.
 
+mod secrets;
+
 use std::{
     fmt,
     net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr},
@@ -13,13 +15,6 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-
-/// Secrets that stand in the documentation: fine for development, refused in production.
-const PLACEHOLDERS: &[&str] = &["service_shared_secret_change_this", "your_jwt_secret_key_change_this"];
-/// Database passwords that stand in the documentation and in `init-db.sql`.
-const DEVELOPMENT_PASSWORDS: &[&str] = &["", "root", "wallet_development"];
-/// The shortest secret that production accepts, in bytes: the key length of HS256.
-const MIN_SECRET_BYTES: usize = 32;
 
 /// Where the service runs, which decides who may call the routes that are documented without a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +133,8 @@ pub struct Env {
     lookup: Lookup,
     mode: Mode,
     problems: Vec<String>,
+    /// The secrets so far, by the names of their variables.
+    secrets: Vec<(String, SecretString)>,
 }
 
 /// Everything that is wrong with the configuration, one line for each variable.
@@ -161,7 +158,7 @@ impl Env {
     /// An environment to look variables up in; an empty value counts as unset.
     pub fn new(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
         let lookup = Box::new(move |name: &str| lookup(name).filter(|value| !value.trim().is_empty()));
-        let mut env = Self { lookup, mode: Mode::Production, problems: Vec::new() };
+        let mut env = Self { lookup, mode: Mode::Production, problems: Vec::new(), secrets: Vec::new() };
         let name = if env.get("APP_ENV").is_some() { "APP_ENV" } else { "FLASK_ENV" };
         env.mode = match env.get(name).map(|text| text.parse()) {
             None => Mode::Production,
@@ -245,15 +242,30 @@ impl Env {
         })
     }
 
-    /// A secret: the documented placeholder in development; in production it must be set, long and no placeholder.
+    /// A secret: the documented placeholder in development; in production it must be set, strong and no other one's value.
     pub fn secret(&mut self, name: &str, placeholder: &str) -> SecretString {
         let value = self.text(name, placeholder);
-        let weak = value.len() < MIN_SECRET_BYTES || PLACEHOLDERS.contains(&value.as_str());
-        if self.mode == Mode::Production && weak {
-            let expected = format!("a secret of at least {MIN_SECRET_BYTES} bytes, not a documented placeholder");
-            self.problem(name, &expected, "$(openssl rand -hex 32)");
+        if !secrets::has_form(&value) {
+            self.problem(name, secrets::FORM, secrets::EXAMPLE);
         }
-        value.into()
+        if self.mode == Mode::Production && !secrets::is_strong(&value) {
+            self.problem(name, secrets::STRENGTH, secrets::EXAMPLE);
+        }
+        let value = SecretString::from(value);
+        self.must_be_the_only_one(name, &value);
+        value
+    }
+
+    /// Whoever has one secret must not have another with it.
+    fn must_be_the_only_one(&mut self, name: &str, value: &SecretString) {
+        let known = self.secrets.iter().find(|(_, known)| known.expose_secret() == value.expose_secret());
+        if let Some((other, _)) = known
+            && self.mode == Mode::Production
+        {
+            let expected = format!("another secret than {other}");
+            self.problem(name, &expected, secrets::EXAMPLE);
+        }
+        self.secrets.push((name.to_owned(), value.clone()));
     }
 
     /// A secret that may be unset; one that is set must be as good as any.
@@ -302,9 +314,17 @@ impl Env {
 
     fn database(&mut self, schema: &str, account: &str) -> DatabaseConfig {
         let password: SecretString = self.text("DB_PASSWORD", "wallet_development").into();
-        if self.mode == Mode::Production && DEVELOPMENT_PASSWORDS.contains(&password.expose_secret()) {
+        if self.mode == Mode::Production && secrets::is_of_development(password.expose_secret()) {
             self.problem("DB_PASSWORD", "a password that is not the development one", "$(openssl rand -hex 16)");
         }
+        if password.expose_secret().chars().any(char::is_control) {
+            self.problem(
+                "DB_PASSWORD",
+                "a password without line breaks and control characters",
+                "$(openssl rand -hex 16)",
+            );
+        }
+        self.must_be_the_only_one("DB_PASSWORD", &password);
         DatabaseConfig {
             host: self.text("DB_HOST", "127.0.0.1"),
             port: self.parse::<NonZeroU16>("DB_PORT", "3306", "a port number from 1 to 65535").get(),
@@ -359,9 +379,58 @@ mod tests {
     }
 
     #[test]
+    fn production_refuses_what_is_no_secret_and_shows_none() {
+        const TOKEN: &str = "e1c7a1d94f0b6c3d58a2b7f0914ec6d3";
+        const SECRET: &str = "9b2f63c84d1a70e5f38c6b91d2a4e0f7";
+        let sound = [("SERVICE_TOKEN", TOKEN), ("JWT_SECRET", SECRET), ("DB_PASSWORD", "horse battery")];
+        let with = |changed: &[(&'static str, &'static str)]| {
+            let mut variables = sound.to_vec();
+            variables.retain(|(name, _)| changed.iter().all(|(other, _)| other != name));
+            variables.extend(changed);
+            problems(variables.leak())
+        };
+        assert_eq!(with(&[]), Vec::<String>::new());
+        for (changed, named) in [
+            (&[("JWT_SECRET", "your_jwt_secret_key_change_this\r")][..], "JWT_SECRET"),
+            (&[("SERVICE_TOKEN", "service_shared_secret_change_this ")], "SERVICE_TOKEN"),
+            (&[("SERVICE_TOKEN", "SERVICE_SHARED_SECRET_CHANGE_THIS")], "SERVICE_TOKEN"),
+            (&[("SERVICE_TOKEN", "e1c7a1d94f0b6c3d58a2b7f0914ec6d3\n")], "SERVICE_TOKEN"),
+            (&[("JWT_SECRET", TOKEN)], "JWT_SECRET"),
+            (&[("METRICS_TOKEN", TOKEN)], "METRICS_TOKEN"),
+            (&[("METRICS_TOKEN", "xyzzy")], "METRICS_TOKEN"),
+            (&[("SERVICE_TOKEN_ALSO", SECRET)], "JWT_SECRET"),
+            (&[("JWT_SECRET_ALSO", "old")], "JWT_SECRET_ALSO"),
+            (&[("JWT_SECRET_ALSO", SECRET)], "JWT_SECRET_ALSO"),
+            (&[("DB_PASSWORD", TOKEN)], "SERVICE_TOKEN"),
+            (&[("DB_PASSWORD", "wallet_development\r")], "DB_PASSWORD"),
+        ] {
+            let found = with(changed);
+            let all = found.join("\n");
+            assert!(found.iter().any(|problem| problem.starts_with(named)), "{changed:?}: {all}");
+            let mut values = sound.iter().chain(changed).map(|(_, value)| value.trim()).filter(|value| value.len() > 3);
+            assert!(!values.any(|value| all.contains(value)), "{all} shows one");
+        }
+        let all = with(&[("SERVICE_TOKEN", "a b"), ("JWT_SECRET", "a b"), ("METRICS_TOKEN", "x")]);
+        assert!(
+            ["SERVICE_TOKEN", "JWT_SECRET", "METRICS_TOKEN"].iter().all(|name| all.iter().any(|p| p.starts_with(name)))
+        );
+    }
+
+    #[test]
+    fn a_secret_that_no_header_can_carry_is_refused_in_development_too() {
+        for secret in ["x ", "x y", "x\n"] {
+            let variables = vec![("APP_ENV", "development"), ("SERVICE_TOKEN", secret)];
+            assert_eq!(problems(variables.leak()).len(), 1, "{secret:?}");
+        }
+    }
+
+    #[test]
     fn production_with_real_secrets_runs() {
-        const LONG: &str = "0123456789abcdef0123456789abcdef";
-        let found = problems(&[("SERVICE_TOKEN", LONG), ("JWT_SECRET", LONG), ("DB_PASSWORD", "horse battery")]);
+        let found = problems(&[
+            ("SERVICE_TOKEN", "5a0f9c7e31d84b26a7c3e9f10b6d2485"),
+            ("JWT_SECRET", "c81d3f6ab05e4729d6f08b3a1e97c452"),
+            ("DB_PASSWORD", "horse battery"),
+        ]);
         assert_eq!(found, Vec::<String>::new());
     }
 

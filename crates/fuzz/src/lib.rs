@@ -45,7 +45,7 @@ pub const PROMISES: &[Promise] = &[
 ];
 
 /// The secret of the service tokens here: no input may guess it.
-const SECRET: &str = "a secret of the services";
+const SECRET: &str = "a-secret-of-the-services";
 /// Whom the tests' service believes about clients.
 const PROXY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 

@@ -10,7 +10,7 @@ use serde_json::json;
 const CANARY: &str = "canary";
 
 /// `JWT_SECRET`; that it is the services' own is shown by the tokens.
-const JWT_SECRET: &str = "the secret by which the tokens of this test are signed";
+const JWT_SECRET: &str = "the-secret-by-which-the-tokens-of-this-test-are-signed";
 
 #[tokio::test]
 async fn no_log_has_a_password_a_token_an_address_or_a_message() {
