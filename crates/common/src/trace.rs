@@ -14,13 +14,15 @@ use opentelemetry::{
     trace::{SpanKind, Status, TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
     trace::{SdkTracer, SdkTracerProvider},
 };
 use url::Url;
+
+use crate::http::client::blocking_http_client;
 
 /// The header that names a trace and the span that asks.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -42,7 +44,8 @@ struct Export {
 /// Sends the process's spans to the collector at `endpoint`, under the name of `service`.
 pub fn export(service: &'static str, endpoint: &Url) -> anyhow::Result<()> {
     let traces = endpoint.join("v1/traces")?;
-    let exporter = SpanExporter::builder().with_http().with_endpoint(traces).build()?;
+    let client = blocking_http_client();
+    let exporter = SpanExporter::builder().with_http().with_http_client(client).with_endpoint(traces).build()?;
     let resource = Resource::builder().with_service_name(service).build();
     let provider = SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();
     let tracer = provider.tracer(service);

@@ -95,8 +95,25 @@ pub fn http_client() -> reqwest::Client {
         .timeout(CALL_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
         .redirect(reqwest::redirect::Policy::none())
+        // the environment may name a proxy for whatever else this machine does; it would get the service token
+        .no_proxy()
         .build()
         .expect("the TLS roots of the system can be read")
+}
+
+/// The client of a thread that may wait, for the traces. It goes through no proxy either.
+pub fn blocking_http_client() -> reqwest::blocking::Client {
+    // it has a runtime of its own, which must not begin within another one
+    let build = || {
+        reqwest::blocking::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("the TLS roots of the system can be read")
+    };
+    std::thread::spawn(build).join().expect("the client was built")
 }
 
 impl ServiceClient {
