@@ -37,9 +37,8 @@ impl ClientAddress {
         let mut client = peer.to_canonical();
         // each proxy adds at the end whom it was called by: what stands before the word of an untrusted one may be a lie
         for name in named.into_iter().rev() {
-            let address = name.parse().map(|address: IpAddr| address.to_canonical());
-            match address {
-                Ok(address) if is_trusted(client) => client = address,
+            match address_in(name) {
+                Some(address) if is_trusted(client) => client = address,
                 _ => break,
             }
         }
@@ -48,6 +47,23 @@ impl ClientAddress {
             IpAddr::V4(_) => client,
         })
     }
+}
+
+/// The address in an entry: alone, or with a port and brackets, as some proxies write it, with quotes or without.
+fn address_in(entry: &str) -> Option<IpAddr> {
+    let entry = entry.strip_prefix('"').and_then(|entry| entry.strip_suffix('"')).unwrap_or(entry).trim();
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let address = if let Some(entry) = entry.strip_prefix('[') {
+        let (address, rest) = entry.split_once(']')?;
+        let is_complete = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+        IpAddr::V6(address.parse().ok().filter(|_| is_complete)?)
+    } else if let Ok(address) = entry.parse() {
+        address
+    } else {
+        let (address, port) = entry.split_once(':')?;
+        IpAddr::V4(address.parse().ok().filter(|_| is_port(port))?)
+    };
+    Some(address.to_canonical())
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress
@@ -78,6 +94,18 @@ mod tests {
             ("10.0.0.1", "192.0.2.66, 198.51.100.1", "198.51.100.1"),
             ("10.0.0.1", "198.51.100.1, 10.0.0.2", "198.51.100.1"),
             ("10.0.0.1", "198.51.100.1, not an address", "10.0.0.1"),
+            ("10.0.0.1", "203.0.113.7:51234", "203.0.113.7"),
+            ("10.0.0.1", "192.0.2.66:80, 203.0.113.7:51234, 10.0.0.2:4321", "203.0.113.7"),
+            ("10.0.0.1", "\"203.0.113.7:51234\"", "203.0.113.7"),
+            ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::"),
+            ("10.0.0.1", "[2001:db8:1:2::1]", "2001:db8:1:2::"),
+            ("10.0.0.1", "\"[2001:db8:1:2::1]:443\"", "2001:db8:1:2::"),
+            ("10.0.0.1", "[::ffff:198.51.100.1]:443", "198.51.100.1"),
+            ("10.0.0.1", "203.0.113.7:", "10.0.0.1"),
+            ("10.0.0.1", "203.0.113.7:99999", "10.0.0.1"),
+            ("10.0.0.1", "[203.0.113.7]:80", "10.0.0.1"),
+            ("10.0.0.1", "[2001:db8::1]443", "10.0.0.1"),
+            ("10.0.0.1", "[2001:db8::1", "10.0.0.1"),
             ("10.0.0.1", "", "10.0.0.1"),
             ("::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"),
             ("fd00::1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
