@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use common::config::dotenv;
 use harness::{
     wallet::{self, Service, Wallet},
     workspace_root,
@@ -84,12 +85,9 @@ pub fn variable(name: &str) -> Option<String> {
 
 /// Takes the variables in the `.env` of the workspace, behind those of the environment.
 pub fn load_dotenv() -> Result<()> {
-    let path = workspace_root().join(".env");
-    match dotenvy::from_path(&path) {
-        Err(error) if path.exists() => {
-            Err(error).with_context(|| format!("{} cannot be read: each line must be NAME=value", path.display()))
-        }
-        _ => Ok(()),
+    match dotenv::read(&workspace_root().join(dotenv::FILE)) {
+        Ok(variables) => Ok(dotenv::apply(&variables)?),
+        Err(faults) => bail!(faults.join("\n")),
     }
 }
 

@@ -1,12 +1,16 @@
 //! Typed configuration from environment variables and `.env`: every problem is found before the service gives up,
 //! each with the variable's name, what is expected and an example.
 
+pub mod dotenv;
+mod networks;
 mod secrets;
+mod tls;
 
 use std::{
     fmt,
     net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr},
     num::{NonZeroU16, NonZeroU32},
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -15,6 +19,8 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+pub use tls::DatabaseTls;
 
 /// Where the service runs, which decides who may call the routes that are documented without a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +128,10 @@ pub struct DatabaseConfig {
     pub password: SecretString,
     /// `DB_NAME`
     pub name: String,
+    /// `DB_TLS`: how the connection is protected.
+    pub tls: DatabaseTls,
+    /// `DB_CA_FILE`: a PEM file with the certificate of the authority that vouches for the server.
+    pub ca_file: Option<PathBuf>,
     /// `DB_POOL_SIZE`: the most connections that one instance opens.
     pub pool_size: u32,
 }
@@ -149,10 +159,17 @@ impl fmt::Display for ConfigError {
 }
 
 impl Env {
-    /// The process's environment, with `.env` of the working directory behind it.
+    /// The process's environment, with `.env` of the working directory behind it; of no folder above.
     pub fn load() -> Self {
-        dotenvy::dotenv().ok();
-        Self::new(|name| std::env::var(name).ok())
+        let faults = match dotenv::read(Path::new(dotenv::FILE)) {
+            Ok(variables) => {
+                dotenv::apply(&variables).err().map(|error| format!("{}: {error}", dotenv::FILE)).into_iter().collect()
+            }
+            Err(faults) => faults,
+        };
+        let mut env = Self::new(|name| std::env::var(name).ok());
+        env.problems.extend(faults);
+        env
     }
 
     /// An environment to look variables up in; an empty value counts as unset.
@@ -232,6 +249,16 @@ impl Env {
         })
     }
 
+    fn trusted_proxies(&mut self) -> Vec<IpNet> {
+        const NAME: &str = "TRUSTED_PROXIES";
+        const EXAMPLE: &str = "10.0.0.0/8";
+        let found: Vec<IpNet> = self.list(NAME, "networks with commas between them", EXAMPLE, |text| text.parse().ok());
+        if networks::are_too_wide(&found) {
+            self.problem(NAME, networks::EXPECTED, EXAMPLE);
+        }
+        found
+    }
+
     /// The address of another service.
     pub fn url(&mut self, name: &str, default: &str) -> Url {
         self.parse_if(name, default, "an http or https URL without a path", |url: &Url| {
@@ -286,12 +313,7 @@ impl Env {
                     "https://app.example.com",
                     origin,
                 ),
-                trusted_proxies: self.list(
-                    "TRUSTED_PROXIES",
-                    "networks with commas between them",
-                    "10.0.0.0/8",
-                    |text| text.parse().ok(),
-                ),
+                trusted_proxies: self.trusted_proxies(),
                 rate_limit: self.rate_limit(),
             },
             database: self.database(schema, account),
@@ -325,7 +347,10 @@ impl Env {
             );
         }
         self.must_be_the_only_one("DB_PASSWORD", &password);
+        let (tls, ca_file) = self.database_tls();
         DatabaseConfig {
+            tls,
+            ca_file,
             host: self.text("DB_HOST", "127.0.0.1"),
             port: self.parse::<NonZeroU16>("DB_PORT", "3306", "a port number from 1 to 65535").get(),
             user: self.text("DB_USER", account),
@@ -448,6 +473,7 @@ mod tests {
         assert_eq!(problems(&[("APP_ENV", "development"), ("CORS_ORIGINS", "*")]).len(), 1);
         assert_eq!(problems(&[("APP_ENV", "development"), ("CORS_ORIGINS", "https://a.example/")]).len(), 1);
         assert_eq!(problems(&[("APP_ENV", "development"), ("TRUSTED_PROXIES", "proxy")]).len(), 1);
+        assert_eq!(problems(&[("APP_ENV", "development"), ("TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0")]).len(), 1);
         assert_eq!(problems(&[("APP_ENV", "development"), ("RATE_LIMIT", "0")]).len(), 1);
     }
 

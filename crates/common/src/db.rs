@@ -86,9 +86,11 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
         .username(&config.user)
         .password(config.password.expose_secret())
         .database(&config.name)
+        .ssl_mode(config.tls.mode())
         .charset("utf8mb4")
         .statement_cache_capacity(STATEMENT_CACHE)
         .disable_statement_logging(); // the text of a bulk statement has the values in it
+    let options = config.ca_file.iter().fold(options, MySqlConnectOptions::ssl_ca);
     MySqlPoolOptions::new()
         .max_connections(config.pool_size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -119,6 +121,11 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
     let mut conn = loop {
         match pool.acquire().await {
             Ok(conn) => break conn,
+            Err(error) if is_tls_fault(&error) => {
+                return Err(
+                    anyhow::Error::new(error).context("the database does not offer the TLS that DB_TLS demands")
+                );
+            }
             Err(error) if tokio::time::Instant::now() < deadline && is_unavailable(&error) => {
                 tracing::warn!(%error, "waiting for the database");
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -126,6 +133,9 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
             Err(error) => return Err(anyhow::Error::new(error).context("the database cannot be reached")),
         }
     };
+    let (_, cipher): (String, String) =
+        sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'").fetch_one(&mut *conn).await?;
+    tracing::info!(cipher = if cipher.is_empty() { "none" } else { &cipher }, "connected to the database");
     // sqlx's own lock waits for ever, which MariaDB answers with NULL; this one is checked.
     let taken: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT('migrate.', DATABASE()), ?)")
         .bind(MIGRATION_LOCK_SECONDS)
@@ -315,6 +325,16 @@ const UNAVAILABLE: &[u16] = &[
     1158, 1159, 1160, 1161, 1184, // the network failed between server and client
     2003, 3032, 3100, // a router without a primary, a member out of its group, a plug-in that refuses the commit
 ];
+
+/// The server offers no TLS, or none that is trusted: that does not pass with time.
+fn is_tls_fault(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        // a handshake that failed for what was said in it, not for a broken connection
+        sqlx::Error::Io(cause) => cause.kind() == io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
 
 /// A unique key has this row already (1062).
 pub fn is_duplicate(error: &sqlx::Error) -> bool {

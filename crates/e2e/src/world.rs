@@ -20,7 +20,7 @@ pub const PASSWORD: &str = "password123";
 /// `JWT_SECRET` of a wallet in production.
 pub const PRODUCTION_JWT_SECRET: &str = "7Q0fZr2mWc9XbT4uKe6VhJ1sNd8LgPya";
 /// `SERVICE_TOKEN` of a wallet in production.
-const PRODUCTION_TOKEN: &str = "Hx3vB7nQ2kRt9yLw5mZc0JdF8sGpUe4a";
+pub const PRODUCTION_TOKEN: &str = "Hx3vB7nQ2kRt9yLw5mZc0JdF8sGpUe4a";
 /// The account of a wallet in production, with its password.
 const PRODUCTION_ACCOUNT: (&str, &str) = ("production", "the password of a test in production");
 

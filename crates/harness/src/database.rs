@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use common::config::DatabaseConfig;
+use common::config::{DatabaseConfig, DatabaseTls};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, MySqlPool, mysql::MySqlConnectOptions};
 use tempfile::TempDir;
@@ -172,6 +172,8 @@ impl Admin {
     /// The account on a schema.
     pub fn config(&self, schema: &str) -> DatabaseConfig {
         DatabaseConfig {
+            tls: DatabaseTls::default(),
+            ca_file: None,
             host: self.host.clone(),
             port: self.port,
             user: self.user.clone(),

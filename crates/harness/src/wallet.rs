@@ -68,7 +68,7 @@ pub struct WalletOptions {
     pub logs: PathBuf,
     /// Where mails are written while no SMTP server is configured.
     pub mail: PathBuf,
-    /// Their working directory; a `.env` there, or in a folder above, is read.
+    /// Their working directory; a `.env` there is read.
     pub folder: PathBuf,
     /// What they show each other.
     pub service_token: String,

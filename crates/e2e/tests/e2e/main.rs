@@ -5,6 +5,7 @@ mod backup;
 mod crashes;
 mod disk_full;
 mod documents;
+mod environment;
 mod flow;
 mod gateway;
 mod hang_ups;

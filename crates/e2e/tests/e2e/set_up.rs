@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use e2e::World;
+use e2e::{PRODUCTION_TOKEN, World};
 use harness::{
     database::{Admin, temporary_server},
     server::Purpose,
@@ -29,11 +29,16 @@ async fn production_refuses_a_database_that_may_lose_what_it_confirmed() {
 #[tokio::test]
 async fn production_refuses_placeholders_and_names_their_variables() {
     let placeholders = &[
-        (Service::User, "JWT_SECRET", "your_jwt_secret_key_change_this"),
+        (Service::User, "JWT_SECRET", "Your_JWT_secret_key_change_this1\r"),
+        (Service::User, "METRICS_TOKEN", PRODUCTION_TOKEN),
         (Service::User, "DB_PASSWORD", "wallet_development"),
     ];
     let why = refusal(Purpose::Use, placeholders).await;
-    assert!(why.contains("JWT_SECRET") && why.contains("DB_PASSWORD"), "{why}");
+    assert!(
+        ["JWT_SECRET", "METRICS_TOKEN", "DB_PASSWORD"].iter().all(|name| why.contains(&format!("- {name} "))),
+        "{why}"
+    );
+    assert!(!why.contains(PRODUCTION_TOKEN) && !why.contains("Your_JWT"), "{why}");
 }
 
 #[tokio::test]

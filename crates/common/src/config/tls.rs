@@ -1,0 +1,103 @@
+//! How the connection to the database is protected.
+
+use std::{fs, path::PathBuf, str::FromStr};
+
+use sqlx::mysql::MySqlSslMode;
+
+use super::Env;
+
+/// What a file with a certificate has.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+
+/// What is demanded of the connection to the database, in MySQL's own words (`--ssl-mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DatabaseTls {
+    /// No TLS, even if the server offers it.
+    Disabled,
+    /// TLS if the server offers it, without a look at its certificate.
+    #[default]
+    Preferred,
+    /// TLS, without a look at the server's certificate: against those who listen, not against those who answer in its place.
+    Required,
+    /// TLS with a certificate that `DB_CA_FILE` vouches for, whatever name it has.
+    VerifyCa,
+    /// TLS with a certificate for `DB_HOST`, that a public authority or `DB_CA_FILE` vouches for.
+    VerifyIdentity,
+}
+
+impl FromStr for DatabaseTls {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Ok(match text {
+            "disabled" => Self::Disabled,
+            "preferred" => Self::Preferred,
+            "required" => Self::Required,
+            "verify_ca" => Self::VerifyCa,
+            "verify_identity" => Self::VerifyIdentity,
+            _ => return Err(()),
+        })
+    }
+}
+
+impl DatabaseTls {
+    /// The driver's name for it.
+    pub(crate) fn mode(self) -> MySqlSslMode {
+        match self {
+            Self::Disabled => MySqlSslMode::Disabled,
+            Self::Preferred => MySqlSslMode::Preferred,
+            Self::Required => MySqlSslMode::Required,
+            Self::VerifyCa => MySqlSslMode::VerifyCa,
+            Self::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+        }
+    }
+}
+
+impl Env {
+    /// `DB_TLS` and `DB_CA_FILE`, which must fit together: a file that nobody looks at would only seem to protect.
+    pub(super) fn database_tls(&mut self) -> (DatabaseTls, Option<PathBuf>) {
+        const WORDS: &str = "disabled, preferred, required, verify_ca or verify_identity";
+        const EXAMPLE: &str = "/etc/ssl/database-ca.pem";
+        let tls = self.parse("DB_TLS", "preferred", WORDS);
+        let file = self.optional("DB_CA_FILE").map(PathBuf::from);
+        match (&file, tls) {
+            (Some(file), DatabaseTls::VerifyCa | DatabaseTls::VerifyIdentity) => {
+                if !fs::read_to_string(file).is_ok_and(|text| text.contains(CERTIFICATE)) {
+                    self.problem("DB_CA_FILE", "a PEM file with a certificate that can be read", EXAMPLE);
+                }
+            }
+            (Some(_), _) => {
+                self.problem("DB_TLS", "verify_ca or verify_identity where DB_CA_FILE is set", "verify_identity");
+            }
+            (None, DatabaseTls::VerifyCa) => {
+                self.problem("DB_CA_FILE", "the authority's certificate where DB_TLS is verify_ca", EXAMPLE);
+            }
+            (None, _) => {}
+        }
+        (tls, file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(variables: &'static [(&str, &str)]) -> usize {
+        let mut env = Env::new(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned()));
+        env.database_tls();
+        env.problems.len()
+    }
+
+    #[test]
+    fn a_certificate_is_asked_for_where_it_is_looked_at_and_nowhere_else() {
+        const NO_PEM: (&str, &str) = ("DB_CA_FILE", "Cargo.toml");
+        for tls in ["disabled", "preferred", "required", "verify_identity"] {
+            assert_eq!(problems(vec![("DB_TLS", tls)].leak()), 0, "{tls}");
+        }
+        assert_eq!(problems(&[]), 0);
+        assert_eq!(problems(&[("DB_TLS", "on")]), 1);
+        assert_eq!(problems(&[("DB_TLS", "verify_ca")]), 1);
+        assert_eq!(problems(&[("DB_TLS", "required"), NO_PEM]), 1);
+        assert_eq!(problems(&[("DB_TLS", "verify_identity"), NO_PEM]), 1);
+        assert_eq!(problems(&[("DB_TLS", "verify_ca"), ("DB_CA_FILE", "/nowhere.pem")]), 1);
+    }
+}
