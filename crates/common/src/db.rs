@@ -1,6 +1,8 @@
 //! The rules of MySQL and MariaDB that every service follows: the session, the migrations, which errors mean what,
 //! and how a unit of work is repeated.
 
+mod tls;
+
 use std::{
     io,
     ops::{Deref, DerefMut},
@@ -121,7 +123,7 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
     let mut conn = loop {
         match pool.acquire().await {
             Ok(conn) => break conn,
-            Err(error) if is_tls_fault(&error) => {
+            Err(error) if tls::is_fault(&error) => {
                 return Err(
                     anyhow::Error::new(error).context("the database does not offer the TLS that DB_TLS demands")
                 );
@@ -133,9 +135,7 @@ pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Resu
             Err(error) => return Err(anyhow::Error::new(error).context("the database cannot be reached")),
         }
     };
-    let (_, cipher): (String, String) =
-        sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'").fetch_one(&mut *conn).await?;
-    tracing::info!(cipher = if cipher.is_empty() { "none" } else { &cipher }, "connected to the database");
+    tls::log_cipher(&mut conn).await?;
     // sqlx's own lock waits for ever, which MariaDB answers with NULL; this one is checked.
     let taken: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT('migrate.', DATABASE()), ?)")
         .bind(MIGRATION_LOCK_SECONDS)
@@ -325,16 +325,6 @@ const UNAVAILABLE: &[u16] = &[
     1158, 1159, 1160, 1161, 1184, // the network failed between server and client
     2003, 3032, 3100, // a router without a primary, a member out of its group, a plug-in that refuses the commit
 ];
-
-/// The server offers no TLS, or none that is trusted: that does not pass with time.
-fn is_tls_fault(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Tls(_) => true,
-        // a handshake that failed for what was said in it, not for a broken connection
-        sqlx::Error::Io(cause) => cause.kind() == io::ErrorKind::InvalidData,
-        _ => false,
-    }
-}
 
 /// A unique key has this row already (1062).
 pub fn is_duplicate(error: &sqlx::Error) -> bool {
