@@ -23,6 +23,7 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
+    reads::ReadPool,
     revocation::Watch,
     worker::{Pace, Workers},
 };
@@ -37,6 +38,7 @@ use sync::{BACKGROUND_REST, Background, Sync};
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pool: MySqlPool,
+    reads: ReadPool,
     gatekeeper: Gatekeeper,
     revocations: Watch,
     users: UserClient,
@@ -57,6 +59,7 @@ impl AppState {
         let users = UserClient::new(client(&config.user_service_url, "user-service"));
         let transactions = TransactionClient::new(client(&config.transaction_service_url, "transaction-service"));
         Self {
+            reads: ReadPool::new(&config.service.database),
             gatekeeper,
             revocations,
             sync: Sync::new(pool.clone(), users.clone(), transactions.clone()),
@@ -74,7 +77,7 @@ impl AppState {
 
 /// Every route of report-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
+    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
     let routes = ApiRouter::new()
         .api_route(
             "/reports",
@@ -111,7 +114,10 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .with_state(state);
-    surround(routes, "report-service", pool, &gatekeeper, sync::measure)
+    surround(routes, "report-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        sync::measure(pool)
+    })
 }
 
 /// Starts the watch for revoked tokens, and the background run that takes over what changed.

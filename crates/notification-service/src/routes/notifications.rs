@@ -11,7 +11,9 @@ use common::{
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     outbox::Event,
     page::{List, Listed},
-    point, request, time,
+    point,
+    reads::ReadPool,
+    request, time,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     delivery::{Delivery, SentNow},
-    store::notifications::{self as store, Notification, Status},
+    store::notifications::{self as store, Filter, Notification, Status},
 };
 
 /// The longest message, in characters.
@@ -87,10 +89,11 @@ pub async fn create(
 /// `GET /notifications`: newest first; a user sees its own.
 pub async fn list(
     Visitor { caller, .. }: Visitor,
-    State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     List(page, ()): List<()>,
 ) -> Result<Listed<Notification>> {
-    let found = store::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
+    let filter = Filter { user_id: caller.only_user(), ..Filter::default() };
+    let found = store::list(&mut *reads.acquire_for(filter.user_id).await?, &filter, page.cursor, page.rows()).await?;
     Ok(page.answer(found, |notification| notification.id.get()))
 }
 
