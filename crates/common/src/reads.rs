@@ -50,14 +50,14 @@ impl ReadPool {
     }
 
     /// A connection for another service, or for whoever may read everybody's rows.
-    pub async fn acquire(&self) -> Result<Reading> {
+    pub async fn acquire(&self) -> sqlx::Result<Reading> {
         Ok(Reading { conn: self.pool.acquire().await?, _permit: None })
     }
 
     /// A connection to read what one user may see, once its reads before this one have ended; for anybody if there is no
     /// such user. After [`TURN_TIMEOUT`] 503 `overloaded`.
     pub async fn acquire_for(&self, user: Option<UserId>) -> Result<Reading> {
-        let Some(user) = user else { return self.acquire().await };
+        let Some(user) = user else { return Ok(self.acquire().await?) };
         let permit = timeout(TURN_TIMEOUT, self.users.lock(user)).await.map_err(|_| Code::Overloaded)?;
         Ok(Reading { conn: self.pool.acquire().await?, _permit: Some(permit) })
     }

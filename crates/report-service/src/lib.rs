@@ -50,6 +50,7 @@ impl AppState {
     /// The state for a configuration; nothing is connected yet.
     pub fn new(config: &Config) -> Self {
         let pool = db::pool(&config.service.database);
+        let reads = ReadPool::new(&config.service.database);
         let http = http_client();
         let client = |url: &url::Url, service| {
             ServiceClient::new(http.clone(), url.clone(), config.service.service_token.clone(), service)
@@ -59,10 +60,10 @@ impl AppState {
         let users = UserClient::new(client(&config.user_service_url, "user-service"));
         let transactions = TransactionClient::new(client(&config.transaction_service_url, "transaction-service"));
         Self {
-            reads: ReadPool::new(&config.service.database),
             gatekeeper,
             revocations,
-            sync: Sync::new(pool.clone(), users.clone(), transactions.clone()),
+            sync: Sync::new(pool.clone(), reads.clone(), users.clone(), transactions.clone()),
+            reads,
             users,
             transactions,
             pool,

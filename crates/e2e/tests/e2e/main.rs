@@ -15,6 +15,7 @@ mod monitoring;
 mod notifications;
 mod races;
 mod readme;
+mod reads;
 mod replicas;
 mod sessions;
 mod set_up;

@@ -6,6 +6,7 @@ use common::{
     Amount, Code, Money, Result, TransactionId, UserId,
     caller::Service,
     extract::{Json, Path, Query},
+    http::as_of::AsOf,
     ids::IdList,
     page::UpTo,
     reads::ReadPool,
@@ -93,8 +94,11 @@ pub async fn changes(
 }
 
 /// `GET /internal/transactions/newest`: the one that changed last, or null: where the feed ends at this moment.
-pub async fn newest(_: Service, State(reads): State<ReadPool>) -> Result<Json<Option<Change>>> {
-    Ok(Json(feed::newest(&mut *reads.acquire().await?).await?.map(Change::from)))
+pub async fn newest(_: Service, State(reads): State<ReadPool>) -> Result<AsOf<Option<Change>>> {
+    let mut conn = reads.acquire().await?;
+    // the moment comes first: whatever was committed by then shows
+    let moment = feed::now(&mut conn).await?;
+    Ok(AsOf(feed::newest(&mut conn).await?.map(Change::from), Some(moment)))
 }
 
 request! {
@@ -107,15 +111,24 @@ request! {
     }
 }
 
-/// `GET /internal/transactions/user/{user_id}`: the user's transactions, newest first. A short answer is the end.
+/// `GET /internal/transactions/user/{user_id}`: the user's transactions, newest first. A short answer is the end. The first
+/// page names the moment at which it was true.
 pub async fn of_user(
     _: Service,
     Path(user): Path<UserId>,
     State(reads): State<ReadPool>,
     Query(query): Query<UserQuery>,
-) -> Result<Json<Vec<Change>>> {
+) -> Result<AsOf<Vec<Change>>> {
     let limit = limit(query.limit);
-    Ok(bodies(feed::of_user(&mut *reads.acquire().await?, user, query.before_id, limit).await?))
+    let mut conn = reads.acquire().await?;
+    let (rows, moment) = match query.before_id {
+        Some(before) => (feed::of_user(&mut conn, user, Some(before), limit).await?, None),
+        None => {
+            let (rows, moment) = feed::newest_of_user(&mut conn, user, limit).await?;
+            (rows, Some(moment))
+        }
+    };
+    Ok(AsOf(rows.into_iter().map(Change::from).collect(), moment))
 }
 
 request! {
