@@ -28,7 +28,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const LOCK_WAIT_SECONDS: u32 = 5;
 /// Prepared statements that a connection keeps. Closing one stalls the next by 40 ms, because sqlx leaves Nagle's
 /// algorithm on: [`push_list`] and [`crate::bulk`] keep their number small. The server's limit, 16,382 in all, leaves room
-/// for ten instances with full pools.
+/// for eight instances with full pools.
 const STATEMENT_CACHE: usize = 100;
 /// How long a connection may idle before it is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);

@@ -20,4 +20,5 @@ mod replicas;
 mod sessions;
 mod set_up;
 mod strictness;
+mod summaries;
 mod unfinished;
