@@ -19,6 +19,9 @@ pub enum Order {
     OldestFirst,
 }
 
+/// Appends a condition to a query.
+pub type Condition<'a> = &'a (dyn Fn(&mut QueryBuilder<MySql>) + Sync);
+
 /// One range of an index, in the order of the ids.
 pub struct Scan<'a, T> {
     /// The columns that make a `T`.
@@ -28,9 +31,9 @@ pub struct Scan<'a, T> {
     /// The index that has the range in the order of the ids. It is named, because a server that takes another one sorts.
     pub index: &'a str,
     /// Appends the condition of the range.
-    pub range: &'a (dyn Fn(&mut QueryBuilder<MySql>) + Sync),
+    pub range: Condition<'a>,
     /// Appends the condition of what is shown, which is true or false for each row.
-    pub filter: &'a (dyn Fn(&mut QueryBuilder<MySql>) + Sync),
+    pub filter: Condition<'a>,
     /// The order of the list.
     pub order: Order,
     /// A row's id.

@@ -6,7 +6,7 @@ use common::{
     bulk::{BulkInsert, Value},
     monitoring::MOST_COUNTED,
     outbox::Event,
-    scan::{Order, Scan, Stretch},
+    scan::{Condition, Order, Scan, Stretch},
     trace::Trace,
 };
 use schemars::JsonSchema;
@@ -128,7 +128,7 @@ pub async fn list(
     cursor: Option<i64>,
     rows: u32,
 ) -> sqlx::Result<Stretch<Notification>> {
-    let (index, range): (_, &(dyn Fn(&mut QueryBuilder<MySql>) + Sync)) = match filter.user_id {
+    let (index, range): (_, Condition<'_>) = match filter.user_id {
         Some(user) => ("notifications_of_user", &move |query| {
             query.push("user_id = ").push_bind(user);
         }),

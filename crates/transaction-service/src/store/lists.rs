@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use common::{
     Money, UserId,
-    scan::{MOST_LOOKED_AT, Order, Scan, Stretch},
+    scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch},
 };
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
@@ -74,7 +74,7 @@ const BY_RECEIVER: &str = "transactions_of_receiver";
 async fn scan(
     conn: &mut MySqlConnection,
     index: &str,
-    range: &(dyn Fn(&mut QueryBuilder<MySql>) + Sync),
+    range: Condition<'_>,
     filter: &Filter,
     cursor: Option<i64>,
     rows: u32,
