@@ -38,6 +38,47 @@ pub struct Summary {
     published_last: Option<DateTime<Utc>>,
 }
 
+/// Keeps the totals that a row has as published ones, if they were exactly true at the moment in `VALUES(published_at)` and
+/// nothing newer is published. Assignments are carried out in their order: each sees those before it.
+macro_rules! publish {
+    () => {
+        publish!(
+            "VALUES(published_at) IS NOT NULL AND COALESCE(changed_to <= VALUES(published_at), TRUE)
+             AND COALESCE(published_at < VALUES(published_at), TRUE)"
+        )
+    };
+    ($true_and_newer:literal) => {
+        concat!(
+            " ON DUPLICATE KEY UPDATE
+              published_transactions = IF(",
+            $true_and_newer,
+            ", total_transactions, published_transactions), published_spent = IF(",
+            $true_and_newer,
+            ", total_spent, published_spent), published_received = IF(",
+            $true_and_newer,
+            ", total_received, published_received), published_last = IF(",
+            $true_and_newer,
+            ", last_transaction, published_last), published_at = IF(",
+            $true_and_newer,
+            ", VALUES(published_at), published_at)"
+        )
+    };
+}
+
+const PUBLISH: &str = concat!(
+    "INSERT INTO summaries (user_id, published_transactions, published_spent, published_received, published_at,
+         total_transactions, total_spent, total_received) VALUES (?, 0, 0, 0, ?, 0, 0, 0)",
+    publish!()
+);
+
+const ADD: &str = concat!(
+    publish!(),
+    ", total_transactions = total_transactions + VALUES(total_transactions),
+       total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
+       last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction)),
+       changed_to = GREATEST(COALESCE(changed_to, VALUES(changed_to)), VALUES(changed_to))"
+);
+
 impl Summary {
     /// When the totals were exactly true, if that is known; `run_at` is when the last complete run began.
     pub fn true_at(&self, run_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
@@ -74,39 +115,6 @@ pub async fn find(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Summ
     Ok(sqlx::query_as(FIND).bind(user).fetch_optional(conn).await?.unwrap_or_default())
 }
 
-/// Keeps the totals that a row has as published ones, if they were exactly true at the moment in `VALUES(published_at)` and
-/// nothing newer is published. Assignments are carried out in their order: each sees those before it.
-macro_rules! publish {
-    () => {
-        publish!(
-            "VALUES(published_at) IS NOT NULL AND COALESCE(changed_to <= VALUES(published_at), TRUE)
-             AND COALESCE(published_at < VALUES(published_at), TRUE)"
-        )
-    };
-    ($true_and_newer:literal) => {
-        concat!(
-            " ON DUPLICATE KEY UPDATE
-              published_transactions = IF(",
-            $true_and_newer,
-            ", total_transactions, published_transactions), published_spent = IF(",
-            $true_and_newer,
-            ", total_spent, published_spent), published_received = IF(",
-            $true_and_newer,
-            ", total_received, published_received), published_last = IF(",
-            $true_and_newer,
-            ", last_transaction, published_last), published_at = IF(",
-            $true_and_newer,
-            ", VALUES(published_at), published_at)"
-        )
-    };
-}
-
-const PUBLISH: &str = concat!(
-    "INSERT INTO summaries (user_id, published_transactions, published_spent, published_received, published_at,
-         total_transactions, total_spent, total_received) VALUES (?, 0, 0, 0, ?, 0, 0, 0)",
-    publish!()
-);
-
 /// The totals of `user` were exactly true at `moment`, unless a newer change was counted meanwhile.
 pub async fn publish(conn: &mut MySqlConnection, user: UserId, moment: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(PUBLISH).bind(user).bind(moment).execute(conn).await?;
@@ -123,14 +131,6 @@ pub async fn walked(conn: &mut MySqlConnection, user: UserId, moment: DateTime<U
         .await?;
     Ok(())
 }
-
-const ADD: &str = concat!(
-    publish!(),
-    ", total_transactions = total_transactions + VALUES(total_transactions),
-       total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
-       last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction)),
-       changed_to = GREATEST(COALESCE(changed_to, VALUES(changed_to)), VALUES(changed_to))"
-);
 
 /// Adds to the totals. Those that were true when the last complete run began, at `run_at`, stay published.
 pub async fn add(conn: &mut MySqlConnection, deltas: &Deltas, run_at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
