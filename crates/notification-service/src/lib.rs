@@ -12,6 +12,7 @@ use aide::axum::{
     routing::{get_with, post_with},
 };
 use axum::{Router, extract::FromRef};
+use chrono_tz::Tz;
 use common::{
     Code::{MailRefused, MailUnavailable, NothingToChange, NotificationNotFailed, NotificationNotFound},
     caller::Gatekeeper,
@@ -39,6 +40,7 @@ use routes::{events, notifications};
 pub struct AppState {
     pool: MySqlPool,
     reads: ReadPool,
+    timezone: Tz,
     gatekeeper: Gatekeeper,
     revocations: Watch,
     delivery: Delivery,
@@ -54,6 +56,7 @@ impl AppState {
         let gatekeeper = Gatekeeper::new(&config.service);
         Ok(Self {
             reads: ReadPool::new(&config.service.database),
+            timezone: config.service.timezone,
             revocations: Watch::new(gatekeeper.revocations(), users.clone()),
             gatekeeper,
             delivery: Delivery::new(pool.clone(), UserClient::new(users), mailer, &config.mail),
