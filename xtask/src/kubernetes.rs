@@ -23,7 +23,7 @@ const FOREIGN_KIND: &str = "for kind ServiceMonitor ";
 /// The port of the first service; the others follow.
 const FIRST_PORT: usize = 5001;
 /// How many connections `docs/scaling.md` asks the database server to allow.
-const MAX_CONNECTIONS: u64 = 300;
+const MAX_CONNECTIONS: u64 = 400;
 
 /// What each Deployment says: a place in it, and its value.
 const SETTINGS: &[(&str, &str)] = &[
@@ -215,7 +215,10 @@ impl Objects {
                 problems.push(format!("{name} is not set"));
             }
         }
-        let pool: u64 = self.setting("DB_POOL_SIZE").context("DB_POOL_SIZE is not set")?.parse()?;
+        let mut pool = 0;
+        for name in ["DB_POOL_SIZE", "DB_READ_POOL_SIZE"] {
+            pool += self.setting(name).with_context(|| format!("{name} is not set"))?.parse::<u64>()?;
+        }
         // one more of each service while it is being replaced
         let instances = |scaler: &Value| scaler["spec"]["maxReplicas"].as_u64().unwrap_or_default() + 1;
         let connections = self.all("HorizontalPodAutoscaler").map(instances).sum::<u64>() * pool;

@@ -136,6 +136,8 @@ pub struct DatabaseConfig {
     pub ca_file: Option<PathBuf>,
     /// `DB_POOL_SIZE`: the most connections that one instance opens.
     pub pool_size: u32,
+    /// `DB_READ_POOL_SIZE`: the most connections beside those that one instance opens for lists, feeds and reports.
+    pub read_pool_size: u32,
 }
 
 type Lookup = Box<dyn Fn(&str) -> Option<String>>;
@@ -362,6 +364,9 @@ impl Env {
             }),
             pool_size: self
                 .parse_if("DB_POOL_SIZE", "16", "a number of connections from 2 to 1000", |n| (2..=1000).contains(n)),
+            read_pool_size: self.parse_if("DB_READ_POOL_SIZE", "4", "a number of connections from 1 to 1000", |n| {
+                (1..=1000).contains(n)
+            }),
         }
     }
 

@@ -33,7 +33,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const LOCK_WAIT_SECONDS: u32 = 5;
 /// Prepared statements that a connection keeps. Closing one stalls the next by 40 ms, because sqlx leaves Nagle's
 /// algorithm on: [`push_list`] and [`crate::bulk`] keep their number small. The server's limit, 16,382 in all, leaves room
-/// for ten instances with full pools.
+/// for eight instances with full pools.
 const STATEMENT_CACHE: usize = 100;
 /// How long a connection may idle before it is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -85,6 +85,14 @@ impl DbError {
 
 /// A pool whose sessions all have the same strict settings. It connects when first used.
 pub fn pool(config: &DatabaseConfig) -> MySqlPool {
+    let options = MySqlPoolOptions::new()
+        .max_connections(config.pool_size)
+        .after_connect(|conn, _| Box::pin(prepare_session(conn)));
+    connect(options, config)
+}
+
+/// A pool with these options and the service's account.
+pub(crate) fn connect(pool: MySqlPoolOptions, config: &DatabaseConfig) -> MySqlPool {
     let options = MySqlConnectOptions::new()
         .host(&config.host)
         .port(config.port)
@@ -96,9 +104,7 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
         .statement_cache_capacity(STATEMENT_CACHE)
         .disable_statement_logging(); // the text of a bulk statement has the values in it
     let options = config.ca_file.iter().fold(options, MySqlConnectOptions::ssl_ca);
-    MySqlPoolOptions::new()
-        .max_connections(config.pool_size)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+    pool.acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
         .test_before_acquire(false)
         .before_acquire(|conn, idle| {
@@ -106,11 +112,10 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
                 async move { if idle.idle_for < TRUSTED_FOR { Ok(true) } else { conn.ping().await.map(|()| true) } },
             )
         })
-        .after_connect(|conn, _| Box::pin(prepare_session(conn)))
         .connect_lazy_with(options)
 }
 
-async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
+pub(crate) async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
     conn.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     conn.execute(sqlx::AssertSqlSafe(format!(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE', \

@@ -22,6 +22,7 @@ use crate::{
     extract::Query,
     fields::{self, Fields, FromFields},
     http::api,
+    scan::Stretch,
 };
 
 /// Items on a page when the caller does not say.
@@ -148,11 +149,12 @@ impl Page {
         self.limit + 1
     }
 
-    /// The answer for `items`, of which [`Page::rows`] were asked for; `id` gives an item's cursor.
-    pub fn answer<T: Serialize>(self, mut items: Vec<T>, id: impl Fn(&T) -> i64) -> Listed<T> {
-        let more = items.len() > self.limit as usize;
-        items.truncate(self.limit as usize);
-        let next = items.last().filter(|_| more).map(|last| self.link_after(id(last)));
+    /// The answer for what was found when [`Page::rows`] were asked for; `id` gives an item's cursor. A page that is not
+    /// full, or empty, may have a next one: it goes on behind the last row that was looked at.
+    pub fn answer<T, B: Serialize + From<T>>(self, found: Stretch<T>, id: impl Fn(&T) -> i64) -> Listed<B> {
+        let Stretch { items, reached } = found.truncate(self.limit, id);
+        let next = reached.map(|cursor| self.link_after(cursor));
+        let items = items.into_iter().map(B::from).collect();
         Listed { items, next: next.and_then(|link| HeaderValue::try_from(link).ok()) }
     }
 

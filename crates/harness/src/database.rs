@@ -29,6 +29,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const DROP_LIMIT: Duration = Duration::from_secs(10);
 /// Connections of one service in a test.
 const POOL_SIZE: u32 = 8;
+/// Connections of one service in a test for lists and reports.
+const READ_POOL_SIZE: u32 = 4;
 /// The folders of private servers in the folder for temporary files.
 const FOLDER_PREFIX: &str = "wallet-test-";
 
@@ -180,6 +182,7 @@ impl Admin {
             password: self.password.clone(),
             name: schema.to_owned(),
             pool_size: POOL_SIZE,
+            read_pool_size: READ_POOL_SIZE,
         }
     }
 

@@ -12,6 +12,7 @@ use aide::axum::{
     routing::{get_with, post_with},
 };
 use axum::{Router, extract::FromRef};
+use chrono_tz::Tz;
 use common::{
     Code::{MailRefused, MailUnavailable, NothingToChange, NotificationNotFailed, NotificationNotFound},
     accounts::Accounts,
@@ -23,6 +24,7 @@ use common::{
         serve::surround,
     },
     outbox,
+    reads::ReadPool,
     revocation::Watch,
     worker::Workers,
 };
@@ -38,6 +40,8 @@ use routes::{events, notifications};
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pool: MySqlPool,
+    reads: ReadPool,
+    timezone: Tz,
     gatekeeper: Gatekeeper,
     revocations: Watch,
     delivery: Delivery,
@@ -52,6 +56,8 @@ impl AppState {
         let mailer = Mailer::new(&config.mail)?;
         let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
         Ok(Self {
+            reads: ReadPool::new(&config.service.database),
+            timezone: config.service.timezone,
             revocations: Watch::new(gatekeeper.revocations(), users.clone()),
             gatekeeper,
             delivery: Delivery::new(pool.clone(), UserClient::new(users), mailer, &config.mail),
@@ -67,7 +73,7 @@ impl AppState {
 
 /// Every route of notification-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
+    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
     let events = post_with(events::receive, about("Takes events, each once", []));
     let routes = ApiRouter::new()
         .api_route(
@@ -100,7 +106,10 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(outbox::EVENTS_PATH, events)
         .with_state(state);
-    surround(routes, "notification-service", pool, &gatekeeper, delivery::measure)
+    surround(routes, "notification-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        delivery::measure(pool)
+    })
 }
 
 /// Starts the watch for revoked tokens, and the worker that mails what is pending, unless it is turned off.

@@ -24,6 +24,7 @@ use common::{
         client::{ServiceClient, http_client},
         serve::surround,
     },
+    reads::ReadPool,
     revocation::Watch,
     worker::{Pace, Workers},
 };
@@ -38,6 +39,7 @@ use sync::{BACKGROUND_REST, Background, Sync};
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pool: MySqlPool,
+    reads: ReadPool,
     gatekeeper: Gatekeeper,
     revocations: Watch,
     users: UserClient,
@@ -49,6 +51,7 @@ impl AppState {
     /// The state for a configuration; nothing is connected yet.
     pub fn new(config: &Config) -> Self {
         let pool = db::pool(&config.service.database);
+        let reads = ReadPool::new(&config.service.database);
         let http = http_client();
         let client = |url: &url::Url, service| {
             ServiceClient::new(http.clone(), url.clone(), config.service.service_token.clone(), service)
@@ -61,7 +64,8 @@ impl AppState {
         Self {
             gatekeeper,
             revocations,
-            sync: Sync::new(pool.clone(), users.clone(), transactions.clone()),
+            sync: Sync::new(pool.clone(), reads.clone(), users.clone(), transactions.clone()),
+            reads,
             users,
             transactions,
             pool,
@@ -76,7 +80,7 @@ impl AppState {
 
 /// Every route of report-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
+    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
     let routes = ApiRouter::new()
         .api_route(
             "/reports",
@@ -113,7 +117,10 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .with_state(state);
-    surround(routes, "report-service", pool, &gatekeeper, sync::measure)
+    surround(routes, "report-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        sync::measure(pool)
+    })
 }
 
 /// Starts the watch for revoked tokens, and the background run that takes over what changed.

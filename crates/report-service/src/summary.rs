@@ -15,6 +15,7 @@ pub struct Counted {
     pub amount: Amount,
     pub status: Status,
     pub created_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
 }
 
 /// By how much a user's totals change.
@@ -24,6 +25,8 @@ pub struct Delta {
     pub spent: Money,
     pub received: Money,
     pub last: Option<DateTime<Utc>>,
+    /// The newest of the changes.
+    pub changed_to: Option<DateTime<Utc>>,
 }
 
 /// Changes of totals, by user in ascending order.
@@ -41,6 +44,7 @@ impl Deltas {
             let delta = self.0.entry(user).or_default();
             delta.transactions += new;
             delta.last = delta.last.max(Some(after.created_at));
+            delta.changed_to = delta.changed_to.max(Some(after.changed_at));
         }
         let sender = self.0.entry(after.sender_id).or_default();
         sender.spent = sender.spent + moved;
@@ -66,6 +70,7 @@ mod tests {
             amount: "100.5".parse().unwrap(),
             status,
             created_at: DateTime::from_timestamp(100, 0).unwrap(),
+            changed_at: DateTime::from_timestamp(200, 0).unwrap(),
         }
     }
 

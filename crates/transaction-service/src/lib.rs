@@ -24,6 +24,7 @@ use common::{
         serve::surround,
     },
     outbox::{self, RELAY_PACE, Relay},
+    reads::ReadPool,
     revocation::Watch,
     worker::Workers,
 };
@@ -39,6 +40,7 @@ use transfer::Transfers;
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pool: MySqlPool,
+    reads: ReadPool,
     gatekeeper: Gatekeeper,
     revocations: Watch,
     transfers: Transfers,
@@ -58,6 +60,7 @@ impl AppState {
             ServiceClient::new(http, config.notification_service_url.clone(), token(), "notification-service");
         let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
         Self {
+            reads: ReadPool::new(&config.service.database),
             revocations: Watch::new(gatekeeper.revocations(), users.clone()),
             gatekeeper,
             transfers: Transfers::new(pool.clone(), UserClient::new(users), config),
@@ -75,7 +78,7 @@ impl AppState {
 
 /// Every route of transaction-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
+    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
     let routes = ApiRouter::new()
         .api_route(
             "/transactions",
@@ -142,7 +145,10 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route("/internal/transactions/{id}", get_with(feed::show, about("A transaction", [TransactionNotFound])))
         .with_state(state);
-    surround(routes, "transaction-service", pool, &gatekeeper, measure)
+    surround(routes, "transaction-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        measure(pool)
+    })
 }
 
 /// Reads what the gauges show.

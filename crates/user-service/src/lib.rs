@@ -28,6 +28,7 @@ use common::{
     },
     outbox::{self, RELAY_PACE, Relay},
     point,
+    reads::ReadPool,
     revocation::{self, REVOCATIONS_PATH},
     worker::{Pace, Rest, Step, Workers},
 };
@@ -47,6 +48,7 @@ use store::{
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pool: MySqlPool,
+    reads: ReadPool,
     gatekeeper: Gatekeeper,
     signer: Signer,
     ledger: Ledger,
@@ -66,6 +68,7 @@ impl AppState {
         let pool = db::pool(&config.service.database);
         let token = config.service.service_token.clone();
         Self {
+            reads: ReadPool::new(&config.service.database),
             gatekeeper: Gatekeeper::new(&config.service, Some(accounts_of_tokens(pool.clone()))),
             signer: Signer::new(&config.service),
             ledger: Ledger::new(pool.clone(), &config.service.currency, config.service.group_commit_max),
@@ -114,7 +117,7 @@ async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
 
 /// Every route of user-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let (pool, gatekeeper) = (state.pool.clone(), state.gatekeeper.clone());
+    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
     let operations = post_with(internal::execute, about("Carries out steps of transactions", [InvalidAmount]));
     let routes = ApiRouter::new()
         .api_route("/auth/register", post_with(auth::register, about("Opens an account", [EmailTaken])))
@@ -168,7 +171,10 @@ pub fn app(state: AppState) -> Router {
         .api_route("/internal/operations", operations)
         .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
         .with_state(state);
-    surround(routes, "user-service", pool, &gatekeeper, measure)
+    surround(routes, "user-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        measure(pool)
+    })
 }
 
 /// Reads what the gauges show.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -13,6 +14,7 @@ use crate::{
     context::{Origin, REQUEST_ID},
     error::error_chain,
     fault::{Injected, Point},
+    http::as_of,
 };
 
 /// How long a connection to another service may take.
@@ -129,7 +131,18 @@ impl ServiceClient {
         path: &str,
         query: &(impl Serialize + Sync),
     ) -> Result<T, CallError> {
-        self.send(point, path, self.request(Method::GET, path).query(query)).await
+        Ok(self.send(point, path, self.request(Method::GET, path).query(query)).await?.0)
+    }
+
+    /// The same, and the moment at which the answer was true, if the service says so.
+    pub async fn get_as_of<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        query: &(impl Serialize + Sync),
+    ) -> Result<(T, Option<DateTime<Utc>>), CallError> {
+        let (answer, headers) = self.send(point, path, self.request(Method::GET, path).query(query)).await?;
+        Ok((answer, as_of::moment(&headers)))
     }
 
     /// POST of `body` to `path`.
@@ -139,7 +152,7 @@ impl ServiceClient {
         path: &str,
         body: &B,
     ) -> Result<T, CallError> {
-        self.send(point, path, self.request(Method::POST, path).json(body)).await
+        Ok(self.send(point, path, self.request(Method::POST, path).json(body)).await?.0)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -153,7 +166,7 @@ impl ServiceClient {
         point: Point,
         path: &str,
         request: RequestBuilder,
-    ) -> Result<T, CallError> {
+    ) -> Result<(T, HeaderMap), CallError> {
         let Origin { request_id, trace } = Origin::current();
         let span = trace.call(self.0.service, path);
         let mut headers = HeaderMap::new();
@@ -164,7 +177,11 @@ impl ServiceClient {
         answer
     }
 
-    async fn receive<T: DeserializeOwned>(&self, point: Point, request: RequestBuilder) -> Result<T, CallError> {
+    async fn receive<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        request: RequestBuilder,
+    ) -> Result<(T, HeaderMap), CallError> {
         let service = self.0.service;
         let unknown = |cause: &dyn std::fmt::Display| CallError::Unknown { service, cause: cause.to_string() };
         let not_reached = |injected: Injected| CallError::NotReached { service, cause: injected.to_string() };
@@ -174,7 +191,7 @@ impl ServiceClient {
             let cause = error_chain(&cause);
             if reached { CallError::Unknown { service, cause } } else { CallError::NotReached { service, cause } }
         })?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(|cause| unknown(&cause))?;
         point.after().await.map_err(|injected| unknown(&injected))?;
         if status.is_client_error() {
@@ -184,6 +201,7 @@ impl ServiceClient {
         if !status.is_success() {
             return Err(unknown(&status));
         }
-        serde_json::from_slice(&body).map_err(|cause| unknown(&cause))
+        let answer = serde_json::from_slice(&body).map_err(|cause| unknown(&cause))?;
+        Ok((answer, headers))
     }
 }

@@ -1,6 +1,7 @@
 //! How a service serves HTTP and calls the others.
 
 pub mod api;
+pub mod as_of;
 pub mod client;
 mod connection;
 mod docs;

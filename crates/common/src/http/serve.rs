@@ -32,6 +32,7 @@ use crate::{
     fault,
     http::{
         api::{self, about},
+        as_of::DATA_AS_OF,
         connection::Listener,
         docs,
         limits::{self, Limits},
@@ -72,9 +73,6 @@ pub fn exit(outcome: anyhow::Result<()>) -> ExitCode {
         }
     }
 }
-
-/// Marks an answer from a copy that may be behind its source, with the moment at which it was not.
-pub const DATA_AS_OF: HeaderName = HeaderName::from_static("x-data-as-of");
 
 /// Adds to a service's routes what every service has: `/health`, `/ready`, `/metrics`, JSON for every error, the request's
 /// identity, a log line for each request, and headers that tell browsers to keep their hands off.

@@ -1,6 +1,7 @@
 //! Notifications.
 
 use axum::{extract::State, http::StatusCode};
+use chrono_tz::Tz;
 use common::{
     ApiError, Code, NotificationId, Result, UserId,
     caller::{Caller, Service, Visitor},
@@ -11,7 +12,11 @@ use common::{
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     outbox::Event,
     page::{List, Listed},
-    point, request, time,
+    point,
+    reads::ReadPool,
+    request,
+    scan::Stretch,
+    time::{self, Bound},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +25,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     delivery::{Delivery, SentNow},
-    store::notifications::{self as store, Notification, Status},
+    store::notifications::{self as store, Filter, Notification, Status},
 };
 
 /// The longest message, in characters.
@@ -84,13 +89,38 @@ pub async fn create(
     Ok(Reply::new(answered.answer()?))
 }
 
+request! {
+    /// What a list is narrowed to.
+    pub struct ListQuery {
+        /// Their status.
+        status: Option<Status>,
+        /// Only those of this user.
+        user_id: Option<UserId>,
+        /// Created at this moment or later; a date is its midnight in the wallet's time zone.
+        from: Option<Bound>,
+        /// Created before this moment; a date includes that day.
+        to: Option<Bound>,
+    }
+}
+
 /// `GET /notifications`: newest first; a user sees its own.
 pub async fn list(
     Visitor { caller, since, .. }: Visitor,
-    State(pool): State<MySqlPool>,
-    List(page, ()): List<()>,
+    State(reads): State<ReadPool>,
+    State(zone): State<Tz>,
+    List(page, query): List<ListQuery>,
 ) -> Result<Listed<Notification>> {
-    let found = store::list(&mut *pool.acquire().await?, caller.only_user(), since, page.cursor, page.rows()).await?;
+    let filter = Filter {
+        user_id: caller.only_user().or(query.user_id),
+        status: query.status,
+        from: query.from.map(|from| from.begin(zone)).max(since),
+        to: query.to.map(|to| to.end(zone)),
+    };
+    if query.user_id.is_some_and(|asked| filter.user_id != Some(asked)) {
+        let nothing = Stretch { items: Vec::<Notification>::new(), reached: None };
+        return Ok(page.answer(nothing, |notification| notification.id.get()));
+    }
+    let found = store::list(&mut *reads.acquire_for(filter.user_id).await?, &filter, page.cursor, page.rows()).await?;
     Ok(page.answer(found, |notification| notification.id.get()))
 }
 

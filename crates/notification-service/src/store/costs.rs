@@ -1,13 +1,17 @@
 //! What the statements cost: among many rows, each reads those that it is about, and none sorts.
 
-use common::{NotificationId, db, lease::Holder, outbox::Event, time};
+use chrono::TimeDelta;
+use common::{NotificationId, db, lease::Holder, outbox::Event, scan::MOST_LOOKED_AT, time};
 use harness::{
     database::{TestDatabase, database},
     plan::within,
 };
 use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool};
 
-use super::{claims, notifications};
+use super::{
+    claims,
+    notifications::{self, Filter, Status},
+};
 
 /// Notifications in the table, and those of one user.
 const ROWS: usize = 8_000;
@@ -54,14 +58,41 @@ async fn a_page_costs_its_rows() {
     let mut conn = pool.acquire().await.unwrap();
     let user = Some(7.try_into().unwrap());
     let middle = Some(i64::try_from(ROWS / 2).unwrap());
-    for (user, cursor) in [(None, None), (None, middle), (user, None), (user, middle)] {
-        let what = format!("the page of {user:?} after {cursor:?}");
-        let list = async |conn: &mut MySqlConnection| notifications::list(conn, user, None, cursor, FEW).await;
+    for (user_id, cursor) in [(None, None), (None, middle), (user, None), (user, middle)] {
+        let what = format!("the page of {user_id:?} after {cursor:?}");
+        let filter = Filter { user_id, ..Filter::default() };
+        let list = async |conn: &mut MySqlConnection| notifications::list(conn, &filter, cursor, FEW).await;
         let page = within(&mut conn, &what, FEW.into(), list).await;
-        assert_eq!(page.len(), FEW as usize, "{what}");
+        assert_eq!(page.items.len(), FEW as usize, "{what}");
     }
     let by_event = async |conn: &mut MySqlConnection| notifications::find_event(conn, "77").await;
     within(&mut conn, "an event", 2, by_event).await;
+}
+
+#[tokio::test]
+async fn a_page_that_little_passes_looks_at_a_bounded_number_and_goes_on() {
+    let (_database, pool) = table().await;
+    let mut conn = pool.acquire().await.unwrap();
+    set_old_ones(&mut conn, "user_id = 7, hidden_at = NOW(6)").await;
+    let sent = Filter { status: Some(Status::Sent), ..Filter::default() };
+    let later = Filter { from: Some(time::now() + TimeDelta::hours(1)), ..Filter::default() };
+    let earlier = Filter { to: Some(time::now() - TimeDelta::hours(1)), ..Filter::default() };
+    let of_user = Filter { user_id: Some(7.try_into().unwrap()), ..sent.clone() };
+    for filter in [sent, later, earlier, of_user] {
+        let what = format!("{filter:?}");
+        let list = async |conn: &mut MySqlConnection| notifications::list(conn, &filter, None, FEW).await;
+        let page = within(&mut conn, &what, MOST_LOOKED_AT.into(), list).await;
+        assert!(page.items.is_empty() && page.reached.is_some(), "{what}");
+    }
+    let (mut seen, mut cursor, mut pages) = (0, None, 0);
+    loop {
+        let page = notifications::list(&mut conn, &Filter::default(), cursor, FEW - 1).await.unwrap();
+        (seen, cursor, pages) = (seen + page.items.len(), page.reached, pages + 1);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen, pages), (FEW as usize, 2 + ROWS / MOST_LOOKED_AT as usize - 1));
 }
 
 #[tokio::test]

@@ -6,12 +6,13 @@ use common::{
     bulk::{BulkInsert, Value},
     monitoring::MOST_COUNTED,
     outbox::Event,
+    scan::{Condition, Order, Scan, Stretch},
     trace::Trace,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::{MySqlConnection, QueryBuilder};
+use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 /// How far a notification has come.
 #[derive(
@@ -108,28 +109,58 @@ pub async fn find(conn: &mut MySqlConnection, id: NotificationId) -> sqlx::Resul
     .await
 }
 
-/// At most `limit` notifications with an id below `cursor`, newest first; only those of `user` and `since` then if they are
-/// given.
+/// What a list is narrowed to.
+#[derive(Debug, Default, Clone)]
+pub struct Filter {
+    /// Only those of this user.
+    pub user_id: Option<UserId>,
+    pub status: Option<Status>,
+    /// Created at this moment or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Created before this moment.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// At most `rows` notifications with an id below `cursor`, newest first.
 pub async fn list(
     conn: &mut MySqlConnection,
-    user: Option<UserId>,
-    since: Option<DateTime<Utc>>,
+    filter: &Filter,
     cursor: Option<i64>,
-    limit: u32,
-) -> sqlx::Result<Vec<Notification>> {
-    let mut query = QueryBuilder::new(
-        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at
-         FROM notifications WHERE hidden_at IS NULL AND id < ",
-    );
-    query.push_bind(cursor.unwrap_or(i64::MAX));
-    if let Some(user) = user {
-        query.push(" AND user_id = ").push_bind(user);
+    rows: u32,
+) -> sqlx::Result<Stretch<Notification>> {
+    let (index, range): (_, Condition<'_>) = match filter.user_id {
+        Some(user) => ("notifications_of_user", &move |query| {
+            query.push("user_id = ").push_bind(user);
+        }),
+        None => ("PRIMARY", &|query| _ = query.push("TRUE")),
+    };
+    Scan {
+        columns: "id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at",
+        table: "notifications",
+        index,
+        range,
+        filter: &|query| filter.push(query),
+        order: Order::NewestFirst,
+        id: |notification: &Notification| notification.id.get(),
     }
-    if let Some(since) = since {
-        query.push(" AND created_at >= ").push_bind(since);
+    .read(conn, cursor, rows)
+    .await
+}
+
+impl Filter {
+    /// Appends the condition of what a list shows.
+    fn push(&self, query: &mut QueryBuilder<MySql>) {
+        query.push("hidden_at IS NULL");
+        if let Some(status) = self.status {
+            query.push(" AND status = ").push_bind(status);
+        }
+        if let Some(from) = self.from {
+            query.push(" AND created_at >= ").push_bind(from);
+        }
+        if let Some(to) = self.to {
+            query.push(" AND created_at < ").push_bind(to);
+        }
     }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
-    query.build_query_as().fetch_all(conn).await
 }
 
 /// Changes message and status; false if there is no such notification. One that becomes pending is mailed anew; a mail

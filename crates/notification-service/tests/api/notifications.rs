@@ -236,7 +236,7 @@ async fn a_list_refuses_what_it_does_not_know() {
     for query in ["limit=0", "limit=201", "limit=x", "limit=-1", "cursor=x", "cursor=0"] {
         let _ = service.api.get(&format!("/notifications?{query}")).await.expect_error(400, "invalid_value");
     }
-    let _ = service.api.get("/notifications?status=sent").await.expect_error(400, "unknown_field");
+    let _ = service.api.get("/notifications?sender_id=1").await.expect_error(400, "unknown_field");
 }
 
 #[tokio::test]
@@ -246,6 +246,47 @@ async fn errors_of_the_router_are_json_too() {
     let _ = service.api.delete("/notifications").await.expect_error(405, "method_not_allowed");
     let large = json!({"user_id": ANI, "message": "x".repeat(70_000)});
     let _ = service.api.as_service().post("/notifications", large).await.expect_error(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn lists_are_filtered_by_status_user_and_time() {
+    let service = Service::start().await;
+    let mut ids = Vec::new();
+    for user in [1, 2, 1] {
+        ids.push(service.notify(user, "Hello").await);
+    }
+    let _ = service.api.put(&format!("/notifications/{}", ids[2]), json!({"status": "failed"})).await.expect(200);
+    let middle = service.show(ids[1]).await["created_at"].as_str().expect("a moment").to_owned();
+    let [one, two, three] = ids[..] else { panic!("three were made") };
+    for (query, expected) in [
+        ("user_id=1".to_owned(), vec![three, one]),
+        ("user_id=9".to_owned(), vec![]),
+        ("status=failed".to_owned(), vec![three]),
+        ("status=failed&user_id=2".to_owned(), vec![]),
+        (format!("from={middle}"), vec![three, two]),
+        (format!("to={middle}"), vec![one]),
+        (format!("from={middle}&to={middle}"), vec![]),
+        ("from=2999-01-01".to_owned(), vec![]),
+    ] {
+        let page = service.api.get(&format!("/notifications?{query}")).await.expect(200);
+        let expected: Vec<Value> = expected.into_iter().map(Value::from).collect();
+        assert_eq!(pluck(&page.json, "id"), expected, "{query}");
+    }
+    for query in ["status=lost", "user_id=0", "from=yesterday", "sender_id=1"] {
+        let _ = service.api.get(&format!("/notifications?{query}")).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn a_user_sees_its_own_whatever_it_asks_for() {
+    let service = Service::in_production().await;
+    let own = service.notify(1, "Hello").await;
+    let _ = service.notify(2, "Hello").await;
+    for (query, expected) in [("", vec![own]), ("?user_id=1", vec![own]), ("?user_id=2", vec![])] {
+        let page = service.as_user(1).get(&format!("/notifications{query}")).await.expect(200);
+        let expected: Vec<Value> = expected.into_iter().map(Value::from).collect();
+        assert_eq!(pluck(&page.json, "id"), expected, "{query}");
+    }
 }
 
 #[tokio::test]

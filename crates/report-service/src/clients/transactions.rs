@@ -30,6 +30,13 @@ pub enum Status {
 
 common::stored_as_text!(Status);
 
+impl Status {
+    /// True while the transaction may still change its status.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Processing | Self::Pending)
+    }
+}
+
 /// A transaction as the feed tells it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Change {
@@ -42,7 +49,12 @@ pub struct Change {
     pub version: i32,
     pub created_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
+    /// True once somebody has deleted it, which is a change too.
+    pub hidden: bool,
 }
+
+/// An answer, and the moment at which exactly it was true, on transaction-service's clock, if it names one.
+pub type AsOf<T> = (T, Option<DateTime<Utc>>);
 
 /// How far the feed has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,21 +92,22 @@ impl TransactionClient {
         self.0.get(point!("call.changes"), "/internal/transactions", &query).await
     }
 
-    /// The newest change that shows at this moment; `None` if there are no transactions.
-    pub async fn newest(&self) -> Result<Option<Change>, CallError> {
-        self.0.get(point!("call.newest"), "/internal/transactions/newest", &()).await
+    /// The newest change that shows at a moment; `None` if there are no transactions.
+    pub async fn newest(&self) -> Result<AsOf<Option<Change>>, CallError> {
+        self.0.get_as_of(point!("call.newest"), "/internal/transactions/newest", &()).await
     }
 
-    /// At most `limit` transactions of `user` with an id below `before`, newest first. Fewer are the last.
+    /// At most `limit` transactions of `user` with an id below `before`, newest first. Fewer are the last. The first page names
+    /// the moment at which it was true.
     pub async fn of_user(
         &self,
         user: UserId,
         before: Option<TransactionId>,
         limit: usize,
-    ) -> Result<Vec<Change>, CallError> {
+    ) -> Result<AsOf<Vec<Change>>, CallError> {
         let mut query = vec![("limit", limit.to_string())];
         query.extend(before.map(|id| ("before_id", id.to_string())));
-        self.0.get(point!("call.of_user"), &format!("/internal/transactions/user/{user}"), &query).await
+        self.0.get_as_of(point!("call.of_user"), &format!("/internal/transactions/user/{user}"), &query).await
     }
 
     /// The transactions `ids`, at most [`MAX_IDS`].

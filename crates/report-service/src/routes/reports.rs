@@ -7,24 +7,29 @@ use common::{
     caller::{Caller, Service, Viewer},
     db,
     extract::{Json, Query},
-    http::api::{Created, Either, Reply},
+    http::{
+        api::{Created, Either, Reply},
+        as_of::AsOf,
+    },
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     page::UpTo,
-    point, request, time,
+    point,
+    reads::ReadPool,
+    request, time,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::{Copied, must_exist};
+use super::must_exist;
 use crate::{
     clients::{Change, TransactionClient, UserClient},
     store::{
         copies,
         reports::{self as store, Report, ReportedTransaction},
     },
-    sync::Sync,
+    sync::{Reported, Sync},
 };
 
 /// Reports on a page when the caller does not say.
@@ -152,17 +157,15 @@ pub struct ReportPage {
 pub async fn list_of_user(
     Viewer { user, .. }: Viewer,
     State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     State(users): State<UserClient>,
     State(sync): State<Sync>,
     Query(query): Query<PageQuery>,
-) -> Result<Copied<ReportPage>> {
+) -> Result<AsOf<ReportPage>> {
     let (UpTo(page), UpTo(per_page)) =
         (query.page.unwrap_or(UpTo(1)), query.per_page.unwrap_or(UpTo(DEFAULT_PER_PAGE)));
-    let away = must_exist(&pool, &users, user).await?;
-    let stale = sync.refresh(user).await?.or(away);
-    let mut conn = pool.acquire().await?;
-    let total = store::count(&mut conn, user).await?;
-    let offset = u64::from(page - 1) * u64::from(per_page);
-    let reports = store::page(&mut conn, user, per_page, offset).await?;
-    Ok(Copied(ReportPage { user_id: user, page, per_page, total, reports }, stale))
+    must_exist(&pool, &reads, &users, user).await?;
+    let skipped = i64::from(page - 1) * i64::from(per_page);
+    let (Reported { total, reports }, moment) = sync.reports(user, per_page, skipped).await?;
+    Ok(AsOf(ReportPage { user_id: user, page, per_page, total, reports }, moment))
 }

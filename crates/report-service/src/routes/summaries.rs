@@ -1,17 +1,17 @@
 //! Summaries.
 
 use axum::extract::State;
-use common::{Result, UserId, caller::Viewer};
+use common::{Result, UserId, caller::Viewer, http::as_of::AsOf, reads::ReadPool};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::{Copied, must_exist};
+use super::must_exist;
 use crate::{
     clients::UserClient,
-    store::copies::{self, Totals},
-    sync::Sync,
+    store::summaries::Totals,
+    sync::{Sync, Told},
 };
 
 #[derive(Serialize, JsonSchema)]
@@ -34,13 +34,13 @@ pub struct Summary {
 pub async fn show(
     Viewer { user: user_id, .. }: Viewer,
     State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     State(users): State<UserClient>,
     State(sync): State<Sync>,
-) -> Result<Copied<Summary>> {
-    let away = must_exist(&pool, &users, user_id).await?;
-    let stale = sync.refresh(user_id).await?.or(away);
-    let Totals { total_transactions, total_spent, total_received, last_transaction } =
-        copies::totals(&mut *pool.acquire().await?, user_id).await?;
+) -> Result<AsOf<Summary>> {
+    let is_certain = must_exist(&pool, &reads, &users, user_id).await?;
+    let Told { totals, moment, is_present } = sync.totals(user_id).await?;
+    let Totals { total_transactions, total_spent, total_received, last_transaction } = totals;
     let summary = Summary { user_id, total_transactions, total_spent, total_received, last_transaction };
-    Ok(Copied(summary, stale))
+    Ok(AsOf(summary, (!is_present || !is_certain).then_some(moment)))
 }

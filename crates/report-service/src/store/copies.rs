@@ -1,32 +1,22 @@
-//! The copies of transactions and users, and the totals that go with them.
+//! The copies of transactions and users. The totals go with them: see [`summaries`].
 
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap},
 };
 
-use chrono::{DateTime, Utc};
 use common::{
-    Money, TransactionId, UserId,
+    TransactionId, UserId,
     bulk::{BulkInsert, Value},
     db::{self, DbError},
 };
-use serde::Serialize;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
+use super::{summaries, sync_state};
 use crate::{
     clients::{Change, Status},
     summary::{Counted, Deltas},
 };
-
-/// A user's totals.
-#[derive(Debug, Default, Serialize, sqlx::FromRow)]
-pub struct Totals {
-    pub total_transactions: i64,
-    pub total_spent: Money,
-    pub total_received: Money,
-    pub last_transaction: Option<DateTime<Utc>>,
-}
 
 /// Takes changes over: whatever is newer than its copy replaces it, and the totals follow in the same transaction.
 /// The order of changes does not matter, nor how often one comes.
@@ -60,7 +50,8 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
     write(conn, &added, "").await.map_err(db::raced)?;
     write(conn, &changed, " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version)").await?;
-    add_to_totals(conn, &deltas).await?;
+    let run_at = sync_state::find(conn).await?.and_then(|state| state.true_at);
+    summaries::add(conn, &deltas, run_at).await?;
     Ok(())
 }
 
@@ -71,6 +62,7 @@ fn counted(change: &Change) -> Counted {
         amount: change.amount,
         status: change.status,
         created_at: change.created_at,
+        changed_at: change.changed_at,
     }
 }
 
@@ -114,26 +106,6 @@ async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'
             change.created_at.into(),
         ]);
     }
-    insert.on_duplicate(on_duplicate).execute(conn).await
-}
-
-async fn add_to_totals(conn: &mut MySqlConnection, deltas: &Deltas) -> sqlx::Result<()> {
-    let mut insert = BulkInsert::new(
-        "INSERT INTO summaries (user_id, total_transactions, total_spent, total_received, last_transaction)",
-    );
-    for (user, delta) in &deltas.0 {
-        insert.row(&[
-            user.get().into(),
-            delta.transactions.into(),
-            delta.spent.into(),
-            delta.received.into(),
-            delta.last.into(),
-        ]);
-    }
-    let on_duplicate =
-        " ON DUPLICATE KEY UPDATE total_transactions = total_transactions + VALUES(total_transactions),
-              total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
-              last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction))";
     insert.on_duplicate(on_duplicate).execute(conn).await
 }
 
@@ -182,13 +154,4 @@ pub async fn open(
     open.sort_unstable_by_key(|id| Reverse(*id));
     open.truncate(limit);
     Ok(open)
-}
-
-pub(super) const TOTALS: &str =
-    "SELECT total_transactions, total_spent, total_received, last_transaction FROM summaries WHERE user_id = ?";
-
-/// The totals of `user`, zero if it has no transactions.
-pub async fn totals(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Totals> {
-    let totals = sqlx::query_as(TOTALS).bind(user).fetch_optional(conn).await?;
-    Ok(totals.unwrap_or_default())
 }

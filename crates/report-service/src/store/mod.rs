@@ -4,4 +4,5 @@ pub mod copies;
 #[cfg(test)]
 mod plans;
 pub mod reports;
+pub mod summaries;
 pub mod sync_state;

@@ -1,7 +1,7 @@
 //! Reports: one for each user and transaction.
 
 use chrono::{DateTime, Utc};
-use common::{Amount, Money, TransactionId, UserId, db};
+use common::{Amount, Money, TransactionId, UserId, bulk::BulkInsert, db};
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlConnection;
@@ -56,22 +56,164 @@ pub async fn insert(
     Ok((report, new))
 }
 
-pub(super) const COUNT: &str = "SELECT COUNT(*) FROM reports WHERE user_id = ?";
-pub(super) const PAGE: &str = "SELECT r.id, r.transaction_id, t.amount, t.status, r.created_at
-     FROM reports r JOIN transactions t ON t.transaction_id = r.transaction_id
-     WHERE r.user_id = ? ORDER BY r.id DESC LIMIT ? OFFSET ?";
+/// Every so manieth report of a user is marked, so that no page counts more than these.
+const STEP: i64 = 500;
+/// Marks that one request sets at most.
+const MAX_MARKS: usize = 100;
+/// Reports behind the last mark that are counted: those of the last minutes, and one step.
+const MAX_UNMARKED: i64 = 100_000;
 
-/// How many reports `user` has.
-pub async fn count(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<i64> {
-    sqlx::query_scalar(COUNT).bind(user).fetch_one(conn).await
+/// A report of a user: the `number`th, by id.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Mark {
+    pub number: i64,
+    pub report_id: i64,
 }
 
-/// A page of the reports of `user`, newest first.
+/// Where a page of a user's reports begins.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// No newer report than this one.
+    report_id: i64,
+    /// Reports to pass over from there.
+    offset: i64,
+}
+
+const LAST_MARK: &str = "SELECT number, report_id FROM report_marks WHERE user_id = ? ORDER BY number DESC LIMIT 1";
+const MARK_FROM: &str =
+    "SELECT number, report_id FROM report_marks WHERE user_id = ? AND number >= ? ORDER BY number LIMIT 1";
+// a report of the last minutes may still get one before it, whose transaction was open longer; ids are in the order of insertion
+const NEXT_MARK: &str = "SELECT id, created_at < NOW(6) - INTERVAL 5 MINUTE AS is_old
+     FROM reports FORCE INDEX (reports_of_user) WHERE user_id = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ?";
+pub(super) const COUNT: &str = "SELECT COUNT(*) FROM
+     (SELECT id FROM reports FORCE INDEX (reports_of_user) WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?) counted";
+pub(super) const PAGE: &str = "SELECT r.id, r.transaction_id, t.amount, t.status, r.created_at
+     FROM reports r FORCE INDEX (reports_of_user) JOIN transactions t ON t.transaction_id = r.transaction_id
+     WHERE r.user_id = ? AND r.id <= ? ORDER BY r.id DESC LIMIT ? OFFSET ?";
+
+/// The marks that `user` lacks, a bounded number of them. Most requests find none.
+pub async fn missing_marks(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Vec<Mark>> {
+    let mut last = last_mark(conn, user).await?;
+    let mut missing = Vec::new();
+    while missing.len() < MAX_MARKS {
+        let next: Option<(i64, i64)> =
+            sqlx::query_as(NEXT_MARK).bind(user).bind(last.report_id).bind(STEP - 1).fetch_optional(&mut *conn).await?;
+        let Some((report_id, 1)) = next else { break };
+        last = Mark { number: last.number + STEP, report_id };
+        missing.push(last);
+    }
+    Ok(missing)
+}
+
+/// Sets marks of `user`; another request may have set the same ones.
+pub async fn set_marks(conn: &mut MySqlConnection, user: UserId, marks: &[Mark]) -> sqlx::Result<()> {
+    let mut insert = BulkInsert::new("INSERT INTO report_marks (user_id, number, report_id)");
+    for mark in marks {
+        insert.row(&[user.get().into(), mark.number.into(), mark.report_id.into()]);
+    }
+    insert.on_duplicate(" ON DUPLICATE KEY UPDATE report_id = VALUES(report_id)").execute(conn).await
+}
+
+async fn last_mark(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Mark> {
+    Ok(sqlx::query_as(LAST_MARK).bind(user).fetch_optional(conn).await?.unwrap_or_default())
+}
+
+/// The reports of `user`, newest first: at most `limit` behind the first `skipped`, and how many there are in all. `None`
+/// while too many of them have no mark yet.
 pub async fn page(
     conn: &mut MySqlConnection,
     user: UserId,
     limit: u32,
-    offset: u64,
-) -> sqlx::Result<Vec<ReportedTransaction>> {
-    sqlx::query_as(PAGE).bind(user).bind(limit).bind(offset).fetch_all(conn).await
+    skipped: i64,
+) -> sqlx::Result<Option<(i64, Vec<ReportedTransaction>)>> {
+    let last = last_mark(conn, user).await?;
+    let unmarked: i64 =
+        sqlx::query_scalar(COUNT).bind(user).bind(last.report_id).bind(MAX_UNMARKED).fetch_one(&mut *conn).await?;
+    if unmarked == MAX_UNMARKED {
+        return Ok(None);
+    }
+    let total = last.number + unmarked;
+    let first = total - skipped; // its number
+    let place = if first > last.number {
+        Place { report_id: i64::MAX, offset: skipped }
+    } else {
+        let mark: Option<Mark> = sqlx::query_as(MARK_FROM).bind(user).bind(first).fetch_optional(&mut *conn).await?;
+        let mark = mark.unwrap_or(last);
+        Place { report_id: mark.report_id, offset: mark.number - first }
+    };
+    if first <= 0 {
+        return Ok(Some((total, Vec::new())));
+    }
+    let rows = sqlx::query_as(PAGE).bind(user).bind(place.report_id).bind(limit).bind(place.offset);
+    Ok(Some((total, rows.fetch_all(conn).await?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use common::{bulk::Value, time};
+    use harness::{database::database, plan::within};
+
+    use super::*;
+
+    const USER: i64 = 7;
+    /// Reports of the user, each of a transaction of its own.
+    const REPORTS: i64 = 5_250;
+    const LIMIT: u32 = 100;
+
+    /// Reports of the user and of another one, in turn, made a day ago, but for the last hundred.
+    async fn fill(conn: &mut MySqlConnection) {
+        for first in (1..=REPORTS).step_by(750) {
+            let mut transactions = BulkInsert::new(
+                "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at)",
+            );
+            let mut reports = BulkInsert::new("INSERT INTO reports (user_id, transaction_id, created_at)");
+            for id in first..first + 750 {
+                let age = if id > REPORTS - 100 { TimeDelta::zero() } else { TimeDelta::days(1) };
+                let (one, at) = (Value::Integer(1), Value::from(time::now() - age));
+                transactions.row(&[id.into(), USER.into(), 8.into(), one, "completed".into(), one, at]);
+                reports.row(&[USER.into(), id.into(), at]);
+                reports.row(&[8.into(), id.into(), at]);
+            }
+            transactions.execute(conn).await.unwrap();
+            reports.execute(conn).await.unwrap();
+        }
+        sqlx::raw_sql("ANALYZE TABLE transactions, reports").execute(conn).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_page_costs_its_rows_and_those_down_from_a_mark_however_far_behind_it_is() {
+        let database = database().await;
+        let pool = database.pool();
+        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let conn = &mut *pool.acquire().await.unwrap();
+        fill(conn).await;
+        let user: UserId = USER.try_into().unwrap();
+        let unmarked = page(conn, user, LIMIT, 0).await.unwrap().unwrap();
+        assert_eq!(
+            (unmarked.0, unmarked.1[0].transaction_id.get()),
+            (REPORTS, REPORTS),
+            "it is right without marks too"
+        );
+        let marks = missing_marks(conn, user).await.unwrap();
+        assert_eq!(marks.len(), 10, "the youngest reports are not marked");
+        set_marks(conn, user, &marks).await.unwrap();
+        set_marks(conn, user, &marks).await.unwrap();
+        assert_eq!(missing_marks(conn, user).await.unwrap(), []);
+
+        // those down from a mark and of the page, each with its transaction; those behind the last mark, which are counted
+        let most = 2 * (STEP + i64::from(LIMIT)) + 3 * (REPORTS % STEP);
+        let mut seen = Vec::new();
+        for number in 0..=REPORTS / i64::from(LIMIT) {
+            let skipped = number * i64::from(LIMIT);
+            let page = within(conn, "a page", most, async |conn| page(conn, user, LIMIT, skipped).await).await;
+            let (total, reports) = page.unwrap();
+            assert_eq!(total, REPORTS);
+            seen.extend(reports.into_iter().map(|report| report.transaction_id.get()));
+        }
+        assert_eq!(seen, (1..=REPORTS).rev().collect::<Vec<i64>>());
+        for skipped in [REPORTS, REPORTS + 1, 200_000_000] {
+            assert!(page(conn, user, LIMIT, skipped).await.unwrap().unwrap().1.is_empty(), "{skipped}");
+        }
+    }
 }

@@ -15,11 +15,13 @@ pub struct SyncState {
     pub complete_to: Option<DateTime<Utc>>,
     /// When that was, on this service's clock.
     pub synced_at: Option<DateTime<Utc>>,
+    /// When that was, on transaction-service's clock.
+    pub true_at: Option<DateTime<Utc>>,
 }
 
 /// The state, if anything has been taken over yet.
 pub async fn find(conn: &mut MySqlConnection) -> sqlx::Result<Option<SyncState>> {
-    sqlx::query_as("SELECT changed_at, complete_to, synced_at FROM sync_state WHERE feed = ?")
+    sqlx::query_as("SELECT changed_at, complete_to, synced_at, true_at FROM sync_state WHERE feed = ?")
         .bind(FEED)
         .fetch_optional(conn)
         .await
@@ -38,18 +40,31 @@ pub async fn advance(conn: &mut MySqlConnection, changed_at: DateTime<Utc>) -> s
     Ok(())
 }
 
-/// A run has come to its end that began at `synced_at`, when `newest` was the newest change.
-pub async fn complete(conn: &mut MySqlConnection, newest: DateTime<Utc>, synced_at: DateTime<Utc>) -> sqlx::Result<()> {
+/// A run that has come to its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Completed {
+    /// The newest change when it began.
+    pub newest: DateTime<Utc>,
+    /// When it began, on this service's clock.
+    pub started: DateTime<Utc>,
+    /// When it began, on transaction-service's clock.
+    pub true_at: DateTime<Utc>,
+}
+
+/// A run has come to its end.
+pub async fn complete(conn: &mut MySqlConnection, run: Completed) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO sync_state (feed, changed_at, complete_to, synced_at) VALUES (?, ?, ?, ?)
+        "INSERT INTO sync_state (feed, changed_at, complete_to, synced_at, true_at) VALUES (?, ?, ?, ?, ?)
          ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at)),
              complete_to = GREATEST(COALESCE(complete_to, VALUES(complete_to)), VALUES(complete_to)),
-             synced_at = GREATEST(COALESCE(synced_at, VALUES(synced_at)), VALUES(synced_at))",
+             synced_at = GREATEST(COALESCE(synced_at, VALUES(synced_at)), VALUES(synced_at)),
+             true_at = GREATEST(COALESCE(true_at, VALUES(true_at)), VALUES(true_at))",
     )
     .bind(FEED)
-    .bind(newest)
-    .bind(newest)
-    .bind(synced_at)
+    .bind(run.newest)
+    .bind(run.newest)
+    .bind(run.started)
+    .bind(run.true_at)
     .execute(conn)
     .await?;
     Ok(())

@@ -1,7 +1,8 @@
 //! Keeps the copy of the transactions up to date.
 //!
 //! A *run* ([`run`]) takes over the feed of changes page by page: all of it ([`full`]), or what changed since the last one
-//! ([`background`]). A request takes over what a run may not have seen of its user yet ([`refresh`]). Taking a change
+//! ([`background`]). A request takes over what a run may not have seen yet: of its user ([`refresh`]), or of the
+//! transactions on its page ([`reported`]). Taking a change
 //! over twice is the same as once. What is missing is added; nothing is deleted first, so readers see the old or the new.
 //!
 //! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
@@ -9,20 +10,28 @@
 mod background;
 mod full;
 mod refresh;
+mod reported;
 mod run;
 
 pub use background::{BACKGROUND_REST, Background};
+pub use refresh::Told;
+pub use reported::Reported;
 
 use chrono::TimeDelta;
 use common::{
-    ApiError, Code,
+    ApiError, Code, UserId,
     db::{self, DbError},
     http::client::CallError,
     lease::{self, Holder},
     monitoring::{seconds, show},
-    point, time,
+    per_key::PerKey,
+    point,
+    reads::ReadPool,
+    time,
 };
 use sqlx::MySqlPool;
+
+use refresh::LastTold;
 
 use crate::{
     clients::{Change, TransactionClient, UserClient},
@@ -38,6 +47,9 @@ const LEASE_SECONDS: u32 = 4;
 #[derive(Clone)]
 pub struct Sync {
     pool: MySqlPool,
+    reads: ReadPool,
+    /// Requests for one user come one after the other.
+    turns: PerKey<UserId, LastTold>,
     users: UserClient,
     transactions: TransactionClient,
 }
@@ -81,8 +93,8 @@ impl From<RunError> for ApiError {
 
 impl Sync {
     /// A synchronization of the copy in `pool`.
-    pub fn new(pool: MySqlPool, users: UserClient, transactions: TransactionClient) -> Self {
-        Self { pool, users, transactions }
+    pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient) -> Self {
+        Self { pool, reads, turns: PerKey::default(), users, transactions }
     }
 
     /// Takes over `changes` in one database transaction.

@@ -8,6 +8,8 @@
 //! - A transaction that showed when the run began is either behind the reader or ahead of it, and cannot get past unread:
 //!   it moves forward only. So once the run has come to the end of the feed, every transaction that was inserted before
 //!   `newest - OVERLAP` has a copy, in this state or an earlier one.
+//! - For the same reason the run has taken over all that was committed when it began, at `true_at`. A user whose newest
+//!   change is not newer than that has totals that were exactly true then.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
@@ -19,7 +21,10 @@ use common::{
 use super::{OVERLAP, Sync};
 use crate::{
     clients::{Change, PAGE, Position},
-    store::{copies, sync_state},
+    store::{
+        copies,
+        sync_state::{self, Completed},
+    },
 };
 
 /// A run under way.
@@ -31,6 +36,8 @@ pub(super) struct Run {
     newest: DateTime<Utc>,
     /// When it began, on this service's clock.
     started: DateTime<Utc>,
+    /// When it began, on transaction-service's clock.
+    true_at: DateTime<Utc>,
 }
 
 impl Run {
@@ -57,9 +64,10 @@ impl Sync {
 
     async fn begin(&self, position: Position) -> Result<Run, CallError> {
         let started = time::now();
-        let newest = self.transactions.newest().await?;
+        let (newest, moment) = self.transactions.newest().await?;
         let newest = newest.map_or_else(|| the_beginning().changed_at, |change| change.changed_at);
-        Ok(Run { position, newest, started })
+        // a transaction-service that names no moment is an older one: the newest change had been made by now
+        Ok(Run { position, newest, started, true_at: moment.unwrap_or(newest) })
     }
 
     /// Takes over the page at the run's position, and notes how far the run has come.
@@ -69,7 +77,10 @@ impl Sync {
             copies::take_over(&mut tx, page).await?;
             match run.after(page) {
                 Some(next) => sync_state::advance(&mut tx, next.position.changed_at.min(run.newest)).await?,
-                None => sync_state::complete(&mut tx, run.newest, run.started).await?,
+                None => {
+                    let Run { newest, started, true_at, .. } = run;
+                    sync_state::complete(&mut tx, Completed { newest, started, true_at }).await?;
+                }
             }
             tx.commit().await
         })

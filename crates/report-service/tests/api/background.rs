@@ -14,7 +14,7 @@ use crate::support::{
 /// Waits until so many of Ani's transactions were taken over.
 async fn count(service: &Service, count: i64) {
     let what = format!("{count} transactions");
-    eventually(&what, async || (service.totals(ANI).await.transactions == count).then_some(())).await;
+    eventually(&what, async || (service.counted(ANI).await.transactions == count).then_some(())).await;
 }
 
 /// Waits until so many pages of the feed were asked for.
@@ -31,11 +31,11 @@ async fn a_background_run_that_dies_is_made_up_for_by_the_next() {
     service.sources.fail_after_pages(Some(2));
     service.work();
     let partial = Totals::count(ANI, &payments(1_000).collect::<Vec<_>>());
-    eventually("two pages", async || (service.totals(ANI).await == partial).then_some(())).await;
+    eventually("two pages", async || (service.counted(ANI).await == partial).then_some(())).await;
     asked(&service, 3).await;
     service.sources.fail_after_pages(None);
     let expected = service.sources.totals(ANI);
-    eventually("all pages", async || (service.totals(ANI).await == expected).then_some(())).await;
+    eventually("all pages", async || (service.counted(ANI).await == expected).then_some(())).await;
     service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
     service.stop().await;
 }
@@ -58,7 +58,7 @@ async fn what_shows_up_late_in_the_feed_is_taken_over_by_the_next_background_run
     count(&service, 5).await;
     service.sources.store([settled.then("completed")]);
     let expected = service.sources.totals(BUDI);
-    eventually("the late change", async || (service.totals(BUDI).await == expected).then_some(())).await;
+    eventually("the late change", async || (service.counted(BUDI).await == expected).then_some(())).await;
     service.assert_agrees_with_sources(&[ANI, BUDI]).await;
     service.stop().await;
 }
@@ -90,7 +90,7 @@ async fn what_changes_during_a_run_is_not_lost() {
     service.work();
     service.sources.set_walks_down(true);
     let partial = Totals::count(ANI, &payments(500).collect::<Vec<_>>());
-    eventually("a page", async || (service.totals(ANI).await == partial).then_some(())).await;
+    eventually("a page", async || (service.counted(ANI).await == partial).then_some(())).await;
     asked(&service, 2).await;
     // some of these were read, others move to the end before the reader comes to their place
     service.sources.store(settled(service.sources.transactions()));
@@ -99,7 +99,7 @@ async fn what_changes_during_a_run_is_not_lost() {
     service.sources.fail_after_pages(None);
     service.sources.set_walks_down(true);
     let expected = service.sources.totals(CITRA);
-    eventually("all pages", async || (service.totals(CITRA).await == expected).then_some(())).await;
+    eventually("all pages", async || (service.counted(CITRA).await == expected).then_some(())).await;
     service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
     service.stop().await;
 }
@@ -133,5 +133,5 @@ async fn a_run_under_way_ends_with_its_page_at_shutdown() {
     let begun = Instant::now();
     service.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    assert!(service.totals(ANI).await.transactions < 2_000);
+    assert!(service.counted(ANI).await.transactions < 2_000);
 }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     service::{Service, totals},
-    sources::{ANI, BUDI, CITRA, NOBODY, Sources, Totals, Transaction},
+    sources::{ANI, BUDI, CITRA, NOBODY, Sources, Transaction, payments},
 };
 
 #[track_caller]
@@ -44,13 +44,46 @@ async fn without_transaction_service_the_last_copy_answers_with_its_date() {
 }
 
 #[tokio::test]
-async fn a_copy_that_was_never_complete_says_so_too() {
+async fn a_copy_that_was_never_complete_says_nothing() {
     let service = Service::start().await;
-    service.sources.store([Transaction::new(1, "completed")]);
+    service.sources.store([Transaction::new(1, "pending")]);
+    let _ = service.report(ANI, 1).await.expect(201);
     service.sources.set_transactions_down(true);
-    let summary = service.summary(ANI).await.expect(200);
-    as_of(&summary);
-    assert_eq!(totals(&summary), Totals::default());
+    for reply in [service.summary(ANI).await, service.reports(ANI).await] {
+        let unavailable = reply.expect_error(503, "service_unavailable");
+        assert!(unavailable.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    }
+    service.sources.set_transactions_down(false);
+    let _ = service.summary(ANI).await.expect(200);
+    // what a request found is true as well, at its moment
+    service.sources.set_transactions_down(true);
+    for reply in [service.summary(ANI).await.expect(200), service.reports(ANI).await.expect(200)] {
+        as_of(&reply);
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_has_taken_over_in_part_is_not_told() {
+    let service = Service::start().await;
+    service.sources.store(payments(1_800));
+    let before = time::now();
+    let _ = service.sync().await.expect(200);
+    let after = time::now();
+    let old = [ANI, BUDI, CITRA].map(|user| service.sources.totals(user));
+    let changed = service.sources.transactions().into_iter().filter(|row| row.status == "pending");
+    service.sources.store(changed.map(|row| row.changed_at(time::now()).then("completed")).collect::<Vec<_>>());
+    service.sources.set_walks_down(true);
+    service.sources.fail_after_pages(Some(3));
+    let _ = service.sync().await.expect_error(503, "service_unavailable");
+    for (user, old) in [ANI, BUDI, CITRA].into_iter().zip(old) {
+        assert_ne!(service.counted(user).await, old, "something was taken over");
+        let summary = service.summary(user).await.expect(200);
+        assert_eq!(totals(&summary), old, "user {user}");
+        assert!((before..=after).contains(&as_of(&summary)), "{}", as_of(&summary));
+    }
+    service.sources.fail_after_pages(None);
+    let _ = service.sync().await.expect(200);
+    service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
 }
 
 #[tokio::test]

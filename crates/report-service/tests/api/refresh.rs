@@ -5,19 +5,83 @@ use common::time;
 
 use crate::support::{
     service::{Service, totals},
-    sources::{ANI, BUDI, CITRA, Transaction, payments},
+    sources::{ANI, BUDI, CITRA, Transaction, payments, the_first_hour},
 };
 
 #[tokio::test]
-async fn a_user_with_more_changes_than_one_request_takes_over_is_told_so() {
+async fn a_user_with_thousands_of_new_transactions_is_told_the_truth() {
     let service = Service::start().await;
-    service.sources.store((1..=5_100).map(|id| Transaction::new(id, "completed")));
-    let summary = service.summary(ANI).await.expect(200);
-    assert_ne!(summary.header("x-data-as-of"), "");
-    assert!(totals(&summary).transactions < 5_100);
-    let _ = service.sync().await.expect(200);
+    service.sources.store((1..=8_007).map(|id| Transaction::new(id, "completed").changed_at(the_first_hour())));
     let summary = service.summary(ANI).await.expect(200);
     assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    service.sources.take_asked();
+    service.assert_agrees_with_sources(&[ANI]).await;
+    assert_eq!(service.sources.take_asked().walks, [(None, 50)], "a walk ends where the last one began");
+}
+
+/// The same transaction, changed in a while.
+fn soon(transaction: &Transaction, seconds: i64) -> Transaction {
+    transaction.clone().changed_at(time::now() + TimeDelta::seconds(seconds)).then("completed")
+}
+
+#[tokio::test]
+async fn what_changes_during_a_walk_counts_as_it_was_when_the_walk_began() {
+    let service = Service::start().await;
+    let pending: Vec<Transaction> = (1..=120).map(|id| Transaction::new(id, "pending")).collect();
+    service.sources.store(pending.clone());
+    let before = service.sources.totals(ANI);
+    // the newest one is read first, and completed before the one that is read later
+    service.sources.change_before_answers([vec![], vec![soon(&pending[119], 10), soon(&pending[4], 20)]]);
+    let summary = service.summary(ANI).await.expect(200);
+    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (before, ""));
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
+}
+
+#[tokio::test]
+async fn what_changes_before_open_transactions_are_asked_for_counts_as_it_was_when_the_walk_began() {
+    let service = Service::start().await;
+    let pending: Vec<Transaction> = (1..=3).map(|id| Transaction::new(id, "pending")).collect();
+    service.sources.store(pending.clone());
+    service.sources.store((4..=100).map(|id| Transaction::new(id, "completed")));
+    let _ = service.sync().await.expect(200);
+    let newer = Transaction::new(101, "pending");
+    service.sources.store([newer.clone()]);
+    let before = service.sources.totals(ANI);
+    service.sources.change_before_answers([vec![], vec![soon(&newer, 10), soon(&pending[0], 20)]]);
+    let summary = service.summary(ANI).await.expect(200);
+    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (before, ""));
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
+}
+
+#[tokio::test]
+async fn a_walk_begins_again_if_it_is_not_known_what_something_was_before() {
+    let service = Service::start().await;
+    let pending: Vec<Transaction> = (1..=60).map(|id| Transaction::new(id, "pending")).collect();
+    service.sources.store(pending.clone());
+    // completed and deleted, or only deleted: nobody can tell
+    let deleted = Transaction { hidden: true, version: 9, ..soon(&pending[2], 10) };
+    service.sources.change_before_answers([vec![], vec![soon(&pending[59], 5), deleted]]);
+    let summary = service.summary(ANI).await.expect(200);
+    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    assert_eq!(service.sources.take_asked().walks.iter().filter(|(before, _)| before.is_none()).count(), 2);
+}
+
+#[tokio::test]
+async fn a_newer_change_that_another_request_takes_over_is_not_mixed_in() {
+    let service = Service::start().await;
+    let pending: Vec<Transaction> = (1..=60).map(|id| Transaction::new(id, "pending")).collect();
+    service.sources.store(pending.clone());
+    let _ = service.sync().await.expect(200);
+    let as_synced = service.sources.totals(ANI);
+    // a report takes a completion over while transaction-service knows of an earlier one that nobody has read
+    service.sources.store([soon(&pending[9], 10), soon(&pending[19], 20)]);
+    let _ = service.report(BUDI, 20).await.expect(201);
+    service.sources.set_walks_down(true);
+    let summary = service.summary(ANI).await.expect(200);
+    assert_eq!(totals(&summary), as_synced);
+    assert_ne!(summary.header("x-data-as-of"), "");
+    service.sources.set_walks_down(false);
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
 }
 
 #[tokio::test]
@@ -81,21 +145,40 @@ async fn open_transactions_below_the_walk_are_asked_for_again() {
     }
 }
 
+/// Settles all transactions that are open, now.
+fn settle_all(service: &Service) {
+    let all = service.sources.transactions();
+    service.sources.store(all.iter().filter(|row| row.status == "pending").map(|row| soon(row, 0)));
+}
+
 #[tokio::test]
-async fn a_user_with_more_open_transactions_than_one_request_asks_for_is_told_so() {
+async fn more_open_transactions_than_one_call_asks_for_are_asked_for_in_several() {
     let service = Service::start().await;
     service.sources.store((1..=1_003).map(|id| Transaction::new(id, "pending")));
+    service.sources.store([Transaction::new(1_004, "completed").changed_at(the_first_hour())]); // where the walk ends
     let _ = service.sync().await.expect(200);
-    let settled: Vec<Transaction> = service.sources.transactions().into_iter().map(|t| t.then("completed")).collect();
-    service.sources.store(settled.clone());
+    settle_all(&service);
     service.sources.take_asked();
     let summary = service.summary(ANI).await.expect(200);
-    assert_ne!(summary.header("x-data-as-of"), "");
+    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
     let asked = service.sources.take_asked().batches;
-    assert_eq!(asked, [(3..=1_002).rev().collect::<Vec<i64>>()], "the newest ones; 1,003 is new enough for the walk");
-    assert_eq!(totals(&summary).spent.0, settled[2..].iter().map(|transaction| transaction.amount.0).sum());
-    assert_eq!(totals(&summary).transactions, 1_003);
+    assert!(asked == [(4..=1_003).rev().collect::<Vec<i64>>(), vec![3, 2, 1]], "{} calls", asked.len());
+}
 
+#[tokio::test]
+async fn a_user_with_more_open_transactions_than_one_request_asks_for_is_told_what_was_true() {
+    let service = Service::start().await;
+    service.sources.store((1..=5_200).map(|id| Transaction::new(id, "pending")));
+    service.sources.store([Transaction::new(5_201, "completed").changed_at(the_first_hour())]); // where the walk ends
+    let _ = service.sync().await.expect(200);
+    let as_synced = service.sources.totals(ANI);
+    settle_all(&service);
+    for _ in 0..2 {
+        let summary = service.summary(ANI).await.expect(200);
+        assert_eq!(totals(&summary), as_synced);
+        assert_ne!(summary.header("x-data-as-of"), "");
+    }
+    let _ = service.sync().await.expect(200);
     let summary = service.summary(ANI).await.expect(200);
     assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
 }

@@ -6,14 +6,15 @@ use common::{
     Amount, Code, Money, Result, TransactionId, UserId,
     caller::Service,
     extract::{Json, Path, Query},
+    http::as_of::AsOf,
     ids::IdList,
     page::UpTo,
+    reads::ReadPool,
     request,
     time::Moment,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
-use sqlx::MySqlPool;
 
 use crate::{
     store::{
@@ -84,17 +85,20 @@ request! {
 /// `GET /internal/transactions`: changes in order. A short answer is the end for now.
 pub async fn changes(
     _: Service,
-    State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     Query(query): Query<FeedQuery>,
 ) -> Result<Json<Vec<Change>>> {
     let limit = limit(query.limit);
     let position = Position { changed_at: query.since.0, id: query.after_id.unwrap_or(0) };
-    Ok(bodies(feed::changes(&mut *pool.acquire().await?, position, limit).await?))
+    Ok(bodies(feed::changes(&mut *reads.acquire().await?, position, limit).await?))
 }
 
 /// `GET /internal/transactions/newest`: the one that changed last, or null: where the feed ends at this moment.
-pub async fn newest(_: Service, State(pool): State<MySqlPool>) -> Result<Json<Option<Change>>> {
-    Ok(Json(feed::newest(&mut *pool.acquire().await?).await?.map(Change::from)))
+pub async fn newest(_: Service, State(reads): State<ReadPool>) -> Result<AsOf<Option<Change>>> {
+    let mut conn = reads.acquire().await?;
+    // the moment comes first: whatever was committed by then shows
+    let moment = feed::now(&mut conn).await?;
+    Ok(AsOf(feed::newest(&mut conn).await?.map(Change::from), Some(moment)))
 }
 
 request! {
@@ -107,15 +111,24 @@ request! {
     }
 }
 
-/// `GET /internal/transactions/user/{user_id}`: the user's transactions, newest first. A short answer is the end.
+/// `GET /internal/transactions/user/{user_id}`: the user's transactions, newest first. A short answer is the end. The first
+/// page names the moment at which it was true.
 pub async fn of_user(
     _: Service,
     Path(user): Path<UserId>,
-    State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     Query(query): Query<UserQuery>,
-) -> Result<Json<Vec<Change>>> {
+) -> Result<AsOf<Vec<Change>>> {
     let limit = limit(query.limit);
-    Ok(bodies(feed::of_user(&mut *pool.acquire().await?, user, query.before_id, limit).await?))
+    let mut conn = reads.acquire().await?;
+    let (rows, moment) = match query.before_id {
+        Some(before) => (feed::of_user(&mut conn, user, Some(before), limit).await?, None),
+        None => {
+            let (rows, moment) = feed::newest_of_user(&mut conn, user, limit).await?;
+            (rows, Some(moment))
+        }
+    };
+    Ok(AsOf(rows.into_iter().map(Change::from).collect(), moment))
 }
 
 request! {
@@ -129,15 +142,15 @@ request! {
 /// `GET /internal/transactions/batch`: those of the transactions that there are.
 pub async fn batch(
     _: Service,
-    State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     Query(query): Query<BatchQuery>,
 ) -> Result<Json<Vec<Change>>> {
     let IdList(ids) = query.ids;
-    Ok(bodies(store::find_all(&mut *pool.acquire().await?, &ids).await?))
+    Ok(bodies(store::find_all(&mut *reads.acquire().await?, &ids).await?))
 }
 
 /// `GET /internal/transactions/{id}`
-pub async fn show(_: Service, Path(id): Path<TransactionId>, State(pool): State<MySqlPool>) -> Result<Json<Change>> {
-    let row = store::find(&mut *pool.acquire().await?, id).await?.filter(|row| !row.is_hidden());
+pub async fn show(_: Service, Path(id): Path<TransactionId>, State(reads): State<ReadPool>) -> Result<Json<Change>> {
+    let row = store::find(&mut *reads.acquire().await?, id).await?.filter(|row| !row.is_hidden());
     Ok(Json(row.ok_or(Code::TransactionNotFound)?.into()))
 }

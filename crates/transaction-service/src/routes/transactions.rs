@@ -12,10 +12,10 @@ use common::{
     extract::{Json, Path},
     http::api::{Accepted, Created, Either, Message, Reply, WithStatus},
     idempotency::{IdempotencyKey, KeyedRequest, REPLAYED, fingerprint},
-    page::{List, Listed, Page},
+    page::{List, Listed},
+    reads::ReadPool,
 };
 use serde_json::json;
-use sqlx::MySqlPool;
 
 use super::body::{Body, Create, ListQuery, NewStatus, Update};
 use crate::{
@@ -73,33 +73,30 @@ fn refusal(failure: Failure) -> ApiError {
 /// `GET /transactions`: newest first; a user sees its own.
 pub async fn list(
     Visitor { caller, since, .. }: Visitor,
-    State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     State(zone): State<Tz>,
     List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
     let filter = query.filter(zone).since(since);
-    let mut conn = pool.acquire().await?;
-    let rows = match caller.only_user() {
+    let mut conn = reads.acquire_for(caller.only_user()).await?;
+    let found = match caller.only_user() {
         Some(user) => lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?,
         None => lists::all(&mut conn, &filter, page.cursor, page.rows()).await?,
     };
-    Ok(answer(page, rows))
+    Ok(page.answer(found, |row| row.id.get()))
 }
 
 /// `GET /transactions/user/{user_id}`: those that the user sent or received, newest first.
 pub async fn list_of_user(
     Viewer { user, since }: Viewer,
-    State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     State(zone): State<Tz>,
     List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
     let filter = query.filter(zone).since(since);
-    let rows = lists::of_user(&mut *pool.acquire().await?, user, &filter, page.cursor, page.rows()).await?;
-    Ok(answer(page, rows))
-}
-
-fn answer(page: Page, rows: Vec<Transaction>) -> Listed<Body> {
-    page.answer(rows.into_iter().map(Body::from).collect(), |body| body.id.get())
+    let mut conn = reads.acquire_for(Some(user)).await?;
+    let found = lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?;
+    Ok(page.answer(found, |row| row.id.get()))
 }
 
 /// `GET /transactions/{id}`

@@ -17,6 +17,9 @@ pub struct Position {
     pub id: i64,
 }
 
+/// How often a page is read to find a moment at which it was true.
+const MOMENTS: u32 = 5;
+
 const CHANGES: &str = concat!(
     "SELECT ",
     columns!(),
@@ -37,6 +40,29 @@ pub async fn changes(conn: &mut MySqlConnection, position: Position, limit: u32)
 /// The transaction that changed last.
 pub async fn newest(conn: &mut MySqlConnection) -> sqlx::Result<Option<Transaction>> {
     sqlx::query_as(NEWEST).fetch_optional(conn).await
+}
+
+/// This moment, on the clock that sets `changed_at`.
+pub async fn now(conn: &mut MySqlConnection) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar("SELECT NOW(6)").fetch_one(conn).await
+}
+
+/// The first page of [`of_user`], and a moment at which exactly it was true: each row that was committed by then is as it
+/// was then. If `user`'s transactions change so quickly that there is no such moment, some rows are newer.
+pub async fn newest_of_user(
+    conn: &mut MySqlConnection,
+    user: UserId,
+    limit: u32,
+) -> sqlx::Result<(Vec<Transaction>, DateTime<Utc>)> {
+    let mut attempts = 0;
+    loop {
+        let moment = now(conn).await?;
+        let rows = of_user(conn, user, None, limit).await?;
+        attempts += 1;
+        if attempts == MOMENTS || rows.iter().all(|row| row.changed_at <= moment) {
+            return Ok((rows, moment));
+        }
+    }
 }
 
 /// At most `limit` transactions that `user` sent or received, with an id below `before`, newest first. One index range

@@ -1,7 +1,10 @@
-//! Lists of transactions, newest first.
+//! Lists of transactions, newest first. Each page looks at a bounded number of them.
 
 use chrono::{DateTime, Utc};
-use common::{Money, UserId};
+use common::{
+    Money, UserId,
+    scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch},
+};
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::columns;
@@ -26,21 +29,31 @@ impl Filter {
     }
 }
 
-/// At most `limit` transactions with an id below `cursor`.
+/// At most `rows` transactions with an id below `cursor`.
 pub async fn all(
     conn: &mut MySqlConnection,
     filter: &Filter,
     cursor: Option<i64>,
-    limit: u32,
-) -> sqlx::Result<Vec<Transaction>> {
-    let among = match filter.status {
-        None | Some(Status::Completed) => "FORCE INDEX (PRIMARY) WHERE TRUE",
+    rows: u32,
+) -> sqlx::Result<Stretch<Transaction>> {
+    match filter.status {
+        None | Some(Status::Completed) => scan(conn, BY_ID, &|q| _ = q.push("TRUE"), filter, cursor, rows).await,
         // these are few, and as none is due ever again the index has them in the order of their ids
-        Some(Status::Failed | Status::Cancelled) => "FORCE INDEX (transactions_due) WHERE due_at IS NULL",
-        // these are open: only the server knows whether they are many or few
-        Some(Status::Processing | Status::Pending) => "WHERE TRUE",
-    };
-    select(conn, among, None, filter, cursor, limit).await
+        Some(status @ (Status::Failed | Status::Cancelled)) => {
+            let ended = |query: &mut QueryBuilder<MySql>| {
+                query.push("due_at IS NULL AND status = ").push_bind(status);
+            };
+            scan(conn, BY_STATUS, &ended, filter, cursor, rows).await
+        }
+        // these are open, and the index has them in another order
+        Some(status @ (Status::Processing | Status::Pending)) => {
+            if are_many(conn, status).await? {
+                scan(conn, BY_ID, &|q| _ = q.push("TRUE"), filter, cursor, rows).await
+            } else {
+                few(conn, status, filter, cursor, rows).await
+            }
+        }
+    }
 }
 
 /// The same for those that `user` sent or received. One index range for each role, merged here: a single query for
@@ -50,52 +63,90 @@ pub async fn of_user(
     user: UserId,
     filter: &Filter,
     cursor: Option<i64>,
-    limit: u32,
-) -> sqlx::Result<Vec<Transaction>> {
-    let mut rows = Vec::new();
-    for role in [
-        "FORCE INDEX (transactions_of_sender) WHERE sender_id = ",
-        "FORCE INDEX (transactions_of_receiver) WHERE receiver_id = ",
-    ] {
-        rows.extend(select(conn, role, Some(user), filter, cursor, limit).await?);
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.id));
-    rows.truncate(limit as usize);
-    Ok(rows)
+    rows: u32,
+) -> sqlx::Result<Stretch<Transaction>> {
+    let sent = |query: &mut QueryBuilder<MySql>| _ = query.push("sender_id = ").push_bind(user);
+    let received = |query: &mut QueryBuilder<MySql>| _ = query.push("receiver_id = ").push_bind(user);
+    let sent = scan(conn, BY_SENDER, &sent, filter, cursor, rows).await?;
+    let received = scan(conn, BY_RECEIVER, &received, filter, cursor, rows).await?;
+    Ok(Stretch::merge([sent, received], rows, |row| row.id.get()))
 }
 
-/// Newest first. The indexes are named: a server that takes another one reads and sorts all that passes the filter.
-async fn select(
+// Indexes that have their range in the order of the ids.
+const BY_ID: &str = "PRIMARY";
+const BY_STATUS: &str = "transactions_due";
+const BY_SENDER: &str = "transactions_of_sender";
+const BY_RECEIVER: &str = "transactions_of_receiver";
+
+async fn scan(
     conn: &mut MySqlConnection,
-    among: &'static str,
-    user: Option<UserId>,
+    index: &str,
+    range: Condition<'_>,
     filter: &Filter,
     cursor: Option<i64>,
-    limit: u32,
-) -> sqlx::Result<Vec<Transaction>> {
-    let mut query: QueryBuilder<MySql> = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions "));
-    query.push(among);
-    if let Some(user) = user {
-        query.push_bind(user);
+    rows: u32,
+) -> sqlx::Result<Stretch<Transaction>> {
+    let (columns, table, order) = (columns!(), "transactions", Order::NewestFirst);
+    let filter = |query: &mut QueryBuilder<MySql>| filter.push(query);
+    Scan { columns, table, index, range, filter: &filter, order, id: |row: &Transaction| row.id.get() }
+        .read(conn, cursor, rows)
+        .await
+}
+
+/// True if there are more transactions in this status than a page may look at.
+async fn are_many(conn: &mut MySqlConnection, status: Status) -> sqlx::Result<bool> {
+    let beyond: Option<i64> = sqlx::query_scalar(
+        "SELECT id FROM transactions FORCE INDEX (transactions_due) WHERE status = ? LIMIT 1 OFFSET ?",
+    )
+    .bind(status)
+    .bind(MOST_LOOKED_AT)
+    .fetch_optional(conn)
+    .await?;
+    Ok(beyond.is_some())
+}
+
+/// Of a status in which few transactions are: all of them are looked at, and sorted.
+async fn few(
+    conn: &mut MySqlConnection,
+    status: Status,
+    filter: &Filter,
+    cursor: Option<i64>,
+    rows: u32,
+) -> sqlx::Result<Stretch<Transaction>> {
+    let mut query: QueryBuilder<MySql> = QueryBuilder::new(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM transactions FORCE INDEX (transactions_due) WHERE status = "
+    ));
+    query.push_bind(status);
+    query.push(" AND id < ").push_bind(cursor.unwrap_or(i64::MAX)).push(" AND ");
+    filter.push(&mut query);
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(rows);
+    let items: Vec<Transaction> = query.build_query_as().fetch_all(conn).await?;
+    let reached = items.last().filter(|_| items.len() == rows as usize).map(|row| row.id.get());
+    Ok(Stretch { items, reached })
+}
+
+impl Filter {
+    /// Appends the condition of what a list shows.
+    fn push(&self, query: &mut QueryBuilder<MySql>) {
+        query.push("hidden_at IS NULL");
+        if let Some(status) = self.status {
+            query.push(" AND status = ").push_bind(status);
+        }
+        if let Some(from) = self.from {
+            query.push(" AND created_at >= ").push_bind(from);
+        }
+        if let Some(to) = self.to {
+            query.push(" AND created_at < ").push_bind(to);
+        }
+        if let Some(least) = self.min_amount {
+            query.push(" AND amount >= ").push_bind(least);
+        }
+        if let Some(most) = self.max_amount {
+            query.push(" AND amount <= ").push_bind(most);
+        }
     }
-    query.push(" AND hidden_at IS NULL AND id < ").push_bind(cursor.unwrap_or(i64::MAX));
-    if let Some(status) = filter.status {
-        query.push(" AND status = ").push_bind(status);
-    }
-    if let Some(from) = filter.from {
-        query.push(" AND created_at >= ").push_bind(from);
-    }
-    if let Some(to) = filter.to {
-        query.push(" AND created_at < ").push_bind(to);
-    }
-    if let Some(least) = filter.min_amount {
-        query.push(" AND amount >= ").push_bind(least);
-    }
-    if let Some(most) = filter.max_amount {
-        query.push(" AND amount <= ").push_bind(most);
-    }
-    query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
-    query.build_query_as().fetch_all(conn).await
 }
 
 #[cfg(test)]
@@ -117,7 +168,7 @@ mod tests {
         let mut conn = database.pool().acquire().await.unwrap();
         let user: UserId = 7.try_into().unwrap();
         let amounts = Filter { min_amount: Some(1.into()), max_amount: Some(1.into()), ..Filter::default() };
-        let times = Filter { from: Some(time(0)), to: Some(time(TRANSACTIONS)), ..Filter::default() };
+        let times = Filter { from: Some(time(0)), to: Some(time(TRANSACTIONS + 1)), ..Filter::default() };
         let middle = Some(TRANSACTIONS / 2);
 
         for (filter, cursor) in [
@@ -129,18 +180,20 @@ mod tests {
         ] {
             let what = format!("all, {filter:?}");
             let page = within(&mut conn, &what, LIMIT.into(), async |conn| all(conn, &filter, cursor, LIMIT).await);
-            assert_newest_first(&page.await, cursor);
+            assert_newest_first(&page.await.items, cursor);
         }
         for (filter, cursor) in [(Filter::default(), None), (Filter::default(), middle)] {
             // one page for each role
             let page = within(&mut conn, "of a user", (2 * LIMIT).into(), async |conn| {
                 of_user(conn, user, &filter, cursor, LIMIT).await
             });
-            assert_newest_first(&page.await, cursor);
+            assert_newest_first(&page.await.items, cursor);
         }
         let failed = status(Status::Failed);
         assert_newest_first(
-            &within(&mut conn, "all failed", LIMIT.into(), async |conn| all(conn, &failed, None, LIMIT).await).await,
+            &within(&mut conn, "all failed", LIMIT.into(), async |conn| all(conn, &failed, None, LIMIT).await)
+                .await
+                .items,
             None,
         );
         // a filter that little passes looks at the user's own transactions, and at no one else's
@@ -148,7 +201,36 @@ mod tests {
         let failed = within(&mut conn, "failed of a user", rows_of_user, async |conn| {
             of_user(conn, user, &failed, None, LIMIT).await
         });
-        assert!(failed.await.iter().all(|row| row.status == Status::Failed && row.id.get() % FAILED_EACH == 0));
+        assert!(failed.await.items.iter().all(|row| row.status == Status::Failed && row.id.get() % FAILED_EACH == 0));
+    }
+
+    #[tokio::test]
+    async fn a_filter_that_nothing_passes_costs_a_bounded_number_of_rows() {
+        let database = filled_database().await;
+        let mut conn = database.pool().acquire().await.unwrap();
+        sqlx::raw_sql("UPDATE transactions SET sender_id = 7, receiver_id = 8").execute(&mut *conn).await.unwrap();
+        sqlx::raw_sql("ANALYZE TABLE transactions").execute(&mut *conn).await.unwrap();
+        let nothing = Filter { min_amount: Some(1_000.into()), ..Filter::default() };
+        let both = Filter { status: Some(Status::Failed), ..nothing.clone() };
+        let most = MOST_LOOKED_AT.into();
+        for user in [7, 8] {
+            let user: UserId = user.try_into().unwrap();
+            for filter in [&nothing, &both] {
+                let page =
+                    within(&mut conn, "of a user", most, async |conn| of_user(conn, user, filter, None, LIMIT).await);
+                let page = page.await;
+                assert_eq!((page.items.len(), page.reached), (0, Some(TRANSACTIONS - i64::from(MOST_LOOKED_AT) + 1)));
+            }
+        }
+        let page = within(&mut conn, "all", most, async |conn| all(conn, &nothing, None, LIMIT).await).await;
+        assert_eq!((page.items.len(), page.reached), (0, Some(TRANSACTIONS - i64::from(MOST_LOOKED_AT) + 1)));
+        let page = within(&mut conn, "all failed", most, async |conn| all(conn, &both, None, LIMIT).await).await;
+        assert_eq!((page.items.len(), page.reached), (0, None), "these are few");
+        for status in [Status::Pending, Status::Processing] {
+            let open = Filter { status: Some(status), ..Filter::default() };
+            let page = all(&mut conn, &open, None, LIMIT).await.unwrap();
+            assert_eq!((page.items.len(), page.reached), (0, None), "there are none");
+        }
     }
 
     #[track_caller]

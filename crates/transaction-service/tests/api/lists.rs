@@ -94,6 +94,7 @@ async fn lists_are_filtered_by_status_time_and_amount() {
         (format!("from={}", moments[1]), vec![four, three, two]),
         (format!("to={}", moments[1]), vec![one]),
         (format!("from={}&to={}", moments[1], moments[2]), vec![two]),
+        (format!("from={}&to={}", moments[1], moments[1]), vec![]),
         (format!("from={today}&to={today}"), vec![four, three, two, one]),
         (format!("to={yesterday}"), vec![]),
         (format!("from={tomorrow}"), vec![]),
@@ -123,6 +124,61 @@ async fn a_filter_goes_on_to_the_next_page() {
     }
     let first = "/transactions?min_amount=50&status=pending&from=2020-01-01T00:00:00%2B00:00&limit=1";
     assert_eq!(read_through(&service, first).await, (big, 3));
+}
+
+/// 3,000 transactions that were deleted, every other one sent by the one user and by the other; one in a hundred is not.
+const MANY: &str =
+    "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, accepted_at, hidden_at,
+         request, fingerprint, created_at, updated_at)
+     SELECT 1 + n % 2, 2 - n % 2, 1 + n, '', 'completed', NOW(6), IF(n % 100 = 0, NULL, NOW(6)), CONCAT('many:', n),
+         REPEAT('0', 32), NOW(6), NOW(6)
+     FROM (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * t.d AS n
+           FROM (SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6
+                 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) a,
+                (SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6
+                 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) b,
+                (SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6
+                 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) c,
+                (SELECT 0 d UNION SELECT 1 UNION SELECT 2) t) numbers
+     ORDER BY n";
+
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_among_many_that_are_not_shown() {
+    let service = Service::start().await;
+    let oldest = service.pending().await;
+    service.run(MANY).await;
+    let newest = service.pending().await;
+    let (all, _) = read_through(&service, "/transactions?limit=200").await;
+    assert_eq!((all.len(), all[0], all[31]), (32, newest, oldest));
+    assert!(all.is_sorted_by(|one, next| one > next), "{all:?}");
+    for (list, most) in [("/transactions", 40), ("/transactions/user/1", 40), ("/transactions/user/2", 40)] {
+        for query in ["limit=1", "limit=2", "limit=7", "limit=50", "limit=200", "limit=3&min_amount=1"] {
+            let (seen, pages) = read_through(&service, &format!("{list}?{query}")).await;
+            assert_eq!(seen, all, "{list}?{query}");
+            assert!(pages <= most, "{list}?{query}: {pages} pages");
+        }
+        let (seen, _) = read_through(&service, &format!("{list}?status=pending")).await;
+        assert_eq!(seen, [newest, oldest], "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_has_looked_at_enough_is_empty_and_goes_on() {
+    let service = Service::start().await;
+    service.run(MANY).await;
+    for list in ["/transactions", "/transactions/user/1"] {
+        let first = service.anyone.get(&format!("{list}?min_amount=100000")).await.expect(200);
+        assert_eq!(first.json, json!([]), "{list}");
+        assert!(first.next().is_some_and(|next| next.contains("min_amount=100000")), "{list}");
+        let (seen, pages) = read_through(&service, &format!("{list}?min_amount=100000")).await;
+        assert!(seen.is_empty() && (2..=4).contains(&pages), "{list}: {pages} pages");
+    }
+    // open ones, of which there are more than a page looks at
+    service
+        .run("UPDATE transactions SET status = 'pending', hidden_at = NULL, due_at = NOW(6) + INTERVAL id HOUR")
+        .await;
+    let (seen, _) = read_through(&service, "/transactions?status=pending&limit=200").await;
+    assert!(seen.len() == 3_000 && seen.is_sorted_by(|one, next| one > next));
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use common::{
     extract::Json,
     http::api::Message,
     page::{List, Listed},
-    point, request, time,
+    point,
+    reads::ReadPool,
+    request, time,
 };
 use serde_json::json;
 use sqlx::MySqlPool;
@@ -26,10 +28,11 @@ use crate::{
 /// `GET /users`: accounts by id; a user sees its own.
 pub async fn list(
     Visitor { caller, .. }: Visitor,
-    State(pool): State<MySqlPool>,
+    State(reads): State<ReadPool>,
     List(page, ()): List<()>,
 ) -> Result<Listed<User>> {
-    let found = users::list(&mut *pool.acquire().await?, caller.only_user(), page.cursor, page.rows()).await?;
+    let only = caller.only_user();
+    let found = users::list(&mut *reads.acquire_for(only).await?, only, page.cursor, page.rows()).await?;
     Ok(page.answer(found, |user| user.id.get()))
 }
 

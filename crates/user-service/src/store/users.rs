@@ -1,11 +1,15 @@
 //! Accounts. A closed account is as if it were not there.
 
 use chrono::{DateTime, Utc};
-use common::{Money, UserId, db, lookups::Lookups};
+use common::{
+    Money, UserId, db,
+    lookups::Lookups,
+    scan::{Order, Scan, Stretch},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
+use sqlx::{MySql, MySqlConnection, MySqlPool, QueryBuilder};
 
 use super::{revocations, tokens};
 
@@ -116,22 +120,27 @@ pub fn accounts(pool: MySqlPool, max_batch: usize) -> Accounts {
     )
 }
 
-/// The accounts after `cursor` by id, at most `limit`; only `only` if that is given.
+/// The accounts after `cursor` by id, at most `rows`; only `only` if that is given.
 pub async fn list(
     conn: &mut MySqlConnection,
     only: Option<UserId>,
     cursor: Option<i64>,
-    limit: u32,
-) -> sqlx::Result<Vec<User>> {
-    sqlx::query_as(
-        "SELECT id, full_name, email, balance, held FROM users
-         WHERE status = 'active' AND id > ? AND (? IS NULL OR id = ?) ORDER BY id LIMIT ?",
-    )
-    .bind(cursor.unwrap_or(0))
-    .bind(only)
-    .bind(only)
-    .bind(limit)
-    .fetch_all(conn)
+    rows: u32,
+) -> sqlx::Result<Stretch<User>> {
+    let range = |query: &mut QueryBuilder<MySql>| match only {
+        Some(user) => _ = query.push("id = ").push_bind(user),
+        None => _ = query.push("TRUE"),
+    };
+    Scan {
+        columns: "id, full_name, COALESCE(email, '') AS email, balance, held",
+        table: "users",
+        index: "PRIMARY",
+        range: &range,
+        filter: &|query| _ = query.push("status = 'active'"),
+        order: Order::OldestFirst,
+        id: |user: &User| user.id.get(),
+    }
+    .read(conn, cursor, rows)
     .await
 }
 
@@ -245,8 +254,8 @@ mod tests {
         let id = |n: i64| UserId::try_from(n).unwrap();
         let ids: Vec<UserId> = (1..=50).map(|n| id(n * 70)).collect();
         costs_its_rows(&mut conn, 50, async |conn| find_all(conn, &ids).await).await;
-        costs_its_rows(&mut conn, 50, async |conn| list(conn, None, None, 50).await).await;
-        costs_its_rows(&mut conn, 50, async |conn| list(conn, None, Some(2_000), 50).await).await;
-        costs_its_rows(&mut conn, 1, async |conn| list(conn, Some(id(3_000)), None, 50).await).await;
+        costs_its_rows(&mut conn, 50, async |conn| Ok(list(conn, None, None, 50).await?.items)).await;
+        costs_its_rows(&mut conn, 50, async |conn| Ok(list(conn, None, Some(2_000), 50).await?.items)).await;
+        costs_its_rows(&mut conn, 1, async |conn| Ok(list(conn, Some(id(3_000)), None, 50).await?.items)).await;
     }
 }

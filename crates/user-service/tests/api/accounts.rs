@@ -231,6 +231,27 @@ async fn lists_of_users_come_in_pages_by_id() {
 }
 
 #[tokio::test]
+async fn closed_accounts_are_passed_over_page_by_page() {
+    let service = Service::start().await;
+    let first = service.user("first", 0).await.id;
+    let closed = "('Closed', 'closed', NOW(6), NOW(6)), ".repeat(2_499);
+    let closed = format!("{closed}('Closed', 'closed', NOW(6), NOW(6))");
+    service.run(&format!("INSERT INTO users (full_name, status, created_at, updated_at) VALUES {closed}")).await;
+    let last = service.user("last", 0).await.id;
+    let (mut seen, mut pages, mut next) = (Vec::new(), 0, Some("/users?limit=2".to_owned()));
+    while let Some(path) = next {
+        let page = service.service.get(&path).await.expect(200);
+        seen.extend(page.json.as_array().expect("a list").iter().map(|user| user["id"].as_i64().expect("an id")));
+        (next, pages) = (page.next(), pages + 1);
+    }
+    assert_eq!(seen, [first, last]);
+    assert!((3..=4).contains(&pages), "{pages} pages");
+    // those who read all accounts for a copy take an empty page for the end
+    let behind = service.service.get(&format!("/internal/users?limit=2&cursor={first}")).await.expect(200);
+    assert_eq!((behind.json[0]["id"].as_i64(), behind.next()), (Some(last), None));
+}
+
+#[tokio::test]
 async fn a_list_takes_nothing_but_a_page() {
     let service = Service::start().await;
     for list in ["/users", "/internal/users"] {

@@ -26,7 +26,7 @@ pub struct Service {
     config: Config,
     state: AppState,
     workers: Workers,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ impl Service {
         let state = AppState::new(&config);
         state.migrate().await.unwrap();
         let api = Api::new(serve(app(state.clone())).await);
-        Self { api, sources, config, state, workers: Workers::default(), _database: database }
+        Self { api, sources, config, state, workers: Workers::default(), database }
     }
 
     /// Starts the service's workers.
@@ -95,6 +95,24 @@ impl Service {
         totals(&self.summary(user).await.expect(200))
     }
 
+    /// What the copies of a user's transactions add up to, whether or not that was ever true: how far a run has come.
+    pub async fn counted(&self, user: i64) -> Totals {
+        let counted: Option<(i64, String, String, Option<DateTime<Utc>>)> = sqlx::query_as(
+            "SELECT total_transactions, CAST(total_spent AS CHAR), CAST(total_received AS CHAR), last_transaction
+             FROM summaries WHERE user_id = ?",
+        )
+        .bind(user)
+        .fetch_optional(&self.database.pool())
+        .await
+        .unwrap();
+        counted.map_or_else(Totals::default, |(transactions, spent, received, last)| Totals {
+            transactions,
+            spent: cents(&spent),
+            received: cents(&received),
+            last,
+        })
+    }
+
     /// Takes everything over.
     pub async fn sync(&self) -> Reply {
         self.api.as_service().post_empty("/sync/all").await
@@ -119,14 +137,13 @@ pub fn totals(reply: &Reply) -> Totals {
         serde_json::from_str(&reply.text).unwrap_or_else(|error| panic!("{error}: {}", reply.text));
     Totals {
         transactions: summary.total_transactions,
-        spent: cents(summary.total_spent),
-        received: cents(summary.total_received),
+        spent: cents(summary.total_spent.get()),
+        received: cents(summary.total_received.get()),
         last: summary.last_transaction,
     }
 }
 
-fn cents(number: &RawValue) -> Cents {
-    let text = number.get();
+fn cents(text: &str) -> Cents {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     assert!(decimals.len() <= 2, "{text} has too many decimals");
     Cents(format!("{whole}{decimals:0<2}").parse().unwrap_or_else(|_| panic!("{text} is no amount")))

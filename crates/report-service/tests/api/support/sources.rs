@@ -8,6 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use common::time;
 use harness::http::eventually;
 use tokio::sync::watch;
 
@@ -225,6 +226,21 @@ pub struct Known {
     /// How long a page of the whole feed takes.
     pub page_takes: Duration,
     pub asked: Asked,
+    /// What happens before each answer about a single user's transactions.
+    pub before_answers: VecDeque<Vec<Transaction>>,
+}
+
+impl Known {
+    /// Stores what happens before the next answer about a single user's transactions.
+    pub fn go_on(&mut self) {
+        let changes = self.before_answers.pop_front().unwrap_or_default();
+        self.transactions.extend(changes.into_iter().map(|row| (row.id, row)));
+    }
+
+    /// The moment on transaction-service's clock, before which nothing has changed that will be stored.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.transactions.values().map(|row| row.changed_at).max().unwrap_or_default().max(time::now())
+    }
 }
 
 /// What transaction-service was asked for.
@@ -304,6 +320,11 @@ impl Sources {
     /// Makes a page of the whole feed take so long.
     pub fn set_page_takes(&self, duration: Duration) {
         self.known().page_takes = duration;
+    }
+
+    /// Stores these before the first, the second and each further answer about a single user's transactions.
+    pub fn change_before_answers(&self, changes: impl IntoIterator<Item = Vec<Transaction>>) {
+        self.known().before_answers = changes.into_iter().collect();
     }
 
     /// What transaction-service was asked for since the last time.

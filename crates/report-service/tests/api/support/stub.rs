@@ -15,7 +15,7 @@ use harness::wallet::DEVELOPMENT_TOKEN;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::sources::{Sources, Transaction};
+use super::sources::{Sources, Transaction, text};
 
 /// The most transactions that transaction-service gives in one answer.
 const MAX_CHANGES: usize = 1000;
@@ -141,7 +141,13 @@ async fn newest(State(sources): State<Sources>) -> Response {
         return down();
     }
     let newest = known.transactions.values().max_by_key(|row| (row.changed_at, row.id));
-    raw(newest.map_or_else(|| "null".to_owned(), Transaction::body))
+    as_of(known.now(), raw(newest.map_or_else(|| "null".to_owned(), Transaction::body)))
+}
+
+/// An answer that names the moment at which it was true.
+fn as_of(moment: DateTime<Utc>, mut answer: Response) -> Response {
+    answer.headers_mut().insert("x-data-as-of", text(moment).parse().expect("a moment is a header's value"));
+    answer
 }
 
 #[derive(Deserialize)]
@@ -153,12 +159,14 @@ struct WalkQuery {
 
 async fn walk(State(sources): State<Sources>, Path(user): Path<i64>, Query(query): Query<WalkQuery>) -> Response {
     let mut known = sources.known();
+    known.go_on();
     known.asked.walks.push((query.before_id, query.limit));
     if known.transactions_down || known.walks_down || query.limit > MAX_CHANGES {
         return down();
     }
     let below = known.transactions.range(..query.before_id.unwrap_or(i64::MAX));
-    list(below.rev().map(|(_, row)| row).filter(|row| row.has(user)).take(query.limit))
+    let page = list(below.rev().map(|(_, row)| row).filter(|row| row.has(user)).take(query.limit));
+    if query.before_id.is_none() { as_of(known.now(), page) } else { page }
 }
 
 #[derive(Deserialize)]
@@ -170,6 +178,7 @@ struct BatchQuery {
 async fn batch(State(sources): State<Sources>, Query(query): Query<BatchQuery>) -> Response {
     let ids: Vec<i64> = query.ids.split(',').map(|id| id.parse().expect("a number")).collect();
     let mut known = sources.known();
+    known.go_on();
     known.asked.batches.push(ids.clone());
     if known.transactions_down || known.walks_down || ids.len() > MAX_CHANGES {
         return down();

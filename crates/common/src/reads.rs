@@ -1,0 +1,100 @@
+//! Connections for lists, feeds and reports: few, apart from those that move money, with a limit on each statement. So a
+//! read can neither take the connection that a payment needs nor keep the server busy for long; and one user, however
+//! many connections it has, reads with one of them at a time.
+
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
+
+use sqlx::{
+    AssertSqlSafe, Executor, MySql, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions, pool::PoolConnection,
+};
+use tokio::time::timeout;
+
+use crate::{
+    Code, Result, UserId,
+    config::DatabaseConfig,
+    db,
+    monitoring::{number, show},
+    per_key::{Held, PerKey},
+};
+
+/// How long one statement may take before the server ends it.
+pub const STATEMENT_LIMIT: Duration = Duration::from_secs(2);
+/// How long a read waits for the same user's reads before it, until it is told to come back.
+pub const TURN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The pool of reads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ReadPool {
+    pool: MySqlPool,
+    users: PerKey<UserId, ()>,
+}
+
+/// A connection to read with. No other read for the same user runs at the same time in this instance.
+#[derive(Debug)]
+pub struct Reading {
+    // given back before the next read of the user may take one
+    conn: PoolConnection<MySql>,
+    _permit: Option<Held<UserId, ()>>,
+}
+
+impl ReadPool {
+    /// A pool of `DB_READ_POOL_SIZE` connections, which connects when first used.
+    pub fn new(config: &DatabaseConfig) -> Self {
+        let options = MySqlPoolOptions::new()
+            .max_connections(config.read_pool_size)
+            .after_connect(|conn, _| Box::pin(prepare_session(conn)));
+        Self { pool: db::connect(options, config), users: PerKey::default() }
+    }
+
+    /// A connection for another service, or for whoever may read everybody's rows.
+    pub async fn acquire(&self) -> sqlx::Result<Reading> {
+        Ok(Reading { conn: self.pool.acquire().await?, _permit: None })
+    }
+
+    /// A connection to read what one user may see, once its reads before this one have ended; for anybody if there is no
+    /// such user. After [`TURN_TIMEOUT`] 503 `overloaded`.
+    pub async fn acquire_for(&self, user: Option<UserId>) -> Result<Reading> {
+        let Some(user) = user else { return Ok(self.acquire().await?) };
+        let permit = timeout(TURN_TIMEOUT, self.users.lock(user)).await.map_err(|_| Code::Overloaded)?;
+        Ok(Reading { conn: self.pool.acquire().await?, _permit: Some(permit) })
+    }
+
+    /// Shows in the metrics how much of the pool is used.
+    pub fn show(&self) {
+        const NAME: &str = "database_read_connections";
+        let (idle, open) = (number(self.pool.num_idle()), f64::from(self.pool.size()));
+        metrics::describe_gauge!(NAME, "Connections to the database for lists, feeds and reports");
+        metrics::gauge!(NAME, "state" => "idle").set(idle);
+        metrics::gauge!(NAME, "state" => "used").set((open - idle).max(0.0));
+        let most = f64::from(self.pool.options().get_max_connections());
+        show("database_read_connections_max", "Connections for reads that this instance opens at most", most);
+    }
+}
+
+async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
+    db::prepare_session(conn).await?;
+    let version: String = conn.fetch_one("SELECT VERSION()").await?.try_get(0)?;
+    let limit = if version.contains("MariaDB") {
+        format!("SET SESSION max_statement_time = {}", STATEMENT_LIMIT.as_secs_f64())
+    } else {
+        format!("SET SESSION max_execution_time = {}", STATEMENT_LIMIT.as_millis())
+    };
+    conn.execute(AssertSqlSafe(limit)).await?;
+    Ok(())
+}
+
+impl Deref for Reading {
+    type Target = MySqlConnection;
+    fn deref(&self) -> &MySqlConnection {
+        &self.conn
+    }
+}
+
+impl DerefMut for Reading {
+    fn deref_mut(&mut self) -> &mut MySqlConnection {
+        &mut self.conn
+    }
+}
