@@ -39,7 +39,7 @@ codes! {
     400 "invalid_idempotency_key" InvalidIdempotencyKey "The Idempotency-Key header must be 1 to 255 visible ASCII characters";
     400 "self_transfer" SelfTransfer "Sender and receiver must be different users";
     400 "insufficient_balance" InsufficientBalance "Insufficient balance";
-    400 "balance_limit" BalanceLimit "The account cannot hold that much";
+    400 "balance_limit" BalanceLimit "The account takes no more than its limit";
     400 "not_a_party" NotAParty "The user neither sent nor received this transaction";
 
     401 "missing_token" MissingToken "This request needs an access token or a service token";
@@ -65,6 +65,7 @@ codes! {
     409 "transaction_in_progress" TransactionInProgress "The transaction is being processed; try again shortly";
     409 "illegal_status_change" IllegalStatusChange "The transaction's status does not allow this change";
     409 "not_held" NotHeld "The transaction's money could not be set aside";
+    409 "receiver_unavailable" ReceiverUnavailable "The receiver cannot be paid at the moment";
     409 "notification_not_failed" NotificationNotFailed "Only a notification that has failed can be sent again";
     409 "mail_refused" MailRefused "The mail was refused for good; the reason stands in the notification";
     409 "sync_in_progress" SyncInProgress "A synchronization is running; wait for it to end";

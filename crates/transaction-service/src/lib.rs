@@ -12,7 +12,7 @@ use axum::{Router, extract::FromRef};
 use chrono_tz::Tz;
 use common::{
     Code::{
-        BalanceLimit, IllegalStatusChange, InsufficientBalance, InvalidAmount, NotHeld, NothingToChange,
+        IllegalStatusChange, InsufficientBalance, InvalidAmount, NotHeld, NothingToChange, ReceiverUnavailable,
         RequestInProgress, SelfTransfer, ServiceUnavailable, TransactionInProgress, TransactionNotFound, UserNotFound,
     },
     caller::Gatekeeper,
@@ -88,7 +88,7 @@ pub fn app(state: AppState) -> Router {
                             SelfTransfer,
                             UserNotFound,
                             InsufficientBalance,
-                            BalanceLimit,
+                            ReceiverUnavailable,
                             NotHeld,
                             RequestInProgress,
                             ServiceUnavailable,
@@ -107,7 +107,7 @@ pub fn app(state: AppState) -> Router {
                             TransactionNotFound,
                             NothingToChange,
                             UserNotFound,
-                            BalanceLimit,
+                            ReceiverUnavailable,
                             NotHeld,
                             IllegalStatusChange,
                             TransactionInProgress,

@@ -81,7 +81,7 @@ impl AppState {
 
     /// Waits for the database and brings its schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        db::migrate(&self.pool, sqlx::migrate!()).await
+        db::migrate_apart_from(&self.pool, sqlx::migrate!(), Some(audit::LOCK)).await
     }
 }
 

@@ -64,7 +64,7 @@ fn refusal(failure: Failure) -> ApiError {
         Failure::UserNotFound => no_user("sender_id"),
         Failure::ReceiverNotFound => no_user("receiver_id"),
         Failure::InsufficientBalance => ApiError::new(Code::InsufficientBalance),
-        Failure::BalanceLimit => ApiError::new(Code::BalanceLimit),
+        Failure::ReceiverUnavailable => ApiError::new(Code::ReceiverUnavailable),
         Failure::NotHeld | Failure::ReferenceReused => ApiError::new(Code::NotHeld),
         Failure::NotReached => ApiError::new(Code::ServiceUnavailable),
     }

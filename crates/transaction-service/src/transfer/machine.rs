@@ -80,7 +80,7 @@ impl Next {
                 let reason = match failure {
                     Failure::InsufficientBalance => "your balance is too low",
                     Failure::ReceiverNotFound => "the receiver does not exist",
-                    Failure::BalanceLimit => "the receiver's account is full",
+                    Failure::ReceiverUnavailable => "the receiver cannot be paid at the moment",
                     _ => "it could not be carried out",
                 };
                 to_sender("failed", format!("Transaction of {amount} failed: {reason}."))

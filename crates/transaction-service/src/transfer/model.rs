@@ -58,8 +58,10 @@ pub enum Failure {
     ReceiverNotFound,
     /// The sender has less than the amount.
     InsufficientBalance,
-    /// The receiver's balance would exceed what an account can hold.
-    BalanceLimit,
+    /// The receiver cannot be paid; the versions before called it `balance_limit`, which tells of the receiver's balance.
+    #[serde(alias = "balance_limit")]
+    #[strum(to_string = "receiver_unavailable", serialize = "balance_limit")]
+    ReceiverUnavailable,
     /// The money is not set aside, or no longer.
     NotHeld,
     /// user-service knows another transaction under this number.

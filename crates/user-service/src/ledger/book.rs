@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use common::{Amount, Money, TransactionId, UserId, money::MAX_BALANCE};
+use common::{
+    Amount, Money, TransactionId, UserId,
+    money::{MAX_BALANCE, MAX_STORED},
+};
 
 use super::operation::{Movement, Refusal, Transfer};
 
@@ -100,7 +103,10 @@ impl Book {
     }
 
     fn pay_in(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
-        self.room_for(user, amount, Refusal::UserNotFound)?;
+        let total = self.total(user).ok_or(Refusal::UserNotFound)? + amount.money();
+        if total > MAX_BALANCE {
+            return Err(Refusal::BalanceLimit);
+        }
         let entries = vec![external(user, -amount.money()), self.available(user, amount.money())];
         Ok(self.applied(user, entries))
     }
@@ -119,7 +125,7 @@ impl Book {
         }
         let allowed = match state {
             _ if !self.accounts.contains_key(&sender_id) => Err(Refusal::UserNotFound),
-            HoldState::Captured => self.room_for(receiver_id, amount, Refusal::ReceiverNotFound),
+            HoldState::Captured => self.can_be_paid(receiver_id, amount),
             _ if self.accounts.contains_key(&receiver_id) => Ok(()),
             _ => Err(Refusal::ReceiverNotFound),
         };
@@ -139,7 +145,7 @@ impl Book {
 
     fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
         let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
-        self.room_for(receiver_id, amount, Refusal::ReceiverNotFound)?;
+        self.can_be_paid(receiver_id, amount)?;
         self.end_hold(transaction, receiver_id, HoldState::Captured);
         let entries = vec![self.held(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
         Ok(self.applied(sender_id, entries))
@@ -182,11 +188,15 @@ impl Book {
         if balances.available < amount.money() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
     }
 
-    /// Available and held together never exceed the limit, so that money set aside can always come back.
-    fn room_for(&self, user: UserId, amount: Amount, absent: Refusal) -> Result<(), Refusal> {
-        let balances = self.accounts.get(&user).ok_or(absent)?;
-        let total = balances.available + balances.held + amount.money();
-        if total > MAX_BALANCE { Err(Refusal::BalanceLimit) } else { Ok(()) }
+    /// Whoever is paid has no limit but what can be stored, which no number of payments reaches: see [`MAX_BALANCE`].
+    fn can_be_paid(&self, receiver: UserId, amount: Amount) -> Result<(), Refusal> {
+        let total = self.total(receiver).ok_or(Refusal::ReceiverNotFound)? + amount.money();
+        if total > MAX_STORED { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
+    }
+
+    /// Available and held together: limits hold for the sum, so that held money can always come back.
+    fn total(&self, user: UserId) -> Option<Money> {
+        self.accounts.get(&user).map(|balances| balances.available + balances.held)
     }
 
     fn available(&mut self, user: UserId, change: Money) -> Entry {
@@ -300,13 +310,34 @@ mod tests {
     }
 
     #[test]
-    fn a_balance_never_exceeds_what_the_column_holds() {
+    fn an_account_takes_top_ups_and_credits_up_to_its_limit_and_payments_beyond_it() {
         let mut book = book(&[100, 0]);
         book.accounts.get_mut(&user(2)).unwrap().available = MAX_BALANCE;
-        let to_full = Movement::Transfer(transfer(1, 1));
-        assert_eq!(book.apply(&to_full), Err(Refusal::BalanceLimit));
-        let top_up = Movement::Topup { user_id: user(2), amount: amount(1) };
-        assert_eq!(book.apply(&top_up), Err(Refusal::BalanceLimit));
+        for pay_in in [
+            Movement::Topup { user_id: user(2), amount: amount(1) },
+            Movement::Credit { user_id: user(2), amount: amount(1) },
+        ] {
+            assert_eq!(book.apply(&pay_in), Err(Refusal::BalanceLimit));
+        }
+        book.apply(&Movement::Transfer(transfer(1, 1))).unwrap();
+        book.apply(&Movement::Hold(transfer(2, 1))).unwrap();
+        book.apply(&Movement::Capture { transaction_id: transaction(2) }).unwrap();
+        assert_eq!(balances(&book, 2), (MAX_BALANCE + 2.into(), Money::ZERO));
+    }
+
+    #[test]
+    fn a_balance_never_exceeds_what_its_column_holds() {
+        let mut book = book(&[100, 0]);
+        book.apply(&Movement::Hold(transfer(1, 1))).unwrap();
+        let receiver = book.accounts.get_mut(&user(2)).unwrap();
+        (receiver.available, receiver.held) = (MAX_STORED - 1.into(), 1.into());
+        assert_eq!(book.apply(&Movement::Transfer(transfer(2, 1))), Err(Refusal::ReceiverUnavailable));
+        assert_eq!(
+            book.apply(&Movement::Capture { transaction_id: transaction(1) }),
+            Err(Refusal::ReceiverUnavailable)
+        );
+        book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+        assert_eq!(balances(&book, 1), (100.into(), 0.into()));
     }
 
     fn any_movement() -> impl Strategy<Value = Movement> {
@@ -327,6 +358,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn nothing_that_a_payer_sees_depends_on_the_receivers_balance(
+            movements in prop::collection::vec(any_movement(), 1..40),
+            units in 0_i64..2_000_000_000_000_000_000,
+        ) {
+            // user 2 is only paid, never topped up, and pays nobody
+            let of_payer = |movement: &&Movement| match movement {
+                Movement::Hold(transfer) | Movement::Transfer(transfer) => transfer.sender_id != user(2),
+                _ => movement.subject() != Some(user(2)),
+            };
+            let (mut poor, mut rich) = (book(&[100, 0, 100]), book(&[100, units, 100]));
+            for movement in movements.iter().filter(of_payer) {
+                prop_assert_eq!(poor.apply(movement).map(|a| a.balance), rich.apply(movement).map(|a| a.balance));
+            }
+        }
+
         #[test]
         fn any_sequence_keeps_the_invariants(movements in prop::collection::vec(any_movement(), 1..60)) {
             let mut book = book(&[100, 100]); // user 3 does not exist

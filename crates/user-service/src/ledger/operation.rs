@@ -160,8 +160,10 @@ pub enum Refusal {
     ReceiverNotFound,
     /// The balance is smaller than the amount.
     InsufficientBalance,
-    /// The balance would exceed what the ledger can hold.
+    /// The account takes no more top-ups and credits. In the versions before, also of a receiver.
     BalanceLimit,
+    /// The receiver cannot be paid; the payer does not learn why.
+    ReceiverUnavailable,
     /// The transaction's money is not set aside, or no longer, so the verb does not fit.
     NotHeld,
     /// The reference belongs to another request. This one refusal is not stored.
@@ -176,6 +178,7 @@ impl From<Refusal> for ApiError {
             Refusal::UserNotFound | Refusal::ReceiverNotFound => Code::UserNotFound,
             Refusal::InsufficientBalance => Code::InsufficientBalance,
             Refusal::BalanceLimit => Code::BalanceLimit,
+            Refusal::ReceiverUnavailable => Code::ReceiverUnavailable,
             Refusal::NotHeld => Code::NotHeld,
             Refusal::ReferenceReused => Code::IdempotencyKeyReused,
         })

@@ -150,11 +150,14 @@ async fn balances_beyond_the_precision_of_floats_are_exact_in_every_answer() {
 }
 
 #[tokio::test]
-async fn a_balance_ends_where_its_column_does() {
+async fn an_account_takes_top_ups_and_credits_up_to_its_limit() {
     let service = Service::start().await;
     let user = service.user("john", 0).await;
     user.fill().await;
     let over = user.api.post(&user.path("/topup"), json!({"amount": 0.01})).await;
+    let _ = over.expect_error(400, "balance_limit");
+    let path = format!("/internal/users/{}/balance", user.id);
+    let over = service.service.put(&path, json!({"action": "credit", "amount": 0.01})).await;
     let _ = over.expect_error(400, "balance_limit");
     let shown = service.anyone.get(&user.path("/balance")).await.expect(200);
     assert!(shown.text.contains(r#""balance":99999999999999999.99"#), "{}", shown.text);
