@@ -4,6 +4,7 @@
 //! outcome is committed after the answer, with what the parties are told. A crash anywhere leaves a row that says
 //! which verb to ask for again: see [`crate::settle`].
 
+mod actor;
 mod change;
 mod decision;
 mod journal;
@@ -23,8 +24,9 @@ use common::{
 };
 use sqlx::MySqlPool;
 
+pub use actor::{Actor, Reason, StatusReason};
 pub use change::Change;
-pub use decision::{Decided, Decision};
+pub use decision::{Decided, Decision, Ruling};
 use journal::Journal;
 pub use model::{Failure, NewTransaction, Request, Status, Step, Terms, Transaction, Verb};
 
@@ -159,7 +161,7 @@ impl Transfers {
         })
     }
 
-    /// The transaction `id`, unless it is hidden.
+    /// The transaction `id`, unless it is hidden from everybody.
     pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
         Ok(self.lookups.find(id).await?.filter(|row| !row.is_hidden()))
     }

@@ -16,7 +16,7 @@ use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use crate::{
     clients::{Change, Status},
-    summary::{Counted, Deltas},
+    summary::{Counted, Deltas, Share},
 };
 
 /// A user's totals.
@@ -40,16 +40,21 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
     }
     // most changes are either new or known: only what is to be replaced is locked, and looked at again
     let seen = select(conn, newest.keys().copied(), "").await?;
-    newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.version < change.version));
+    newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.is_replaced_by(change)));
     let locked = select(conn, newest.keys().copied().filter(|id| seen.contains_key(id)), " FOR UPDATE").await?;
     let mut deltas = Deltas::default();
-    let (mut added, mut changed) = (Vec::new(), Vec::new());
+    let (mut added, mut changed, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for change in newest.into_values() {
         match locked.get(&change.id) {
-            Some(copy) if copy.version >= change.version => {}
+            Some(copy) if !copy.is_replaced_by(change) => {}
             Some(copy) => {
-                deltas.add(Some(copy.status), &counted(change));
+                deltas.add(Some(copy.share()), &counted(change));
                 changed.push(change);
+                lost.extend(
+                    (copy.counts_for_sender && !change.counts_for_sender).then_some((change.id, change.sender_id)),
+                );
+                let for_receiver = copy.counts_for_receiver && !change.counts_for_receiver;
+                lost.extend(for_receiver.then_some((change.id, change.receiver_id)));
             }
             None => {
                 deltas.add(None, &counted(change));
@@ -59,8 +64,13 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
     }
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
     write(conn, &added, "").await.map_err(db::raced)?;
-    write(conn, &changed, " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version)").await?;
+    let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
+        counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver)";
+    write(conn, &changed, replace).await?;
     add_to_totals(conn, &deltas).await?;
+    for (transaction, user) in lost {
+        forget_reports(conn, transaction, user).await?;
+    }
     Ok(())
 }
 
@@ -69,8 +79,12 @@ fn counted(change: &Change) -> Counted {
         sender_id: change.sender_id,
         receiver_id: change.receiver_id,
         amount: change.amount,
-        status: change.status,
         created_at: change.created_at,
+        share: Share {
+            status: change.status,
+            for_sender: change.counts_for_sender,
+            for_receiver: change.counts_for_receiver,
+        },
     }
 }
 
@@ -80,6 +94,22 @@ struct Stored {
     transaction_id: TransactionId,
     version: i32,
     status: Status,
+    counts_for_sender: bool,
+    counts_for_receiver: bool,
+}
+
+impl Stored {
+    /// True for a newer version; and for the same one if the copy was made by a version of this service that counted each
+    /// transaction for both parties.
+    fn is_replaced_by(&self, change: &Change) -> bool {
+        let counts_less = self.counts_for_sender && !change.counts_for_sender
+            || self.counts_for_receiver && !change.counts_for_receiver;
+        self.version < change.version || (self.version == change.version && counts_less)
+    }
+
+    fn share(&self) -> Share {
+        Share { status: self.status, for_sender: self.counts_for_sender, for_receiver: self.counts_for_receiver }
+    }
 }
 
 async fn select(
@@ -91,8 +121,10 @@ async fn select(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut query: QueryBuilder<MySql> =
-        QueryBuilder::new("SELECT transaction_id, version, status FROM transactions WHERE transaction_id IN ");
+    let mut query: QueryBuilder<MySql> = QueryBuilder::new(
+        "SELECT transaction_id, version, status, counts_for_sender, counts_for_receiver FROM transactions
+             WHERE transaction_id IN ",
+    );
     db::push_list(&mut query, ids);
     query.push(" ORDER BY transaction_id").push(lock);
     let rows: Vec<Stored> = query.build_query_as().fetch_all(conn).await?;
@@ -101,7 +133,8 @@ async fn select(
 
 async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'static str) -> sqlx::Result<()> {
     let mut insert = BulkInsert::new(
-        "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at)",
+        "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
+             counts_for_sender, counts_for_receiver)",
     );
     for change in changes {
         insert.row(&[
@@ -112,6 +145,8 @@ async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'
             Value::Text(change.status.into()),
             i64::from(change.version).into(),
             change.created_at.into(),
+            i64::from(change.counts_for_sender).into(),
+            i64::from(change.counts_for_receiver).into(),
         ]);
     }
     insert.on_duplicate(on_duplicate).execute(conn).await
@@ -134,7 +169,41 @@ async fn add_to_totals(conn: &mut MySqlConnection, deltas: &Deltas) -> sqlx::Res
         " ON DUPLICATE KEY UPDATE total_transactions = total_transactions + VALUES(total_transactions),
               total_spent = total_spent + VALUES(total_spent), total_received = total_received + VALUES(total_received),
               last_transaction = GREATEST(COALESCE(last_transaction, VALUES(last_transaction)), VALUES(last_transaction))";
-    insert.on_duplicate(on_duplicate).execute(conn).await
+    insert.on_duplicate(on_duplicate).execute(&mut *conn).await?;
+    for (user, _) in deltas.0.iter().filter(|(_, delta)| delta.has_lost) {
+        find_last(conn, *user).await?;
+    }
+    Ok(())
+}
+
+/// Looks for the newest transaction that counts for `user`. Few lose one: a sender that does not exist, and copies that were
+/// made before it was known for whom they count.
+async fn find_last(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE summaries SET last_transaction = (
+             SELECT MAX(created_at) FROM (
+                 SELECT created_at FROM transactions WHERE sender_id = ? AND counts_for_sender
+                 UNION ALL
+                 SELECT created_at FROM transactions WHERE receiver_id = ? AND counts_for_receiver
+             ) AS counted
+         ) WHERE user_id = ?",
+    )
+    .bind(user)
+    .bind(user)
+    .bind(user)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes the report of a transaction that is none of the user's.
+async fn forget_reports(conn: &mut MySqlConnection, transaction: TransactionId, user: UserId) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM reports WHERE transaction_id = ? AND user_id = ?")
+        .bind(transaction)
+        .bind(user)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Remembers users.

@@ -36,7 +36,14 @@ pub async fn all(
     select(conn, among, None, filter, cursor, limit).await
 }
 
-/// The same for those that `user` sent or received. One index range for each role, merged here: a single query for
+// what `Transaction::is_senders` and `is_receivers` say, less what the party has deleted
+const SENT: &str = "FORCE INDEX (transactions_of_sender)
+    WHERE hidden_from_sender_at IS NULL
+      AND (accepted_at IS NOT NULL OR failure IS NULL OR failure NOT IN ('user_not_found', 'not_reached')) AND sender_id = ";
+const RECEIVED: &str = "FORCE INDEX (transactions_of_receiver)
+    WHERE hidden_from_receiver_at IS NULL AND accepted_at IS NOT NULL AND receiver_id = ";
+
+/// Those that `user` sent or received, as the user sees them. One index range for each role, merged here: a single query for
 /// both would have to sort all of them.
 pub async fn of_user(
     conn: &mut MySqlConnection,
@@ -46,10 +53,7 @@ pub async fn of_user(
     limit: u32,
 ) -> sqlx::Result<Vec<Transaction>> {
     let mut rows = Vec::new();
-    for role in [
-        "FORCE INDEX (transactions_of_sender) WHERE sender_id = ",
-        "FORCE INDEX (transactions_of_receiver) WHERE receiver_id = ",
-    ] {
+    for role in [SENT, RECEIVED] {
         rows.extend(select(conn, role, Some(user), filter, cursor, limit).await?);
     }
     rows.sort_by_key(|row| std::cmp::Reverse(row.id));
