@@ -74,7 +74,7 @@ codes! {
     414 "uri_too_long" UriTooLong "The address of the request is too long";
     415 "unsupported_media_type" UnsupportedMediaType "The body must be JSON, with Content-Type: application/json";
     415 "unsupported_encoding" UnsupportedEncoding "The body must not be compressed: Content-Encoding may only be identity";
-    422 "idempotency_key_reused" IdempotencyKeyReused "This Idempotency-Key was used with a different request";
+    422 "idempotency_key_reused" IdempotencyKeyReused "This Idempotency-Key or reference was used with a different request";
 
     431 "headers_too_large" HeadersTooLarge "The headers of the request are too many or too long";
 

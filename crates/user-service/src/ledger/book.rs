@@ -222,6 +222,11 @@ fn external(user: UserId, amount: Money) -> Entry {
     Entry { account: Account::External, user, amount, balance_after: None }
 }
 
+/// The leg of a second reference of an applied operation: it moves nothing, and shows whose it is.
+pub fn of_alias(user: UserId) -> Entry {
+    external(user, Money::ZERO)
+}
+
 fn nothing_to_do() -> Applied {
     Applied { entries: Vec::new(), balance: Money::ZERO }
 }
