@@ -51,6 +51,7 @@ codes! {
     401 "invalid_credentials" InvalidCredentials "The e-mail address or the password is wrong";
 
     403 "forbidden" Forbidden "You may not access this resource";
+    403 "topup_not_allowed" TopupNotAllowed "You may not top up your own account here";
 
     404 "route_not_found" RouteNotFound "There is no such route";
     404 "user_not_found" UserNotFound "There is no such user";

@@ -88,3 +88,41 @@ async fn a_payer_learns_nothing_about_a_receivers_balance_and_cannot_fill_its_ac
     let _ = closed.expect(200);
     world.assert_ledger_holds().await;
 }
+
+#[tokio::test]
+async fn what_others_ask_for_neither_insults_nor_holds_anybody() {
+    let world = World::start().await;
+    let (ani, budi) = (world.user(100).await, world.user(0).await);
+    let (by_ani, by_budi) =
+        (world.api(Service::Transaction).as_user(&ani.token), world.api(Service::Transaction).as_user(&budi.token));
+    let insult = "What you should know about yourself";
+    let mut body = payment(&ani, &budi, 1_000);
+    body["description"] = json!(insult);
+    let refused = by_ani.post("/transactions", body).await.expect_error(400, "insufficient_balance");
+    let path = format!("/transactions/{}", refused["transaction_id"]);
+    assert_eq!(by_ani.get(&path).await.expect(200)["status_reason"], "insufficient_balance");
+    let _ = by_budi.get(&path).await.expect(403);
+    assert_eq!(by_budi.get("/transactions").await.expect(200).json, json!([]));
+    let summary = async |user: &User| {
+        let path = format!("/summaries/user/{}", user.id);
+        let summary = world.service(Service::Report).get(&path).await.expect(200);
+        (summary["total_transactions"].as_i64(), summary["last_transaction"].is_null())
+    };
+    assert_eq!((summary(&ani).await, summary(&budi).await), ((Some(1), false), (Some(0), true)));
+    let report = json!({"user_id": budi.id, "transaction_id": refused["transaction_id"]});
+    let _ = world.service(Service::Report).post("/reports", report).await.expect_error(400, "not_a_party");
+
+    // money that somebody holds for another one does not keep that one from leaving
+    let pending = world.pay(&ani, &budi, 1).await.expect(201).id();
+    let account = world.api(Service::User).as_user(&budi.token);
+    let path = format!("/users/{}", budi.id);
+    let _ = account.delete(&path).await.expect_error(409, "pending_transactions");
+    let declined = by_budi.put(&format!("/transactions/{pending}"), json!({"status": "cancelled"})).await.expect(200);
+    assert_eq!((&declined["status"], &declined["status_reason"]), (&json!("cancelled"), &json!("declined")));
+    let _ = account.delete(&path).await.expect(200);
+    assert_eq!(world.balance(&ani).await, (100, 0));
+    world.assert_ledger_holds().await;
+    world.assert_everything_told().await;
+    assert!(world.told(&ani).await.iter().any(|text| text.contains("declined by the receiver")));
+    assert!(world.told(&budi).await.is_empty());
+}

@@ -196,3 +196,21 @@ async fn of_parallel_debits_of_the_whole_balance_one_succeeds() {
     assert_eq!(service.balance(&user).await, Balance::new(0, 0));
     service.assert_ledger_holds().await;
 }
+
+#[tokio::test]
+async fn where_users_may_not_top_up_by_themselves_a_service_does() {
+    let service = Service::start_with(|config| config.self_topup = false).await;
+    let (user, other) = (service.user("john", 0).await, service.user("jane", 0).await);
+    for body in [json!({"amount": 10}), json!({"amount": -1}), json!({})] {
+        let refused = user.api.post(&user.path("/topup"), body).await;
+        let _ = refused.expect_error(403, "topup_not_allowed");
+    }
+    let keyed = user.api.keyed("key").post(&user.path("/topup"), json!({"amount": 10})).await;
+    let _ = keyed.expect_error(403, "topup_not_allowed");
+    let _ = other.api.post(&user.path("/topup"), json!({"amount": 10})).await.expect_error(403, "forbidden");
+    let _ = service.anyone.post(&user.path("/topup"), json!({"amount": 10})).await.expect_error(401, "missing_token");
+    assert_eq!(service.balance(&user).await, Balance::new(0, 0));
+    let topped_up = service.service.post(&user.path("/topup"), json!({"amount": 10})).await.expect(200);
+    assert_eq!(topped_up["balance"], 10);
+    assert_eq!(user.debit(4).await.expect(200)["balance"], 6, "spending needs no service");
+}
