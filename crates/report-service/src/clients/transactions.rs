@@ -32,6 +32,7 @@ common::stored_as_text!(Status);
 
 /// A transaction as the feed tells it.
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a flat body, of which each is a fact of its own")]
 pub struct Change {
     pub id: TransactionId,
     pub sender_id: UserId,

@@ -31,6 +31,7 @@ const MAX_IDS: usize = 1000;
 /// A transaction as the feed tells it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TransactionChange")]
+#[expect(clippy::struct_excessive_bools, reason = "a flat body, of which each is a fact of its own")]
 pub struct Change {
     id: TransactionId,
     sender_id: UserId,

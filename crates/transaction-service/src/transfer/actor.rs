@@ -169,7 +169,8 @@ mod tests {
         let mut explained: Vec<&str> = rows.collect();
         let mut reasons = [Reason::VARIANTS, Failure::VARIANTS].concat();
         reasons.retain(|word| *word != "not_reached"); // nobody sees it
-        (explained.sort_unstable(), reasons.sort_unstable());
+        explained.sort_unstable();
+        reasons.sort_unstable();
         assert_eq!(explained, reasons);
     }
 

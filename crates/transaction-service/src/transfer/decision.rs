@@ -3,7 +3,7 @@
 use common::Result;
 
 use super::{
-    Advance, Change, Transfers,
+    Change, NotSent, Transfers,
     actor::{Actor, Reason},
     model::{Status, Transaction, Verb},
 };
@@ -92,8 +92,8 @@ impl Transfers {
         };
         match decided {
             Decided::Stands(row) => match self.advance(row, false).await {
-                Advance::Row(row) => Ok(Decided::Stands(row)),
-                Advance::NotSent => unreachable!("only a fresh transaction fails without being sent"),
+                Ok(row) => Ok(Decided::Stands(row)),
+                Err(NotSent) => unreachable!("only a fresh transaction fails without being sent"),
             },
             other => Ok(other),
         }
