@@ -102,7 +102,7 @@ pub fn app(state: AppState) -> Router {
                 .put_with(
                     transactions::update,
                     about(
-                        "Decides about a pending transaction, or describes it anew",
+                        "Decides about a pending transaction, or describes it; its receiver may decline it",
                         [
                             TransactionNotFound,
                             NothingToChange,
@@ -117,7 +117,7 @@ pub fn app(state: AppState) -> Router {
                 .delete_with(
                     transactions::delete,
                     about(
-                        "Cancels it if it is pending, then hides it",
+                        "Cancels it if it is pending, then hides it: from the user who asks, or from everybody",
                         [TransactionNotFound, IllegalStatusChange, TransactionInProgress],
                     ),
                 ),
