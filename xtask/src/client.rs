@@ -23,7 +23,6 @@ pub struct Account {
     pub id: i64,
     pub name: String,
     pub email: String,
-    token: String,
 }
 
 /// A transfer to make.
@@ -39,7 +38,6 @@ pub struct Transfer<'a> {
 
 #[derive(Deserialize)]
 struct Login {
-    access_token: String,
     user: User,
 }
 
@@ -101,16 +99,13 @@ impl Client {
         let login: Login = self.call(Service::User, login).await.with_context(|| {
             format!("{email} exists, but not with the password {PASSWORD}; start anew with: cargo xtask reset")
         })?;
-        Ok(Account { id: login.user.id, name: name.to_owned(), email: email.to_owned(), token: login.access_token })
+        Ok(Account { id: login.user.id, name: name.to_owned(), email: email.to_owned() })
     }
 
-    /// Tops a user up, once for each key.
+    /// Tops a user up as a service, once for each key.
     pub async fn top_up(&self, account: &Account, amount: u64, key: &str) -> Result<()> {
-        let request = self
-            .post(Service::User, &format!("/users/{}/topup", account.id))
-            .bearer_auth(&account.token)
-            .header("Idempotency-Key", key)
-            .json(&json!({"amount": amount}));
+        let request = self.post(Service::User, &format!("/users/{}/topup", account.id));
+        let request = self.with_token(request).header("Idempotency-Key", key).json(&json!({"amount": amount}));
         let _: serde_json::Value = self.call(Service::User, request).await?;
         Ok(())
     }

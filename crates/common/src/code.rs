@@ -39,7 +39,7 @@ codes! {
     400 "invalid_idempotency_key" InvalidIdempotencyKey "The Idempotency-Key header must be 1 to 255 visible ASCII characters";
     400 "self_transfer" SelfTransfer "Sender and receiver must be different users";
     400 "insufficient_balance" InsufficientBalance "Insufficient balance";
-    400 "balance_limit" BalanceLimit "The account cannot hold that much";
+    400 "balance_limit" BalanceLimit "The account takes no more than its limit";
     400 "not_a_party" NotAParty "The user neither sent nor received this transaction";
 
     401 "missing_token" MissingToken "This request needs an access token or a service token";
@@ -51,6 +51,7 @@ codes! {
     401 "invalid_credentials" InvalidCredentials "The e-mail address or the password is wrong";
 
     403 "forbidden" Forbidden "You may not access this resource";
+    403 "topup_not_allowed" TopupNotAllowed "You may not top up your own account here";
 
     404 "route_not_found" RouteNotFound "There is no such route";
     404 "user_not_found" UserNotFound "There is no such user";
@@ -65,6 +66,7 @@ codes! {
     409 "transaction_in_progress" TransactionInProgress "The transaction is being processed; try again shortly";
     409 "illegal_status_change" IllegalStatusChange "The transaction's status does not allow this change";
     409 "not_held" NotHeld "The transaction's money could not be set aside";
+    409 "receiver_unavailable" ReceiverUnavailable "The receiver cannot be paid at the moment";
     409 "notification_not_failed" NotificationNotFailed "Only a notification that has failed can be sent again";
     409 "mail_refused" MailRefused "The mail was refused for good; the reason stands in the notification";
     409 "sync_in_progress" SyncInProgress "A synchronization is running; wait for it to end";
@@ -73,7 +75,7 @@ codes! {
     414 "uri_too_long" UriTooLong "The address of the request is too long";
     415 "unsupported_media_type" UnsupportedMediaType "The body must be JSON, with Content-Type: application/json";
     415 "unsupported_encoding" UnsupportedEncoding "The body must not be compressed: Content-Encoding may only be identity";
-    422 "idempotency_key_reused" IdempotencyKeyReused "This Idempotency-Key was used with a different request";
+    422 "idempotency_key_reused" IdempotencyKeyReused "This Idempotency-Key or reference was used with a different request";
 
     431 "headers_too_large" HeadersTooLarge "The headers of the request are too many or too long";
 

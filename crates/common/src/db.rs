@@ -2,6 +2,7 @@
 //! and how a unit of work is repeated.
 
 mod durability;
+mod migrate;
 mod tls;
 
 use std::{
@@ -15,9 +16,10 @@ use metrics::counter;
 use secrecy::ExposeSecret;
 use sqlx::{
     ConnectOptions, Connection, Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
-    migrate::Migrator,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
+
+pub use migrate::{migrate, migrate_apart_from};
 
 use crate::{
     config::DatabaseConfig,
@@ -43,10 +45,6 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Seconds after which the server rolls back and ends a session that has fallen silent, so that no database
 /// transaction of a stalled instance stays open. Longer than [`IDLE_TIMEOUT`].
 const SILENCE_SECONDS: u32 = 45;
-/// How long a service waits at its start for the database to appear.
-const STARTUP_TIMEOUT: Duration = Duration::from_mins(1);
-/// Seconds that an instance waits for another one that is migrating.
-const MIGRATION_LOCK_SECONDS: u32 = 120;
 /// How often a unit of work is tried in all.
 const MAX_ATTEMPTS: u32 = 6;
 /// The pause before the first repetition; it doubles each time.
@@ -123,39 +121,6 @@ pub(crate) async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<
     )))
     .await?;
     Ok(())
-}
-
-/// Waits for the database and brings the schema up to date, one instance at a time.
-pub async fn migrate(pool: &MySqlPool, mut migrations: Migrator) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + STARTUP_TIMEOUT;
-    let mut conn = loop {
-        match pool.acquire().await {
-            Ok(conn) => break conn,
-            Err(error) if tls::is_fault(&error) => {
-                return Err(
-                    anyhow::Error::new(error).context("the database does not offer the TLS that DB_TLS demands")
-                );
-            }
-            Err(error) if tokio::time::Instant::now() < deadline && is_unavailable(&error) => {
-                tracing::warn!(%error, "waiting for the database");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => return Err(anyhow::Error::new(error).context("the database cannot be reached")),
-        }
-    };
-    tls::log_cipher(&mut conn).await?;
-    // sqlx's own lock waits for ever, which MariaDB answers with NULL; this one is checked.
-    let taken: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT('migrate.', DATABASE()), ?)")
-        .bind(MIGRATION_LOCK_SECONDS)
-        .fetch_one(&mut *conn)
-        .await?;
-    anyhow::ensure!(taken == Some(1), "another instance has been migrating this schema for too long");
-    migrations.set_locking(false);
-    // a version may be started again on the schema of the next one, which only adds to it
-    migrations.set_ignore_missing(true);
-    let outcome = migrations.run(&mut *conn).await;
-    sqlx::query("SELECT RELEASE_LOCK(CONCAT('migrate.', DATABASE()))").execute(&mut *conn).await?;
-    Ok(outcome?)
 }
 
 /// A database transaction on its way to a commit, at a point that has a name. Dropping it rolls it back.

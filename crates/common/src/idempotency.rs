@@ -2,6 +2,8 @@
 //!
 //! A key is scoped to caller and route and kept, with the answer, in the same database transaction as the effect.
 
+use std::fmt::Write;
+
 use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     Json,
@@ -100,6 +102,17 @@ impl KeyedRequest {
     pub fn new(key: IdempotencyKey, caller: Caller, route: &str, request: &impl Serialize) -> Option<Self> {
         let key = key.0?;
         Some(Self { scope: format!("{} {route}", caller.scope()), key, fingerprint: fingerprint(request) })
+    }
+}
+
+impl KeyedRequest {
+    /// The request to `route` under a `name` that its body gives it: any text, the same for all callers.
+    pub fn named(name: &str, route: &str, request: &impl Serialize) -> Self {
+        let mut key = String::new();
+        for byte in Sha256::digest(name) {
+            write!(key, "{byte:02x}").expect("a String takes everything");
+        }
+        Self { scope: format!("reference {route}"), key, fingerprint: fingerprint(request) }
     }
 }
 

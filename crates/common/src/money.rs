@@ -1,4 +1,5 @@
-//! Money: exact decimals from the text of a request to `DECIMAL(19,2)` and back, never a float.
+//! Money: exact decimals from the text of a request to `DECIMAL(19,2)`, or `DECIMAL(28,2)` for balances and sums, and back,
+//! never a float.
 
 use std::{borrow::Cow, fmt, iter::Sum, ops, str::FromStr};
 
@@ -11,8 +12,12 @@ use serde_json::value::RawValue;
 pub const MAX_DECIMALS: u32 = 2;
 /// Digits that an amount in a request may have, so that a client that reads JSON numbers as doubles reads it exactly.
 pub const MAX_DIGITS: u32 = 15;
-/// The largest balance: what `DECIMAL(19,2)` can hold.
+/// The balance up to which an account takes top-ups and credits. Payments of others may raise it further: a limit that they
+/// could reach would show them the balance, and let them fill the account.
 pub const MAX_BALANCE: Money = Money(Decimal::from_parts(0x89E7_FFFF, 0x8AC7_2304, 0, false, 2));
+/// The largest balance that can be stored: the most that `DECIMAL(28,2)` holds, and with two decimals the most digits that
+/// are exact in memory. The largest payment fits in 10^11 times.
+pub const MAX_STORED: Money = Money(Decimal::from_parts(0x0FFF_FFFF, 0x3E25_0261, 0x204F_CE5E, false, 2));
 
 /// A sum of money of either sign with at most two decimals: a balance, a ledger entry, a total.
 ///
@@ -361,8 +366,14 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_balance_is_the_columns() {
+    fn the_limits_are_as_wide_as_documented_and_survive_json_and_arithmetic() {
         assert_eq!(MAX_BALANCE.to_string(), "99999999999999999.99");
+        let json = serde_json::to_string(&MAX_STORED).unwrap();
+        assert_eq!(json, "99999999999999999999999999.99");
+        assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), MAX_STORED);
+        let cent: Money = serde_json::from_str("0.01").unwrap();
+        assert_eq!((MAX_STORED + cent).to_string(), "100000000000000000000000000");
+        assert_eq!(MAX_STORED + MAX_STORED - MAX_STORED, MAX_STORED);
     }
 
     proptest! {

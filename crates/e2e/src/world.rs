@@ -137,8 +137,8 @@ impl World {
         let login = api.post("/auth/login", json!({"email": email, "password": PASSWORD})).await.expect(200);
         let token = login["access_token"].as_str().expect("a token").to_owned();
         if balance > 0 {
-            let topped_up = api.as_user(&token).post(&format!("/users/{id}/topup"), json!({"amount": balance})).await;
-            let _ = topped_up.expect(200);
+            let path = format!("/users/{id}/topup");
+            let _ = self.service(Service::User).post(&path, json!({"amount": balance})).await.expect(200);
         }
         User { id, email, token }
     }

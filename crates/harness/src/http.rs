@@ -57,6 +57,13 @@ impl Api {
         self
     }
 
+    /// The same caller without a header.
+    #[must_use]
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
     /// The same caller as another service.
     #[must_use]
     pub fn as_service(&self) -> Self {

@@ -6,6 +6,6 @@ ALTER TABLE summaries
     ADD COLUMN walked_to              DATETIME(6)    NULL,
     ADD COLUMN published_at           DATETIME(6)    NULL,
     ADD COLUMN published_transactions BIGINT         NULL,
-    ADD COLUMN published_spent        DECIMAL(27, 2) NULL,
-    ADD COLUMN published_received     DECIMAL(27, 2) NULL,
+    ADD COLUMN published_spent        DECIMAL(28, 2) NULL,
+    ADD COLUMN published_received     DECIMAL(28, 2) NULL,
     ADD COLUMN published_last         DATETIME(6)    NULL

@@ -12,7 +12,7 @@ use axum::{Router, extract::FromRef};
 use chrono_tz::Tz;
 use common::{
     Code::{
-        BalanceLimit, IllegalStatusChange, InsufficientBalance, InvalidAmount, NotHeld, NothingToChange,
+        IllegalStatusChange, InsufficientBalance, InvalidAmount, NotHeld, NothingToChange, ReceiverUnavailable,
         RequestInProgress, SelfTransfer, ServiceUnavailable, TransactionInProgress, TransactionNotFound, UserNotFound,
     },
     accounts::Accounts,
@@ -92,7 +92,7 @@ pub fn app(state: AppState) -> Router {
                             SelfTransfer,
                             UserNotFound,
                             InsufficientBalance,
-                            BalanceLimit,
+                            ReceiverUnavailable,
                             NotHeld,
                             RequestInProgress,
                             ServiceUnavailable,
@@ -106,12 +106,12 @@ pub fn app(state: AppState) -> Router {
                 .put_with(
                     transactions::update,
                     about(
-                        "Decides about a pending transaction, or describes it anew",
+                        "Decides about a pending transaction, or describes it; its receiver may decline it",
                         [
                             TransactionNotFound,
                             NothingToChange,
                             UserNotFound,
-                            BalanceLimit,
+                            ReceiverUnavailable,
                             NotHeld,
                             IllegalStatusChange,
                             TransactionInProgress,
@@ -121,7 +121,7 @@ pub fn app(state: AppState) -> Router {
                 .delete_with(
                     transactions::delete,
                     about(
-                        "Cancels it if it is pending, then hides it",
+                        "Cancels it if it is pending, then hides it: from the user who asks, or from everybody",
                         [TransactionNotFound, IllegalStatusChange, TransactionInProgress],
                     ),
                 ),

@@ -17,7 +17,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     store::transactions as store,
-    transfer::{Decided, Decision, Status, Transaction, Transfers},
+    transfer::{Decided, Ruling, Status, Transaction, Transfers},
 };
 
 /// The settler looks for overdue steps twice a second: whoever waits for it has waited for seconds already.
@@ -93,7 +93,7 @@ impl Settler {
         let expired = store::expired(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
         for pending in &expired {
             let id = pending.id;
-            match self.transfers.decide(pending, Decision::Cancel, None, false).await {
+            match self.transfers.decide(pending, Ruling::expiry()).await {
                 // user-service is silent: the settler goes on with this one, and the others wait for their turn
                 Ok(Decided::Stands(row)) if row.status == Status::Processing => return Ok(Turn::Idle),
                 Ok(_) => tracing::info!(transaction = %id, "expired"),

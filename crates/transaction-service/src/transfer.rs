@@ -4,6 +4,7 @@
 //! outcome is committed after the answer, with what the parties are told. A crash anywhere leaves a row that says
 //! which verb to ask for again: see [`crate::settle`].
 
+mod actor;
 mod change;
 mod decision;
 mod journal;
@@ -23,8 +24,9 @@ use common::{
 };
 use sqlx::MySqlPool;
 
+pub use actor::{Actor, Reason, StatusReason};
 pub use change::Change;
-pub use decision::{Decided, Decision};
+pub use decision::{Decided, Decision, Ruling};
 use journal::Journal;
 pub use model::{Failure, NewTransaction, Request, Status, Step, Terms, Transaction, Verb};
 
@@ -94,8 +96,8 @@ impl Transfers {
 
     async fn start(&self, row: Transaction) -> Result<Creation> {
         match self.advance(row, true).await {
-            Advance::Row(row) => Ok(Creation::New(row)),
-            Advance::NotSent => Err(Code::ServiceUnavailable.into()),
+            Ok(row) => Ok(Creation::New(row)),
+            Err(NotSent) => Err(Code::ServiceUnavailable.into()),
         }
     }
 
@@ -105,7 +107,7 @@ impl Transfers {
     /// this is no error, and the settler goes on with it. If `fresh`, this request has just created the row, and its
     /// first verb fails the transaction at once when user-service was certainly not reached. Any later verb carries out
     /// a decision of somebody who may have sent it already.
-    async fn advance(&self, mut row: Transaction, fresh: bool) -> Advance {
+    async fn advance(&self, mut row: Transaction, fresh: bool) -> Result<Transaction, NotSent> {
         while let Some(step) = row.outstanding() {
             let stored = match self.execute(step).await {
                 Ok(outcome) => self.record(&row, outcome).await,
@@ -114,25 +116,25 @@ impl Transfers {
                 {
                     tracing::warn!(transaction = %row.id, %error, "nothing was sent");
                     match self.change(&row, Change::Unsent).await {
-                        Ok(Changed { won: true, .. }) => return Advance::NotSent,
-                        Ok(_) => return Advance::Row(row),
+                        Ok(Changed { won: true, .. }) => return Err(NotSent),
+                        Ok(_) => return Ok(row),
                         Err(error) => Err(error),
                     }
                 }
                 Err(error) => {
                     tracing::warn!(transaction = %row.id, %error, "the settler will ask again");
-                    return Advance::Row(row);
+                    return Ok(row);
                 }
             };
             match stored {
                 Ok(next) => row = next,
                 Err(error) => {
                     tracing::warn!(transaction = %row.id, %error, "the settler will store the outcome");
-                    return Advance::Row(row);
+                    return Ok(row);
                 }
             }
         }
-        Advance::Row(row)
+        Ok(row)
     }
 
     /// Commits what `outcome` means for `row`, with what the parties are told, and returns the row as it stands then.
@@ -159,7 +161,7 @@ impl Transfers {
         })
     }
 
-    /// The transaction `id`, unless it is hidden.
+    /// The transaction `id`, unless it is hidden from everybody.
     pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
         Ok(self.lookups.find(id).await?.filter(|row| !row.is_hidden()))
     }
@@ -175,9 +177,5 @@ async fn execute_all(users: UserClient, asked: Arc<[Asked]>) -> Result<Vec<Resul
     })
 }
 
-enum Advance {
-    /// The transaction as it stands now.
-    Row(Transaction),
-    /// Nothing was sent; the transaction is failed and its key is free again.
-    NotSent,
-}
+/// Nothing was sent; the transaction is failed and its key is free again.
+struct NotSent;

@@ -2,7 +2,7 @@
 
 use common::{
     caller::MAX_TOKEN_SECONDS,
-    config::{ConfigError, Env, ServiceConfig},
+    config::{ConfigError, Env, Mode, ServiceConfig},
 };
 use url::Url;
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub jwt_expiration: i64,
     /// `LEDGER_AUDIT_INTERVAL`: seconds between two proofs of the ledger; `None` if none are wanted (0).
     pub audit_interval: Option<u32>,
+    /// `SELF_TOPUP`: whether a user's own token may top up; otherwise money comes in through services alone.
+    pub self_topup: bool,
     /// `NOTIFICATION_SERVICE_URL`
     pub notification_service_url: Url,
 }
@@ -22,8 +24,12 @@ pub struct Config {
 impl Config {
     /// Reads the configuration; the error lists every problem.
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
+        let service = env.service(5001, "digital_wallet", "user_service");
+        // the original page lets users do it; money from nowhere is for development alone
+        let self_topup = if service.mode == Mode::Development { "true" } else { "false" };
         let config = Self {
-            service: env.service(5001, "digital_wallet", "user_service"),
+            self_topup: env.parse("SELF_TOPUP", self_topup, "`true` or `false`"),
+            service,
             jwt_expiration: env.parse_if("JWT_EXPIRATION", "3600", "seconds from 1 to 31536000", |s: &i64| {
                 (1..=MAX_TOKEN_SECONDS).contains(s)
             }),
@@ -37,5 +43,36 @@ impl Config {
             notification_service_url: env.url("NOTIFICATION_SERVICE_URL", "http://127.0.0.1:5003"),
         };
         env.finish(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Secrets that production takes.
+    const SECRET: &str = "0f8c3a5d7e9b1c2d4f6a8b0c1d3e5f70";
+
+    fn self_topup(mode: &'static str, value: Option<&'static str>) -> Result<bool, ConfigError> {
+        let env = Env::new(move |name| match name {
+            "APP_ENV" => Some(mode.to_owned()),
+            "SERVICE_TOKEN" => Some(SECRET.to_owned()),
+            "JWT_SECRET" => Some(SECRET.chars().rev().collect()),
+            "DB_PASSWORD" => Some("a password of its own".to_owned()),
+            "SELF_TOPUP" => value.map(str::to_owned),
+            _ => None,
+        });
+        Config::from_env(env).map(|config| config.self_topup)
+    }
+
+    #[test]
+    fn users_top_up_by_themselves_in_development_and_where_it_is_allowed() {
+        assert!(self_topup("development", None).unwrap());
+        assert!(!self_topup("production", None).unwrap());
+        assert!(self_topup("production", Some("true")).unwrap());
+        assert!(!self_topup("development", Some("false")).unwrap());
+        for wrong in ["yes", "1", "TRUE"] {
+            assert!(self_topup("production", Some(wrong)).is_err(), "{wrong}");
+        }
     }
 }

@@ -56,11 +56,16 @@ pub struct AppState {
     passwords: Passwords,
     notifications: ServiceClient,
     token_lifetime: TokenLifetime,
+    self_topup: SelfTopup,
 }
 
 /// Seconds for which an access token is valid.
 #[derive(Clone, Copy)]
 struct TokenLifetime(i64);
+
+/// Whether users may top up by themselves.
+#[derive(Clone, Copy)]
+struct SelfTopup(bool);
 
 impl AppState {
     /// The state for a configuration; nothing is connected yet.
@@ -81,13 +86,14 @@ impl AppState {
                 "notification-service",
             ),
             token_lifetime: TokenLifetime(config.jwt_expiration),
+            self_topup: SelfTopup(config.self_topup),
             pool,
         }
     }
 
     /// Waits for the database and brings its schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        db::migrate(&self.pool, sqlx::migrate!()).await
+        db::migrate_apart_from(&self.pool, sqlx::migrate!(), Some(audit::LOCK)).await
     }
 }
 

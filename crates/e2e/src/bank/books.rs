@@ -61,18 +61,31 @@ struct Row {
     sender_id: i64,
     receiver_id: i64,
     version: i32,
+    failure: Option<String>,
+    status_reason: Option<String>,
+    /// True if money was ever held for it.
+    accepted: bool,
+}
+
+impl Row {
+    /// True for one that user-service was certainly not reached for: nobody sees it.
+    fn is_nobodys(&self) -> bool {
+        self.failure.as_deref() == Some("not_reached")
+    }
 }
 
 /// Looks through all books.
 pub async fn check(site: &Site, log: &Log) -> Result<Findings> {
     let mut findings = Findings::default();
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, request, CAST(TRIM(TRAILING '.00' FROM amount) AS CHAR) AS amount, status, sender_id, receiver_id, version
+        "SELECT id, request, CAST(TRIM(TRAILING '.00' FROM amount) AS CHAR) AS amount, status, sender_id, receiver_id, version,
+                failure, status_reason, accepted_at IS NOT NULL AS accepted
          FROM transactions",
     )
     .fetch_all(&site.pool(Service::Transaction))
     .await?;
     transfers(log, &rows, &mut findings);
+    reasons(&rows, &mut findings);
     let operations: Vec<(String, Option<String>, String)> =
         sqlx::query_as("SELECT reference, refusal, kind FROM operations").fetch_all(&site.pool(Service::User)).await?;
     changes_of_balance(log, &operations, &mut findings);
@@ -117,6 +130,24 @@ fn transfers(log: &Log, rows: &[Row], findings: &mut Findings) {
                 }
             }
             Told::Done(None) | Told::Unknown => {}
+        }
+    }
+}
+
+/// Whatever has ended says why: by a decision that leads there, or by what kept one from it.
+fn reasons(rows: &[Row], findings: &mut Findings) {
+    for row in rows {
+        let reason = row.status_reason.as_deref().unwrap_or_default();
+        let agrees = match row.status.as_str() {
+            "completed" => ["completed_at_once", "completed_by_service", "already_captured"].contains(&reason),
+            "cancelled" => ["cancelled_by_service", "expired"].contains(&reason),
+            "failed" => row.failure.is_some(),
+            _ => true,
+        };
+        // a decision is about held money
+        let was_held = row.status != "failed" || row.status_reason.is_some();
+        if !agrees || (row.status != "processing" && row.accepted != was_held) {
+            findings.other.push(format!("no such end: {row:?}"));
         }
     }
 }
@@ -212,6 +243,7 @@ async fn notifications(site: &Site, rows: &[Row], findings: &mut Findings) -> Re
             "completed" => vec!["sent", "received"],
             "pending" => vec!["pending"],
             "cancelled" => vec!["cancelled"],
+            _ if row.is_nobodys() => vec![],
             _ => vec!["failed"],
         };
         for what in events {
@@ -259,21 +291,27 @@ async fn reports(site: &Site, rows: &[Row], findings: &mut Findings) -> Result<(
         .context("the copies")?;
     let copies: BTreeMap<i64, (String, i32)> =
         copies.into_iter().map(|(id, status, version)| (id, (status, version))).collect();
-    let mut completed: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    // how many each has, and what of it was spent and received
+    let mut totals: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
     for row in rows {
         if copies.get(&row.id) != Some(&(row.status.clone(), row.version)) {
             findings.drift.push(format!("the copy of {} is {:?} and not {}", row.id, copies.get(&row.id), row.status));
         }
         let amount: i64 = row.amount.parse().context("clients pay in whole units")?;
-        let (spent, _) = completed.entry(row.sender_id).or_default();
-        *spent += if row.status == "completed" { amount } else { 0 };
-        let (_, received) = completed.entry(row.receiver_id).or_default();
-        *received += if row.status == "completed" { amount } else { 0 };
+        let moved = if row.status == "completed" { amount } else { 0 };
+        let (sent, spent, _) = totals.entry(row.sender_id).or_default();
+        *sent += i64::from(!row.is_nobodys());
+        *spent += moved;
+        let (came, _, received) = totals.entry(row.receiver_id).or_default();
+        *came += i64::from(row.accepted);
+        *received += moved;
     }
-    for (user, (spent, received)) in completed {
+    for (user, expected) in totals {
         let summary = reports.get(&format!("/summaries/user/{user}")).await;
-        if (summary["total_spent"].as_i64(), summary["total_received"].as_i64()) != (Some(spent), Some(received)) {
-            findings.drift.push(format!("user {user} spent {spent} and received {received}: {}", summary.text));
+        let whole = |name: &str| summary[name].as_i64();
+        let found = (whole("total_transactions"), whole("total_spent"), whole("total_received"));
+        if found != (Some(expected.0), Some(expected.1), Some(expected.2)) {
+            findings.drift.push(format!("user {user} has {expected:?}: {}", summary.text));
         }
     }
     Ok(())

@@ -93,6 +93,8 @@ impl Day {
         self.decide("cancelling", cancelled, "cancelled").await?;
         let expired = self.pay("expired", ani, budi, 21, false).await?;
         self.expire(expired).await?;
+        let declined = self.pay("declined", ani, budi, 23, false).await?;
+        self.decline("Budi", declined).await?;
         let deleted = self.pay("deleted", ani, budi, 22, false).await?;
         self.delete_transaction(deleted).await?;
         self.pay("refused", ani, budi, 1_000_000, false).await?;
@@ -246,10 +248,28 @@ impl Day {
     }
 
     async fn decide(&mut self, what: &'static str, transaction: i64, status: &'static str) -> Result<()> {
-        let (path, body) = (format!("/transactions/{transaction}"), json!({"status": status}));
+        let api = self.service(Service::Transaction).clone();
+        self.decide_as(&api, what, transaction, status).await
+    }
+
+    /// As the receiver, with a token of its own.
+    async fn decline(&mut self, name: &'static str, transaction: i64) -> Result<()> {
+        let body = json!({"email": self.address(name), "password": "password123"});
+        let login = self.request("login", Service::User, Method::POST, "/auth/login".into(), Some(body)).await?;
+        let token = login["access_token"].as_str().with_context(|| login.text.clone())?;
+        let api = self.service(Service::Transaction).clone().without("x-service-token").as_user(token);
+        self.decide_as(&api, "declining", transaction, "cancelled").await
+    }
+
+    async fn decide_as(&mut self, api: &Api, what: &'static str, transaction: i64, status: &'static str) -> Result<()> {
+        let (path, body) = (format!("/transactions/{transaction}"), json!({"status": status}).to_string());
         loop {
-            let answer =
-                self.request(what, Service::Transaction, Method::PUT, path.clone(), Some(body.clone())).await?;
+            let answer = self
+                .insist(what, async || {
+                    let reply = api.try_send(Method::PUT, &path, Some(body.clone())).await.ok()?;
+                    (!reply.status.is_server_error()).then_some(reply)
+                })
+                .await?;
             self.settled(what, transaction).await?;
             // a decision that could not be sent leaves the transaction as it was
             if answer["code"] != "transaction_in_progress" {

@@ -37,7 +37,7 @@ const TABLE: &str = "
     PUT    /users/{id}                           401     200    403       403       200      401
     DELETE /users/{id}                           401     200    403       403       200      401
     GET    /users/{id}/balance                   200/401 200    403       403       200      401
-    POST   /users/{id}/topup                     401     200    403       403       200      401
+    POST   /users/{id}/topup                     401     200/403 403      403       200      401
     POST   /users/{id}/debit                     401     200    403       403       200      401
     GET    /internal/accounts                    401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401
@@ -51,7 +51,7 @@ const TABLE: &str = "
     POST   /transactions                         401     201    403       403       201      401
     GET    /transactions/{id}                    200/401 200    200       403/404   200      401
     PUT    /transactions/{id}                    200/401 200    403       403/404   200      401
-    DELETE /transactions/{id}                    200/401 200    403       403/404   200      401
+    DELETE /transactions/{id}                    200/401 200    200       403/404   200      401
     GET    /transactions/user/{user_id}          200/401 200    403       403       200      401
     GET    /internal/transactions                401     403    403       403       200      401
     GET    /internal/transactions/newest         401     403    403       403       200      401

@@ -121,10 +121,11 @@ async fn subject(
     let Some(transaction) = transactions.find(new.transaction_id).await? else {
         return Ok(Err(Code::TransactionNotFound.into()));
     };
-    if ![transaction.sender_id, transaction.receiver_id].contains(&new.user_id) {
-        return Ok(Err(ApiError::new(Code::NotAParty).field("user_id", "is no party to the transaction")));
-    }
-    Ok(Ok(transaction))
+    Ok(match transaction.share_of(new.user_id).filter(|share| share.counts) {
+        Some(share) if share.hidden => Err(Code::TransactionNotFound.into()),
+        Some(_) => Ok(transaction),
+        None => Err(ApiError::new(Code::NotAParty).field("user_id", "is no party to the transaction")),
+    })
 }
 
 request! {

@@ -12,10 +12,10 @@ use common::{
 };
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
-use super::{summaries, sync_state};
+use super::{reports, summaries, sync_state};
 use crate::{
     clients::{Change, Status},
-    summary::{Counted, Deltas},
+    summary::{Counted, Deltas, Share},
 };
 
 /// Takes changes over: whatever is newer than its copy replaces it, and the totals follow in the same transaction.
@@ -30,16 +30,21 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
     }
     // most changes are either new or known: only what is to be replaced is locked, and looked at again
     let seen = select(conn, newest.keys().copied(), "").await?;
-    newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.version < change.version));
+    newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.is_replaced_by(change)));
     let locked = select(conn, newest.keys().copied().filter(|id| seen.contains_key(id)), " FOR UPDATE").await?;
     let mut deltas = Deltas::default();
-    let (mut added, mut changed) = (Vec::new(), Vec::new());
+    let (mut added, mut changed, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for change in newest.into_values() {
         match locked.get(&change.id) {
-            Some(copy) if copy.version >= change.version => {}
+            Some(copy) if !copy.is_replaced_by(change) => {}
             Some(copy) => {
-                deltas.add(Some(copy.status), &counted(change));
+                deltas.add(Some(copy.share()), &counted(change));
                 changed.push(change);
+                lost.extend(
+                    (copy.counts_for_sender && !change.counts_for_sender).then_some((change.id, change.sender_id)),
+                );
+                let for_receiver = copy.counts_for_receiver && !change.counts_for_receiver;
+                lost.extend(for_receiver.then_some((change.id, change.receiver_id)));
             }
             None => {
                 deltas.add(None, &counted(change));
@@ -49,9 +54,14 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
     }
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
     write(conn, &added, "").await.map_err(db::raced)?;
-    write(conn, &changed, " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version)").await?;
+    let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
+        counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver)";
+    write(conn, &changed, replace).await?;
     let run_at = sync_state::find(conn).await?.and_then(|state| state.true_at);
     summaries::add(conn, &deltas, run_at).await?;
+    for (transaction, user) in lost {
+        reports::forget(conn, transaction, user).await?;
+    }
     Ok(())
 }
 
@@ -60,9 +70,13 @@ fn counted(change: &Change) -> Counted {
         sender_id: change.sender_id,
         receiver_id: change.receiver_id,
         amount: change.amount,
-        status: change.status,
         created_at: change.created_at,
         changed_at: change.changed_at,
+        share: Share {
+            status: change.status,
+            for_sender: change.counts_for_sender,
+            for_receiver: change.counts_for_receiver,
+        },
     }
 }
 
@@ -72,6 +86,22 @@ struct Stored {
     transaction_id: TransactionId,
     version: i32,
     status: Status,
+    counts_for_sender: bool,
+    counts_for_receiver: bool,
+}
+
+impl Stored {
+    /// True for a newer version; and for the same one if the copy was made by a version of this service that counted each
+    /// transaction for both parties.
+    fn is_replaced_by(&self, change: &Change) -> bool {
+        let counts_less = self.counts_for_sender && !change.counts_for_sender
+            || self.counts_for_receiver && !change.counts_for_receiver;
+        self.version < change.version || (self.version == change.version && counts_less)
+    }
+
+    fn share(&self) -> Share {
+        Share { status: self.status, for_sender: self.counts_for_sender, for_receiver: self.counts_for_receiver }
+    }
 }
 
 async fn select(
@@ -83,8 +113,10 @@ async fn select(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut query: QueryBuilder<MySql> =
-        QueryBuilder::new("SELECT transaction_id, version, status FROM transactions WHERE transaction_id IN ");
+    let mut query: QueryBuilder<MySql> = QueryBuilder::new(
+        "SELECT transaction_id, version, status, counts_for_sender, counts_for_receiver FROM transactions
+             WHERE transaction_id IN ",
+    );
     db::push_list(&mut query, ids);
     query.push(" ORDER BY transaction_id").push(lock);
     let rows: Vec<Stored> = query.build_query_as().fetch_all(conn).await?;
@@ -93,7 +125,8 @@ async fn select(
 
 async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'static str) -> sqlx::Result<()> {
     let mut insert = BulkInsert::new(
-        "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at)",
+        "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
+             counts_for_sender, counts_for_receiver)",
     );
     for change in changes {
         insert.row(&[
@@ -104,6 +137,8 @@ async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'
             Value::Text(change.status.into()),
             i64::from(change.version).into(),
             change.created_at.into(),
+            i64::from(change.counts_for_sender).into(),
+            i64::from(change.counts_for_receiver).into(),
         ]);
     }
     insert.on_duplicate(on_duplicate).execute(conn).await

@@ -56,6 +56,19 @@ pub async fn insert(
     Ok((report, new))
 }
 
+/// Removes the report of a transaction that is none of the user's, and the marks that counted it: requests set them again.
+pub async fn forget(conn: &mut MySqlConnection, transaction: TransactionId, user: UserId) -> sqlx::Result<()> {
+    let forgotten = sqlx::query("DELETE FROM reports WHERE transaction_id = ? AND user_id = ?")
+        .bind(transaction)
+        .bind(user)
+        .execute(&mut *conn)
+        .await?;
+    if forgotten.rows_affected() > 0 {
+        sqlx::query("DELETE FROM report_marks WHERE user_id = ?").bind(user).execute(conn).await?;
+    }
+    Ok(())
+}
+
 /// Every so manieth report of a user is marked, so that no page counts more than these.
 const STEP: i64 = 500;
 /// Marks that one request sets at most.

@@ -153,5 +153,29 @@ pub async fn add(conn: &mut MySqlConnection, deltas: &Deltas, run_at: Option<Dat
             delta.changed_to.into(),
         ]);
     }
-    insert.on_duplicate(ADD).execute(conn).await
+    insert.on_duplicate(ADD).execute(&mut *conn).await?;
+    for (user, _) in deltas.0.iter().filter(|(_, delta)| delta.has_lost) {
+        find_last(conn, *user).await?;
+    }
+    Ok(())
+}
+
+/// Looks for the newest transaction that counts for `user`. Few lose one: a sender that does not exist, and copies that were
+/// made before it was known for whom they count.
+async fn find_last(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE summaries SET last_transaction = (
+             SELECT MAX(created_at) FROM (
+                 SELECT created_at FROM transactions WHERE sender_id = ? AND counts_for_sender
+                 UNION ALL
+                 SELECT created_at FROM transactions WHERE receiver_id = ? AND counts_for_receiver
+             ) AS counted
+         ) WHERE user_id = ?",
+    )
+    .bind(user)
+    .bind(user)
+    .bind(user)
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -193,7 +193,7 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         Status::Processing | Status::Pending => Some(Change { changed_at: moment, ..change }),
         // a completed transaction changes only when it is deleted: if it is not, it was completed after the moment. One that
         // is cancelled never counts as completed. Both are taken for open, so that they are asked for again
-        Status::Completed | Status::Cancelled if change.version > 1 && !change.hidden => {
+        Status::Completed | Status::Cancelled if change.version > 1 && !change.is_deleted() => {
             Some(Change { status: Status::Pending, version: change.version - 1, changed_at: moment, ..change })
         }
         Status::Completed | Status::Cancelled | Status::Failed => None,
@@ -221,6 +221,10 @@ mod tests {
             created_at: moment(1),
             changed_at: moment(changed_at),
             hidden: false,
+            counts_for_sender: true,
+            counts_for_receiver: true,
+            hidden_from_sender: false,
+            hidden_from_receiver: false,
         }
     }
 
@@ -235,8 +239,13 @@ mod tests {
         }
         for status in [Status::Completed, Status::Cancelled] {
             assert_eq!(known(change(status, 11)), Some((Status::Pending, 3, moment(10))), "{status:?}");
-            let deleted = Change { hidden: true, ..change(status, 11) };
-            assert_eq!(known(deleted), None, "it may have been {status:?} before it was deleted");
+            for deleted in [
+                Change { hidden: true, ..change(status, 11) },
+                Change { hidden_from_sender: true, ..change(status, 11) },
+                Change { hidden_from_receiver: true, ..change(status, 11) },
+            ] {
+                assert_eq!(known(deleted), None, "it may have been {status:?} before it was deleted");
+            }
         }
         assert_eq!(known(change(Status::Failed, 11)), None, "it may have failed before it held any money");
     }

@@ -29,8 +29,8 @@ struct Life {
     sender: i64,
     receiver: i64,
     cents: i128,
-    /// The status of each version.
-    statuses: Vec<&'static str>,
+    /// The status of each version, and for whom it counts.
+    states: Vec<(&'static str, [bool; 2])>,
 }
 
 /// Lives of transactions, and how the feed tells them.
@@ -43,12 +43,13 @@ struct History {
 
 fn life() -> impl Strategy<Value = Life> {
     let cents = prop_oneof![1..1_000_i64, 1..100_000_000_000_000_i64];
-    let statuses = prop::collection::vec(prop::sample::select(STATUSES.to_vec()), 1..5);
-    (0..USERS, 1..USERS, cents, statuses).prop_map(|(sender, distance, cents, statuses)| Life {
+    let counts = prop::array::uniform2(prop::bool::weighted(0.8));
+    let states = prop::collection::vec((prop::sample::select(STATUSES.to_vec()), counts), 1..5);
+    (0..USERS, 1..USERS, cents, states).prop_map(|(sender, distance, cents, states)| Life {
         sender,
         receiver: (sender + distance) % USERS,
         cents: cents.into(),
-        statuses,
+        states,
     })
 }
 
@@ -65,12 +66,13 @@ impl History {
         let tell = |(transaction, version): &(prop::sample::Index, prop::sample::Index)| {
             let number = transaction.index(self.lives.len());
             let life = &self.lives[number];
-            let version = version.index(life.statuses.len());
+            let version = version.index(life.states.len());
             let id = first_transaction + i64::try_from(number).unwrap();
-            let told = Transaction::new(id, life.statuses[version])
+            let (status, counts_for) = life.states[version];
+            let told = Transaction::new(id, status)
                 .of(life.cents)
                 .between(first_user + life.sender, first_user + life.receiver);
-            Transaction { version: i32::try_from(version).unwrap() + 1, ..told }
+            Transaction { version: i32::try_from(version).unwrap() + 1, counts_for, ..told }
         };
         self.pages
             .iter()

@@ -87,3 +87,58 @@ async fn the_last_transaction_is_the_one_created_last() {
     let totals = service.totals(ANI).await;
     assert_eq!((totals.transactions, totals.last), (2, Some(last.created_at)));
 }
+
+#[tokio::test]
+async fn what_never_held_money_counts_for_the_sender_alone_and_is_reported_to_it_alone() {
+    let service = Service::start().await;
+    let no_sender = Transaction { counts_for: [false, false], ..Transaction::refused(3) };
+    service.sources.store([Transaction::new(1, "completed"), Transaction::refused(2), no_sender]);
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
+    let (ani, budi) = (service.totals(ANI).await, service.totals(BUDI).await);
+    assert_eq!((ani.transactions, budi.transactions), (2, 1));
+    assert_eq!(budi.last, Some(Transaction::new(1, "completed").created_at));
+
+    let _ = service.report(ANI, 2).await.expect(201);
+    let stranger = service.report(CITRA, 2).await.expect_error(400, "not_a_party");
+    let receiver = service.report(BUDI, 2).await.expect_error(400, "not_a_party");
+    assert_eq!(receiver["fields"], stranger["fields"]);
+    let _ = service.report(ANI, 3).await.expect_error(400, "not_a_party");
+}
+
+#[tokio::test]
+async fn what_a_party_has_deleted_goes_on_counting_and_is_reported_to_the_other_alone() {
+    let service = Service::start().await;
+    let deleted = Transaction { hidden_from: [true, false], ..Transaction::new(1, "completed") };
+    service.sources.store([deleted]);
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
+    let _ = service.report(ANI, 1).await.expect_error(404, "transaction_not_found");
+    let _ = service.report(BUDI, 1).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_sender_who_turns_out_not_to_exist_has_no_totals() {
+    let service = Service::start().await;
+    let processing = Transaction { counts_for: [true, false], ..Transaction::new(2, "processing") };
+    service.sources.store([Transaction::new(1, "completed"), processing.clone()]);
+    assert_eq!(service.totals(ANI).await.transactions, 2);
+    service.sources.store([Transaction { counts_for: [false, false], ..processing.then("failed") }]);
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
+    assert_eq!(service.totals(ANI).await.last, Some(Transaction::new(1, "completed").created_at));
+}
+
+#[tokio::test]
+async fn what_the_version_before_counted_for_both_is_corrected_by_reading_the_feed_again() {
+    let service = Service::start().await;
+    let (paid, refused) = (Transaction::new(1, "completed"), Transaction::refused(2));
+    // as that version told and counted it
+    service.sources.store([paid.clone(), Transaction { counts_for: [true, true], ..refused.clone() }]);
+    let _ = service.sync().await.expect(200);
+    let _ = service.report(BUDI, 2).await.expect(201);
+    assert_eq!(service.totals(BUDI).await.transactions, 2);
+    service.sources.store([refused]);
+    let _ = service.sync().await.expect(200);
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
+    let totals = service.totals(BUDI).await;
+    assert_eq!((totals.transactions, totals.last), (1, Some(paid.created_at)));
+    assert_eq!(service.reports(BUDI).await.expect(200)["total"], 0);
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     store::lists::Filter,
-    transfer::{Decision, Failure, NewTransaction, Status, Transaction},
+    transfer::{Decision, Failure, NewTransaction, Reason, Status, StatusReason, Transaction},
 };
 
 /// The longest description, in characters.
@@ -139,12 +139,16 @@ pub struct Body {
     description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_code: Option<Failure>,
+    /// Why it ended, once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_reason: Option<StatusReason>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
 impl From<Transaction> for Body {
     fn from(row: Transaction) -> Self {
+        let status_reason = row.status_reason();
         Self {
             id: row.id,
             sender_id: row.sender_id,
@@ -153,6 +157,7 @@ impl From<Transaction> for Body {
             status: row.status,
             description: row.description,
             failure_code: row.failure,
+            status_reason,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -163,7 +168,8 @@ impl Body {
     /// The answer to the request that created `row`: what it came to then, whatever has become of it since.
     pub fn as_created(row: Transaction, new: NewTransaction) -> Self {
         let status = if new.auto_complete { Status::Completed } else { Status::Pending };
+        let status_reason = new.auto_complete.then_some(StatusReason::Decided(Reason::CompletedAtOnce));
         let updated_at = row.accepted_at.unwrap_or(row.created_at);
-        Self { status, description: new.description, failure_code: None, updated_at, ..row.into() }
+        Self { status, description: new.description, failure_code: None, status_reason, updated_at, ..row.into() }
     }
 }

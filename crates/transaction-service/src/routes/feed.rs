@@ -21,7 +21,7 @@ use crate::{
         feed::{self, Position},
         transactions as store,
     },
-    transfer::{Status, Transaction},
+    transfer::{Actor, Status, StatusReason, Transaction},
 };
 
 /// The most transactions in one answer.
@@ -32,6 +32,7 @@ const MAX_IDS: usize = 1000;
 /// A transaction as the feed tells it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TransactionChange")]
+#[expect(clippy::struct_excessive_bools, reason = "a flat body, of which each is a fact of its own")]
 pub struct Change {
     id: TransactionId,
     sender_id: UserId,
@@ -42,7 +43,18 @@ pub struct Change {
     version: i32,
     created_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
+    /// True once it was deleted for everybody.
     hidden: bool,
+    /// True once its sender cannot see it any more.
+    hidden_from_sender: bool,
+    /// True once its receiver cannot see it any more.
+    hidden_from_receiver: bool,
+    /// False if it is none of the sender's transactions: it was refused because there is no such user.
+    counts_for_sender: bool,
+    /// False if it is none of the receiver's transactions: it has failed, and no money was ever held for it.
+    counts_for_receiver: bool,
+    /// Why it ended, once it has.
+    status_reason: Option<StatusReason>,
 }
 
 impl From<Transaction> for Change {
@@ -57,6 +69,11 @@ impl From<Transaction> for Change {
             created_at: row.created_at,
             changed_at: row.changed_at,
             hidden: row.is_hidden(),
+            hidden_from_sender: row.is_hidden_from(Actor::Sender),
+            hidden_from_receiver: row.is_hidden_from(Actor::Receiver),
+            counts_for_sender: row.is_senders(),
+            counts_for_receiver: row.counts_for_receiver(),
+            status_reason: row.status_reason(),
         }
     }
 }

@@ -20,7 +20,10 @@ use serde_json::json;
 use super::body::{Body, Create, ListQuery, NewStatus, Update};
 use crate::{
     store::lists,
-    transfer::{Change, Creation, Decided, Decision, Failure, NewTransaction, Request, Status, Transaction, Transfers},
+    transfer::{
+        Actor, Change, Creation, Decided, Decision, Failure, NewTransaction, Request, Ruling, Status, Transaction,
+        Transfers,
+    },
 };
 
 /// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
@@ -64,7 +67,7 @@ fn refusal(failure: Failure) -> ApiError {
         Failure::UserNotFound => no_user("sender_id"),
         Failure::ReceiverNotFound => no_user("receiver_id"),
         Failure::InsufficientBalance => ApiError::new(Code::InsufficientBalance),
-        Failure::BalanceLimit => ApiError::new(Code::BalanceLimit),
+        Failure::ReceiverUnavailable => ApiError::new(Code::ReceiverUnavailable),
         Failure::NotHeld | Failure::ReferenceReused => ApiError::new(Code::NotHeld),
         Failure::NotReached => ApiError::new(Code::ServiceUnavailable),
     }
@@ -105,25 +108,27 @@ pub async fn show(
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
 ) -> Result<Json<Body>> {
-    let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
-    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], row.created_at, Code::TransactionNotFound)?;
-    Ok(Json(row.into()))
+    Ok(Json(visible(&transfers, &visitor, id).await?.0.into()))
 }
 
-/// `PUT /transactions/{id}`: decides about a pending transaction, or describes it anew.
+/// `PUT /transactions/{id}`: decides about a pending transaction, or describes it anew. The receiver may decline it.
 pub async fn update(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
     Json(update): Json<Update>,
 ) -> Result<Reply<Either<Json<Body>, Accepted<Body>>>> {
-    let row = changeable(&transfers, &visitor, id).await?;
+    let (row, actor) = visible(&transfers, &visitor, id).await?;
+    let decision = update.status.and_then(NewStatus::decision);
+    if actor == Actor::Receiver && (update.description.is_some() || !decision.is_some_and(|d| actor.may(d))) {
+        return Err(Code::Forbidden.into());
+    }
     let Some(status) = update.status.or(update.description.is_some().then_some(NewStatus::Pending)) else {
         return Err(Code::NothingToChange.into());
     };
     let description = update.description.map(|d| d.0);
     if let Some(decision) = status.decision() {
-        return match transfers.decide(&row, decision, description.as_deref(), false).await? {
+        return match transfers.decide(&row, Ruling { description, ..Ruling::by(actor, decision) }).await? {
             Decided::Stands(row) if row.status == decision.target() => Ok(Reply::new(Json(Body::from(row)))),
             Decided::Stands(row) if row.status == Status::Processing => {
                 Ok(Reply::new(WithStatus::<202, _>(Body::from(row))))
@@ -142,18 +147,21 @@ pub async fn update(
     if still_pending { Ok(Reply::new(Json(Body::from(row)))) } else { Err(illegal_change(&row)) }
 }
 
-/// `DELETE /transactions/{id}`: cancels it if it is pending, then hides it.
+/// `DELETE /transactions/{id}`: cancels it if it is pending, then hides it: from a party that asks, or from everybody.
 pub async fn delete(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
 ) -> Result<Json<Message>> {
-    let row = changeable(&transfers, &visitor, id).await?;
-    let hide =
-        async || Ok::<_, ApiError>(transfers.change(&row, Change::Hide).await?.row.is_some_and(|r| r.is_hidden()));
+    let (row, actor) = visible(&transfers, &visitor, id).await?;
+    let hide = async || {
+        let row = transfers.change(&row, Change::Hide(actor)).await?.row;
+        Ok::<_, ApiError>(row.is_some_and(|row| row.is_hidden_from(actor)))
+    };
     if !hide().await? {
-        match transfers.decide(&row, Decision::Cancel, None, true).await? {
-            Decided::Stands(row) if row.is_hidden() => {}
+        let ruling = Ruling { hide: Some(actor), ..Ruling::by(actor, Decision::Cancel) };
+        match transfers.decide(&row, ruling).await? {
+            Decided::Stands(row) if row.is_hidden_from(actor) => {}
             // it settled between the two looks, or another request cancelled it
             Decided::Stands(_) | Decided::Lost(_) if hide().await? => {}
             Decided::NotFound => return Err(Code::TransactionNotFound.into()),
@@ -163,12 +171,12 @@ pub async fn delete(
     Ok(Json(Message { message: "Transaction deleted successfully" }))
 }
 
-/// The transaction, if its visitor may change it: its sender may, its receiver may not.
-async fn changeable(transfers: &Transfers, visitor: &Visitor, id: TransactionId) -> Result<Transaction> {
+/// The transaction as its visitor sees it, and what the visitor is to it.
+async fn visible(transfers: &Transfers, visitor: &Visitor, id: TransactionId) -> Result<(Transaction, Actor)> {
     let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
-    visitor.must_be_a_party(&[row.sender_id, row.receiver_id], row.created_at, Code::TransactionNotFound)?;
-    visitor.caller.must_be_one_of(&[row.sender_id])?;
-    Ok(row)
+    visitor.must_be_a_party(&row.parties(), row.created_at, Code::TransactionNotFound)?;
+    let actor = Actor::of(visitor.caller, &row);
+    if row.is_hidden_from(actor) { Err(Code::TransactionNotFound.into()) } else { Ok((row, actor)) }
 }
 
 fn illegal_change(row: &Transaction) -> ApiError {

@@ -118,6 +118,11 @@ fn update(rows: &[&Row], terms: &Terms) -> BulkUpdate {
         also((before.status, before.step) != (after.status, after.step), "due_at", due(after, terms));
         also(before.accepted_at != after.accepted_at, "accepted_at", after.accepted_at.into());
         also(before.hidden_at != after.hidden_at, "hidden_at", after.hidden_at.into());
+        let (old, new) = (before.hidden_from_sender_at, after.hidden_from_sender_at);
+        also(old != new, "hidden_from_sender_at", new.into());
+        let (old, new) = (before.hidden_from_receiver_at, after.hidden_from_receiver_at);
+        also(old != new, "hidden_from_receiver_at", new.into());
+        also(before.reason != after.reason, "status_reason", word(after.reason.map(Into::into)));
         also(before.description != after.description, "description", Value::Text(&after.description));
         also(before.request != after.request, "request", Value::Text(&after.request));
         update.row(after.id.get(), &set, ("version", before.version.into()));

@@ -37,18 +37,18 @@ pub async fn all(
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
     match filter.status {
-        None | Some(Status::Completed) => scan(conn, BY_ID, &|q| _ = q.push("TRUE"), filter, cursor, rows).await,
+        None | Some(Status::Completed) => scan(conn, BY_ID, &|q| _ = q.push("TRUE"), ANYBODYS, filter, cursor, rows).await,
         // these are few, and as none is due ever again the index has them in the order of their ids
         Some(status @ (Status::Failed | Status::Cancelled)) => {
             let ended = |query: &mut QueryBuilder<MySql>| {
                 query.push("due_at IS NULL AND status = ").push_bind(status);
             };
-            scan(conn, BY_STATUS, &ended, filter, cursor, rows).await
+            scan(conn, BY_STATUS, &ended, ANYBODYS, filter, cursor, rows).await
         }
         // these are open, and the index has them in another order
         Some(status @ (Status::Processing | Status::Pending)) => {
             if are_many(conn, status).await? {
-                scan(conn, BY_ID, &|q| _ = q.push("TRUE"), filter, cursor, rows).await
+                scan(conn, BY_ID, &|q| _ = q.push("TRUE"), ANYBODYS, filter, cursor, rows).await
             } else {
                 few(conn, status, filter, cursor, rows).await
             }
@@ -56,7 +56,14 @@ pub async fn all(
     }
 }
 
-/// The same for those that `user` sent or received. One index range for each role, merged here: a single query for
+// What `Transaction::is_senders` and `is_receivers` say, less what the party has deleted.
+const SENDERS: &str = "hidden_from_sender_at IS NULL
+    AND (accepted_at IS NOT NULL OR failure IS NULL OR failure NOT IN ('user_not_found', 'not_reached'))";
+const RECEIVERS: &str = "hidden_from_receiver_at IS NULL AND accepted_at IS NOT NULL";
+/// For those who see everybody's.
+const ANYBODYS: &str = "TRUE";
+
+/// Those that `user` sent or received, as the user sees them. One index range for each role, merged here: a single query for
 /// both would have to sort all of them.
 pub async fn of_user(
     conn: &mut MySqlConnection,
@@ -67,8 +74,8 @@ pub async fn of_user(
 ) -> sqlx::Result<Stretch<Transaction>> {
     let sent = |query: &mut QueryBuilder<MySql>| _ = query.push("sender_id = ").push_bind(user);
     let received = |query: &mut QueryBuilder<MySql>| _ = query.push("receiver_id = ").push_bind(user);
-    let sent = scan(conn, BY_SENDER, &sent, filter, cursor, rows).await?;
-    let received = scan(conn, BY_RECEIVER, &received, filter, cursor, rows).await?;
+    let sent = scan(conn, BY_SENDER, &sent, SENDERS, filter, cursor, rows).await?;
+    let received = scan(conn, BY_RECEIVER, &received, RECEIVERS, filter, cursor, rows).await?;
     Ok(Stretch::merge([sent, received], rows, |row| row.id.get()))
 }
 
@@ -82,12 +89,16 @@ async fn scan(
     conn: &mut MySqlConnection,
     index: &str,
     range: Condition<'_>,
+    visible: &str,
     filter: &Filter,
     cursor: Option<i64>,
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
     let (columns, table, order) = (columns!(), "transactions", Order::NewestFirst);
-    let filter = |query: &mut QueryBuilder<MySql>| filter.push(query);
+    let filter = |query: &mut QueryBuilder<MySql>| {
+        query.push(visible).push(" AND ");
+        filter.push(query);
+    };
     Scan { columns, table, index, range, filter: &filter, order, id: |row: &Transaction| row.id.get() }
         .read(conn, cursor, rows)
         .await

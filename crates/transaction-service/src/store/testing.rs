@@ -38,7 +38,7 @@ async fn fill(conn: &mut MySqlConnection) {
     for first in (1..=TRANSACTIONS).step_by(1_000) {
         let mut insert = BulkInsert::new(
             "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, request, fingerprint,
-                 created_at, updated_at, changed_at)",
+                 accepted_at, created_at, updated_at, changed_at)",
         );
         for id in first..first + 1_000 {
             let status = if id % FAILED_EACH == 0 { "failed" } else { "completed" };
@@ -51,6 +51,7 @@ async fn fill(conn: &mut MySqlConnection) {
                 status.into(),
                 request.as_str().into(),
                 "0".repeat(32).as_str().into(),
+                at,
                 at,
                 at,
                 at,

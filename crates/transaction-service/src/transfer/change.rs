@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use common::outbox::Event;
 
 use super::{
-    decision::Decision,
+    actor::Actor,
+    decision::Ruling,
     machine::Next,
     model::{Status, Transaction, Verb},
 };
@@ -15,15 +16,15 @@ use crate::clients::StepOutcome;
 #[derive(Debug, Clone)]
 pub enum Change {
     /// To decide about a pending transaction, to describe it anew, and to hide it.
-    Decide { decision: Decision, description: Option<String>, hide: bool },
+    Decide(Ruling),
     /// To store the outcome of a step.
     Outcome { step: Verb, outcome: StepOutcome },
     /// To fail a new transaction whose first verb was certainly never sent, and to free its request.
     Unsent,
     /// To describe a pending transaction anew.
     Describe(String),
-    /// To hide a settled transaction.
-    Hide,
+    /// To hide a settled transaction: from a party, or from everybody.
+    Hide(Actor),
 }
 
 impl Change {
@@ -31,12 +32,16 @@ impl Change {
     pub fn apply(&self, row: &mut Transaction, now: DateTime<Utc>, currency: &str) -> Option<Vec<Event>> {
         let events = match self {
             // only from pending: whoever comes second finds it processing
-            Self::Decide { decision, description, hide } if is_pending(row) => {
+            Self::Decide(Ruling { decision, reason, description, hide }) if is_pending(row) => {
                 row.status = Status::Processing;
                 row.step = Some(decision.verb());
                 row.target = Some(decision.target());
+                // committed with the decision: whoever carries it out after a crash knows why
+                row.reason = Some(*reason);
                 row.description = description.clone().unwrap_or_else(|| row.description.clone());
-                row.hidden_at = hide.then_some(now);
+                if let Some(actor) = hide {
+                    hide_from(row, *actor, now);
+                }
                 Vec::new()
             }
             // a step ends once: whoever asked for it too finds another step, or none
@@ -46,14 +51,16 @@ impl Change {
             // the settler counts its attempts before it sends: none so far means that nobody else has sent the verb
             Self::Unsent if row.is_being_created() && row.settle_attempts == 0 => {
                 row.request = format!("unsent {}", row.id);
+                // whoever is asked to come back has not failed
+                hide_from(row, Actor::Service, now);
                 become_next(row, Next::unsent(), now, currency)
             }
             Self::Describe(text) if is_pending(row) => {
                 row.description.clone_from(text);
                 Vec::new()
             }
-            Self::Hide if row.status.is_settled() && !row.is_hidden() => {
-                row.hidden_at = Some(now);
+            Self::Hide(actor) if row.status.is_settled() && !row.is_hidden_from(*actor) => {
+                hide_from(row, *actor, now);
                 Vec::new()
             }
             _ => return None,
@@ -71,10 +78,20 @@ fn become_next(row: &mut Transaction, next: Next, now: DateTime<Utc>, currency: 
     row.step = next.step;
     row.target = next.target;
     row.failure = next.failure;
+    row.reason = next.reason;
     if next.accepted {
         row.accepted_at = Some(now);
     }
     events
+}
+
+/// Hides `row` from the party that wants it, or from everybody if it is none.
+fn hide_from(row: &mut Transaction, actor: Actor, now: DateTime<Utc>) {
+    match actor {
+        Actor::Sender => row.hidden_from_sender_at = Some(now),
+        Actor::Receiver => row.hidden_from_receiver_at = Some(now),
+        Actor::Service | Actor::Anyone => row.hidden_at = Some(now),
+    }
 }
 
 fn is_pending(row: &Transaction) -> bool {
@@ -84,7 +101,7 @@ fn is_pending(row: &Transaction) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::{Failure, machine::tests::row};
+    use crate::transfer::{Decision, Failure, Reason, StatusReason, machine::tests::row};
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(100, 0).unwrap()
@@ -95,7 +112,7 @@ mod tests {
     }
 
     fn decide(decision: Decision) -> Change {
-        Change::Decide { decision, description: None, hide: false }
+        Change::Decide(Ruling::by(Actor::Sender, decision))
     }
 
     #[test]
@@ -106,6 +123,46 @@ mod tests {
         assert!(apply(&decide(Decision::Cancel), &mut row));
         assert!(!apply(&decide(Decision::Complete), &mut row));
         assert_eq!((row.step, row.target, row.version), (Some(Verb::Release), Some(Status::Cancelled), 3));
+        assert_eq!((row.reason, row.status_reason()), (Some(Reason::CancelledBySender), None), "it has not ended yet");
+    }
+
+    #[test]
+    fn the_reason_of_a_decision_stays_unless_it_could_not_be_carried_out() {
+        let ended = |decision: Change, outcomes: &[(Verb, StepOutcome)]| {
+            let mut row = row(Verb::Hold, None);
+            assert!(apply(&Change::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied }, &mut row));
+            assert!(apply(&decision, &mut row));
+            for (step, outcome) in outcomes {
+                assert!(apply(&Change::Outcome { step: *step, outcome: *outcome }, &mut row));
+            }
+            (row.status, row.status_reason().unwrap())
+        };
+        let expiry = Change::Decide(Ruling::expiry());
+        let applied = StepOutcome::Applied;
+        let refused = StepOutcome::Refused { code: Failure::ReceiverNotFound };
+        assert_eq!(
+            ended(expiry.clone(), &[(Verb::Release, applied)]),
+            (Status::Cancelled, StatusReason::Decided(Reason::Expired))
+        );
+        assert_eq!(
+            ended(expiry, &[(Verb::Release, refused)]),
+            (Status::Completed, StatusReason::Decided(Reason::AlreadyCaptured))
+        );
+        assert_eq!(
+            ended(decide(Decision::Complete), &[(Verb::Capture, refused), (Verb::Release, applied)]),
+            (Status::Failed, StatusReason::Refused(Failure::ReceiverNotFound))
+        );
+    }
+
+    #[test]
+    fn a_party_hides_a_transaction_from_itself_alone() {
+        let mut row = row(Verb::Transfer, None);
+        apply(&Change::Outcome { step: Verb::Transfer, outcome: StepOutcome::Applied }, &mut row);
+        assert!(apply(&Change::Hide(Actor::Receiver), &mut row) && !apply(&Change::Hide(Actor::Receiver), &mut row));
+        assert!(row.is_hidden_from(Actor::Receiver));
+        assert!(!row.is_hidden_from(Actor::Sender) && !row.is_hidden_from(Actor::Service));
+        assert!(apply(&Change::Hide(Actor::Service), &mut row));
+        assert!(row.is_hidden_from(Actor::Sender) && row.is_hidden_from(Actor::Anyone));
     }
 
     #[test]
@@ -132,17 +189,18 @@ mod tests {
             (fresh.status, fresh.failure, &*fresh.request),
             (Status::Failed, Some(Failure::NotReached), "unsent 10")
         );
+        assert!(fresh.is_hidden() && fresh.parties().is_empty(), "nobody sees it");
     }
 
     #[test]
     fn only_a_settled_transaction_is_hidden_and_only_a_pending_one_described() {
         let mut row = row(Verb::Hold, None);
-        assert!(!apply(&Change::Hide, &mut row) && !apply(&Change::Describe("x".into()), &mut row));
+        assert!(!apply(&Change::Hide(Actor::Anyone), &mut row) && !apply(&Change::Describe("x".into()), &mut row));
         apply(&Change::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied }, &mut row);
-        assert!(!apply(&Change::Hide, &mut row) && apply(&Change::Describe("x".into()), &mut row));
+        assert!(!apply(&Change::Hide(Actor::Anyone), &mut row) && apply(&Change::Describe("x".into()), &mut row));
         apply(&decide(Decision::Complete), &mut row);
         apply(&Change::Outcome { step: Verb::Capture, outcome: StepOutcome::Applied }, &mut row);
-        assert!(apply(&Change::Hide, &mut row) && !apply(&Change::Hide, &mut row));
+        assert!(apply(&Change::Hide(Actor::Anyone), &mut row) && !apply(&Change::Hide(Actor::Anyone), &mut row));
         assert_eq!((row.description.as_str(), row.is_hidden()), ("x", true));
     }
 }

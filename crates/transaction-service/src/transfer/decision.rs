@@ -3,7 +3,8 @@
 use common::Result;
 
 use super::{
-    Advance, Change, Transfers,
+    Change, NotSent, Transfers,
+    actor::{Actor, Reason},
     model::{Status, Transaction, Verb},
 };
 use crate::store::changes::Changed;
@@ -38,6 +39,31 @@ impl Decision {
     }
 }
 
+/// A decision with its reason, and what goes with it.
+#[derive(Debug, Clone)]
+pub struct Ruling {
+    /// What is decided.
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+    /// A new description.
+    pub description: Option<String>,
+    /// For whom the transaction is deleted as well.
+    pub hide: Option<Actor>,
+}
+
+impl Ruling {
+    /// What `actor` decides.
+    pub fn by(actor: Actor, decision: Decision) -> Self {
+        Self { decision, reason: Reason::of(decision, actor), description: None, hide: None }
+    }
+
+    /// The end of a transaction about which nobody decided in time.
+    pub fn expiry() -> Self {
+        Self { decision: Decision::Cancel, reason: Reason::Expired, description: None, hide: None }
+    }
+}
+
 /// What became of a decision.
 #[derive(Debug, Clone)]
 pub enum Decided {
@@ -50,19 +76,13 @@ pub enum Decided {
 }
 
 impl Transfers {
-    /// Decides about the transaction that was last `seen` so, and carries the decision out. With `hide`, the transaction is hidden as well.
-    pub async fn decide(
-        &self,
-        seen: &Transaction,
-        decision: Decision,
-        description: Option<&str>,
-        hide: bool,
-    ) -> Result<Decided> {
-        let wish = Change::Decide { decision, description: description.map(str::to_owned), hide };
-        let Changed { row, won } = self.change(seen, wish).await?;
+    /// Decides about the transaction that was last `seen` so, and carries the decision out.
+    pub async fn decide(&self, seen: &Transaction, ruling: Ruling) -> Result<Decided> {
+        let Changed { row, won } = self.change(seen, Change::Decide(ruling.clone())).await?;
+        let Ruling { decision, description, hide, .. } = ruling;
         let decided = match row {
             None => return Ok(Decided::NotFound),
-            Some(row) if row.is_hidden() && !hide => return Ok(Decided::NotFound),
+            Some(row) if row.is_hidden() && hide.is_none() => return Ok(Decided::NotFound),
             // too late to describe it anew
             Some(row) if !won && description.is_some_and(|text| text != row.description) => Decided::Lost(row),
             Some(row) if row.status == decision.target() => Decided::Stands(row),
@@ -72,8 +92,8 @@ impl Transfers {
         };
         match decided {
             Decided::Stands(row) => match self.advance(row, false).await {
-                Advance::Row(row) => Ok(Decided::Stands(row)),
-                Advance::NotSent => unreachable!("only a fresh transaction fails without being sent"),
+                Ok(row) => Ok(Decided::Stands(row)),
+                Err(NotSent) => unreachable!("only a fresh transaction fails without being sent"),
             },
             other => Ok(other),
         }

@@ -2,7 +2,10 @@
 
 use common::{Money, UserId, outbox::Event};
 
-use super::model::{Failure, Status, Transaction, Verb};
+use super::{
+    actor::Reason,
+    model::{Failure, Status, Transaction, Verb},
+};
 use crate::clients::StepOutcome;
 
 /// What a transaction becomes when the outcome of its step is known.
@@ -16,6 +19,8 @@ pub struct Next {
     pub target: Option<Status>,
     /// Why it failed, if it does.
     pub failure: Option<Failure>,
+    /// Why somebody or something decided so, if it did.
+    pub reason: Option<Reason>,
     /// True if the money was set aside or moved by this step.
     pub accepted: bool,
 }
@@ -23,14 +28,19 @@ pub struct Next {
 impl Next {
     /// What `outcome` makes of `row`.
     pub fn of(row: &Transaction, outcome: StepOutcome) -> Self {
-        let settled = |status, failure| Self { status, step: None, target: None, failure, accepted: false };
+        let reason = row.reason;
+        let settled = |status, failure| Self { status, step: None, target: None, failure, reason, accepted: false };
         match (row.step, outcome) {
             (Some(Verb::Hold), StepOutcome::Applied) => Self { accepted: true, ..settled(Status::Pending, None) },
-            (Some(Verb::Transfer), StepOutcome::Applied) => Self { accepted: true, ..settled(Status::Completed, None) },
+            (Some(Verb::Transfer), StepOutcome::Applied) => {
+                let reason = Some(Reason::CompletedAtOnce);
+                Self { accepted: true, reason, ..settled(Status::Completed, None) }
+            }
             (Some(Verb::Hold | Verb::Transfer), StepOutcome::Refused { code }) => settled(Status::Failed, Some(code)),
+            (Some(Verb::Capture), StepOutcome::Applied) => settled(Status::Completed, None),
             // A release is only ever refused after a capture: then the receiver has the money.
-            (Some(Verb::Capture), StepOutcome::Applied) | (Some(Verb::Release), StepOutcome::Refused { .. }) => {
-                settled(Status::Completed, None)
+            (Some(Verb::Release), StepOutcome::Refused { .. }) => {
+                Self { reason: Some(Reason::AlreadyCaptured), ..settled(Status::Completed, None) }
             }
             // What cannot be paid out goes back to the sender.
             (Some(Verb::Capture), StepOutcome::Refused { code }) => Self {
@@ -38,6 +48,7 @@ impl Next {
                 step: Some(Verb::Release),
                 target: Some(Status::Failed),
                 failure: Some(code),
+                reason,
                 accepted: false,
             },
             (Some(Verb::Release), StepOutcome::Applied) => {
@@ -49,7 +60,8 @@ impl Next {
 
     /// What a transaction becomes whose first verb was certainly never sent.
     pub fn unsent() -> Self {
-        Self { status: Status::Failed, step: None, target: None, failure: Some(Failure::NotReached), accepted: false }
+        let (status, failure) = (Status::Failed, Some(Failure::NotReached));
+        Self { status, step: None, target: None, failure, reason: None, accepted: false }
     }
 
     /// What the parties are told of it: always what really happened.
@@ -64,14 +76,19 @@ impl Next {
         let to_sender = |what: &str, message: String| vec![event(what, row.sender_id, message)];
         match (self.status, self.failure) {
             // nothing to tell yet, or nobody to tell it to
-            (Status::Processing, _) | (Status::Failed, Some(Failure::UserNotFound)) => Vec::new(),
+            (Status::Processing, _) | (Status::Failed, Some(Failure::UserNotFound | Failure::NotReached)) => Vec::new(),
             (Status::Pending, _) => to_sender("pending", format!("Transaction of {amount} pending approval.")),
             (Status::Completed, _) => vec![
                 event("sent", row.sender_id, format!("Your payment of {amount} has been successfully processed.")),
                 event("received", row.receiver_id, format!("You have received {amount}.")),
             ],
             (Status::Cancelled, _) => {
-                to_sender("cancelled", format!("Transaction of {amount} cancelled. The money is back in your balance."))
+                let what = match self.reason {
+                    Some(Reason::Expired) => "expired",
+                    Some(Reason::Declined) => "was declined by the receiver",
+                    _ => "cancelled",
+                };
+                to_sender("cancelled", format!("Transaction of {amount} {what}. The money is back in your balance."))
             }
             (Status::Failed, None) => {
                 to_sender("failed", format!("Transaction of {amount} failed. The money is back in your balance."))
@@ -80,7 +97,7 @@ impl Next {
                 let reason = match failure {
                     Failure::InsufficientBalance => "your balance is too low",
                     Failure::ReceiverNotFound => "the receiver does not exist",
-                    Failure::BalanceLimit => "the receiver's account is full",
+                    Failure::ReceiverUnavailable => "the receiver cannot be paid at the moment",
                     _ => "it could not be carried out",
                 };
                 to_sender("failed", format!("Transaction of {amount} failed: {reason}."))
@@ -111,6 +128,9 @@ pub mod tests {
             failure: None,
             accepted_at: None,
             hidden_at: None,
+            hidden_from_sender_at: None,
+            hidden_from_receiver_at: None,
+            reason: None,
             settle_attempts: 0,
             request: "once".into(),
             fingerprint: Vec::new(),

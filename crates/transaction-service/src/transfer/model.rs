@@ -5,6 +5,8 @@ use common::{Amount, TransactionId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::actor::Reason;
+
 /// Where a transaction stands.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::EnumString, strum::IntoStaticStr,
@@ -47,7 +49,17 @@ pub enum Verb {
 
 /// Why a transaction failed: user-service's reasons, and one of our own.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::EnumString, strum::IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -58,8 +70,10 @@ pub enum Failure {
     ReceiverNotFound,
     /// The sender has less than the amount.
     InsufficientBalance,
-    /// The receiver's balance would exceed what an account can hold.
-    BalanceLimit,
+    /// The receiver cannot be paid; the versions before called it `balance_limit`, which tells of the receiver's balance.
+    #[serde(alias = "balance_limit")]
+    #[strum(to_string = "receiver_unavailable", serialize = "balance_limit")]
+    ReceiverUnavailable,
     /// The money is not set aside, or no longer.
     NotHeld,
     /// user-service knows another transaction under this number.
@@ -115,8 +129,15 @@ pub struct Transaction {
     pub failure: Option<Failure>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
-    /// When it was deleted.
+    /// When it was deleted for everybody.
     pub hidden_at: Option<DateTime<Utc>>,
+    /// When its sender deleted it.
+    pub hidden_from_sender_at: Option<DateTime<Utc>>,
+    /// When its receiver deleted it.
+    pub hidden_from_receiver_at: Option<DateTime<Utc>>,
+    /// Why somebody or something decided as it did; written with the decision.
+    #[sqlx(rename = "status_reason")]
+    pub reason: Option<Reason>,
     /// How often the settler has asked for the outstanding verb.
     pub settle_attempts: i32,
     /// The identity of the request that created it.
@@ -150,7 +171,7 @@ impl Transaction {
         })
     }
 
-    /// True once it was deleted.
+    /// True once it was deleted for everybody.
     pub fn is_hidden(&self) -> bool {
         self.hidden_at.is_some()
     }

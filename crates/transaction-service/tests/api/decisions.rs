@@ -60,7 +60,7 @@ async fn a_capture_that_is_refused_gives_the_money_back_and_answers_the_reason()
     let service = Service::start().await;
     for (refusal, status, code) in [
         ("receiver_not_found", 404, "user_not_found"),
-        ("balance_limit", 400, "balance_limit"),
+        ("receiver_unavailable", 409, "receiver_unavailable"),
         ("not_held", 409, "not_held"),
     ] {
         let id = service.pending().await;

@@ -21,21 +21,26 @@ const BROKEN: [Reaction; 6] = [
 ];
 
 #[tokio::test]
-async fn a_user_service_that_is_not_reached_fails_the_payment_and_frees_its_key() {
+async fn a_payment_for_which_user_service_is_not_reached_leaves_nothing_that_anybody_sees_and_frees_its_key() {
     let port = free_port();
     let service = Service::start_with_users_at(format!("http://127.0.0.1:{port}").parse().unwrap()).await;
     for body in [payment(10_000), immediate(10_000)] {
         let refused = service.service.keyed("key").post("/transactions", body).await;
         let refused = refused.expect_error(503, "service_unavailable");
         assert!(!refused.header("retry-after").is_empty(), "{:?}", refused.headers);
-        let failed = service.anyone.get("/transactions?limit=1").await.expect(200);
-        assert_eq!(
-            (&failed.json[0]["status"], &failed.json[0]["failure_code"]),
-            (&json!("failed"), &json!("not_reached"))
-        );
     }
-    let failed = ids(&service.anyone.get("/transactions").await.expect(200));
+    for list in ["/transactions", "/transactions/user/1", "/transactions/user/2"] {
+        assert_eq!(service.service.get(list).await.expect(200).json, json!([]), "{list}");
+    }
+    assert_eq!(service.untold().await, 0, "nobody is told of it");
+    let feed = service.service.get("/internal/transactions?since=2020-01-01T00:00:00Z").await.expect(200);
+    let failed = ids(&feed);
     assert_eq!(failed.len(), 2);
+    for change in feed.json.as_array().expect("a list") {
+        assert_eq!((&change["counts_for_sender"], &change["counts_for_receiver"]), (&json!(false), &json!(false)));
+        let id = change["id"].as_i64().expect("an id");
+        let _ = service.show(id).await.expect_error(404, "transaction_not_found");
+    }
 
     let users = UserService::start_on(port).await;
     let created = service.service.keyed("key").post("/transactions", payment(10_000)).await.expect(201);
@@ -52,8 +57,8 @@ async fn a_user_service_that_refuses_the_whole_call_fails_the_payment() {
         let refused = service.service.keyed("key").post("/transactions", payment(10_000)).await;
         let refused = refused.expect_error(503, "service_unavailable");
         assert!(!refused.header("retry-after").is_empty());
-        let newest = service.anyone.get("/transactions?limit=1").await.expect(200);
-        assert_eq!(newest.json[0]["status"], "failed", "after {status}");
+        let kept = service.anyone.get("/transactions").await.expect(200);
+        assert_eq!(kept.json, json!([]), "after {status}");
     }
     service.users.on("hold", Reaction::Applies);
     let _ = service.service.keyed("key").post("/transactions", payment(10_000)).await.expect(201);
@@ -228,18 +233,33 @@ async fn a_pending_transaction_is_cancelled_when_its_time_is_over() {
     let service = Service::start_with(|config| config.pending_ttl = 1).await;
     let (expired, settled) = (service.pending().await, service.create(immediate(1)).await.expect(201).id());
     service.start_workers();
-    let _ = service.becomes(expired, "cancelled").await;
+    assert_eq!(service.becomes(expired, "cancelled").await["status_reason"], "expired");
     assert_eq!(service.users.verbs(), ["hold", "transfer", "release"]);
     assert_eq!(service.show(settled).await.expect(200)["status"], "completed");
     let _ = service.decide(expired, "completed").await.expect_error(409, "illegal_status_change");
     service.everything_is_told().await;
+    let told: Vec<String> = service.notifications.told().into_iter().map(|(.., message)| message).collect();
+    let text = "Transaction of Rp 10,000 expired. The money is back in your balance.".to_owned();
+    assert!(told.contains(&text), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_expires_while_user_service_is_silent_is_still_expired_when_the_settler_ends_it() {
+    let service = Service::start_with(|config| config.pending_ttl = 1).await;
+    let id = service.pending().await;
+    service.users.on("release", Reaction::Answers(500, ""));
+    service.start_workers();
+    let processing = service.becomes(id, "processing").await;
+    assert_eq!(processing["status_reason"], json!(null), "it has not ended yet");
+    service.users.on("release", Reaction::Applies);
+    assert_eq!(service.becomes(id, "cancelled").await["status_reason"], "expired");
 }
 
 #[tokio::test]
 async fn what_can_be_read_is_answered_while_user_service_is_away() {
     let service = Service::start_with_users_at(unreachable()).await;
     let _ = service.create(payment(1)).await.expect_error(503, "service_unavailable");
-    assert_eq!(ids(&service.anyone.get("/transactions").await.expect(200)).len(), 1);
+    assert_eq!(service.anyone.get("/transactions").await.expect(200).json, json!([]));
     let _ = service.anyone.get("/ready").await.expect(200);
 }
 

@@ -8,5 +8,6 @@ mod feed;
 mod idempotency;
 mod lists;
 mod outbox;
+mod parties;
 mod peers;
 mod support;

@@ -35,8 +35,8 @@ async fn the_parties_are_told_what_happened() {
     let nobody = refused_by("transfer", "receiver_not_found", immediate(10_000)).await;
     let no_sender = refused_by("hold", "user_not_found", payment(10_000)).await;
     let full = service.pending().await;
-    service.users.on("capture", Reaction::Refuses("balance_limit"));
-    let _ = service.decide(full, "completed").await.expect_error(400, "balance_limit");
+    service.users.on("capture", Reaction::Refuses("receiver_unavailable"));
+    let _ = service.decide(full, "completed").await.expect_error(409, "receiver_unavailable");
 
     service.start_workers();
     service.everything_is_told().await;
@@ -72,7 +72,7 @@ async fn the_parties_are_told_what_happened() {
     assert_eq!(told_of(&told, no_sender), []);
     assert_eq!(
         told_of(&told, full),
-        [waiting, (SENDER, "Transaction of Rp 10,000 failed: the receiver's account is full.")]
+        [waiting, (SENDER, "Transaction of Rp 10,000 failed: the receiver cannot be paid at the moment.")]
     );
 }
 

@@ -12,6 +12,9 @@ use sqlx::{MySqlConnection, MySqlPool};
 
 use super::{Ledger, Verification, verify};
 
+/// The lock of the database, `audit.<schema>`, under which one instance audits. A migration holds it too: a statement that
+/// changes a table of the ledger would wait until the proof ends, and payments behind it.
+pub const LOCK: &str = "audit";
 /// The longest pause between two looks: a failed audit of a large ledger is not begun again at once.
 const MAX_PAUSE: Duration = Duration::from_mins(10);
 /// The most violations of one audit that are logged.
@@ -31,8 +34,10 @@ pub async fn run_once(ledger: &Ledger, interval: u32) -> anyhow::Result<Step> {
     // the lock ends with the session that holds it, and so does the proof: a crash leaves nothing to wait for
     let mut session = pool.acquire().await?;
     session.close_on_drop();
-    let taken: Option<i64> =
-        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('audit.', DATABASE()), 0)").fetch_one(&mut *session).await?;
+    let taken: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT(?, '.', DATABASE()), 0)")
+        .bind(LOCK)
+        .fetch_one(&mut *session)
+        .await?;
     if taken != Some(1) || !is_due(pool, interval).await? {
         return Ok(Step::Idle); // another instance is faster
     }

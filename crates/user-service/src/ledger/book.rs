@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use common::{Amount, Money, TransactionId, UserId, money::MAX_BALANCE};
+use common::{
+    Amount, Money, TransactionId, UserId,
+    money::{MAX_BALANCE, MAX_STORED},
+};
 
 use super::operation::{Movement, Refusal, Transfer};
 
@@ -100,7 +103,10 @@ impl Book {
     }
 
     fn pay_in(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
-        self.room_for(user, amount, Refusal::UserNotFound)?;
+        let total = self.total(user).ok_or(Refusal::UserNotFound)? + amount.money();
+        if total > MAX_BALANCE {
+            return Err(Refusal::BalanceLimit);
+        }
         let entries = vec![external(user, -amount.money()), self.available(user, amount.money())];
         Ok(self.applied(user, entries))
     }
@@ -119,7 +125,7 @@ impl Book {
         }
         let allowed = match state {
             _ if !self.accounts.contains_key(&sender_id) => Err(Refusal::UserNotFound),
-            HoldState::Captured => self.room_for(receiver_id, amount, Refusal::ReceiverNotFound),
+            HoldState::Captured => self.can_be_paid(receiver_id, amount),
             _ if self.accounts.contains_key(&receiver_id) => Ok(()),
             _ => Err(Refusal::ReceiverNotFound),
         };
@@ -139,7 +145,7 @@ impl Book {
 
     fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
         let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
-        self.room_for(receiver_id, amount, Refusal::ReceiverNotFound)?;
+        self.can_be_paid(receiver_id, amount)?;
         self.end_hold(transaction, receiver_id, HoldState::Captured);
         let entries = vec![self.held(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
         Ok(self.applied(sender_id, entries))
@@ -182,11 +188,15 @@ impl Book {
         if balances.available < amount.money() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
     }
 
-    /// Available and held together never exceed the limit, so that money set aside can always come back.
-    fn room_for(&self, user: UserId, amount: Amount, absent: Refusal) -> Result<(), Refusal> {
-        let balances = self.accounts.get(&user).ok_or(absent)?;
-        let total = balances.available + balances.held + amount.money();
-        if total > MAX_BALANCE { Err(Refusal::BalanceLimit) } else { Ok(()) }
+    /// Whoever is paid has no limit but what can be stored, which no number of payments reaches: see [`MAX_BALANCE`].
+    fn can_be_paid(&self, receiver: UserId, amount: Amount) -> Result<(), Refusal> {
+        let total = self.total(receiver).ok_or(Refusal::ReceiverNotFound)? + amount.money();
+        if total > MAX_STORED { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
+    }
+
+    /// Available and held together: limits hold for the sum, so that held money can always come back.
+    fn total(&self, user: UserId) -> Option<Money> {
+        self.accounts.get(&user).map(|balances| balances.available + balances.held)
     }
 
     fn available(&mut self, user: UserId, change: Money) -> Entry {
@@ -212,148 +222,14 @@ fn external(user: UserId, amount: Money) -> Entry {
     Entry { account: Account::External, user, amount, balance_after: None }
 }
 
+/// The leg of a second reference of an applied operation: it moves nothing, and shows whose it is.
+pub fn of_alias(user: UserId) -> Entry {
+    external(user, Money::ZERO)
+}
+
 fn nothing_to_do() -> Applied {
     Applied { entries: Vec::new(), balance: Money::ZERO }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn user(id: i64) -> UserId {
-        UserId::try_from(id).unwrap()
-    }
-
-    fn transaction(id: i64) -> TransactionId {
-        TransactionId::try_from(id).unwrap()
-    }
-
-    fn amount(units: i64) -> Amount {
-        units.to_string().parse().unwrap()
-    }
-
-    fn book(balances: &[i64]) -> Book {
-        let accounts = (1..).map(user).zip(balances.iter().map(|&b| Balances {
-            available: b.into(),
-            held: Money::ZERO,
-            incoming: 0,
-        }));
-        Book { accounts: accounts.collect(), holds: BTreeMap::new() }
-    }
-
-    fn transfer(id: i64, units: i64) -> Transfer {
-        Transfer { transaction_id: transaction(id), sender_id: user(1), receiver_id: user(2), amount: amount(units) }
-    }
-
-    fn balances(book: &Book, id: i64) -> (Money, Money) {
-        let b = book.accounts[&user(id)];
-        (b.available, b.held)
-    }
-
-    #[test]
-    fn a_hold_then_a_capture_moves_the_money() {
-        let mut book = book(&[100, 0]);
-        book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
-        assert_eq!(balances(&book, 1), (40.into(), 60.into()));
-        book.apply(&Movement::Capture { transaction_id: transaction(1) }).unwrap();
-        assert_eq!((balances(&book, 1), balances(&book, 2)), ((40.into(), 0.into()), (60.into(), 0.into())));
-    }
-
-    #[test]
-    fn a_release_gives_the_money_back_once() {
-        let mut book = book(&[100, 0]);
-        book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
-        for _ in 0..2 {
-            book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
-            assert_eq!(balances(&book, 1), (100.into(), 0.into()));
-        }
-        assert_eq!(book.apply(&Movement::Capture { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
-    }
-
-    #[test]
-    fn a_late_hold_after_release_is_refused() {
-        let mut book = book(&[100, 0]);
-        book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
-        assert_eq!(book.apply(&Movement::Hold(transfer(1, 60))), Err(Refusal::NotHeld));
-        assert_eq!(balances(&book, 1), (100.into(), 0.into()));
-    }
-
-    #[test]
-    fn what_was_captured_is_not_released() {
-        let mut book = book(&[100, 0]);
-        book.apply(&Movement::Transfer(transfer(1, 60))).unwrap();
-        assert_eq!(book.apply(&Movement::Release { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
-        assert_eq!(balances(&book, 2), (60.into(), 0.into()));
-    }
-
-    #[test]
-    fn refusals_change_no_balance() {
-        let mut book = book(&[100, 0]);
-        let to_nobody = Transfer { receiver_id: user(9), ..transfer(3, 10) };
-        assert_eq!(book.apply(&Movement::Hold(transfer(1, 101))), Err(Refusal::InsufficientBalance));
-        assert_eq!(book.apply(&Movement::Transfer(transfer(2, 101))), Err(Refusal::InsufficientBalance));
-        assert_eq!(book.apply(&Movement::Hold(to_nobody)), Err(Refusal::ReceiverNotFound));
-        assert_eq!(book.apply(&Movement::Debit { user_id: user(9), amount: amount(1) }), Err(Refusal::UserNotFound));
-        assert_eq!(balances(&book, 1), (100.into(), 0.into()));
-    }
-
-    #[test]
-    fn a_balance_never_exceeds_what_the_column_holds() {
-        let mut book = book(&[100, 0]);
-        book.accounts.get_mut(&user(2)).unwrap().available = MAX_BALANCE;
-        let to_full = Movement::Transfer(transfer(1, 1));
-        assert_eq!(book.apply(&to_full), Err(Refusal::BalanceLimit));
-        let top_up = Movement::Topup { user_id: user(2), amount: amount(1) };
-        assert_eq!(book.apply(&top_up), Err(Refusal::BalanceLimit));
-    }
-
-    fn any_movement() -> impl Strategy<Value = Movement> {
-        let amounts = (1_i64..200).prop_map(amount);
-        (0..7, 1_i64..4, 1_i64..4, 1_i64..6, amounts).prop_map(|(kind, a, b, tx, amount)| {
-            let transfer =
-                Transfer { transaction_id: transaction(tx), sender_id: user(a), receiver_id: user(b), amount };
-            match kind {
-                0 => Movement::Topup { user_id: user(a), amount },
-                1 => Movement::Credit { user_id: user(a), amount },
-                2 => Movement::Debit { user_id: user(a), amount },
-                3 => Movement::Hold(transfer),
-                4 => Movement::Transfer(transfer),
-                5 => Movement::Capture { transaction_id: transaction(tx) },
-                _ => Movement::Release { transaction_id: transaction(tx) },
-            }
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn any_sequence_keeps_the_invariants(movements in prop::collection::vec(any_movement(), 1..60)) {
-            let mut book = book(&[100, 100]); // user 3 does not exist
-            let mut outside = Money::ZERO;
-            for movement in &movements {
-                let before = book.clone();
-                match book.apply(movement) {
-                    Ok(applied) => {
-                        prop_assert_eq!(applied.entries.iter().map(|e| e.amount).sum::<Money>(), Money::ZERO);
-                        outside = outside
-                            + applied.entries.iter().filter(|e| e.account == Account::External).map(|e| e.amount).sum();
-                    }
-                    Err(_) => prop_assert_eq!(&before.accounts, &book.accounts),
-                }
-                let held: Money = book.accounts.values().map(|b| b.held).sum();
-                let holds: Money = book.holds.values().filter(|h| h.state == HoldState::Held)
-                    .filter_map(|h| h.transfer).map(|t| t.amount.money()).sum();
-                let total: Money = book.accounts.values().map(|b| b.available + b.held).sum();
-                prop_assert_eq!(held, holds);
-                for (user, balances) in &book.accounts {
-                    let to_user = |hold: &&Hold| hold.state == HoldState::Held
-                        && hold.transfer.is_some_and(|transfer| transfer.receiver_id == *user);
-                    prop_assert_eq!(usize::try_from(balances.incoming), Ok(book.holds.values().filter(to_user).count()));
-                }
-                prop_assert_eq!(total + outside, Money::from(200));
-                prop_assert!(book.accounts.values().all(|b| !b.available.is_negative() && !b.held.is_negative()));
-            }
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! What can be asked of the ledger, and what it answers.
 
+use std::iter;
+
 use common::{
     Amount, ApiError, Code, Money, TransactionId, UserId,
     context::Origin,
@@ -107,6 +109,8 @@ impl Movement {
 pub struct Operation {
     /// Unique for ever; ASCII, at most 400 bytes.
     pub reference: String,
+    /// A second identity of the same kind: asked again under either, it is answered again.
+    pub also: Option<String>,
     /// Equal for equal requests: another request under the same reference is refused.
     pub fingerprint: Vec<u8>,
     /// What to do.
@@ -123,6 +127,7 @@ impl Operation {
         let reference = format!("transaction:{transaction}:{}", movement.kind());
         Self {
             reference,
+            also: None,
             fingerprint: idempotency::fingerprint(&movement),
             movement,
             note: None,
@@ -130,13 +135,26 @@ impl Operation {
         }
     }
 
-    /// A request of a user or a service, identified by its key; without a key it is one of its kind.
-    pub fn requested(key: Option<KeyedRequest>, movement: Movement, note: Option<String>) -> Self {
-        let (reference, fingerprint) = match key {
-            Some(key) => (format!("{}:{}", key.scope, key.key), key.fingerprint),
+    /// A request of a user or a service, identified by its key, or by the one or two `identities` that it has; without any
+    /// it is one of its kind.
+    pub fn requested(
+        identities: impl IntoIterator<Item = KeyedRequest>,
+        movement: Movement,
+        note: Option<String>,
+    ) -> Self {
+        let mut identities = identities.into_iter();
+        let reference = |identity: &KeyedRequest| format!("{}:{}", identity.scope, identity.key);
+        let (first, also) = (identities.next(), identities.next().as_ref().map(reference));
+        let (reference, fingerprint) = match first {
+            Some(identity) => (reference(&identity), identity.fingerprint),
             None => (format!("once:{}", uuid::Uuid::new_v4()), idempotency::fingerprint(&movement)),
         };
-        Self { reference, fingerprint, movement, note, trace: Origin::current().trace }
+        Self { reference, also, fingerprint, movement, note, trace: Origin::current().trace }
+    }
+
+    /// Everything under which it may be known.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        iter::once(&*self.reference).chain(self.also.as_deref())
     }
 }
 
@@ -160,8 +178,10 @@ pub enum Refusal {
     ReceiverNotFound,
     /// The balance is smaller than the amount.
     InsufficientBalance,
-    /// The balance would exceed what the ledger can hold.
+    /// The account takes no more top-ups and credits. In the versions before, also of a receiver.
     BalanceLimit,
+    /// The receiver cannot be paid; the payer does not learn why.
+    ReceiverUnavailable,
     /// The transaction's money is not set aside, or no longer, so the verb does not fit.
     NotHeld,
     /// The reference belongs to another request. This one refusal is not stored.
@@ -176,6 +196,7 @@ impl From<Refusal> for ApiError {
             Refusal::UserNotFound | Refusal::ReceiverNotFound => Code::UserNotFound,
             Refusal::InsufficientBalance => Code::InsufficientBalance,
             Refusal::BalanceLimit => Code::BalanceLimit,
+            Refusal::ReceiverUnavailable => Code::ReceiverUnavailable,
             Refusal::NotHeld => Code::NotHeld,
             Refusal::ReferenceReused => Code::IdempotencyKeyReused,
         })

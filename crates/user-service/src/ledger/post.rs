@@ -13,7 +13,7 @@ use common::{
 use sqlx::{MySqlConnection, MySqlPool};
 
 use super::{
-    book::{Applied, Book, Entry},
+    book::{self, Applied, Book, Entry},
     operation::{Movement, Operation, Outcome, Refusal},
     rows::{self, NewOperation, Stored},
 };
@@ -94,28 +94,48 @@ impl<'a> Batch<'a> {
     fn decide(before: &Book, operations: &'a [Operation], mut known: HashMap<String, Stored>) -> Self {
         let mut batch = Self { after: before.clone(), outcomes: Vec::new(), new: Vec::new(), legs: Vec::new() };
         for operation in operations {
-            if let Some(stored) = known.get(&operation.reference) {
-                batch.outcomes.push(if stored.fingerprint == operation.fingerprint {
-                    stored.outcome
-                } else {
-                    Outcome { result: Err(Refusal::ReferenceReused), replayed: false }
-                });
+            let references: Vec<&str> = operation.references().collect();
+            let (found, new): (Vec<&str>, Vec<&str>) = references.into_iter().partition(|r| known.contains_key(*r));
+            if found.iter().any(|reference| known[*reference].fingerprint != operation.fingerprint) {
+                batch.outcomes.push(Outcome { result: Err(Refusal::ReferenceReused), replayed: false });
                 continue;
             }
-            let (result, legs) = match batch.after.apply(&operation.movement) {
-                Ok(Applied { entries, balance }) => (Ok(balance), entries),
-                Err(refusal) => (Err(refusal), Vec::new()),
+            let outcome = match found.first() {
+                Some(reference) => known[*reference].outcome,
+                None => batch.carry_out(operation),
             };
-            let outcome = Outcome { result, replayed: false };
-            // Two items of one batch under one reference are one operation.
-            let again =
-                Stored { fingerprint: operation.fingerprint.clone(), outcome: Outcome { replayed: true, ..outcome } };
-            known.insert(operation.reference.clone(), again);
             batch.outcomes.push(outcome);
-            batch.new.push(NewOperation { operation, subject: operation.movement.subject(), result });
-            batch.legs.push(legs);
+            // from now on the operation is known under each; two items of one batch under one reference are one operation
+            batch.alias(operation, outcome.result, if found.is_empty() { &new[1..] } else { &new });
+            let again = Outcome { replayed: true, ..outcome };
+            for reference in new {
+                let stored = Stored { fingerprint: operation.fingerprint.clone(), outcome: again };
+                known.insert(reference.to_owned(), stored);
+            }
         }
         batch
+    }
+
+    /// Applies or refuses an operation that is new.
+    fn carry_out(&mut self, operation: &'a Operation) -> Outcome {
+        let (result, legs) = match self.after.apply(&operation.movement) {
+            Ok(Applied { entries, balance }) => (Ok(balance), entries),
+            Err(refusal) => (Err(refusal), Vec::new()),
+        };
+        let (reference, subject) = (&*operation.reference, operation.movement.subject());
+        self.new.push(NewOperation { operation, reference, is_alias: false, subject, result });
+        self.legs.push(legs);
+        Outcome { result, replayed: false }
+    }
+
+    /// Writes more `references` of an operation, with its outcome: one unique key keeps all of them apart.
+    fn alias(&mut self, operation: &'a Operation, result: Result<Money, Refusal>, references: &[&'a str]) {
+        for &reference in references {
+            let subject = operation.movement.subject();
+            let leg = subject.filter(|_| result.is_ok()).map(book::of_alias);
+            self.new.push(NewOperation { operation, reference, is_alias: true, subject, result });
+            self.legs.push(leg.into_iter().collect());
+        }
     }
 
     fn entries(&self, ids: &[i64]) -> Vec<(i64, i64, Entry)> {
@@ -131,14 +151,14 @@ impl<'a> Batch<'a> {
         changed.map(|(id, hold)| (*id, *hold)).partition(|(id, _)| !before.holds.contains_key(id))
     }
 
-    fn changed_balances(&self, before: &Book) -> Vec<(UserId, super::book::Balances)> {
+    fn changed_balances(&self, before: &Book) -> Vec<(UserId, book::Balances)> {
         let changed = self.after.accounts.iter().filter(|(id, balances)| before.accounts.get(id) != Some(balances));
         changed.map(|(id, balances)| (*id, *balances)).collect()
     }
 
     fn events(&self, ids: &[i64], currency: &str) -> Vec<Event> {
         let told = |(id, new): (&i64, &NewOperation<'_>)| match new.operation.movement {
-            Movement::Topup { user_id, amount } if new.result.is_ok() => {
+            Movement::Topup { user_id, amount } if new.result.is_ok() && !new.is_alias => {
                 let message = format!("Top-up {} successful.", Money::from(amount).display(currency));
                 let event = Event { event_id: format!("operation:{id}"), user_id, message, traceparent: None };
                 Some(event.within(&new.operation.trace))
@@ -149,4 +169,4 @@ impl<'a> Batch<'a> {
     }
 }
 
-type Holds = Vec<(common::TransactionId, super::book::Hold)>;
+type Holds = Vec<(common::TransactionId, book::Hold)>;

@@ -23,9 +23,15 @@ pub struct Stored {
 /// An operation as it is written: what was asked and what became of it.
 pub struct NewOperation<'a> {
     pub operation: &'a Operation,
+    pub reference: &'a str,
+    /// True for one more reference of an operation that stands in the ledger already, or before this one.
+    pub is_alias: bool,
     pub subject: Option<UserId>,
     pub result: Result<Money, Refusal>,
 }
+
+/// The kind of an operation that is one more reference of another one.
+const ALIAS: &str = "alias";
 
 type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, HoldState);
 type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
@@ -79,7 +85,7 @@ pub async fn lock_users(
 pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
     let mut query =
         QueryBuilder::new("SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN ");
-    db::push_list(&mut query, operations.iter().map(|operation| operation.reference.clone()));
+    db::push_list(&mut query, operations.iter().flat_map(Operation::references).map(str::to_owned));
     let rows: Vec<OperationRow> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows
         .into_iter()
@@ -96,9 +102,9 @@ pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOper
         BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
     for new in operations {
         insert.row(&[
-            Value::Text(&new.operation.reference),
+            Value::Text(new.reference),
             Value::Bytes(&new.operation.fingerprint),
-            Value::Text(new.operation.movement.kind()),
+            Value::Text(if new.is_alias { ALIAS } else { new.operation.movement.kind() }),
             new.subject.map(UserId::get).into(),
             new.result.ok().into(),
             new.result.err().map(<&'static str>::from).into(),

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use super::funder::Funder;
 use crate::{
     ledger::{Ledger, Movement, Operation, Outcome},
     store::users::Accounts,
@@ -43,7 +44,7 @@ request! {
 
 /// `POST /users/{id}/topup`: money comes in.
 pub async fn top_up(
-    owner: Owner,
+    Funder(owner): Funder,
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(body): Json<AmountBody>,

@@ -121,6 +121,7 @@ request! {
     pub struct BalanceChange {
         action: Action,
         amount: Amount,
+        /// Identifies the movement: the same request again moves nothing and is answered again, another one under it is refused.
         #[schemars(length(min = 1, max = MAX_NOTE))]
         reference: Option<String>,
     }
@@ -132,17 +133,19 @@ pub async fn change_balance(
     Path(user_id): Path<UserId>,
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
-    Json(body): Json<BalanceChange>,
+    Json(mut body): Json<BalanceChange>,
 ) -> Result<Reply<Json<NewBalance>>> {
+    let note = body.reference.map(|text| common::text::parse(&text, 1..=MAX_NOTE)).transpose();
+    body.reference = note.map_err(|phrase| ApiError::invalid("reference", phrase))?;
     let route = format!("PUT /internal/users/{user_id}/balance");
     let key = KeyedRequest::new(key, Caller::Service, &route, &body);
+    let reference = body.reference.as_deref().map(|text| KeyedRequest::named(text, &route, &body));
     let movement = match body.action {
         Action::Debit => Movement::Debit { user_id, amount: body.amount },
         Action::Credit => Movement::Credit { user_id, amount: body.amount },
     };
-    let note = body.reference.map(|text| common::text::parse(&text, 1..=MAX_NOTE)).transpose();
-    let note = note.map_err(|phrase| ApiError::invalid("reference", phrase))?;
-    balance::change(ledger, user_id, Operation::requested(key, movement, note)).await
+    let identities = key.into_iter().chain(reference);
+    balance::change(ledger, user_id, Operation::requested(identities, movement, body.reference)).await
 }
 
 request! {

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod balance;
 pub mod fields;
+mod funder;
 pub mod internal;
 pub mod users;
 

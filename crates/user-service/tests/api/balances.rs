@@ -150,11 +150,14 @@ async fn balances_beyond_the_precision_of_floats_are_exact_in_every_answer() {
 }
 
 #[tokio::test]
-async fn a_balance_ends_where_its_column_does() {
+async fn an_account_takes_top_ups_and_credits_up_to_its_limit() {
     let service = Service::start().await;
     let user = service.user("john", 0).await;
     user.fill().await;
     let over = user.api.post(&user.path("/topup"), json!({"amount": 0.01})).await;
+    let _ = over.expect_error(400, "balance_limit");
+    let path = format!("/internal/users/{}/balance", user.id);
+    let over = service.service.put(&path, json!({"action": "credit", "amount": 0.01})).await;
     let _ = over.expect_error(400, "balance_limit");
     let shown = service.anyone.get(&user.path("/balance")).await.expect(200);
     assert!(shown.text.contains(r#""balance":99999999999999999.99"#), "{}", shown.text);
@@ -192,4 +195,22 @@ async fn of_parallel_debits_of_the_whole_balance_one_succeeds() {
     }
     assert_eq!(service.balance(&user).await, Balance::new(0, 0));
     service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn where_users_may_not_top_up_by_themselves_a_service_does() {
+    let service = Service::start_with(|config| config.self_topup = false).await;
+    let (user, other) = (service.user("john", 0).await, service.user("jane", 0).await);
+    for body in [json!({"amount": 10}), json!({"amount": -1}), json!({})] {
+        let refused = user.api.post(&user.path("/topup"), body).await;
+        let _ = refused.expect_error(403, "topup_not_allowed");
+    }
+    let keyed = user.api.keyed("key").post(&user.path("/topup"), json!({"amount": 10})).await;
+    let _ = keyed.expect_error(403, "topup_not_allowed");
+    let _ = other.api.post(&user.path("/topup"), json!({"amount": 10})).await.expect_error(403, "forbidden");
+    let _ = service.anyone.post(&user.path("/topup"), json!({"amount": 10})).await.expect_error(401, "missing_token");
+    assert_eq!(service.balance(&user).await, Balance::new(0, 0));
+    let topped_up = service.service.post(&user.path("/topup"), json!({"amount": 10})).await.expect(200);
+    assert_eq!(topped_up["balance"], 10);
+    assert_eq!(user.debit(4).await.expect(200)["balance"], 6, "spending needs no service");
 }

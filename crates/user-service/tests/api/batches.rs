@@ -73,15 +73,16 @@ fn amount(units: i64) -> Amount {
     units.to_string().parse().expect("units are positive")
 }
 
-/// An operation as proptest draws it: the kind, two parties, a transaction, an amount, and a key.
-type Drawn = (u8, i64, i64, i64, i64, u8);
+/// An operation as proptest draws it: the kind, two parties, a transaction, an amount, and two keys, of which the second may
+/// be none.
+type Drawn = (u8, i64, i64, i64, i64, (u8, u8));
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    (0_u8..7, 0..=USERS, 0..=USERS, 0..TRANSACTIONS, 1_i64..200, 0_u8..4)
+    (0_u8..7, 0..=USERS, 0..=USERS, 0..TRANSACTIONS, 1_i64..200, (0_u8..4, 0_u8..8))
 }
 
 /// Few transactions and keys, so that steps and requests come again, as they were or changed.
-fn operation((kind, one, other, transaction, units, key): Drawn, first: i64) -> Operation {
+fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: i64) -> Operation {
     let (user_id, amount) = (user(first + one), amount(units));
     let receiver_id = user(first + if one == other { (other + 1) % (USERS + 1) } else { other });
     let transaction_id = TransactionId::try_from(first + transaction).expect("ids are positive");
@@ -101,6 +102,7 @@ fn operation((kind, one, other, transaction, units, key): Drawn, first: i64) -> 
     let reference = format!("case {first} key {key}");
     Operation {
         reference,
+        also: (also < 4 && also != key).then(|| format!("case {first} key {also}")),
         fingerprint: idempotency::fingerprint(&movement),
         movement,
         note: None,
@@ -160,7 +162,14 @@ async fn operations_of_many_callers_at_once_keep_the_ledger_whole() {
         callers.spawn(async move {
             for step in 0..10_u8 {
                 let n = i64::from(caller.wrapping_mul(31).wrapping_add(step.wrapping_mul(17)));
-                let drawn = (caller.wrapping_add(step) % 7, n % 3, (n / 3) % 3, n % TRANSACTIONS, n % 50 + 1, step % 4);
+                let drawn = (
+                    caller.wrapping_add(step) % 7,
+                    n % 3,
+                    (n / 3) % 3,
+                    n % TRANSACTIONS,
+                    n % 50 + 1,
+                    (step % 4, step % 8),
+                );
                 let _ = ledger.post_one(operation(drawn, 1)).await.expect("the database is there");
             }
         });

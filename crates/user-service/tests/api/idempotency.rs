@@ -153,3 +153,129 @@ async fn parallel_requests_with_one_key_take_effect_once() {
     assert_eq!(service.balance(&user).await, Balance::new(100, 0));
     service.assert_ledger_holds().await;
 }
+
+/// A credit under a `reference`, and under a key if it is not empty.
+async fn credit(service: &Api, user: i64, key: &str, reference: &str, amount: i64) -> Reply {
+    let api = if key.is_empty() { service.clone() } else { service.keyed(key) };
+    let body = json!({"action": "credit", "amount": amount, "reference": reference});
+    api.put(&format!("/internal/users/{user}/balance"), body).await
+}
+
+#[tokio::test]
+async fn a_reference_is_the_identity_of_a_movement() {
+    let service = Service::start().await;
+    let (john, jane) = (service.user("john", 0).await, service.user("jane", 0).await);
+    let first = credit(&service.service, john.id, "", "Gaji Café 7", 10).await.expect(200);
+    assert!(!is_replayed(&first));
+    let _ = john.top_up(1).await.expect(200);
+    for same in ["Gaji Café 7", " Gaji Café 7 ", "Gaji Cafe\u{301} 7"] {
+        let again = credit(&service.service, john.id, "", same, 10).await.expect(200);
+        assert_eq!((is_replayed(&again), &again.text), (true, &first.text), "{same:?}");
+    }
+    let path = format!("/internal/users/{}/balance", john.id);
+    for other in [
+        json!({"action": "credit", "amount": 11, "reference": "Gaji Café 7"}),
+        json!({"action": "debit", "amount": 10, "reference": "Gaji Café 7"}),
+    ] {
+        let reused = service.service.put(&path, other).await;
+        let _ = reused.expect_error(422, "idempotency_key_reused");
+    }
+    for fresh in [
+        credit(&service.service, john.id, "", "Gaji Café 8", 10).await,
+        credit(&service.service, john.id, "", "gaji café 7", 10).await,
+        credit(&service.service, jane.id, "", "Gaji Café 7", 10).await,
+        service.service.put(&path, json!({"action": "credit", "amount": 10})).await,
+        service.service.put(&path, json!({"action": "credit", "amount": 10})).await,
+    ] {
+        assert!(!is_replayed(&fresh.expect(200)));
+    }
+    assert_eq!(service.balance(&john).await, Balance::new(10 + 1 + 10 + 10 + 20, 0));
+    assert_eq!(service.balance(&jane).await, Balance::new(10, 0));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_refusal_under_a_reference_is_answered_again() {
+    let service = Service::start().await;
+    let user = service.user("john", 10).await;
+    let path = format!("/internal/users/{}/balance", user.id);
+    let debit = json!({"action": "debit", "amount": 50, "reference": "Invoice 1"});
+    for (key, replayed) in [("", false), ("", true), ("key", true), ("key", true)] {
+        let api = if key.is_empty() { service.service.clone() } else { service.service.keyed(key) };
+        let refused = api.put(&path, debit.clone()).await.expect_error(400, "insufficient_balance");
+        assert_eq!(is_replayed(&refused), replayed);
+        let _ = user.top_up(100).await.expect(200);
+    }
+    let nobody = credit(&service.service, 999_999, "key", "Gift", 1).await.expect_error(404, "user_not_found");
+    let again = credit(&service.service, 999_999, "", "Gift", 1).await.expect_error(404, "user_not_found");
+    assert_eq!((is_replayed(&nobody), is_replayed(&again)), (false, true));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn of_a_key_and_a_reference_each_identifies_the_movement() {
+    let service = Service::start().await;
+    let user = service.user("john", 0).await;
+    let (api, id) = (&service.service, user.id);
+    let first = credit(api, id, "k1", "r1", 10).await.expect(200);
+    assert!(!is_replayed(&first));
+    // known by both, by either beside a new one, and by those new ones from then on
+    for (key, reference) in [("k1", "r1"), ("", "r1"), ("k2", "r1"), ("k2", "r1")] {
+        let again = credit(api, id, key, reference, 10).await.expect(200);
+        assert_eq!((is_replayed(&again), &again.text), (true, &first.text), "{key} {reference}");
+    }
+    let keyed = |key: &str| api.keyed(key);
+    let path = format!("/internal/users/{id}/balance");
+    for (what, reused) in [
+        ("a known key, another reference", credit(api, id, "k1", "r2", 10).await),
+        ("a key that was bound beside a known reference", credit(api, id, "k2", "r2", 10).await),
+        ("a known key, no reference", keyed("k1").put(&path, json!({"action": "credit", "amount": 10})).await),
+        ("a known key, another amount", credit(api, id, "k1", "r1", 11).await),
+        ("a new key, a known reference, another amount", credit(api, id, "k3", "r1", 11).await),
+        ("no key, a known reference, another amount", credit(api, id, "", "r1", 11).await),
+    ] {
+        assert_eq!(reused.status, 422, "{what}");
+        let _ = reused.expect_error(422, "idempotency_key_reused");
+    }
+    // what was refused so has bound nothing
+    assert!(!is_replayed(&credit(api, id, "k3", "r2", 10).await.expect(200)));
+    // a key alone, and then beside a reference
+    let _ = keyed("k4").put(&path, json!({"action": "credit", "amount": 10})).await.expect(200);
+    let _ = credit(api, id, "k4", "r4", 10).await.expect_error(422, "idempotency_key_reused");
+    assert!(!is_replayed(&credit(api, id, "", "r4", 10).await.expect(200)));
+    assert_eq!(service.balance(&user).await, Balance::new(40, 0));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_requests_that_share_a_key_or_a_reference_at_the_same_time_one_moves_money() {
+    let service = Service::start().await;
+    let user = service.user("john", 0).await;
+    let other = service.another_instance().await;
+    for round in 0..8 {
+        let mut requests = JoinSet::new();
+        for n in 0..16 {
+            let api = [&service.service, &other][n % 2].clone();
+            // three keys and none, one reference: whoever is first, the others are the same movement
+            let key = ["", "one", "two", "three"][n / 2 % 4];
+            let (key, id) = (if key.is_empty() { String::new() } else { format!("{key}-{round}") }, user.id);
+            requests.spawn(async move { credit(&api, id, &key, &format!("race {round}"), 100).await.expect(200) });
+        }
+        let replies = requests.join_all().await;
+        assert_eq!(replies.iter().filter(|reply| !is_replayed(reply)).count(), 1);
+        assert!(replies.iter().all(|reply| reply.text == replies[0].text));
+        assert_eq!(service.balance(&user).await, Balance::new(100 * (round + 1), 0));
+    }
+    for round in 0..8 {
+        // one key, with a reference and without: one of the bodies wins
+        let key = format!("key-{round}");
+        let keyed = service.service.keyed(&key);
+        let (path, body) = (format!("/internal/users/{}/balance", user.id), json!({"action": "debit", "amount": 1}));
+        let reference = format!("late {round}");
+        let (plain, named) = tokio::join!(keyed.put(&path, body), credit(&other, user.id, &key, &reference, 1));
+        let mut statuses = [plain.status.as_u16(), named.status.as_u16()];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 422]);
+    }
+    service.assert_ledger_holds().await;
+}

@@ -12,6 +12,7 @@ mod instances;
 mod ledger;
 mod limits;
 mod login;
+mod migrations;
 mod operations;
 mod outbox;
 mod support;

@@ -1,5 +1,6 @@
 //! `POST /internal/operations`: the steps of transactions.
 
+use common::Money;
 use serde_json::{Value, json};
 
 use crate::support::{Balance, Service, User, assert_names_field, capture, hold, release, transfer};
@@ -213,14 +214,36 @@ async fn an_unknown_field_of_a_step_is_refused() {
 }
 
 #[tokio::test]
-async fn a_receiver_who_has_no_room_is_not_paid_and_the_sender_gets_the_money_back() {
+async fn a_receiver_is_paid_whatever_its_balance() {
+    let (service, sender, receiver) = pair().await;
+    receiver.fill().await;
+    let steps = json!([hold(1, &sender, &receiver, 60), capture(1), transfer(2, &sender, &receiver, 40)]);
+    assert_eq!(service.execute(steps).await, ["applied", "applied", "applied"]);
+    assert_eq!(service.balance(&sender).await, Balance::new(0, 0));
+    assert_eq!(service.balance(&receiver).await.balance, exactly("100000000000000099.99"));
+    // what is above the limit can be spent, set aside and given back
+    let steps = json!([hold(3, &receiver, &sender, 50), release(3), transfer(4, &receiver, &sender, 1)]);
+    assert_eq!(service.execute(steps).await, ["applied", "applied", "applied"]);
+    let _ = receiver.top_up(1).await.expect_error(400, "balance_limit");
+    let debited = receiver.debit(98).await.expect(200);
+    assert!(debited.text.contains(r#""balance":100000000000000000.99"#), "{}", debited.text);
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_receiver_whose_column_is_full_cannot_be_paid_and_the_sender_gets_the_money_back() {
     let (service, sender, receiver) = pair().await;
     assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
-    receiver.fill().await;
+    let full = "99999999999999999999999999.99";
+    service.run(&format!("UPDATE users SET balance = {full} WHERE id = {}", receiver.id)).await;
     let outcomes = service.execute(json!([capture(1), transfer(2, &sender, &receiver, 40), release(1)])).await;
-    assert_eq!(outcomes, ["balance_limit", "balance_limit", "applied"]);
+    assert_eq!(outcomes, ["receiver_unavailable", "receiver_unavailable", "applied"]);
     assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
-    service.assert_ledger_holds().await;
+    assert_eq!(service.balance(&receiver).await.balance, exactly(full));
+}
+
+fn exactly(balance: &str) -> Money {
+    serde_json::from_str(balance).expect("a sum")
 }
 
 #[tokio::test]

@@ -54,6 +54,10 @@ pub struct Transaction {
     pub created_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
     pub hidden: bool,
+    /// Whose transaction it is: of the sender, of the receiver.
+    pub counts_for: [bool; 2],
+    /// Who has deleted it: the sender, the receiver.
+    pub hidden_from: [bool; 2],
 }
 
 impl Transaction {
@@ -70,7 +74,14 @@ impl Transaction {
             created_at: time,
             changed_at: time,
             hidden: false,
+            counts_for: [true, true],
+            hidden_from: [false, false],
         }
+    }
+
+    /// One that never held money, because the sender had too little.
+    pub fn refused(id: i64) -> Self {
+        Self { counts_for: [true, false], ..Self::new(id, "failed") }
     }
 
     /// The same with another amount, in hundredths.
@@ -98,13 +109,21 @@ impl Transaction {
         [self.sender, self.receiver].contains(&user)
     }
 
+    /// True if it is one of the user's transactions.
+    pub fn counts_for(&self, user: i64) -> bool {
+        (self.sender == user && self.counts_for[0]) || (self.receiver == user && self.counts_for[1])
+    }
+
     /// How transaction-service tells it.
     pub fn body(&self) -> String {
-        let Self { id, sender, receiver, amount, status, version, hidden, .. } = self;
+        let Self { id, sender, receiver, amount, status, version, hidden, counts_for, hidden_from, .. } = self;
+        let ([for_sender, for_receiver], [from_sender, from_receiver]) = (counts_for, hidden_from);
         let (created_at, changed_at) = (text(self.created_at), text(self.changed_at));
         format!(
             r#"{{"id":{id},"sender_id":{sender},"receiver_id":{receiver},"amount":{amount},"status":"{status}",
-               "version":{version},"created_at":"{created_at}","changed_at":"{changed_at}","hidden":{hidden}}}"#
+               "version":{version},"created_at":"{created_at}","changed_at":"{changed_at}","hidden":{hidden},
+               "counts_for_sender":{for_sender},"counts_for_receiver":{for_receiver},
+               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver}}}"#
         )
     }
 }
@@ -153,7 +172,7 @@ impl Totals {
     /// Counted directly.
     pub fn count<'a>(user: i64, transactions: impl IntoIterator<Item = &'a Transaction>) -> Self {
         let mut totals = Self::default();
-        for transaction in transactions.into_iter().filter(|transaction| transaction.has(user)) {
+        for transaction in transactions.into_iter().filter(|transaction| transaction.counts_for(user)) {
             totals.transactions += 1;
             totals.last = totals.last.max(Some(transaction.created_at));
             if transaction.status == "completed" {

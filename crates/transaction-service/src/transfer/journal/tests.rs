@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     clients::StepOutcome,
     store::{testing, transactions as store},
-    transfer::{Decision, Failure, NewTransaction, Request, Verb},
+    transfer::{Actor, Decision, Failure, NewTransaction, Request, Ruling, Verb},
 };
 
 /// Lists of entries that are tried.
@@ -56,11 +56,13 @@ fn change((kind, _, variant): Drawn) -> Change {
         5 => Change::Outcome { step: Verb::Capture, outcome },
         6 => Change::Outcome { step: Verb::Release, outcome },
         7 | 8 => {
-            Change::Decide { decision, description: (variant > 1).then(|| "decided".to_owned()), hide: variant == 2 }
+            let actor = [Actor::Sender, Actor::Service, Actor::Receiver, Actor::Anyone][usize::from(variant)];
+            let description = (variant > 1).then(|| "decided".to_owned());
+            Change::Decide(Ruling { description, hide: (variant == 2).then_some(actor), ..Ruling::by(actor, decision) })
         }
         9 => Change::Unsent,
         10 => Change::Describe(format!("described {variant}")),
-        _ => Change::Hide,
+        _ => Change::Hide([Actor::Sender, Actor::Receiver, Actor::Service, Actor::Anyone][usize::from(variant)]),
     }
 }
 
@@ -143,8 +145,12 @@ impl Side {
 fn state(row: &Transaction) -> String {
     let Transaction { amount, description, status, step, target, failure, accepted_at, hidden_at, version, .. } = row;
     let (accepted, hidden) = (accepted_at.is_some(), hidden_at.is_some());
+    let hidden = (hidden, row.hidden_from_sender_at.is_some(), row.hidden_from_receiver_at.is_some());
+    let reason = row.reason;
     let request = if row.request == format!("unsent {}", row.id) { "unsent" } else { &row.request };
-    format!("{amount} {description} {status:?} {step:?} {target:?} {failure:?} {accepted} {hidden} {version} {request}")
+    format!(
+        "{amount} {description} {status:?} {step:?} {target:?} {failure:?} {reason:?} {accepted} {hidden:?} {version} {request}"
+    )
 }
 
 /// Of the entries that wait together, changes come before intents.

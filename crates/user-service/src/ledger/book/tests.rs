@@ -1,0 +1,170 @@
+//! The rules, one by one and in any order.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn user(id: i64) -> UserId {
+    UserId::try_from(id).unwrap()
+}
+
+fn transaction(id: i64) -> TransactionId {
+    TransactionId::try_from(id).unwrap()
+}
+
+fn amount(units: i64) -> Amount {
+    units.to_string().parse().unwrap()
+}
+
+fn book(balances: &[i64]) -> Book {
+    let accounts =
+        (1..).map(user).zip(balances.iter().map(|&b| Balances { available: b.into(), held: Money::ZERO, incoming: 0 }));
+    Book { accounts: accounts.collect(), holds: BTreeMap::new() }
+}
+
+fn transfer(id: i64, units: i64) -> Transfer {
+    Transfer { transaction_id: transaction(id), sender_id: user(1), receiver_id: user(2), amount: amount(units) }
+}
+
+fn balances(book: &Book, id: i64) -> (Money, Money) {
+    let b = book.accounts[&user(id)];
+    (b.available, b.held)
+}
+
+#[test]
+fn a_hold_then_a_capture_moves_the_money() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
+    assert_eq!(balances(&book, 1), (40.into(), 60.into()));
+    book.apply(&Movement::Capture { transaction_id: transaction(1) }).unwrap();
+    assert_eq!((balances(&book, 1), balances(&book, 2)), ((40.into(), 0.into()), (60.into(), 0.into())));
+}
+
+#[test]
+fn a_release_gives_the_money_back_once() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
+    for _ in 0..2 {
+        book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+        assert_eq!(balances(&book, 1), (100.into(), 0.into()));
+    }
+    assert_eq!(book.apply(&Movement::Capture { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
+}
+
+#[test]
+fn a_late_hold_after_release_is_refused() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+    assert_eq!(book.apply(&Movement::Hold(transfer(1, 60))), Err(Refusal::NotHeld));
+    assert_eq!(balances(&book, 1), (100.into(), 0.into()));
+}
+
+#[test]
+fn what_was_captured_is_not_released() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Transfer(transfer(1, 60))).unwrap();
+    assert_eq!(book.apply(&Movement::Release { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
+    assert_eq!(balances(&book, 2), (60.into(), 0.into()));
+}
+
+#[test]
+fn refusals_change_no_balance() {
+    let mut book = book(&[100, 0]);
+    let to_nobody = Transfer { receiver_id: user(9), ..transfer(3, 10) };
+    assert_eq!(book.apply(&Movement::Hold(transfer(1, 101))), Err(Refusal::InsufficientBalance));
+    assert_eq!(book.apply(&Movement::Transfer(transfer(2, 101))), Err(Refusal::InsufficientBalance));
+    assert_eq!(book.apply(&Movement::Hold(to_nobody)), Err(Refusal::ReceiverNotFound));
+    assert_eq!(book.apply(&Movement::Debit { user_id: user(9), amount: amount(1) }), Err(Refusal::UserNotFound));
+    assert_eq!(balances(&book, 1), (100.into(), 0.into()));
+}
+
+#[test]
+fn an_account_takes_top_ups_and_credits_up_to_its_limit_and_payments_beyond_it() {
+    let mut book = book(&[100, 0]);
+    book.accounts.get_mut(&user(2)).unwrap().available = MAX_BALANCE;
+    for pay_in in [
+        Movement::Topup { user_id: user(2), amount: amount(1) },
+        Movement::Credit { user_id: user(2), amount: amount(1) },
+    ] {
+        assert_eq!(book.apply(&pay_in), Err(Refusal::BalanceLimit));
+    }
+    book.apply(&Movement::Transfer(transfer(1, 1))).unwrap();
+    book.apply(&Movement::Hold(transfer(2, 1))).unwrap();
+    book.apply(&Movement::Capture { transaction_id: transaction(2) }).unwrap();
+    assert_eq!(balances(&book, 2), (MAX_BALANCE + 2.into(), Money::ZERO));
+}
+
+#[test]
+fn a_balance_never_exceeds_what_its_column_holds() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Hold(transfer(1, 1))).unwrap();
+    let receiver = book.accounts.get_mut(&user(2)).unwrap();
+    (receiver.available, receiver.held) = (MAX_STORED - 1.into(), 1.into());
+    assert_eq!(book.apply(&Movement::Transfer(transfer(2, 1))), Err(Refusal::ReceiverUnavailable));
+    assert_eq!(book.apply(&Movement::Capture { transaction_id: transaction(1) }), Err(Refusal::ReceiverUnavailable));
+    book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+    assert_eq!(balances(&book, 1), (100.into(), 0.into()));
+}
+
+fn any_movement() -> impl Strategy<Value = Movement> {
+    let amounts = (1_i64..200).prop_map(amount);
+    (0..7, 1_i64..4, 1_i64..4, 1_i64..6, amounts).prop_map(|(kind, a, b, tx, amount)| {
+        let transfer = Transfer { transaction_id: transaction(tx), sender_id: user(a), receiver_id: user(b), amount };
+        match kind {
+            0 => Movement::Topup { user_id: user(a), amount },
+            1 => Movement::Credit { user_id: user(a), amount },
+            2 => Movement::Debit { user_id: user(a), amount },
+            3 => Movement::Hold(transfer),
+            4 => Movement::Transfer(transfer),
+            5 => Movement::Capture { transaction_id: transaction(tx) },
+            _ => Movement::Release { transaction_id: transaction(tx) },
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_a_payer_sees_depends_on_the_receivers_balance(
+        movements in prop::collection::vec(any_movement(), 1..40),
+        units in 0_i64..2_000_000_000_000_000_000,
+    ) {
+        // user 2 is only paid, never topped up, and pays nobody
+        let of_payer = |movement: &&Movement| match movement {
+            Movement::Hold(transfer) | Movement::Transfer(transfer) => transfer.sender_id != user(2),
+            _ => movement.subject() != Some(user(2)),
+        };
+        let (mut poor, mut rich) = (book(&[100, 0, 100]), book(&[100, units, 100]));
+        for movement in movements.iter().filter(of_payer) {
+            prop_assert_eq!(poor.apply(movement).map(|a| a.balance), rich.apply(movement).map(|a| a.balance));
+        }
+    }
+
+    #[test]
+    fn any_sequence_keeps_the_invariants(movements in prop::collection::vec(any_movement(), 1..60)) {
+        let mut book = book(&[100, 100]); // user 3 does not exist
+        let mut outside = Money::ZERO;
+        for movement in &movements {
+            let before = book.clone();
+            match book.apply(movement) {
+                Ok(applied) => {
+                    prop_assert_eq!(applied.entries.iter().map(|e| e.amount).sum::<Money>(), Money::ZERO);
+                    outside = outside
+                        + applied.entries.iter().filter(|e| e.account == Account::External).map(|e| e.amount).sum();
+                }
+                Err(_) => prop_assert_eq!(&before.accounts, &book.accounts),
+            }
+            let held: Money = book.accounts.values().map(|b| b.held).sum();
+            let holds: Money = book.holds.values().filter(|h| h.state == HoldState::Held)
+                .filter_map(|h| h.transfer).map(|t| t.amount.money()).sum();
+            let total: Money = book.accounts.values().map(|b| b.available + b.held).sum();
+            prop_assert_eq!(held, holds);
+            for (user, balances) in &book.accounts {
+                let to_user = |hold: &&Hold| hold.state == HoldState::Held
+                    && hold.transfer.is_some_and(|transfer| transfer.receiver_id == *user);
+                prop_assert_eq!(usize::try_from(balances.incoming), Ok(book.holds.values().filter(to_user).count()));
+            }
+            prop_assert_eq!(total + outside, Money::from(200));
+            prop_assert!(book.accounts.values().all(|b| !b.available.is_negative() && !b.held.is_negative()));
+        }
+    }
+}
