@@ -361,7 +361,6 @@ fn letter(notification: &Notification, recipient: Option<&Recipient>) -> Result<
     Ok(Letter {
         notification: notification.id,
         created_at: notification.created_at,
-        name: recipient.full_name.clone(),
         address: recipient.email.clone(),
         message: notification.message.clone(),
     })
