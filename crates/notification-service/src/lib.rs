@@ -80,7 +80,7 @@ pub fn app(state: AppState) -> Router {
             get_with(notifications::show, about("A notification", [NotificationNotFound]))
                 .put_with(
                     notifications::update,
-                    about("Sets message and status", [NotificationNotFound, NothingToChange]),
+                    about("Sets message and status; not for users", [NotificationNotFound, NothingToChange]),
                 )
                 .delete_with(notifications::delete, about("Hides a notification", [NotificationNotFound])),
         )
