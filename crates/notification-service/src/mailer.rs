@@ -94,6 +94,14 @@ impl Mailer {
         }
     }
 
+    /// How many of these may go to one recipient: a mailbox that takes long does not hold up the others.
+    pub fn at_once_for_one(&self) -> usize {
+        match self.transport {
+            Transport::Smtp { .. } => MAX_CONVERSATIONS / 8,
+            Transport::Files(_) => usize::MAX,
+        }
+    }
+
     /// Hands a mail over; `Ok` means that the server (or the disk) has it. The reason of a failure is in our own words.
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
         let not_sent = |injected: Injected| SendError::Temporary(injected.to_string());

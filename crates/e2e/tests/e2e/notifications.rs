@@ -1,7 +1,20 @@
-//! What users are told: an outage delays it and changes nothing else.
+//! What users are told: an outage delays it and changes nothing else, and nobody misuses or blocks it.
 
-use e2e::World;
-use harness::wallet::Service;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use e2e::{User, World, payment};
+use harness::{
+    http::{Api, eventually},
+    wallet::Service,
+};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn a_notification_service_that_is_down_changes_no_transfer_and_each_event_is_mailed_once() {
@@ -42,11 +55,80 @@ async fn a_mail_server_that_is_down_changes_no_transfer() {
     assert_eq!(world.decide(id, "completed").await.expect(200)["status"], "completed");
     assert_eq!(world.balance(&budi).await, (60, 0));
     let notifications = world.service(Service::Notification);
-    let told = harness::http::eventually("the notifications to be stored", async || {
+    let told = eventually("the notifications to be stored", async || {
         Some(world.told(&budi).await).filter(|messages| !messages.is_empty())
     })
     .await;
     assert_eq!(told, ["You have received Rp 60."]);
     let list = notifications.get("/notifications").await.expect(200);
     assert!(list.json.as_array().unwrap().iter().all(|notification| notification["status"] != "sent"));
+}
+
+/// How long others may hold a mail up.
+const FAIR: Duration = Duration::from_secs(1);
+
+/// What production lets each user ask for in a second.
+const RATE: u32 = 50;
+
+/// Makes requests at the rate that a user may, until the end, and says how many.
+async fn flood(end: Arc<AtomicBool>, api: Api, path: String, bodies: Vec<Value>) -> usize {
+    let (mut pace, mut requests) = (tokio::time::interval(Duration::from_secs(1) / RATE), JoinSet::new());
+    for body in bodies.into_iter().cycle() {
+        pace.tick().await;
+        if end.load(Ordering::Relaxed) {
+            break;
+        }
+        let (api, path) = (api.clone(), path.clone());
+        requests.spawn(async move { api.post(&path, body).await });
+    }
+    let replies = requests.join_all().await;
+    assert!(replies.iter().all(|reply| reply.status.is_success()), "{:?}", replies.last().map(|reply| &reply.text));
+    replies.len()
+}
+
+/// How long it takes from a top-up of `user`, its `number`th, to the mail.
+async fn time_to_mail(world: &World, user: &User, number: usize) -> Duration {
+    let begun = Instant::now();
+    let path = format!("/users/{}/topup", user.id);
+    let _ = world.service(Service::User).post(&path, json!({"amount": number})).await.expect(200);
+    eventually("the mail", async || (world.mails(user).len() == number).then_some(())).await;
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn users_who_cause_thousands_of_mails_do_not_hold_up_that_of_another() {
+    let world = World::start().await;
+    let honest = world.user(0).await;
+    let attackers = [world.user(1_000_000).await, world.user(1_000_000).await, world.user(1_000_000).await];
+    let mut receivers = Vec::new();
+    for _ in 0..20 {
+        receivers.push(world.user(0).await);
+    }
+    world.assert_everything_told().await;
+    let alone = time_to_mail(&world, &honest, 1).await;
+
+    let (end, mut attack) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for attacker in &attackers[..2] {
+        let (api, path) = (world.service(Service::User), format!("/users/{}/topup", attacker.id));
+        attack.spawn(flood(end.clone(), api, path, vec![json!({"amount": 1})]));
+    }
+    let payment_to = |receiver: &User| {
+        let mut body = payment(&attackers[2], receiver, 1);
+        body["auto_complete"] = true.into();
+        body
+    };
+    let payments = receivers.iter().map(payment_to).collect();
+    attack.spawn(flood(end.clone(), world.service(Service::Transaction), "/transactions".into(), payments));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for number in 2..=5 {
+        let under_attack = time_to_mail(&world, &honest, number).await;
+        assert!(under_attack < alone + FAIR, "{under_attack:?} in place of {alone:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    end.store(true, Ordering::Relaxed);
+    let caused: usize = attack.join_all().await.into_iter().sum();
+    assert!(caused > 300, "they caused only {caused}");
+    let newest = world.service(Service::Notification).get("/notifications?limit=200").await.expect(200);
+    let delayed = newest.json.as_array().unwrap().iter().filter(|told| told["status"] == "pending").count();
+    assert!(delayed > 100, "what is beyond the allowance waits: {delayed}");
 }

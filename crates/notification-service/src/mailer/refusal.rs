@@ -16,7 +16,7 @@ pub fn reason(error: &smtp::Error, address: &str) -> SendError {
     let Some(code) = error.status().map(u16::from) else { return SendError::Temporary(on_the_way(error).into()) };
     let answer = error.source().map(ToString::to_string).unwrap_or_default();
     let enhanced = enhanced(&answer, address);
-    let sentence = enhanced.and_then(|status| by_status(status)).unwrap_or_else(|| by_reply(code));
+    let sentence = enhanced.and_then(by_status).unwrap_or_else(|| by_reply(code));
     let reason = match enhanced {
         Some(status) => format!("{sentence} ({code} {status})"),
         None => format!("{sentence} ({code})"),

@@ -33,15 +33,12 @@ fn words(text: &str) -> String {
     let (mut words, mut rest) = (Vec::new(), text);
     while !rest.is_empty() {
         let (part, left) = rest.split_at(rest.floor_char_boundary(MAX_PART));
-        let mut word = String::new();
-        for byte in part.bytes() {
-            match byte {
-                b' ' => word.push('_'),
-                byte if byte.is_ascii_alphanumeric() => word.push(byte.into()),
-                byte => word.push_str(&format!("={byte:02X}")),
-            }
-        }
-        words.push(format!("=?utf-8?q?{word}?="));
+        let byte = |byte: u8| match byte {
+            b' ' => "_".to_owned(),
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("={byte:02X}"),
+        };
+        words.push(format!("=?utf-8?q?{}?=", part.bytes().map(byte).collect::<String>()));
         rest = left;
     }
     words.join("\r\n ")

@@ -140,7 +140,7 @@ impl<'a> Batch<'a> {
         let told = |(id, new): (&i64, &NewOperation<'_>)| match new.operation.movement {
             Movement::Topup { user_id, amount } if new.result.is_ok() => {
                 let message = format!("Top-up {} successful.", Money::from(amount).display(currency));
-                let event = Event { event_id: format!("operation:{id}"), user_id, message, traceparent: None };
+                let event = Event::new(format!("operation:{id}"), user_id, message).by(user_id);
                 Some(event.within(&new.operation.trace))
             }
             _ => None,

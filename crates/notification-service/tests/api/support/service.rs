@@ -44,6 +44,11 @@ impl Service {
         Self::with(&[], Mode::Production).await
     }
 
+    /// In production mode with these variables, without a mail server.
+    pub async fn in_production_with(variables: &[(&'static str, String)]) -> Self {
+        Self::with(variables, Mode::Production).await
+    }
+
     /// In development mode with these variables.
     pub async fn with_variables(variables: &[(&'static str, String)]) -> Self {
         Self::with(variables, Mode::Development).await
