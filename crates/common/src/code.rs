@@ -51,6 +51,7 @@ codes! {
     401 "invalid_credentials" InvalidCredentials "The e-mail address or the password is wrong";
 
     403 "forbidden" Forbidden "You may not access this resource";
+    403 "wrong_password" WrongPassword "The current password is wrong";
 
     404 "route_not_found" RouteNotFound "There is no such route";
     404 "user_not_found" UserNotFound "There is no such user";

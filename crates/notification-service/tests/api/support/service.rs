@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::pending};
 
 use common::{
     caller::{Grant, Signer},
-    config::{Env, Mode},
+    config::{DatabaseConfig, Env, Mode},
     db, time,
     worker::Workers,
 };
@@ -95,6 +95,11 @@ impl Service {
             pending::<()>().await;
         });
         runtime
+    }
+
+    /// Where its schema is.
+    pub fn database(&self) -> &DatabaseConfig {
+        &self.database.config
     }
 
     /// Runs a statement behind its back.
