@@ -15,7 +15,8 @@ pub const LEASE_SECONDS: u32 = 3;
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 255;
 
-/// Of each lane, at most `limit` notifications that are to be mailed and that nobody is mailing, oldest first.
+/// Of each lane, at most `limit` notifications that are to be mailed and that nobody is mailing, oldest first. One that was
+/// deleted is not mailed, but for a warning: whoever has taken an account over could delete it in time.
 pub async fn due(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<[Vec<(NotificationId, UserId)>; LANES]> {
     let mut query = QueryBuilder::new("");
     for lane in 0..LANES {
@@ -23,7 +24,8 @@ pub async fn due(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<[Vec<(N
         query.push(" FROM notifications FORCE INDEX (notifications_by_lane) WHERE status = 'pending' AND lane = ");
         query.push_bind(i64::try_from(lane).expect("there are few"));
         query.push(
-            " AND next_attempt_at <= NOW(6) AND hidden_at IS NULL AND (claimed_until IS NULL OR claimed_until < NOW(6))
+            " AND next_attempt_at <= NOW(6) AND (hidden_at IS NULL OR address <> '')
+              AND (claimed_until IS NULL OR claimed_until < NOW(6))
               ORDER BY next_attempt_at, id LIMIT ",
         );
         query.push_bind(limit).push(")");
@@ -49,7 +51,7 @@ pub async fn claim_due(
     claim.push(", claimed_until = NOW(6) + INTERVAL ").push_bind(LEASE_SECONDS).push(" SECOND WHERE id IN ");
     db::push_list(&mut claim, ids.iter().copied());
     claim.push(
-        " AND status = 'pending' AND next_attempt_at <= NOW(6) AND hidden_at IS NULL
+        " AND status = 'pending' AND next_attempt_at <= NOW(6) AND (hidden_at IS NULL OR address <> '')
           AND (claimed_until IS NULL OR claimed_until < NOW(6))",
     );
     claim.build().execute(&mut *conn).await?;

@@ -144,7 +144,7 @@ pub async fn pending(conn: &mut MySqlConnection) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
         "SELECT COUNT(*), GREATEST(COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(since), NOW(6)), 0), 0)
          FROM (SELECT IF(lane < ?, created_at, next_attempt_at) AS since FROM notifications
-               WHERE status = 'pending' AND hidden_at IS NULL ORDER BY next_attempt_at LIMIT ?) counted",
+               WHERE status = 'pending' AND (hidden_at IS NULL OR address <> '') ORDER BY next_attempt_at LIMIT ?) counted",
     )
     .bind(i64::try_from(LANES - 1).expect("there are few"))
     .bind(MOST_COUNTED)
@@ -216,11 +216,12 @@ pub async fn update(
     Ok(updated.rows_affected() == 1)
 }
 
-/// Hides a notification, so that its event does not bring it back; false if there is none.
+/// Hides a notification, so that its event does not bring it back; false if there is none. What warns of something is mailed
+/// all the same.
 pub async fn hide(conn: &mut MySqlConnection, id: NotificationId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     // after an unknown commit the second run finds what the first one did
     let hidden =
-        sqlx::query("UPDATE notifications SET hidden_at = ?, address = IF(address IS NULL, NULL, '') WHERE id = ? AND (hidden_at IS NULL OR hidden_at = ?)")
+        sqlx::query("UPDATE notifications SET hidden_at = ? WHERE id = ? AND (hidden_at IS NULL OR hidden_at = ?)")
             .bind(now)
             .bind(id)
             .bind(now)

@@ -198,7 +198,7 @@ async fn an_event_that_has_an_address_goes_there_whatever_became_of_the_account(
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_refused_and_that_of_a_deleted_notification_erased() {
+async fn an_address_that_is_none_is_refused() {
     let service = Service::start().await;
     for address in ["", "a b@example.com", "ani@example.com\r\n", "j\u{f6}hn@example.com", &"a".repeat(255)] {
         let mut event = event("1", ANI, "Hello");
@@ -206,11 +206,26 @@ async fn an_address_that_is_none_is_refused_and_that_of_a_deleted_notification_e
         let refused = hand_over(&service, vec![event]).await.expect_error(400, "invalid_value");
         assert!(refused["fields"]["events[0].address"].is_string(), "{}", refused.text);
     }
-    let mut event = event("1", ANI, "Hello");
-    event["address"] = json!("before@example.com");
-    let _ = hand_over(&service, vec![event]).await.expect(200);
-    assert_eq!(addresses(&service).await, [Some("before@example.com".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_warns_the_owner_of_an_account_cannot_be_deleted_in_time_by_whoever_took_it_over() {
+    let server = SmtpServer::plain().await;
+    let service = Service::with_variables(&server.variables()).await;
+    let mut warning = event("1", ANI, "Debit of Rp 10,000 successful.");
+    warning["address"] = json!("owner@example.com");
+    let _ = hand_over(&service, vec![warning, event("2", ANI, "Hello")]).await.expect(200);
     let list = service.api.get("/notifications").await.expect(200);
-    let _ = service.api.delete(&format!("/notifications/{}", list.json[0]["id"])).await.expect(200);
-    assert_eq!(addresses(&service).await, [Some(String::new())]);
+    for id in pluck(&list.json, "id") {
+        let _ = service.as_user(ANI).delete(&format!("/notifications/{id}")).await.expect(200);
+    }
+    assert_eq!(messages(&service).await, Vec::<Value>::new());
+    service.work();
+    let mails = server.received(1).await;
+    assert_eq!(mails[0].to, ["owner@example.com"]);
+    harness::http::eventually("the address to be erased", async || {
+        (addresses(&service).await == [Some(String::new()), None]).then_some(())
+    })
+    .await;
+    service.stop().await;
 }
