@@ -154,6 +154,8 @@ async fn whoever_had_an_account_is_mailed_what_became_of_it() {
 /// How long others may hold a mail up.
 const FAIR: Duration = Duration::from_secs(1);
 
+/// Mails in a second, unless `MAIL_RATE` says otherwise.
+const MAIL_RATE: i64 = 100;
 /// What production lets each user ask for in a second.
 const RATE: u32 = 50;
 
@@ -212,9 +214,22 @@ async fn users_who_cause_thousands_of_mails_do_not_hold_up_that_of_another() {
         under_attack.push(time_to_mail(&world, &honest, number).await);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // the median: this machine may be busy with something else for a moment
+    // the median, and with some room: this machine may be busy with something else
     under_attack.sort_unstable();
-    assert!(under_attack[3] < alone + FAIR, "{under_attack:?} in place of {alone:?}");
+    assert!(under_attack[3] < alone + 3 * FAIR, "{under_attack:?} in place of {alone:?}");
+    // on any machine: no more mails of others came before than are sent in that second
+    let overtaken: i64 = sqlx::query_scalar(
+        "SELECT MAX(others) FROM (
+             SELECT (SELECT COUNT(*) FROM notifications other
+                     WHERE other.status = 'sent' AND other.user_id <> own.user_id
+                       AND other.updated_at BETWEEN own.created_at AND own.updated_at) AS others
+             FROM notifications own WHERE own.user_id = ?) counted",
+    )
+    .bind(honest.id)
+    .fetch_one(&world.pool(Service::Notification))
+    .await
+    .unwrap();
+    assert!(overtaken <= MAIL_RATE, "{overtaken} mails of others came first");
     end.store(true, Ordering::Relaxed);
     let caused: usize = attack.join_all().await.into_iter().sum();
     assert!(caused > 300, "they caused only {caused}");
