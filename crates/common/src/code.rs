@@ -52,6 +52,7 @@ codes! {
 
     403 "forbidden" Forbidden "You may not access this resource";
     403 "topup_not_allowed" TopupNotAllowed "You may not top up your own account here";
+    403 "wrong_password" WrongPassword "The current password is wrong";
 
     404 "route_not_found" RouteNotFound "There is no such route";
     404 "user_not_found" UserNotFound "There is no such user";

@@ -52,9 +52,32 @@ pub struct Event {
     /// The place in a trace from which telling them goes on, as W3C's `traceparent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The user whose action caused it: what one user causes in a minute is bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<UserId>,
+    /// Where they are told, if that must not depend on the account as it is by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl Event {
+    /// An event that nobody in particular caused, told outside any trace.
+    pub fn new(event_id: String, user_id: UserId, message: String) -> Self {
+        Self { event_id, user_id, message, traceparent: None, actor: None, address: None }
+    }
+
+    /// The same event, caused by `actor`.
+    #[must_use]
+    pub fn by(self, actor: UserId) -> Self {
+        Self { actor: Some(actor), ..self }
+    }
+
+    /// The same event, told at `address` whatever becomes of the account.
+    #[must_use]
+    pub fn at(self, address: String) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
     /// The same event, told within `trace`.
     #[must_use]
     pub fn within(self, trace: &Trace) -> Self {
@@ -74,10 +97,16 @@ request! {
 
 /// Puts events into the outbox: to be run within the transaction of the fact that they tell.
 pub fn insertion(events: &[Event]) -> BulkInsert {
-    let mut insert = BulkInsert::new("INSERT INTO outbox (event_id, user_id, message, traceparent)");
+    let mut insert = BulkInsert::new("INSERT INTO outbox (event_id, user_id, message, traceparent, actor, address)");
     for event in events {
-        let (event_id, message) = (Value::Text(&event.event_id), Value::Text(&event.message));
-        insert.row(&[event_id, event.user_id.get().into(), message, event.traceparent.as_deref().into()]);
+        insert.row(&[
+            Value::Text(&event.event_id),
+            event.user_id.get().into(),
+            Value::Text(&event.message),
+            event.traceparent.as_deref().into(),
+            event.actor.map(UserId::get).into(),
+            event.address.as_deref().into(),
+        ]);
     }
     insert
 }
@@ -108,6 +137,8 @@ pub struct Relay {
     backoff: Mutex<Backoff>,
 }
 
+type Row = (i64, String, UserId, String, Option<String>, Option<UserId>, Option<String>);
+
 #[derive(Default)]
 struct Backoff {
     until: Option<Instant>,
@@ -125,8 +156,8 @@ impl Relay {
         if self.backs_off() {
             return Ok(Step::Idle);
         }
-        let rows: Vec<(i64, String, UserId, String, Option<String>)> = sqlx::query_as(
-            "SELECT id, event_id, user_id, message, traceparent FROM outbox
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, event_id, user_id, message, traceparent, actor, address FROM outbox
              WHERE next_attempt_at <= NOW(6) ORDER BY id LIMIT ?",
         )
         .bind(u32::try_from(MAX_EVENTS)?)
@@ -135,8 +166,9 @@ impl Relay {
         if rows.is_empty() || !lease::hold(&self.pool, "outbox", &self.holder, LEASE_SECONDS).await? {
             return Ok(Step::Idle);
         }
-        let event =
-            |(id, event_id, user_id, message, traceparent)| (id, Event { event_id, user_id, message, traceparent });
+        let event = |(id, event_id, user_id, message, traceparent, actor, address)| {
+            (id, Event { event_id, user_id, message, traceparent, actor, address })
+        };
         let (ids, events): (Vec<i64>, Vec<Event>) = rows.into_iter().map(event).unzip();
         match self.send(events.clone()).await {
             Ok(()) => self.delivered(&ids).await?,

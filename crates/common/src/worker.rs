@@ -84,6 +84,11 @@ impl Workers {
         });
     }
 
+    /// Where a step starts work that it does not wait for: [`Workers::stop`] does.
+    pub fn beside(&self) -> TaskTracker {
+        self.tasks.clone()
+    }
+
     /// Asks every worker to end after its step, and waits for them.
     pub async fn stop(&self) {
         self.stop.cancel();

@@ -49,6 +49,11 @@ impl Mail {
         MessageParser::default().parse(self.raw.as_bytes()).expect("a mail that can be read")
     }
 
+    /// Its headers and body as they were sent.
+    pub fn text(&self) -> &str {
+        &self.raw
+    }
+
     /// Its `Message-ID`.
     pub fn id(&self) -> String {
         self.message().message_id().expect("a Message-ID").to_owned()

@@ -1,11 +1,18 @@
 //! What notification-service is configured by.
 
-use std::{num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+    time::Duration,
+};
 
 use common::config::{ConfigError, Env, ServiceConfig};
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 use url::Url;
+
+/// The most that `MAIL_USER_RATE` may be.
+const MAX_USER_RATE: u32 = 10_000;
 
 /// The configuration of notification-service.
 #[derive(Debug, Clone)]
@@ -35,6 +42,9 @@ pub struct MailConfig {
     pub retry_seconds: u32,
     /// `MAIL_RATE`: mails in a second at most, of the worker of each instance.
     pub rate: u32,
+    /// `MAIL_USER_RATE`: mails in a minute that one user's actions may cause, and a tenth of what a mailbox gets, before
+    /// more are delayed; `None` for any number.
+    pub user_rate: Option<NonZeroU32>,
 }
 
 /// A mail server.
@@ -67,9 +77,20 @@ impl Config {
                 retry_seconds: env
                     .parse_if("MAIL_RETRY_SECONDS", "10", "seconds from 1 to 3600", |n| (1..=3600).contains(n)),
                 rate: env.parse_if("MAIL_RATE", "100", "a number from 1 to 10000", |n| (1..=10_000).contains(n)),
+                user_rate: user_rate(&mut env),
             },
         };
         env.finish(config)
+    }
+}
+
+fn user_rate(env: &mut Env) -> Option<NonZeroU32> {
+    match env.text("MAIL_USER_RATE", "60").trim() {
+        "off" => None,
+        text => text.parse().ok().filter(|rate: &NonZeroU32| rate.get() <= MAX_USER_RATE).or_else(|| {
+            env.problem("MAIL_USER_RATE", "a number from 1 to 10000, or `off`", "60");
+            None
+        }),
     }
 }
 

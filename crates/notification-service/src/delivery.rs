@@ -4,7 +4,9 @@
 //! not mail it side by side. The claim is renewed while the mail is under way, and runs out soon after a crash. A crash
 //! between the mail server's answer and the commit mails it again, under the same Message-ID.
 
-use std::{collections::HashMap, iter, pin::pin, time::Duration};
+mod worker;
+
+use std::time::Duration;
 
 use common::{
     NotificationId, UserId,
@@ -12,33 +14,30 @@ use common::{
     lease::Holder,
     monitoring::{number, seconds, show},
     point, time,
-    worker::{Pace, Rest, Step},
 };
-use futures::{StreamExt, stream};
 use metrics::counter;
-use sqlx::MySqlPool;
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use sqlx::{MySqlConnection, MySqlPool};
+use tokio::time::{Instant, sleep};
+
+pub use worker::DELIVERY_PACE;
+use worker::UnderWay;
 
 use crate::{
     clients::{Recipient, UserClient},
     config::MailConfig,
+    fairness::Allowance,
     mailer::{Letter, Mailer, SendError},
     store::{
         claims::{self, LEASE_SECONDS},
+        meters,
         notifications::{self as store, Notification, Status},
     },
 };
 
-/// The worker looks for pending notifications four times a second. `MAIL_RATE` bounds what it does, so it need not rest.
-pub const DELIVERY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::Never };
-/// Notifications that are claimed at a time.
-const MAX_BATCH: u32 = 128;
 /// How long after its claim a mail may be begun: it says what the notification said then.
 const START_LIMIT: Duration = Duration::from_secs(1);
 /// How often a claim is renewed.
 const RENEWAL: Duration = Duration::from_secs(1);
-/// How long a mail that was sent waits for others before they are marked together.
-const MARK_PAUSE: Duration = Duration::from_millis(100);
 /// How long it is tried to mark mails that were sent.
 const MARK_PATIENCE: Duration = Duration::from_secs(10);
 /// The pause after a failed mark or look-up.
@@ -65,7 +64,7 @@ pub async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
 }
 
 /// Counts mails by what came of them.
-fn count(result: &'static str, mails: usize) {
+fn tally(result: &'static str, mails: usize) {
     counter!(MAILS, "result" => result).increment(mails as u64);
 }
 
@@ -78,6 +77,8 @@ pub enum SentNow {
     Later(String),
     /// It cannot be mailed at all.
     Failed(String),
+    /// The user who asks has caused too many mails of late, and may ask again after a while.
+    TooMany(Duration),
     /// Its status is none from which it may be mailed.
     WrongStatus(Status),
     /// There is no such notification.
@@ -93,6 +94,8 @@ pub struct Delivery {
     max_attempts: u32,
     retry_seconds: u32,
     rate: u32,
+    allowance: Option<Allowance>,
+    under_way: UnderWay,
 }
 
 /// A claim on notifications, under a name of its own: what is done late under one cannot be taken for the work of the
@@ -116,86 +119,9 @@ impl Claim {
 impl Delivery {
     /// Delivery of the notifications in `pool`.
     pub fn new(pool: MySqlPool, users: UserClient, mailer: Mailer, config: &MailConfig) -> Self {
-        let MailConfig { max_attempts, retry_seconds, rate, .. } = *config;
-        Self { pool, users, mailer, max_attempts, retry_seconds, rate }
-    }
-
-    /// Mails a batch of those that are due, oldest first.
-    pub async fn run_once(&self) -> anyhow::Result<Step> {
-        // so that a turn lasts a second or so
-        let limit = MAX_BATCH.min(self.rate);
-        let due = claims::due(&mut *self.pool.acquire().await?, limit).await?;
-        if due.is_empty() {
-            return Ok(Step::Idle);
-        }
-        let (ids, users): (Vec<_>, Vec<_>) = due.into_iter().unzip();
-        // before the claim: while user-service is away, no attempt counts and nothing changes
-        let recipients = match self.users.recipients(users).await {
-            Ok(recipients) => recipients,
-            Err(error) => {
-                sleep(RETRY_PAUSE).await;
-                return Err(error.into());
-            }
-        };
-        let claim = Claim::on(ids);
-        let claimed = db::retry(|_| async {
-            let mut tx = db::begin(&self.pool, point!("claim_due")).await?;
-            let claimed = claims::claim_due(&mut tx, &claim.ids, &claim.holder).await?;
-            tx.commit().await?;
-            Ok(claimed)
-        })
-        .await?;
-        if claimed.is_empty() {
-            return Ok(Step::Idle); // another instance was faster
-        }
-        // mail can wait, money cannot; and mail servers refuse those who are too fast
-        let turn = Duration::from_secs(1) * u32::try_from(claimed.len())? / self.rate;
-        let turn_over = Instant::now() + turn;
-        let mut waiting = claimed.into_iter();
-        self.renewing(&claim, Box::pin(self.mail_all(&mut waiting, &recipients, &claim))).await?;
-        let left: Vec<_> = waiting.map(|notification| notification.id).collect();
-        if !left.is_empty() {
-            db::retry(|_| async {
-                let mut tx = db::begin(&self.pool, point!("give_back")).await?;
-                claims::give_back(&mut tx, &left, &claim.holder).await?;
-                tx.commit().await
-            })
-            .await?;
-        }
-        sleep_until(turn_over).await;
-        Ok(Step::Worked)
-    }
-
-    /// Mails those that are begun while the claim is fresh, and writes down what came of each.
-    async fn mail_all(
-        &self,
-        waiting: &mut impl Iterator<Item = Notification>,
-        recipients: &HashMap<UserId, Recipient>,
-        claim: &Claim,
-    ) -> Result<(), DbError> {
-        let fresh = iter::from_fn(|| if claim.is_fresh() { waiting.next() } else { None });
-        let mails = stream::iter(fresh).map(|notification| {
-            let recipient = recipients.get(&notification.user_id).cloned();
-            // in a task of its own: it goes on while results are written, and its panic ends no other mail
-            let mailing = tokio::spawn(send(self.mailer.clone(), notification.clone(), recipient));
-            let panicked = |_| Err(SendError::Temporary("writing the mail panicked".into()));
-            async move { (notification, mailing.await.unwrap_or_else(panicked)) }
-        });
-        let mut mails = pin!(mails.buffer_unordered(self.mailer.at_once()));
-        let (mut sent, mut pause) = (Vec::new(), interval(MARK_PAUSE));
-        loop {
-            tokio::select! {
-                ended = mails.next() => match ended {
-                    Some((notification, Ok(()))) => sent.push(notification.id),
-                    Some((notification, Err(error))) => self.not_sent(&notification, error, claim).await,
-                    None => break,
-                },
-                _ = pause.tick() => if self.mark_sent(&sent, claim).await.is_ok() {
-                    sent.clear();
-                },
-            }
-        }
-        self.mark_sent(&sent, claim).await
+        let MailConfig { max_attempts, retry_seconds, rate, user_rate, .. } = *config;
+        let (allowance, under_way) = (user_rate.map(Allowance), UnderWay::new(mailer.at_once()));
+        Self { pool, users, mailer, max_attempts, retry_seconds, rate, allowance, under_way }
     }
 
     /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again.
@@ -219,8 +145,13 @@ impl Delivery {
     }
 
     /// Mails notification `id` now if its status is one of `from`; one that is sent already is not mailed again
-    /// unless `from` says so.
-    pub async fn send_now(&self, id: NotificationId, from: &[Status]) -> Result<SentNow, DbError> {
+    /// unless `from` says so. If a user asks, the mail counts as caused by it.
+    pub async fn send_now(
+        &self,
+        id: NotificationId,
+        from: &[Status],
+        user: Option<UserId>,
+    ) -> Result<SentNow, DbError> {
         let deadline = Instant::now() + CLAIM_WAIT;
         let (claim, notification) = loop {
             let mut conn = self.pool.acquire().await?;
@@ -233,13 +164,18 @@ impl Delivery {
             let claimed = db::retry(|_| async {
                 let mut tx = db::begin(&self.pool, point!("claim")).await?;
                 let is_ours = claims::claim(&mut tx, id, found.status, &claim.holder).await?;
+                if is_ours && let Some(wait) = self.too_many(&mut tx, user).await? {
+                    return Ok(Err(wait));
+                }
                 // read under the claim: its words may have changed since
                 let claimed = if is_ours { store::find(&mut tx, id).await? } else { None };
                 tx.commit().await?;
-                Ok(claimed)
+                Ok(Ok(claimed))
             });
-            if let Some(claimed) = claimed.await? {
-                break (claim, claimed);
+            match claimed.await? {
+                Err(wait) => return Ok(SentNow::TooMany(wait)),
+                Ok(Some(claimed)) => break (claim, claimed),
+                Ok(None) => {}
             }
             if Instant::now() > deadline {
                 return Ok(SentNow::Later("it is being mailed at the moment".into()));
@@ -264,7 +200,21 @@ impl Delivery {
         }
     }
 
+    /// How long `user` has to wait before it may have one more mail sent, if it has to. What is refused counts for nothing.
+    async fn too_many(&self, conn: &mut MySqlConnection, user: Option<UserId>) -> sqlx::Result<Option<Duration>> {
+        let (Some(allowance), Some(user)) = (self.allowance, user) else { return Ok(None) };
+        let mut meters = meters::lock(conn, &[user].into()).await?;
+        let wait = allowance.wait(user, &mut meters);
+        if wait.is_none() {
+            meters::store(conn, &meters, allowance).await?;
+        }
+        Ok(wait)
+    }
+
     async fn mail_one(&self, notification: &Notification) -> Result<(), SendError> {
+        if notification.address.is_some() {
+            return send(self.mailer.clone(), notification.clone(), None).await;
+        }
         let recipients = self.users.recipients([notification.user_id]).await;
         let recipients = recipients.map_err(|error| SendError::Temporary(error.to_string()))?;
         send(self.mailer.clone(), notification.clone(), recipients.get(&notification.user_id).cloned()).await
@@ -306,7 +256,7 @@ impl Delivery {
             });
             match marked.await {
                 Ok(()) => {
-                    count("sent", ids.len());
+                    tally("sent", ids.len());
                     return Ok(());
                 }
                 Err(error) if Instant::now() < deadline => {
@@ -325,7 +275,7 @@ impl Delivery {
             tx.commit().await
         })
         .await?;
-        count("deferred", 1);
+        tally("deferred", 1);
         Ok(())
     }
 
@@ -337,7 +287,7 @@ impl Delivery {
             tx.commit().await
         })
         .await?;
-        count("failed", 1);
+        tally("failed", 1);
         Ok(())
     }
 }
@@ -356,13 +306,19 @@ async fn send(mailer: Mailer, notification: Notification, recipient: Option<Reci
     sent
 }
 
+/// The mail of a notification: to its own address if it has one, else to that of its user's account.
 fn letter(notification: &Notification, recipient: Option<&Recipient>) -> Result<Letter, SendError> {
-    let recipient = recipient.ok_or_else(|| SendError::Permanent("there is no such user".into()))?;
+    let never = |reason: &str| Err(SendError::Permanent(reason.to_owned()));
+    let address = match (&notification.address, recipient) {
+        (Some(address), _) if address.is_empty() => return never("the address that it was for is not kept"),
+        (Some(address), _) => address.clone(),
+        (None, Some(recipient)) => recipient.email.clone(),
+        (None, None) => return never("there is no such user"),
+    };
     Ok(Letter {
         notification: notification.id,
         created_at: notification.created_at,
-        name: recipient.full_name.clone(),
-        address: recipient.email.clone(),
+        address,
         message: notification.message.clone(),
     })
 }

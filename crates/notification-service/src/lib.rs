@@ -3,6 +3,7 @@
 mod clients;
 pub mod config;
 mod delivery;
+mod fairness;
 mod mailer;
 mod routes;
 mod store;
@@ -33,6 +34,7 @@ use sqlx::MySqlPool;
 use clients::UserClient;
 pub use config::Config;
 use delivery::{DELIVERY_PACE, Delivery};
+use fairness::Allowance;
 use mailer::Mailer;
 use routes::{events, notifications};
 
@@ -45,6 +47,7 @@ pub struct AppState {
     gatekeeper: Gatekeeper,
     revocations: Watch,
     delivery: Delivery,
+    allowance: Option<Allowance>,
 }
 
 impl AppState {
@@ -61,6 +64,7 @@ impl AppState {
             revocations: Watch::new(gatekeeper.revocations(), users.clone()),
             gatekeeper,
             delivery: Delivery::new(pool.clone(), UserClient::new(users), mailer, &config.mail),
+            allowance: config.mail.user_rate.map(Allowance),
             pool,
         })
     }
@@ -86,7 +90,7 @@ pub fn app(state: AppState) -> Router {
             get_with(notifications::show, about("A notification", [NotificationNotFound]))
                 .put_with(
                     notifications::update,
-                    about("Sets message and status", [NotificationNotFound, NothingToChange]),
+                    about("Sets message and status; not for users", [NotificationNotFound, NothingToChange]),
                 )
                 .delete_with(notifications::delete, about("Hides a notification", [NotificationNotFound])),
         )
@@ -118,9 +122,9 @@ pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
     if !config.auto_send {
         return;
     }
-    let delivery = state.delivery.clone();
+    let (delivery, beside) = (state.delivery.clone(), workers.beside());
     workers.spawn("delivery", DELIVERY_PACE, move || {
-        let delivery = delivery.clone();
-        async move { delivery.run_once().await }
+        let (delivery, beside) = (delivery.clone(), beside.clone());
+        async move { delivery.run_once(&beside).await }
     });
 }

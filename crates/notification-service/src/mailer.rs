@@ -1,5 +1,8 @@
 //! Writes mails and hands them to the mail server, or to files when there is none.
 
+mod refusal;
+mod subject;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -8,12 +11,11 @@ use std::{
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use common::{NotificationId, error::error_chain, fault::Injected, idempotency::fingerprint, point};
+use common::{NotificationId, fault::Injected, idempotency::fingerprint, point};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
     transport::smtp::{
-        self,
         authentication::Credentials,
         client::{Certificate, Tls, TlsParameters},
     },
@@ -24,22 +26,17 @@ use crate::config::{MailConfig, SmtpConfig};
 
 /// Speaks TLS from the start (RFC 8314); on any other port the connection is upgraded by STARTTLS (RFC 3207).
 const IMPLICIT_TLS_PORT: u16 = 465;
-/// Replies to a wrong or missing login (RFC 4954): the configuration is at fault, not the mail.
-const LOGIN_REPLIES: [u16; 4] = [530, 534, 535, 538];
-/// Characters of the message that the subject line shows.
-const MAX_SUBJECT: usize = 60;
 /// Mails that the mail server gets at once.
 const MAX_CONVERSATIONS: usize = 16;
 
-/// A mail to write: a notification and whom it goes to.
+/// A mail to write: a notification and where it goes. Nothing in it is text that a user may choose: whoever gives another
+/// person's address for its own must not be able to write to that person.
 #[derive(Debug, Clone)]
 pub struct Letter {
     /// The notification's number, by which the mail is recognised if it comes twice.
     pub notification: NotificationId,
     /// When the notification was made.
     pub created_at: DateTime<Utc>,
-    /// The user's name.
-    pub name: String,
     /// The user's address.
     pub address: String,
     /// What they are told.
@@ -97,22 +94,25 @@ impl Mailer {
         }
     }
 
-    /// Hands a mail over; `Ok` means that the server (or the disk) has it. The reason of a failure does not show the
-    /// address, which mail servers like to repeat.
+    /// How many of these may go to one recipient: a mailbox that takes long does not hold up the others.
+    pub fn at_once_for_one(&self) -> usize {
+        match self.transport {
+            Transport::Smtp { .. } => MAX_CONVERSATIONS / 8,
+            Transport::Files(_) => usize::MAX,
+        }
+    }
+
+    /// Hands a mail over; `Ok` means that the server (or the disk) has it. The reason of a failure is in our own words.
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
-        let hide = |reason: String| reason.replace(&letter.address, "the recipient");
         let not_sent = |injected: Injected| SendError::Temporary(injected.to_string());
         let point = point!("mail");
         point.before().await.map_err(not_sent)?;
-        self.hand_over(letter).await.map_err(|error| match error {
-            SendError::Temporary(reason) => SendError::Temporary(hide(reason)),
-            SendError::Permanent(reason) => SendError::Permanent(hide(reason)),
-        })?;
+        self.hand_over(letter).await?;
         point.after().await.map_err(not_sent)
     }
 
     async fn hand_over(&self, letter: &Letter) -> Result<(), SendError> {
-        let mail = self.write(letter).map_err(|error| SendError::Permanent(error_chain(&*error)))?;
+        let mail = self.write(letter)?;
         match &self.transport {
             Transport::Files(dir) => {
                 // One file for each notification: a mail that is sent again takes the place of the first.
@@ -124,18 +124,16 @@ impl Mailer {
             // lettre's own time-out covers the connection only
             Transport::Smtp { server, timeout } => match tokio::time::timeout(*timeout, server.send(mail)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(reason(&error)),
+                Ok(Err(error)) => Err(refusal::reason(&error, &letter.address)),
                 Err(_) => Err(SendError::Temporary("the mail server took too long".into())),
             },
         }
     }
 
     /// The mail for a letter. Its Message-ID depends on the notification and its text alone.
-    fn write(&self, letter: &Letter) -> anyhow::Result<Message> {
-        let address: Address = letter.address.parse()?;
-        // lettre panics at a control character in a name
-        let name: String = letter.name.chars().filter(|c| !c.is_control()).collect();
-        let name = Some(name).filter(|name| !name.is_empty());
+    fn write(&self, letter: &Letter) -> Result<Message, SendError> {
+        let nowhere = |_| SendError::Permanent("the user's address is none that mail can go to".into());
+        let address: Address = letter.address.parse().map_err(nowhere)?;
         let text = u64::from_be_bytes(*fingerprint(&letter.message).first_chunk().expect("a digest has 32 bytes"));
         let id = format!(
             "<notification-{}.{}.{text:x}@{}>",
@@ -143,14 +141,15 @@ impl Mailer {
             letter.created_at.timestamp_micros(),
             self.sender.email.domain()
         );
-        let html = format!("<!doctype html><html><body><p>{}</p></body></html>", escape_html(&letter.message));
-        let mail = Message::builder()
+        let lines = escape_html(&letter.message).replace('\n', "<br>\n");
+        let html = format!("<!doctype html><html><body><p>{lines}</p></body></html>");
+        Message::builder()
             .from(self.sender.clone())
-            .to(Mailbox::new(name, address))
-            .subject(subject(&letter.message))
+            .to(Mailbox::new(None, address))
+            .raw_header(subject::header(&letter.message))
             .message_id(Some(id))
-            .multipart(MultiPart::alternative_plain_html(letter.message.clone(), html))?;
-        Ok(mail)
+            .multipart(MultiPart::alternative_plain_html(letter.message.clone(), html))
+            .map_err(|error| SendError::Permanent(format!("the mail cannot be written: {error}")))
     }
 }
 
@@ -184,40 +183,24 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::rename(&draft, path)
 }
 
-fn reason(error: &smtp::Error) -> SendError {
-    let login = error.status().is_some_and(|code| LOGIN_REPLIES.contains(&u16::from(code)));
-    if error.is_permanent() && !login {
-        SendError::Permanent(error_chain(error))
-    } else {
-        SendError::Temporary(error_chain(error))
-    }
-}
-
-fn subject(message: &str) -> String {
-    if message.chars().count() <= MAX_SUBJECT {
-        return format!("Digital Wallet: {message}");
-    }
-    let start: String = message.chars().take(MAX_SUBJECT).collect();
-    format!("Digital Wallet: {}…", start.trim_end())
-}
-
 fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 #[cfg(test)]
 mod tests {
+    use mail_parser::MessageParser;
+
     use super::*;
 
     fn mailer() -> Mailer {
         Mailer { transport: Transport::Files(PathBuf::new()), sender: "noreply@wallet.example".parse().unwrap() }
     }
 
-    fn letter(name: &str, address: &str, message: &str) -> Letter {
+    fn letter(address: &str, message: &str) -> Letter {
         Letter {
             notification: 7.try_into().unwrap(),
             created_at: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
-            name: name.into(),
             address: address.into(),
             message: message.into(),
         }
@@ -230,27 +213,31 @@ mod tests {
     #[test]
     fn the_same_text_of_a_notification_has_the_same_message_id() {
         let id = |text: &str| text.lines().find(|l| l.starts_with("Message-ID:")).unwrap().to_owned();
-        let letter = letter("Ani", "ani@example.com", "Top-up Rp 100,000 successful.");
+        let letter = letter("ani@example.com", "Top-up Rp 100,000 successful.");
         assert!(id(&written(&letter)).starts_with("Message-ID: <notification-7.1700000000000000."));
         assert_eq!(id(&written(&letter)), id(&written(&letter)));
         assert_ne!(id(&written(&letter)), id(&written(&Letter { message: "Another text".into(), ..letter })));
     }
 
     #[test]
-    fn a_name_cannot_add_a_header() {
-        let text = written(&letter("Ani\r\nBcc: evil@example.com", "ani@example.com", "Hello"));
-        let headers = text.split("\r\n\r\n").next().unwrap();
-        assert!(!headers.lines().any(|line| line.starts_with("Bcc:")), "{headers}");
+    fn a_message_of_several_lines_arrives_with_them() {
+        let mail = written(&letter("ani@example.com", "One\nTwo <&>\n\n=?utf-8?q?=50?="));
+        let mail = MessageParser::default().parse(mail.as_bytes()).unwrap();
+        let text = mail.body_text(0).unwrap().replace("\r\n", "\n");
+        assert_eq!(text.trim_end(), "One\nTwo <&>\n\n=?utf-8?q?=50?=");
+        let html = mail.body_html(0).unwrap().replace("\r\n", "\n");
+        assert!(html.contains("<p>One<br>\nTwo &lt;&amp;&gt;<br>\n<br>\n=?utf-8?q?=50?=</p>"), "{html}");
+        assert_eq!(mail.subject(), Some("Digital Wallet: One Two <&>  =?utf-8?q?=50?="));
     }
 
     #[test]
     fn markup_in_a_message_is_text() {
-        let mail = written(&letter("Ani", "ani@example.com", "<script>alert(1)</script>"));
+        let mail = written(&letter("ani@example.com", "<script>alert(1)</script>"));
         assert!(mail.contains("&lt;script&gt;") && !mail.contains("<p><script>"), "{mail}");
     }
 
     #[test]
     fn an_address_that_is_none_is_refused_for_good() {
-        assert!(mailer().write(&letter("Ani", "not an address", "Hello")).is_err());
+        assert!(mailer().write(&letter("not an address", "Hello")).is_err());
     }
 }

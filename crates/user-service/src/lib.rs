@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod ledger;
+mod notices;
 mod password;
 mod routes;
 mod store;
@@ -16,7 +17,7 @@ use axum::{Router, extract::FromRef};
 use common::{
     Code::{
         BalanceLimit, EmailTaken, InsufficientBalance, InvalidAmount, InvalidCredentials, NothingToChange,
-        PendingTransactions, TooManyAttempts, UserNotFound,
+        PendingTransactions, TooManyAttempts, UserNotFound, WrongPassword,
     },
     accounts::{self as token_accounts, ACCOUNTS_PATH},
     caller::{Gatekeeper, Signer},
@@ -139,7 +140,13 @@ pub fn app(state: AppState) -> Router {
         .api_route(
             "/users/{id}",
             get_with(users::show, about("An account", [UserNotFound]))
-                .put_with(users::update, about("Changes an account", [UserNotFound, EmailTaken, NothingToChange]))
+                .put_with(
+                    users::update,
+                    about(
+                        "Changes an account; a user shows its password for a new one, or another address",
+                        [UserNotFound, EmailTaken, NothingToChange, WrongPassword, TooManyAttempts],
+                    ),
+                )
                 .delete_with(
                     users::close,
                     about("Closes an account and pays out what is left", [UserNotFound, PendingTransactions]),

@@ -24,6 +24,8 @@ pub enum Value<'a> {
     Time(DateTime<Utc>),
     /// A moment so many seconds from now, on the database's clock.
     InSeconds(u32),
+    /// A moment so many microseconds from now, on the database's clock.
+    InMicroseconds(u64),
 }
 
 /// Writes `value` into a statement.
@@ -43,6 +45,7 @@ pub fn push(sql: &mut String, value: Value<'_>) {
             Ok(())
         }
         Value::InSeconds(seconds) => write!(sql, "NOW(6) + INTERVAL {seconds} SECOND"),
+        Value::InMicroseconds(microseconds) => write!(sql, "NOW(6) + INTERVAL {microseconds} MICROSECOND"),
         Value::Time(time) => write!(sql, "'{}'", time.naive_utc()),
     };
     written.expect("a String takes everything");

@@ -171,6 +171,7 @@ fn wallet(
         ("MAIL_RETRY_SECONDS", "1"),
         ("MAIL_MAX_ATTEMPTS", "20"),
         ("MAIL_RATE", "1000"),
+        ("MAIL_USER_RATE", "off"), // a day's mails must be out by its end
     ] {
         options.set(Service::Notification, name, value);
     }

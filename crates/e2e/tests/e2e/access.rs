@@ -62,7 +62,7 @@ const TABLE: &str = "
     GET    /notifications                        200/401 200    200       200       200      401
     POST   /notifications                        401     403    403       403       201      401
     GET    /notifications/{id}                   200/401 200    403/404   403/404   200      401
-    PUT    /notifications/{id}                   200/401 200    403/404   403/404   200      401
+    PUT    /notifications/{id}                   200/401 200/403 200/403  200/403   200      401
     DELETE /notifications/{id}                   200/401 200    403/404   403/404   200      401
     POST   /notifications/{id}/send              200/401 200    403/404   403/404   200      401
     POST   /notifications/{id}/resend            200/401 200    403/404   403/404   200      401

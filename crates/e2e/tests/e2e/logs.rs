@@ -55,9 +55,15 @@ async fn no_log_has_a_password_a_token_an_address_or_a_message() {
     let (payer, payer_token) = &people[2];
     let api = users.as_user(payer_token);
     let _ = api.post(&format!("/users/{payer}/topup"), json!({"amount": 10})).await.expect(200);
-    let new_password = json!({"password": format!("{CANARY} new password")});
+    let new_password = json!({
+        "password": format!("{CANARY} new password"),
+        "email": format!("{CANARY}-other@example.com"),
+        "current_password": format!("{CANARY} password of sound"),
+    });
+    let wrong = json!({"password": format!("{CANARY} another"), "current_password": format!("{CANARY} wrong")});
     let transaction = json!({"sender_id": payer, "receiver_id": people[0].0, "amount": 1, "description": CANARY});
     let _ = world.service(Service::Transaction).post("/transactions", transaction).await.expect(201);
+    let _ = api.put(&format!("/users/{payer}"), wrong).await.expect_error(403, "wrong_password");
     let _ = api.put(&format!("/users/{payer}"), new_password).await.expect(200);
     for (id, _) in &people {
         let told = json!({"user_id": id, "message": format!("{CANARY} message")});

@@ -53,7 +53,11 @@ async fn a_new_password_ends_the_tokens_of_the_old_one() {
     let _ = users.as_user(&ani.token).put(&path, json!({"full_name": "Ani"})).await.expect(200);
     works_everywhere(&world, &ani).await;
 
-    let _ = users.as_user(&ani.token).put(&path, json!({"password": "another password"})).await.expect(200);
+    let _ = users
+        .as_user(&ani.token)
+        .put(&path, json!({"password": "another password", "current_password": PASSWORD}))
+        .await
+        .expect(200);
     // at once, before the other services know of the change
     let login = users.post("/auth/login", json!({"email": ani.email, "password": "another password"})).await;
     ends_everywhere(&world, &ani).await;
@@ -84,7 +88,7 @@ async fn a_service_that_does_not_know_yet_which_tokens_have_ended_believes_none(
     let id = world.pay(&ani, &budi, 60).await.expect(201).id();
     let path = format!("/users/{}", ani.id);
     let owner = world.api(Service::User).as_user(&ani.token);
-    let _ = owner.put(&path, json!({"password": "another password"})).await.expect(200);
+    let _ = owner.put(&path, json!({"password": "another password", "current_password": PASSWORD})).await.expect(200);
     world.wallet.kill(Service::User);
     world.wallet.kill(Service::Transaction);
     world.wallet.start_again(Service::Transaction).await.unwrap();

@@ -13,7 +13,6 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Recipient {
     id: UserId,
-    pub full_name: String,
     pub email: String,
 }
 
@@ -27,7 +26,7 @@ impl UserClient {
         Self(service)
     }
 
-    /// Names and addresses of these users, 1 to 200 of them, in one call; whoever has no account is left out.
+    /// The addresses of these users, 1 to 200 of them, in one call; whoever has no account is left out.
     pub async fn recipients(
         &self,
         ids: impl IntoIterator<Item = UserId>,

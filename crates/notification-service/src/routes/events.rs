@@ -15,10 +15,12 @@ use serde::Serialize;
 use sqlx::MySqlPool;
 
 use super::notifications::Text;
-use crate::store::notifications as store;
+use crate::{fairness::Allowance, store::notifications as store};
 
 /// The longest identity of an event, in bytes.
 const MAX_EVENT_ID: usize = 64;
+/// The longest address (RFC 5321), in bytes.
+const MAX_ADDRESS: usize = 254;
 
 /// How many events were taken.
 #[derive(Serialize, JsonSchema)]
@@ -31,6 +33,7 @@ pub struct Taken {
 pub async fn receive(
     _: Service,
     State(pool): State<MySqlPool>,
+    State(allowance): State<Option<Allowance>>,
     Json(Events { mut events }): Json<Events>,
 ) -> Result<Json<Taken>> {
     if events.is_empty() || events.len() > MAX_EVENTS {
@@ -45,15 +48,24 @@ pub async fn receive(
         event.message = Text::try_from(std::mem::take(&mut event.message))
             .map_err(|phrase| ApiError::invalid(&format!("events[{n}].message"), phrase))?
             .into();
+        if event.address.as_ref().is_some_and(|address| !is_plain(address)) {
+            let phrase = format!("must be 1 to {MAX_ADDRESS} visible ASCII characters");
+            return Err(ApiError::invalid(&format!("events[{n}].address"), phrase));
+        }
         // what is no trace is to be taken for none
         event.traceparent = Trace::from_text(event.traceparent.as_deref()).to_text();
     }
-    let now = time::now();
-    db::retry(|_| async {
-        let mut tx = db::begin(&pool, point!("events")).await?;
-        store::insert_events(&mut tx, &events, now).await?;
+    let (pool, accepted, now) = (&pool, events.len(), time::now());
+    let events = &events;
+    db::retry(|attempt| async move {
+        let mut tx = db::begin(pool, point!("events")).await?;
+        store::insert_events(&mut tx, events, allowance, now, attempt).await?;
         tx.commit().await
     })
     .await?;
-    Ok(Json(Taken { accepted: events.len() }))
+    Ok(Json(Taken { accepted }))
+}
+
+fn is_plain(address: &str) -> bool {
+    (1..=MAX_ADDRESS).contains(&address.len()) && address.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode};
 use chrono_tz::Tz;
 use common::{
     ApiError, Code, NotificationId, Result, UserId,
-    caller::{Caller, Service, Visitor},
+    caller::{Caller, Service, Trusted, Visitor},
     context::Origin,
     db,
     extract::{Json, Path},
@@ -25,6 +25,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     delivery::{Delivery, SentNow},
+    fairness::Allowance,
     store::notifications::{self as store, Filter, Notification, Status},
 };
 
@@ -65,23 +66,24 @@ pub async fn create(
     _: Service,
     key: IdempotencyKey,
     State(pool): State<MySqlPool>,
+    State(allowance): State<Option<Allowance>>,
     Json(new): Json<Create>,
 ) -> Result<Reply<Created<Notification>>> {
     let request = KeyedRequest::new(key, Caller::Service, "POST /notifications", &new);
     let now = time::now();
     // an identity of its own, by which a second run finds what the first one wrote
     let event_id = format!("once:{}", uuid::Uuid::new_v4());
-    let event = Event { event_id, user_id: new.user_id, message: new.message.into(), traceparent: None }
-        .within(&Origin::current().trace);
-    let answered = db::retry(|_| async {
-        let mut tx = db::begin(&pool, point!("create")).await?;
-        if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
+    let event = Event::new(event_id, new.user_id, new.message.into()).within(&Origin::current().trace);
+    let (pool, request, event) = (&pool, request.as_ref(), &event);
+    let answered = db::retry(|attempt| async move {
+        let mut tx = db::begin(pool, point!("create")).await?;
+        if let Some(known) = idempotency::look_up(&mut tx, request).await? {
             return Ok(known);
         }
-        store::insert_events(&mut tx, std::slice::from_ref(&event), now).await?;
+        store::insert_events(&mut tx, std::slice::from_ref(event), allowance, now, attempt).await?;
         let notification = store::find_event(&mut tx, &event.event_id).await?;
         let answer = Answer::new(StatusCode::CREATED, &notification);
-        idempotency::store(&mut tx, request.as_ref(), &answer).await?;
+        idempotency::store(&mut tx, request, &answer).await?;
         tx.commit().await?;
         Ok(Known::Answered(answer))
     })
@@ -142,14 +144,14 @@ request! {
     }
 }
 
-/// `PUT /notifications/{id}`: sets message and status; one that becomes `pending` is mailed anew.
+/// `PUT /notifications/{id}`: sets message and status; one that becomes `pending` is mailed anew. Not for users: whoever
+/// gives another person's address for its own would have the wallet mail that person whatever it likes.
 pub async fn update(
-    visitor: Visitor,
+    _: Trusted,
     Path(id): Path<NotificationId>,
     State(pool): State<MySqlPool>,
     Json(update): Json<Update>,
 ) -> Result<Json<Notification>> {
-    visible(&pool, &visitor, id).await?;
     if update.message.is_none() && update.status.is_none() {
         return Err(Code::NothingToChange.into());
     }
@@ -195,7 +197,7 @@ pub async fn send(
     State(delivery): State<Delivery>,
 ) -> Result<Json<Sent>> {
     visible(&pool, &visitor, id).await?;
-    match delivery.send_now(id, &[Status::Pending, Status::Failed]).await? {
+    match delivery.send_now(id, &[Status::Pending, Status::Failed], visitor.caller.only_user()).await? {
         SentNow::WrongStatus(Status::Sent) => Ok(sent("Notification sent successfully")),
         outcome => answer(outcome, "Notification sent successfully"),
     }
@@ -209,12 +211,14 @@ pub async fn resend(
     State(delivery): State<Delivery>,
 ) -> Result<Json<Sent>> {
     visible(&pool, &visitor, id).await?;
-    answer(delivery.send_now(id, &[Status::Failed]).await?, "Notification resent successfully")
+    let outcome = delivery.send_now(id, &[Status::Failed], visitor.caller.only_user()).await?;
+    answer(outcome, "Notification resent successfully")
 }
 
 fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Sent>> {
     match outcome {
         SentNow::Sent => Ok(sent(message)),
+        SentNow::TooMany(wait) => Err(ApiError::new(Code::RateLimited).retry_after(wait)),
         SentNow::NotFound => Err(Code::NotificationNotFound.into()),
         SentNow::WrongStatus(status) => Err(ApiError::new(Code::NotificationNotFailed).detail("status", json!(status))),
         SentNow::Failed(reason) => Err(ApiError::new(Code::MailRefused).because(reason)),

@@ -8,23 +8,34 @@ use common::{NotificationId, UserId, db, lease::Holder};
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::notifications::{Notification, Status};
+use crate::fairness::LANES;
 
 /// Seconds for which a claim lasts unless it is renewed, and for which its successor waits after a crash.
 pub const LEASE_SECONDS: u32 = 3;
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 255;
 
-/// At most `limit` notifications that are to be mailed and that nobody is mailing, oldest first.
-pub async fn due(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<(NotificationId, UserId)>> {
-    sqlx::query_as(
-        "SELECT id, user_id FROM notifications
-         WHERE status = 'pending' AND next_attempt_at <= NOW(6) AND hidden_at IS NULL
-           AND (claimed_until IS NULL OR claimed_until < NOW(6))
-         ORDER BY next_attempt_at, id LIMIT ?",
-    )
-    .bind(limit)
-    .fetch_all(conn)
-    .await
+/// Of each lane, at most `limit` notifications that are to be mailed and that nobody is mailing, oldest first. One that was
+/// deleted is not mailed, but for a warning: whoever has taken an account over could delete it in time.
+pub async fn due(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<[Vec<(NotificationId, UserId)>; LANES]> {
+    let mut query = QueryBuilder::new("");
+    for lane in 0..LANES {
+        query.push(if lane > 0 { " UNION ALL " } else { "" }).push("(SELECT CAST(lane AS SIGNED), id, user_id");
+        query.push(" FROM notifications FORCE INDEX (notifications_by_lane) WHERE status = 'pending' AND lane = ");
+        query.push_bind(i64::try_from(lane).expect("there are few"));
+        query.push(
+            " AND next_attempt_at <= NOW(6) AND (hidden_at IS NULL OR address <> '')
+              AND (claimed_until IS NULL OR claimed_until < NOW(6))
+              ORDER BY next_attempt_at, id LIMIT ",
+        );
+        query.push_bind(limit).push(")");
+    }
+    let rows: Vec<(i64, NotificationId, UserId)> = query.build_query_as().fetch_all(conn).await?;
+    let mut due = [const { Vec::new() }; LANES];
+    for (lane, id, user) in rows {
+        due[usize::try_from(lane).expect("lanes are numbered from 0 on")].push((id, user));
+    }
+    Ok(due)
 }
 
 /// Claims those of `ids` that are still due, and returns them in the order of `ids`.
@@ -40,13 +51,13 @@ pub async fn claim_due(
     claim.push(", claimed_until = NOW(6) + INTERVAL ").push_bind(LEASE_SECONDS).push(" SECOND WHERE id IN ");
     db::push_list(&mut claim, ids.iter().copied());
     claim.push(
-        " AND status = 'pending' AND next_attempt_at <= NOW(6) AND hidden_at IS NULL
+        " AND status = 'pending' AND next_attempt_at <= NOW(6) AND (hidden_at IS NULL OR address <> '')
           AND (claimed_until IS NULL OR claimed_until < NOW(6))",
     );
     claim.build().execute(&mut *conn).await?;
 
     let mut query = QueryBuilder::new(
-        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at
+        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, address, created_at, updated_at
          FROM notifications WHERE id IN ",
     );
     db::push_list(&mut query, ids.iter().copied());
@@ -100,7 +111,8 @@ pub async fn sent(
 ) -> sqlx::Result<()> {
     let mut query = QueryBuilder::new(
         "UPDATE notifications
-         SET status = 'sent', failure_reason = NULL, claim = NULL, claimed_until = NULL, updated_at = ",
+         SET status = 'sent', failure_reason = NULL, claim = NULL, claimed_until = NULL,
+             address = IF(address IS NULL, NULL, ''), updated_at = ",
     );
     query.push_bind(now);
     execute_on(conn, query, ids, holder).await
@@ -141,7 +153,8 @@ pub async fn failed(
     let reason: String = reason.chars().take(MAX_REASON).collect();
     sqlx::query(
         "UPDATE notifications
-         SET status = 'failed', failure_reason = ?, claim = NULL, claimed_until = NULL, updated_at = ?
+         SET status = 'failed', failure_reason = ?, claim = NULL, claimed_until = NULL,
+             address = IF(address IS NULL, NULL, ''), updated_at = ?
          WHERE id = ? AND claim = ?",
     )
     .bind(reason)
@@ -180,14 +193,14 @@ mod tests {
         let pool = db::pool(&database.config);
         db::migrate(&pool, sqlx::migrate!()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
-        let event =
-            Event { event_id: "1".into(), user_id: 1.try_into().unwrap(), message: "Hello".into(), traceparent: None };
-        notifications::insert_events(conn, &[event], time::now()).await.unwrap();
-        let (id, _) = due(conn, 1).await.unwrap()[0];
+        let event = Event::new("1".into(), 1.try_into().unwrap(), "Hello".into());
+        notifications::insert_events(conn, &[event], None, time::now(), 1).await.unwrap();
+        let [first, ..] = due(conn, 1).await.unwrap();
+        let (id, _) = first[0];
         let (paused, successor) = (Holder::new(), Holder::new());
 
         assert_eq!(claim_due(conn, &[id], &paused).await.unwrap().len(), 1);
-        assert!(due(conn, 1).await.unwrap().is_empty());
+        assert!(due(conn, 1).await.unwrap().iter().all(Vec::is_empty));
         assert!(claim_due(conn, &[id], &successor).await.unwrap().is_empty());
         assert!(!claim(conn, id, Status::Pending, &successor).await.unwrap());
         let lapse = "UPDATE notifications SET claimed_until = NOW(6) - INTERVAL 1 SECOND";
@@ -204,9 +217,9 @@ mod tests {
 
         sqlx::raw_sql(lapse).execute(&mut *conn).await.unwrap();
         renew(conn, &[id], &paused).await.unwrap();
-        assert_eq!(due(conn, 1).await.unwrap().len(), 1);
+        assert_eq!(due(conn, 1).await.unwrap()[0].len(), 1);
         renew(conn, &[id], &successor).await.unwrap();
-        assert!(due(conn, 1).await.unwrap().is_empty());
+        assert!(due(conn, 1).await.unwrap().iter().all(Vec::is_empty));
         sent(conn, &[id], &successor, time::now()).await.unwrap();
         assert_eq!(notifications::find(conn, id).await.unwrap().unwrap().status, Status::Sent);
     }

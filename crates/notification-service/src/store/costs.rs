@@ -1,7 +1,9 @@
 //! What the statements cost: among many rows, each reads those that it is about, and none sorts.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use common::{NotificationId, db, lease::Holder, outbox::Event, scan::MOST_LOOKED_AT, time};
+use common::{NotificationId, UserId, db, lease::Holder, outbox::Event, scan::MOST_LOOKED_AT, time};
 use harness::{
     database::{TestDatabase, database},
     plan::within,
@@ -9,9 +11,10 @@ use harness::{
 use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool};
 
 use super::{
-    claims,
+    claims, meters,
     notifications::{self, Filter, Status},
 };
+use crate::fairness::{Allowance, Meters};
 
 /// Notifications in the table, and those of one user.
 const ROWS: usize = 8_000;
@@ -26,15 +29,12 @@ async fn table() -> (TestDatabase, MySqlPool) {
     db::migrate(&pool, sqlx::migrate!()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     let user = |n: usize| i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
-    let event = |n: usize| Event {
-        event_id: n.to_string(),
-        user_id: user(n),
-        message: format!("Number {n}"),
-        traceparent: None,
-    };
+    let event = |n: usize| Event::new(n.to_string(), user(n), format!("Number {n}"));
     for batch in (0..ROWS).map(event).collect::<Vec<_>>().chunks(1000) {
-        notifications::insert_events(&mut conn, batch, time::now()).await.unwrap();
+        notifications::insert_events(&mut conn, batch, None, time::now(), 1).await.unwrap();
     }
+    // as if the oldest came by way of all lanes
+    sqlx::raw_sql("UPDATE notifications SET lane = id % 3 WHERE id <= 7000").execute(&mut *conn).await.unwrap();
     analyze(&mut conn).await;
     drop(conn);
     (database, pool)
@@ -100,15 +100,17 @@ async fn what_is_due_is_found_at_the_cost_of_its_rows() {
     let (_database, pool) = table().await;
     let mut conn = pool.acquire().await.unwrap();
     let due = async |conn: &mut MySqlConnection| claims::due(conn, FEW).await;
-    let first = within(&mut conn, "the first of all", FEW.into(), due).await;
-    assert_eq!(first.len(), FEW as usize);
+    let few = FEW as usize;
+    // read from the index, and again from the table that a UNION makes
+    let first = within(&mut conn, "the first of all", 2 * 3 * i64::from(FEW) + 1, due).await;
+    assert_eq!(first.each_ref().map(Vec::len), [few; 3]);
     for change in
         ["status = 'sent'", "status = 'failed'", "status = 'pending', next_attempt_at = NOW(6) + INTERVAL 1 DAY"]
     {
         set_old_ones(&mut conn, change).await;
-        let found = within(&mut conn, change, FEW.into(), due).await;
-        assert_eq!(found.len(), FEW as usize, "{change}");
-        assert!(found.iter().all(|(id, _)| !first.iter().any(|(old, _)| old == id)), "{change}");
+        let found = within(&mut conn, change, 2 * i64::from(FEW) + 1, due).await;
+        assert_eq!(found.each_ref().map(Vec::len), [few, 0, 0], "{change}");
+        assert!(found[0].iter().all(|(id, _)| !first[0].iter().any(|(old, _)| old == id)), "{change}");
     }
 }
 
@@ -117,7 +119,7 @@ async fn a_batch_costs_its_rows_at_each_step() {
     let (_database, pool) = table().await;
     let mut conn = pool.acquire().await.unwrap();
     let (few, holder) = (i64::from(FEW), &Holder::new());
-    let due = claims::due(&mut conn, FEW).await.unwrap();
+    let [due, ..] = claims::due(&mut conn, FEW).await.unwrap();
     let ids: &[NotificationId] = &due.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
 
     let claim = async |conn: &mut MySqlConnection| claims::claim_due(conn, ids, holder).await;
@@ -128,4 +130,29 @@ async fn a_batch_costs_its_rows_at_each_step() {
     within(&mut conn, "claiming again", 2 * few, claim).await;
     within(&mut conn, "marking", few, async |conn| claims::sent(conn, ids, holder, time::now()).await).await;
     assert!(claim(&mut conn).await.unwrap().is_empty(), "what is sent cannot be claimed");
+}
+
+#[tokio::test]
+async fn the_meters_of_a_batch_are_read_at_the_cost_of_its_users() {
+    let (_database, pool) = table().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let allowance = Allowance(60.try_into().unwrap());
+    let user = |n: i64| UserId::try_from(n).unwrap();
+    let mut all = Meters::default();
+    for n in 1..=4_000 {
+        let event = Event::new(n.to_string(), user(n), "Hello".into()).by(user(n + 1));
+        allowance.place_of(&event, &mut all);
+    }
+    meters::store(&mut conn, &all, allowance).await.unwrap();
+    meters::store(&mut conn, &all, allowance).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE mail_meters").execute(&mut *conn).await.unwrap();
+
+    let users = (1000..1000 + i64::from(FEW)).map(user).collect();
+    let lock = async |conn: &mut MySqlConnection| meters::lock(conn, &users).await;
+    let found = within(&mut conn, "the meters", 3 * i64::from(FEW), lock).await;
+    assert_eq!(found.ahead.len(), 2 * FEW as usize);
+    for (meter, ahead) in found.ahead {
+        let both = 2 * allowance.share(meter);
+        assert!(ahead <= both && ahead + Duration::from_secs(5) > both, "{meter:?} is {ahead:?} ahead");
+    }
 }

@@ -3,4 +3,5 @@
 pub mod claims;
 #[cfg(test)]
 mod costs;
+pub mod meters;
 pub mod notifications;

@@ -1,9 +1,12 @@
 //! Notifications.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use common::{
     NotificationId, UserId,
     bulk::{BulkInsert, Value},
+    db::{self, DbError},
     monitoring::MOST_COUNTED,
     outbox::Event,
     scan::{Condition, Order, Scan, Stretch},
@@ -13,6 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
+
+use super::meters;
+use crate::fairness::{Allowance, LANES, Place};
 
 /// How far a notification has come.
 #[derive(
@@ -52,6 +58,9 @@ pub struct Notification {
     pub attempts: u32,
     #[serde(skip)]
     pub traceparent: Option<String>,
+    /// Where it goes if not to the account's address; empty once that is over.
+    #[serde(skip)]
+    pub address: Option<String>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -72,27 +81,73 @@ pub async fn find_event(conn: &mut MySqlConnection, event_id: &str) -> sqlx::Res
     find(conn, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Stores one notification for each event; those that are there already stay as they are.
-pub async fn insert_events(conn: &mut MySqlConnection, events: &[Event], now: DateTime<Utc>) -> sqlx::Result<()> {
-    let mut insert =
-        BulkInsert::new("INSERT INTO notifications (event_id, user_id, message, traceparent, created_at, updated_at)");
-    for event in events {
-        let (event_id, message) = (Value::Text(&event.event_id), Value::Text(&event.message));
-        let traceparent = event.traceparent.as_deref().into();
-        insert.row(&[event_id, event.user_id.get().into(), message, traceparent, now.into(), now.into()]);
+/// Stores one notification for each event; those that are there already stay as they are, and count for nothing.
+///
+/// Most events are new. The first `attempt` takes them for new, and fails as raced where a unique key knows better; the
+/// others look.
+pub async fn insert_events(
+    conn: &mut MySqlConnection,
+    events: &[Event],
+    allowance: Option<Allowance>,
+    now: DateTime<Utc>,
+    attempt: u32,
+) -> Result<(), DbError> {
+    let new: Vec<&Event> = if attempt == 1 { events.iter().collect() } else { unknown(conn, events).await? };
+    let places = match allowance {
+        Some(allowance) => places(conn, &new, allowance).await?,
+        None => vec![Place::default(); new.len()],
+    };
+    let mut insert = BulkInsert::new(
+        "INSERT INTO notifications
+         (event_id, user_id, message, traceparent, address, lane, next_attempt_at, created_at, updated_at)",
+    );
+    for (event, place) in new.iter().zip(places) {
+        insert.row(&[
+            Value::Text(&event.event_id),
+            event.user_id.get().into(),
+            Value::Text(&event.message),
+            event.traceparent.as_deref().into(),
+            event.address.as_deref().into(),
+            i64::try_from(place.lane).expect("there are few").into(),
+            Value::InMicroseconds(u64::try_from(place.delay.as_micros()).unwrap_or(u64::MAX)),
+            now.into(),
+            now.into(),
+        ]);
     }
-    // an event that comes again changes nothing; any other error still is one
-    insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)").execute(conn).await
+    if attempt > 1 {
+        // whoever hands the same events over at this moment may be faster still
+        insert = insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)");
+    }
+    insert.execute(conn).await.map_err(db::raced)
 }
 
-/// How many notifications are pending, of those to be mailed first, and for how many microseconds the oldest of them has
-/// been so.
+/// Those of `events` that have no notification, each once.
+async fn unknown<'a>(conn: &mut MySqlConnection, events: &'a [Event]) -> sqlx::Result<Vec<&'a Event>> {
+    let mut query = QueryBuilder::new("SELECT event_id FROM notifications WHERE event_id IN ");
+    db::push_list(&mut query, events.iter().map(|event| event.event_id.as_str()));
+    let known: Vec<String> = query.build_query_scalar().fetch_all(conn).await?;
+    let mut known: HashSet<String> = known.into_iter().collect();
+    Ok(events.iter().filter(|event| known.insert(event.event_id.clone())).collect())
+}
+
+/// When the turn of each event is.
+async fn places(conn: &mut MySqlConnection, events: &[&Event], allowance: Allowance) -> sqlx::Result<Vec<Place>> {
+    let users = events.iter().flat_map(|event| [Some(event.user_id), event.actor]).flatten().collect();
+    let mut meters = meters::lock(conn, &users).await?;
+    let places = events.iter().map(|event| allowance.place_of(event, &mut meters)).collect();
+    meters::store(conn, &meters, allowance).await?;
+    Ok(places)
+}
+
+/// How many notifications are pending, and for how many microseconds the oldest of them has been so; what may have been
+/// delayed on purpose counts from when it is due.
 pub async fn pending(conn: &mut MySqlConnection) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as(
-        "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)), 0)
-         FROM (SELECT created_at FROM notifications WHERE status = 'pending' AND hidden_at IS NULL
-               ORDER BY next_attempt_at LIMIT ?) counted",
+        "SELECT COUNT(*), GREATEST(COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(since), NOW(6)), 0), 0)
+         FROM (SELECT IF(lane < ?, created_at, next_attempt_at) AS since FROM notifications
+               WHERE status = 'pending' AND (hidden_at IS NULL OR address <> '') ORDER BY next_attempt_at LIMIT ?) counted",
     )
+    .bind(i64::try_from(LANES - 1).expect("there are few"))
     .bind(MOST_COUNTED)
     .fetch_one(conn)
     .await
@@ -101,7 +156,7 @@ pub async fn pending(conn: &mut MySqlConnection) -> sqlx::Result<(i64, i64)> {
 /// The notification `id`, unless it was deleted.
 pub async fn find(conn: &mut MySqlConnection, id: NotificationId) -> sqlx::Result<Option<Notification>> {
     sqlx::query_as(
-        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at
+        "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, address, created_at, updated_at
          FROM notifications WHERE id = ? AND hidden_at IS NULL",
     )
     .bind(id)
@@ -135,7 +190,7 @@ pub async fn list(
         None => ("PRIMARY", &|query| _ = query.push("TRUE")),
     };
     Scan {
-        columns: "id, user_id, message, status, failure_reason, attempts, traceparent, created_at, updated_at",
+        columns: "id, user_id, message, status, failure_reason, attempts, traceparent, address, created_at, updated_at",
         table: "notifications",
         index,
         range,
@@ -176,7 +231,8 @@ pub async fn update(
         "UPDATE notifications
          SET message = COALESCE(?, message), claim = NULL, claimed_until = NULL,
              attempts = IF(? IS NULL, attempts, 0), next_attempt_at = IF(? IS NULL, next_attempt_at, NOW(6)),
-             failure_reason = IF(? IS NULL, failure_reason, NULL), status = COALESCE(?, status), updated_at = ?
+             failure_reason = IF(? IS NULL, failure_reason, NULL), status = COALESCE(?, status), updated_at = ?,
+             address = IF(address IS NULL OR status = 'pending', address, '')
          WHERE id = ? AND hidden_at IS NULL",
     )
     .bind(message)
@@ -191,7 +247,8 @@ pub async fn update(
     Ok(updated.rows_affected() == 1)
 }
 
-/// Hides a notification, so that its event does not bring it back; false if there is none.
+/// Hides a notification, so that its event does not bring it back; false if there is none. What warns of something is mailed
+/// all the same.
 pub async fn hide(conn: &mut MySqlConnection, id: NotificationId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     // after an unknown commit the second run finds what the first one did
     let hidden =

@@ -21,8 +21,10 @@ async fn more_than_one_batch_is_mailed_oldest_first() {
     const COUNT: usize = 300;
     let server = SmtpServer::plain().await;
     let service = Service::with_variables(&server.variables()).await;
-    let ids = service.tell((0..100).map(|n| (ANI, n.to_string()))).await;
-    let _ = service.tell((100..COUNT).map(|n| (BUDI, n.to_string()))).await;
+    let people = service.users.crowd(COUNT);
+    let event = |n: usize| (people[n], n.to_string());
+    let ids = service.tell((0..100).map(event)).await;
+    let _ = service.tell((100..COUNT).map(event)).await;
     service.work();
     let mails = server.received(COUNT).await;
     let distinct: BTreeSet<String> = mails.iter().map(Mail::id).collect();
@@ -40,7 +42,7 @@ async fn more_than_one_batch_is_mailed_oldest_first() {
 
 #[tokio::test]
 async fn a_batch_asks_user_service_once() {
-    let service = Service::start().await;
+    let service = Service::with_variables(&[("MAIL_RATE", "400".into()), ("MAIL_USER_RATE", "off".into())]).await;
     let ids = service.tell((0..100).map(|n| ([ANI, BUDI, NOBODY][n % 3], format!("Number {n}")))).await;
     service.work();
     for (n, id) in ids.into_iter().enumerate() {
@@ -77,7 +79,8 @@ async fn each_notification_of_a_batch_has_its_own_outcome() {
 async fn what_waits_behind_slow_mails_is_mailed_as_it_is_by_then() {
     let server = SmtpServer::start(json!({"hang": "@", "hang_ms": 2_500})).await;
     let service = Service::with_variables(&server.variables()).await;
-    let ids = service.tell((0..20).map(|n| (ANI, format!("Number {n}")))).await;
+    let people = service.users.crowd(20);
+    let ids = service.tell((0..20).map(|n| (people[n], format!("Number {n}")))).await;
     service.work();
     eventually("as many mails under way as may be", async || (server.count("hanging") == AT_ONCE).then_some(())).await;
     let path = |n: usize| format!("/notifications/{}", ids[n]);

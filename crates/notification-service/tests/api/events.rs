@@ -1,12 +1,12 @@
 //! Events from the outboxes of the other services.
 
-use harness::http::Reply;
+use harness::{http::Reply, smtp::SmtpServer};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::{
     service::{Service, pluck},
-    users::{ANI, BUDI},
+    users::{ANI, BUDI, NOBODY},
 };
 
 fn event(id: &str, user: i64, message: &str) -> Value {
@@ -151,5 +151,81 @@ async fn an_event_is_mailed_once() {
     let _ = hand_over(&service, vec![event("1", ANI, "Paid")]).await.expect(200);
     assert_eq!(service.show(id).await["status"], "sent");
     assert_eq!((files.len(), service.files() == files), (1, true));
+    service.stop().await;
+}
+
+/// The addresses that notifications still have of their own.
+async fn addresses(service: &Service) -> Vec<Option<String>> {
+    let pool = common::db::pool(service.database());
+    let addresses = sqlx::query_scalar("SELECT address FROM notifications ORDER BY id").fetch_all(&pool).await.unwrap();
+    pool.close().await;
+    addresses
+}
+
+#[tokio::test]
+async fn an_event_that_has_an_address_goes_there_whatever_became_of_the_account() {
+    let server = SmtpServer::start(json!({"refuse": "refused@"})).await;
+    let service = Service::with_variables(&server.variables()).await;
+    let mut events = Vec::new();
+    for (n, (user, address)) in
+        [(ANI, "before@example.com"), (NOBODY, "closed@example.com"), (BUDI, "refused@example.com")].iter().enumerate()
+    {
+        let mut event = event(&n.to_string(), *user, "Your account was changed.");
+        event["address"] = json!(address);
+        events.push(event);
+    }
+    let _ = hand_over(&service, events).await.expect(200);
+    service.work();
+    let list = service.api.get("/notifications").await.expect(200);
+    assert!(!list.text.contains("address") && !list.text.contains('@'), "{}", list.text);
+    let ids: Vec<i64> = pluck(&list.json, "id").iter().rev().map(|id| id.as_i64().unwrap()).collect();
+    for (id, status) in ids.iter().zip(["sent", "sent", "failed"]) {
+        service.becomes(*id, status).await;
+    }
+    let mut to: Vec<String> = server.received(2).await.into_iter().flat_map(|mail| mail.to).collect();
+    to.sort_unstable();
+    assert_eq!(to, ["before@example.com", "closed@example.com"]);
+    assert_eq!(addresses(&service).await, [(); 3].map(|()| Some(String::new())), "they are erased then");
+    service.stop().await;
+
+    // what was for an address of its own never goes to another one
+    let _ = service.resend(ids[2]).await.expect_error(409, "mail_refused");
+    assert_eq!(service.show(ids[2]).await["failure_reason"], "the address that it was for is not kept");
+    let again = json!({"status": "pending"});
+    let _ = service.api.put(&format!("/notifications/{}", ids[0]), again).await.expect(200);
+    let _ = service.send(ids[0]).await.expect_error(409, "mail_refused");
+    assert_eq!(server.count("mail"), 2);
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused() {
+    let service = Service::start().await;
+    for address in ["", "a b@example.com", "ani@example.com\r\n", "j\u{f6}hn@example.com", &"a".repeat(255)] {
+        let mut event = event("1", ANI, "Hello");
+        event["address"] = json!(address);
+        let refused = hand_over(&service, vec![event]).await.expect_error(400, "invalid_value");
+        assert!(refused["fields"]["events[0].address"].is_string(), "{}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn what_warns_the_owner_of_an_account_cannot_be_deleted_in_time_by_whoever_took_it_over() {
+    let server = SmtpServer::plain().await;
+    let service = Service::with_variables(&server.variables()).await;
+    let mut warning = event("1", ANI, "Debit of Rp 10,000 successful.");
+    warning["address"] = json!("owner@example.com");
+    let _ = hand_over(&service, vec![warning, event("2", ANI, "Hello")]).await.expect(200);
+    let list = service.api.get("/notifications").await.expect(200);
+    for id in pluck(&list.json, "id") {
+        let _ = service.as_user(ANI).delete(&format!("/notifications/{id}")).await.expect(200);
+    }
+    assert_eq!(messages(&service).await, Vec::<Value>::new());
+    service.work();
+    let mails = server.received(1).await;
+    assert_eq!(mails[0].to, ["owner@example.com"]);
+    harness::http::eventually("the address to be erased", async || {
+        (addresses(&service).await == [Some(String::new()), None]).then_some(())
+    })
+    .await;
     service.stop().await;
 }

@@ -3,6 +3,7 @@
 mod batches;
 mod delivery;
 mod events;
+mod fairness;
 mod files;
 mod idempotency;
 mod mail;

@@ -37,7 +37,9 @@ pub async fn all(
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
     match filter.status {
-        None | Some(Status::Completed) => scan(conn, BY_ID, &|q| _ = q.push("TRUE"), ANYBODYS, filter, cursor, rows).await,
+        None | Some(Status::Completed) => {
+            scan(conn, BY_ID, &|q| _ = q.push("TRUE"), ANYBODYS, filter, cursor, rows).await
+        }
         // these are few, and as none is due ever again the index has them in the order of their ids
         Some(status @ (Status::Failed | Status::Cancelled)) => {
             let ended = |query: &mut QueryBuilder<MySql>| {

@@ -67,11 +67,9 @@ impl Next {
     /// What the parties are told of it: always what really happened.
     pub fn events(self, row: &Transaction, currency: &str) -> Vec<Event> {
         let amount = Money::from(row.amount).display(currency);
-        let event = |what: &str, user_id: UserId, message: String| Event {
-            event_id: format!("transaction:{}:{what}", row.id),
-            user_id,
-            message,
-            traceparent: None,
+        // whoever decides about it, the sender has made it: all that is told of it counts as the sender's doing
+        let event = |what: &str, user_id: UserId, message: String| {
+            Event::new(format!("transaction:{}:{what}", row.id), user_id, message).by(row.sender_id)
         };
         let to_sender = |what: &str, message: String| vec![event(what, row.sender_id, message)];
         match (self.status, self.failure) {
@@ -170,6 +168,7 @@ pub mod tests {
         let told = |step, target, outcome| {
             let row = row(step, target);
             let events = Next::of(&row, outcome).events(&row, "IDR");
+            assert!(events.iter().all(|e| e.actor == Some(row.sender_id)), "it is the sender's doing");
             events.into_iter().map(|e| (e.user_id.get(), e.message)).collect::<Vec<_>>()
         };
         assert_eq!(

@@ -31,6 +31,7 @@ const LANES: usize = 2;
 pub struct Ledger {
     pool: MySqlPool,
     group: GroupCommit<Operation, Outcome>,
+    currency: Arc<str>,
 }
 
 impl Ledger {
@@ -38,11 +39,12 @@ impl Ledger {
     /// are told.
     pub fn new(pool: MySqlPool, currency: &str, max_batch: usize) -> Self {
         let (writer, currency): (_, Arc<str>) = (pool.clone(), currency.into());
+        let words = currency.clone();
         let group = GroupCommit::start("ledger", max_batch, LANES, move |operations: Arc<[Operation]>, turn| {
-            let (pool, currency) = (writer.clone(), currency.clone());
+            let (pool, currency) = (writer.clone(), words.clone());
             async move { post::post(&pool, &operations, &currency, &turn).await }
         });
-        Self { pool, group }
+        Self { pool, group, currency }
     }
 
     /// Carries out one operation; it is durable when this returns.

@@ -17,6 +17,7 @@ use super::{
     operation::{Movement, Operation, Outcome, Refusal},
     rows::{self, NewOperation, Stored},
 };
+use crate::notices;
 
 /// Posts `operations` in order, in one database transaction. Safe to run again: what is stored is answered again.
 pub async fn post(
@@ -66,7 +67,8 @@ async fn write(
         script.insert(rows::new_holds(&new_holds));
         script.insert(rows::changed_holds(&changed_holds));
         script.insert(rows::balances(&batch.changed_balances(&before)));
-        script.insert(outbox::insertion(&batch.events(&ids, currency)));
+        let addresses = rows::addresses(conn, &batch.debited()).await?;
+        script.insert(outbox::insertion(&batch.events(&ids, &addresses, currency)));
         script.execute(conn).await.map_err(db::raced)?;
     }
     Ok(batch.outcomes)
@@ -156,14 +158,26 @@ impl<'a> Batch<'a> {
         changed.map(|(id, balances)| (*id, *balances)).collect()
     }
 
-    fn events(&self, ids: &[i64], currency: &str) -> Vec<Event> {
-        let told = |(id, new): (&i64, &NewOperation<'_>)| match new.operation.movement {
-            Movement::Topup { user_id, amount } if new.result.is_ok() && !new.is_alias => {
-                let message = format!("Top-up {} successful.", Money::from(amount).display(currency));
-                let event = Event { event_id: format!("operation:{id}"), user_id, message, traceparent: None };
-                Some(event.within(&new.operation.trace))
-            }
+    /// Whose money went out: they are told at the address that they have now.
+    fn debited(&self) -> BTreeSet<UserId> {
+        let debited = |new: &NewOperation<'_>| match new.operation.movement {
+            Movement::Debit { user_id, .. } if new.result.is_ok() && !new.is_alias => Some(user_id),
             _ => None,
+        };
+        self.new.iter().filter_map(debited).collect()
+    }
+
+    fn events(&self, ids: &[i64], addresses: &HashMap<UserId, String>, currency: &str) -> Vec<Event> {
+        let told = |(id, new): (&i64, &NewOperation<'_>)| {
+            let event = match new.operation.movement {
+                _ if new.result.is_err() || new.is_alias => return None,
+                Movement::Topup { user_id, amount } => notices::topped_up(*id, user_id, amount, currency),
+                Movement::Debit { user_id, amount } => {
+                    notices::debited(*id, user_id, addresses.get(&user_id)?.clone(), amount, currency)
+                }
+                _ => return None,
+            };
+            Some(event.within(&new.operation.trace))
         };
         ids.iter().zip(&self.new).filter_map(told).collect()
     }

@@ -81,6 +81,17 @@ pub async fn lock_users(
     Ok(rows.into_iter().map(balances).collect())
 }
 
+/// The addresses of `users`, who are locked and active.
+pub async fn addresses(conn: &mut MySqlConnection, users: &BTreeSet<UserId>) -> sqlx::Result<HashMap<UserId, String>> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut query = QueryBuilder::new("SELECT id, email FROM users WHERE email IS NOT NULL AND id IN ");
+    db::push_list(&mut query, users.iter().copied());
+    let rows: Vec<(UserId, String)> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().collect())
+}
+
 /// What is stored under the references of `operations`.
 pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
     let mut query =

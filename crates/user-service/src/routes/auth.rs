@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     TokenLifetime,
-    password::{NewPassword, Passwords, Verdict},
+    password::{NewPassword, Passwords, Place, Verdict},
     store::{
         attempts::{self, Subject},
         users::{self, User},
@@ -122,6 +122,36 @@ async fn count_attempt(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
     }
 }
 
+/// Takes back what [`count_attempt`] has counted.
+async fn count_success(pool: &MySqlPool, account: Subject<'_>, client: Subject<'_>) -> Result<()> {
+    let counted = db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("login.success")).await?;
+        attempts::succeeded(&mut tx, account, client).await?;
+        tx.commit().await
+    });
+    Ok(counted.await?)
+}
+
+/// Makes sure that somebody who is logged in knows the password, and returns its hash. A wrong one counts as a failed login.
+pub async fn prove(
+    pool: &MySqlPool,
+    passwords: &Place,
+    user: UserId,
+    password: SecretString,
+    ClientAddress(client): ClientAddress,
+) -> Result<String> {
+    let secrets = users::secrets(&mut *pool.acquire().await?, user).await?;
+    let (email, hash) = secrets.ok_or(Code::UserNotFound)?;
+    let client = client.to_string();
+    let (account, client) = (Subject::Account(&email), Subject::Client(&client));
+    count_attempt(pool, account, client).await?;
+    if passwords.verify(password, Some(hash.clone())).await? == Verdict::Wrong {
+        return Err(Code::WrongPassword.into());
+    }
+    count_success(pool, account, client).await?;
+    Ok(hash)
+}
+
 /// `POST /auth/login`: an access token for the right password. An unknown address looks and costs like a wrong password.
 pub async fn login(
     ClientAddress(client): ClientAddress,
@@ -144,12 +174,7 @@ pub async fn login(
     let hash = known.as_ref().map(|user| user.password_hash.clone());
     let verdict = passwords.verify(login.password.clone(), hash).await?;
     let user = known.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| ApiError::new(Code::InvalidCredentials))?;
-    db::retry(|_| async {
-        let mut tx = db::begin(&pool, point!("login.success")).await?;
-        attempts::succeeded(&mut tx, account, client).await?;
-        tx.commit().await
-    })
-    .await?;
+    count_success(&pool, account, client).await?;
     if verdict == Verdict::RightButOutdated {
         let password = text::composed(login.password.expose_secret());
         let hash = passwords.hash(password.into()).await?;

@@ -2,20 +2,26 @@
 
 use axum::extract::State;
 use common::{
-    Code, Result,
-    caller::{Owner, Viewer, Visitor},
-    db,
+    ApiError, Code, Money, Result, UserId,
+    caller::{Caller, Owner, Viewer, Visitor},
+    client_address::ClientAddress,
+    context::Origin,
+    db::{self, DbError},
     extract::Json,
-    http::api::Message,
     page::{List, Listed},
     point,
     reads::ReadPool,
     request, time,
 };
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::MySqlPool;
+use uuid::Uuid;
 
 use super::{
+    auth::prove,
     email_taken,
     fields::{Email, FullName},
 };
@@ -24,6 +30,9 @@ use crate::{
     password::{NewPassword, Passwords},
     store::users::{self, Accounts, Changes, Updated, User},
 };
+
+/// How often a password is checked again because its hash has changed meanwhile.
+const MAX_PROOFS: u32 = 3;
 
 /// `GET /users`: accounts by id; a user sees its own.
 pub async fn list(
@@ -48,12 +57,16 @@ request! {
         full_name: Option<FullName>,
         email: Option<Email>,
         password: Option<NewPassword>,
+        /// The password until now: a user needs it to change `email` or `password`.
+        #[schemars(with = "Option<String>")]
+        current_password: Option<SecretString>,
     }
 }
 
-/// `PUT /users/{id}`: changes what the body names.
+/// `PUT /users/{id}`: changes what the body names. Whoever has only found a token cannot take the account over.
 pub async fn update(
     owner: Owner,
+    client: ClientAddress,
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
     Json(update): Json<Update>,
@@ -61,29 +74,70 @@ pub async fn update(
     if update.full_name.is_none() && update.email.is_none() && update.password.is_none() {
         return Err(Code::NothingToChange.into());
     }
-    let password_hash = match update.password {
-        Some(password) => Some(passwords.enter()?.hash(password.0).await?),
-        None => None,
+    let needs_proof = owner.caller != Caller::Service && (update.email.is_some() || update.password.is_some());
+    if needs_proof && update.current_password.is_none() {
+        return Err(ApiError::new(Code::MissingField).field("current_password", "is missing"));
+    }
+    let mut changes = Changes {
+        full_name: update.full_name.map(|name| name.0),
+        email: update.email.map(|email| email.0),
+        password_hash: None,
+        proven: None,
+        id: Uuid::new_v4(),
+        trace: Origin::current().trace,
     };
-    let changes = Changes { full_name: update.full_name.map(|n| n.0), email: update.email.map(|e| e.0), password_hash };
+    if update.password.is_none() && update.current_password.is_none() {
+        return answer(change(&pool, owner.user, &changes).await?);
+    }
+    let place = passwords.enter()?;
+    for attempt in 1.. {
+        if let Some(password) = &update.current_password {
+            changes.proven = Some(prove(&pool, &place, owner.user, password.clone(), client).await?);
+        }
+        if let (Some(password), None) = (&update.password, &changes.password_hash) {
+            changes.password_hash = Some(place.hash(password.0.clone()).await?);
+        }
+        match change(&pool, owner.user, &changes).await? {
+            // its hash is another one since it was shown: of another password, or one that a login has renewed
+            Updated::Unproven if attempt < MAX_PROOFS => {}
+            updated => return answer(updated),
+        }
+    }
+    unreachable!("the loop returns at its last attempt")
+}
+
+async fn change(pool: &MySqlPool, user: UserId, changes: &Changes) -> Result<Updated, DbError> {
     let now = time::now();
-    let updated = db::retry(|_| async {
-        let mut tx = db::begin(&pool, point!("update")).await?;
-        let updated = users::update(&mut tx, owner.user, &changes, now).await?;
+    db::retry(|_| async {
+        let mut tx = db::begin(pool, point!("update")).await?;
+        let updated = users::update(&mut tx, user, changes, now).await?;
         tx.commit().await?;
         Ok(updated)
-    });
-    match updated.await? {
+    })
+    .await
+}
+
+fn answer(updated: Updated) -> Result<Json<User>> {
+    match updated {
         Updated::Done(user) => Ok(Json(user)),
         Updated::NotFound => Err(Code::UserNotFound.into()),
         Updated::EmailTaken => Err(email_taken()),
+        Updated::Unproven => Err(Code::WrongPassword.into()),
     }
 }
 
+/// What became of an account that was closed.
+#[derive(Serialize, JsonSchema)]
+pub struct Closed {
+    message: &'static str,
+    /// What was left, and has been paid out.
+    paid_out: Money,
+}
+
 /// `DELETE /users/{id}`: closes the account.
-pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Message>> {
+pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Closed>> {
     match ledger.close(owner.user, time::now()).await? {
-        Closing::Done => Ok(Json(Message { message: "User deleted successfully" })),
+        Closing::Done { paid_out } => Ok(Json(Closed { message: "User deleted successfully", paid_out })),
         Closing::NotFound => Err(Code::UserNotFound.into()),
         Closing::Pending => Err(Code::PendingTransactions.into()),
     }

@@ -4,14 +4,18 @@ use chrono::{DateTime, Utc};
 use common::{
     Money, UserId, db,
     lookups::Lookups,
+    outbox,
     scan::{Order, Scan, Stretch},
+    trace::Trace,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{MySql, MySqlConnection, MySqlPool, QueryBuilder};
+use uuid::Uuid;
 
 use super::{revocations, tokens};
+use crate::notices;
 
 /// An active account as others may see it.
 #[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
@@ -45,11 +49,15 @@ pub struct Credentials {
 }
 
 /// What may be changed of an account; `None` leaves it as it is.
-#[derive(Default)]
 pub struct Changes {
     pub full_name: Option<String>,
     pub email: Option<String>,
     pub password_hash: Option<String>,
+    /// The hash of the password that was shown for it, if one was.
+    pub proven: Option<String>,
+    /// The identity of this change, also if it has to be made twice, and the trace in which it is told.
+    pub id: Uuid,
+    pub trace: Trace,
 }
 
 /// Opens an account and returns its number; `None` if the address is taken.
@@ -175,15 +183,37 @@ pub enum Updated {
     NotFound,
     /// Another account has the address.
     EmailTaken,
+    /// The password is another one than was shown.
+    Unproven,
 }
 
-/// Changes an active account. A new password ends all tokens that it has.
+/// Address and password hash of an active account.
+pub async fn secrets(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<(String, String)>> {
+    sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND status = 'active'")
+        .bind(id)
+        .fetch_optional(conn)
+        .await
+}
+
+/// Changes an active account. A new password ends all tokens that it has; the address until now is told of it, and of
+/// another address.
 pub async fn update(
     conn: &mut MySqlConnection,
     id: UserId,
     changes: &Changes,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Updated> {
+    let before: Option<(String, String)> =
+        sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND status = 'active' FOR UPDATE")
+            .bind(id)
+            .fetch_optional(&mut *conn)
+            .await?;
+    let Some((address, hash)) = before else { return Ok(Updated::NotFound) };
+    // after an unknown commit the second run finds what the first one did: no other hash has the new one's salt
+    let is_ours = |proven: &String| *proven == hash || changes.password_hash.as_ref() == Some(&hash);
+    if !changes.proven.as_ref().is_none_or(is_ours) {
+        return Ok(Updated::Unproven);
+    }
     let new_key = changes.password_hash.as_ref().map(|_| tokens::new_key());
     let changed = sqlx::query(
         "UPDATE users SET full_name = COALESCE(?, full_name), email = COALESCE(?, email),
@@ -201,9 +231,16 @@ pub async fn update(
     match changed {
         Ok(_) => {
             let Some(user) = find(conn, id).await? else { return Ok(Updated::NotFound) };
+            let mut told = Vec::new();
             if changes.password_hash.is_some() {
                 revocations::revoke(conn, id).await?;
+                told.push(notices::password_changed(id, address.clone(), changes.id));
             }
+            if user.email != address {
+                told.push(notices::address_changed(id, address, changes.id));
+            }
+            let told: Vec<_> = told.into_iter().map(|event| event.within(&changes.trace)).collect();
+            outbox::insertion(&told).execute(conn).await?;
             Ok(Updated::Done(user))
         }
         Err(error) if db::is_duplicate(&error) => Ok(Updated::EmailTaken),

@@ -34,7 +34,7 @@ async fn the_documented_requests_about_accounts_get_the_documented_answers() {
     assert_documented(&renamed, &json!({"id": id, "full_name": "John D. Doe", "email": "john@example.com"}));
 
     let deleted = owner.delete(&format!("/users/{id}")).await.expect(200);
-    assert_eq!(deleted.json, json!({"message": "User deleted successfully"}));
+    assert_eq!(deleted.json, json!({"message": "User deleted successfully", "paid_out": 0}));
 }
 
 #[tokio::test]
@@ -142,7 +142,8 @@ async fn an_address_is_trimmed_and_lower_cased_wherever_it_is_given() {
     assert_eq!(registered["email"], "john@example.com");
     let owner = service.anyone.as_user(&service.token(" JOHN@example.com ", PASSWORD).await);
     let path = format!("/users/{}", registered.id());
-    let changed = owner.put(&path, json!({"email": " Johnny@EXAMPLE.com"})).await.expect(200);
+    let changed =
+        owner.put(&path, json!({"email": " Johnny@EXAMPLE.com", "current_password": PASSWORD})).await.expect(200);
     assert_eq!(changed["email"], "johnny@example.com");
 }
 
@@ -155,9 +156,10 @@ async fn an_address_belongs_to_one_account() {
             service.anyone.post(route, registration("JOHN@example.com")).await.expect_error(409, "email_taken");
         assert!(refused["fields"]["email"].is_string(), "{}", refused.text);
     }
-    let _ = jane.api.put(&jane.path(""), json!({"email": john.email})).await.expect_error(409, "email_taken");
+    let to_johns = json!({"email": john.email, "current_password": PASSWORD});
+    let _ = jane.api.put(&jane.path(""), to_johns.clone()).await.expect_error(409, "email_taken");
     assert_eq!(service.anyone.get(&jane.path("")).await.expect(200)["email"], "jane@example.com");
-    let _ = john.api.put(&john.path(""), json!({"email": john.email})).await.expect(200);
+    let _ = john.api.put(&john.path(""), to_johns).await.expect(200);
 }
 
 #[tokio::test]
@@ -177,15 +179,65 @@ async fn of_parallel_registrations_of_one_address_one_succeeds() {
 async fn an_update_changes_what_it_names_and_nothing_else() {
     let service = Service::start().await;
     let user = service.user("john", 100).await;
-    let _ = user.api.put(&user.path(""), json!({"password": "another-password"})).await.expect(200);
+    let new = json!({"password": "another-password", "current_password": PASSWORD});
+    let _ = user.api.put(&user.path(""), new).await.expect(200);
     let _ = service.login(&user.email, PASSWORD).await.expect_error(401, "invalid_credentials");
     let _ = service.login(&user.email, "another-password").await.expect(200);
-    let body = json!({"full_name": " Johnny ", "email": "johnny@example.com"});
+    let current = "another-password";
+    let body = json!({"full_name": " Johnny ", "email": "johnny@example.com", "current_password": current});
     let changed = user.api.put(&user.path(""), body).await.expect(200);
     let now = json!({"id": user.id, "full_name": "Johnny", "email": "johnny@example.com", "balance": 100});
     assert_documented(&changed, &now);
     assert_documented(&service.anyone.get(&user.path("")).await.expect(200), &now);
     let _ = service.login("johnny@example.com", "another-password").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_user_shows_its_password_for_a_new_one_or_another_address_and_a_service_does_not() {
+    let service = Service::start().await;
+    let user = service.user("john", 0).await;
+    let path = user.path("");
+    for mut body in [json!({"email": "thief@example.com"}), json!({"password": "another-password", "full_name": "X"})] {
+        let refused = user.api.put(&path, body.clone()).await.expect_error(400, "missing_field");
+        assert!(refused["fields"]["current_password"].is_string(), "{}", refused.text);
+        body["current_password"] = json!(null);
+        let _ = user.api.put(&path, body.clone()).await.expect_error(400, "missing_field");
+        for wrong in ["", "wrong-password", "another-password"] {
+            body["current_password"] = json!(wrong);
+            let _ = user.api.put(&path, body.clone()).await.expect_error(403, "wrong_password");
+        }
+    }
+    // whoever shows one is believed only if it is right
+    let renamed = json!({"full_name": "X", "current_password": "wrong-password"});
+    for api in [&user.api, &service.service] {
+        let _ = api.put(&path, renamed.clone()).await.expect_error(403, "wrong_password");
+    }
+    let _ = user.api.put(&path, json!({"current_password": PASSWORD})).await.expect_error(400, "nothing_to_change");
+    let now = service.service.get(&path).await.expect(200);
+    assert_eq!((&now["full_name"], &now["email"]), (&json!("John Doe"), &json!(user.email)));
+    let _ = service.login(&user.email, PASSWORD).await.expect(200);
+
+    let _ = user.api.put(&path, json!({"full_name": "Johnny"})).await.expect(200);
+    let both = json!({"email": "new@example.com", "password": "another-password", "current_password": PASSWORD});
+    let _ = user.api.put(&path, both).await.expect(200);
+    let by_service = json!({"email": "newer@example.com", "password": "a-third-password"});
+    let _ = service.service.put(&path, by_service).await.expect(200);
+    let _ = service.login("newer@example.com", "a-third-password").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_changes_of_a_password_at_once_one_is_made() {
+    let service = Service::start().await;
+    let user = service.user("john", 0).await;
+    let mut racers = tokio::task::JoinSet::new();
+    for n in 0..4 {
+        let (api, path) = (user.api.clone(), user.path(""));
+        let body = json!({"password": format!("another-password-{n}"), "current_password": PASSWORD});
+        racers.spawn(async move { api.put(&path, body).await });
+    }
+    let mut statuses: Vec<u16> = racers.join_all().await.iter().map(|reply| reply.status.as_u16()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 403, 403, 403], "whoever comes later has shown a password that is none any more");
 }
 
 #[tokio::test]

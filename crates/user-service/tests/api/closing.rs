@@ -24,7 +24,8 @@ async fn an_account_with_money_set_aside_from_or_for_it_stays_open() {
 async fn a_closed_account_is_gone_everywhere() {
     let service = Service::start().await;
     let (user, other) = (service.user("john", 1234).await, service.user("other", 100).await);
-    let _ = user.api.delete(&user.path("")).await.expect(200);
+    let closed = user.api.delete(&user.path("")).await.expect(200);
+    assert_eq!(closed["paid_out"], 1234);
     service.assert_ledger_holds().await;
 
     let amount = || json!({"amount": 1});

@@ -80,6 +80,28 @@ async fn a_client_that_tries_many_accounts_has_to_wait_and_its_successes_do_not_
     let _ = service.login("another@example.com", "wrong-password").await.expect_error(429, "too_many_attempts");
 }
 
+#[tokio::test]
+async fn a_wrong_current_password_counts_like_a_failed_login() {
+    let service = Service::start().await;
+    let user = service.user("john", 0).await;
+    let change = |current: &str| serde_json::json!({"password": "another-password", "current_password": current});
+    for n in 0..FREE {
+        let reply = match n % 2 {
+            0 => user.api.put(&user.path(""), change("wrong-password")).await.expect_error(403, "wrong_password"),
+            _ => service.login(&user.email, "wrong-password").await.expect_error(401, "invalid_credentials"),
+        };
+        drop(reply);
+    }
+    let refused = user.api.put(&user.path(""), change(PASSWORD)).await.expect_error(429, "too_many_attempts");
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+    let _ = service.login(&user.email, PASSWORD).await.expect_error(429, "too_many_attempts");
+    sleep(Duration::from_secs(wait)).await;
+    let _ = user.api.put(&user.path(""), change(PASSWORD)).await.expect(200);
+    // and nothing is left of it
+    let _ = service.login(&user.email, "wrong-password").await.expect_error(401, "invalid_credentials");
+    let _ = service.login(&user.email, "another-password").await.expect(200);
+}
+
 fn login(email: &str) -> serde_json::Value {
     serde_json::json!({"email": email, "password": PASSWORD})
 }

@@ -1,4 +1,4 @@
-//! What users are told: a top-up, once, however often notification-service fails.
+//! What users are told, and where: once, however often notification-service fails.
 
 use std::sync::{
     Arc, Mutex,
@@ -17,13 +17,15 @@ use harness::{
 };
 use serde_json::{Value, json};
 
-use crate::support::Service;
+use crate::support::{PASSWORD, Service};
 
 /// A notification-service that fails a number of calls, then keeps what it is told.
 #[derive(Clone, Default)]
 struct Notifications {
     failures_left: Arc<AtomicU32>,
     told: Arc<Mutex<Vec<(i64, String)>>>,
+    /// What was to be told at an address of its own.
+    warned: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Notifications {
@@ -47,9 +49,18 @@ impl Notifications {
         let mut told = self.told.lock().unwrap();
         for event in body["events"].as_array().expect("a list of events") {
             assert!(event["event_id"].is_string(), "{event}");
+            assert_eq!(event["actor"], event["user_id"], "all of it is the user's own doing");
+            if let Some(address) = event["address"].as_str() {
+                let message = event["message"].as_str().unwrap().to_owned();
+                self.warned.lock().unwrap().push((address.to_owned(), message));
+            }
             told.push((event["user_id"].as_i64().unwrap(), event["message"].as_str().unwrap().to_owned()));
         }
         (StatusCode::OK, Json(json!({})))
+    }
+
+    fn warned(&self) -> Vec<(String, String)> {
+        self.warned.lock().unwrap().clone()
     }
 
     fn told(&self) -> Vec<(i64, String)> {
@@ -98,8 +109,55 @@ async fn only_a_top_up_that_took_effect_is_told() {
     outbox_empties(&service).await;
     assert_eq!(
         notifications.told(),
-        [(user.id, "Top-up USD 1,234.50 successful.".to_owned()), (user.id, "Top-up USD 2 successful.".to_owned())]
+        ["Top-up USD 1,234.50 successful.", "Debit of USD 10 successful.", "Top-up USD 2 successful.",]
+            .map(|message| (user.id, message.to_owned()))
     );
+}
+
+#[tokio::test]
+async fn whoever_had_the_account_is_warned_of_what_becomes_of_it() {
+    let (notifications, url) = Notifications::start(1).await;
+    let service = Service::start_with(|config| config.notification_service_url = url).await;
+    let user = service.user("john", 10_000).await;
+    let path = user.path("");
+    let change = async |body: Value| drop(service.service.put(&path, body).await.expect(200));
+    let _ = user.debit(1_000).await.expect(200);
+    let debit = json!({"action": "debit", "amount": 2_000});
+    let _ = service.service.put(&format!("/internal{path}/balance"), debit).await.expect(200);
+    let _ = user.debit(1_000_000).await.expect_error(400, "insufficient_balance");
+    // no change at all, or none that anybody must hear of
+    change(json!({"email": " JOHN@example.com "})).await;
+    change(json!({"full_name": "Thief"})).await;
+    let taken = service.user("jane", 0).await;
+    let _ = service.service.put(&path, json!({"email": taken.email})).await.expect_error(409, "email_taken");
+
+    let body = json!({"email": "thief@example.com", "password": "another-password", "current_password": PASSWORD});
+    let _ = user.api.put(&path, body).await.expect(200);
+    change(json!({"password": "a-third-password"})).await;
+    let closed = service.service.delete(&path).await.expect(200);
+    assert_eq!(closed.json, json!({"message": "User deleted successfully", "paid_out": 7_000}));
+    let _ = service.service.delete(&taken.path("")).await.expect(200);
+    service.start_workers();
+    outbox_empties(&service).await;
+    let password = "The password of your account was changed. If it was not you, contact support at once.";
+    let address = "The e-mail address of your account was changed: this is the last mail to this one. If it was not you, \
+                   contact support at once.";
+    let warned = [
+        ("john@example.com", "Debit of Rp 1,000 successful."),
+        ("john@example.com", "Debit of Rp 2,000 successful."),
+        ("john@example.com", password),
+        ("john@example.com", address),
+        ("thief@example.com", password),
+        (
+            "thief@example.com",
+            "Your account was closed. Rp 7,000 was paid out. If it was not you, contact support at once.",
+        ),
+        (
+            "jane@example.com",
+            "Your account was closed. There was nothing left to pay out. If it was not you, contact support at once.",
+        ),
+    ];
+    assert_eq!(notifications.warned(), warned.map(|(address, message)| (address.to_owned(), message.to_owned())));
 }
 
 #[tokio::test]

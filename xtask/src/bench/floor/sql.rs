@@ -93,11 +93,8 @@ fn outcomes(script: &mut Script, transfers: &[Transfer]) {
     let mut events = Vec::with_capacity(2 * transfers.len());
     for Transfer { id, sender, receiver, amount, .. } in transfers {
         let amount = amount.display("IDR");
-        let event = |what: &str, user_id: UserId, message: String| Event {
-            event_id: format!("transaction:{id}:{what}"),
-            user_id,
-            message,
-            traceparent: None,
+        let event = |what: &str, user_id: UserId, message: String| {
+            Event::new(format!("transaction:{id}:{what}"), user_id, message).by(*sender)
         };
         events.push(event("sent", *sender, format!("Your payment of {amount} has been successfully processed.")));
         events.push(event("received", *receiver, format!("You have received {amount}.")));

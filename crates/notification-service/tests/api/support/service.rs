@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::pending};
 
 use common::{
     caller::{Grant, Signer},
-    config::{Env, Mode},
+    config::{DatabaseConfig, Env, Mode},
     db, time,
     worker::Workers,
 };
@@ -42,6 +42,11 @@ impl Service {
     /// In production mode, without a mail server.
     pub async fn in_production() -> Self {
         Self::with(&[], Mode::Production).await
+    }
+
+    /// In production mode with these variables, without a mail server.
+    pub async fn in_production_with(variables: &[(&'static str, String)]) -> Self {
+        Self::with(variables, Mode::Production).await
     }
 
     /// In development mode with these variables.
@@ -90,6 +95,11 @@ impl Service {
             pending::<()>().await;
         });
         runtime
+    }
+
+    /// Where its schema is.
+    pub fn database(&self) -> &DatabaseConfig {
+        &self.database.config
     }
 
     /// Runs a statement behind its back.

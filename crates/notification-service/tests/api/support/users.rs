@@ -48,6 +48,15 @@ impl Users {
         self.0.lock().unwrap().people.insert(id, (name.into(), email.into()));
     }
 
+    /// Adds so many accounts and returns their numbers.
+    pub fn crowd(&self, count: usize) -> Vec<i64> {
+        let numbers: Vec<i64> = (1000..).take(count).collect();
+        for number in &numbers {
+            self.add(*number, "Somebody", &format!("user{number}@example.com"));
+        }
+        numbers
+    }
+
     /// Answers 503 from now on, or no longer.
     pub fn set_down(&self, down: bool) {
         self.0.lock().unwrap().down = down;

@@ -1,0 +1,161 @@
+//! Why a mail was not taken, in our own words. What a mail server says is never repeated: it likes to quote the address,
+//! in any spelling. Of its answer only the codes count (RFC 5321, RFC 3463).
+
+use std::{error::Error, io};
+
+use common::error::error_chain;
+use lettre::transport::smtp;
+
+use super::SendError;
+
+/// Replies to a wrong or missing login (RFC 4954): the configuration is at fault, not the mail.
+const LOGIN_REPLIES: [u16; 4] = [530, 534, 535, 538];
+
+/// What an error of the mail server, or on the way to it, means for the mail to `address`.
+pub fn reason(error: &smtp::Error, address: &str) -> SendError {
+    let Some(code) = error.status().map(u16::from) else { return SendError::Temporary(on_the_way(error).into()) };
+    let answer = error.source().map(ToString::to_string).unwrap_or_default();
+    let enhanced = enhanced(&answer, address);
+    let sentence = enhanced.and_then(by_status).unwrap_or_else(|| by_reply(code));
+    let reason = match enhanced {
+        Some(status) => format!("{sentence} ({code} {status})"),
+        None => format!("{sentence} ({code})"),
+    };
+    if error.is_permanent() && !LOGIN_REPLIES.contains(&code) {
+        SendError::Permanent(reason)
+    } else {
+        SendError::Temporary(reason)
+    }
+}
+
+/// The enhanced status code with which an answer begins, for example `5.1.1`. One that is a part of the address is none.
+fn enhanced<'a>(answer: &'a str, address: &str) -> Option<&'a str> {
+    let word = answer.split_whitespace().next()?;
+    let parts: Vec<&str> = word.split('.').collect();
+    let digits = |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    match parts[..] {
+        [class @ ("4" | "5"), subject, detail]
+            if class.len() == 1 && digits(subject, 1) && digits(detail, 3) && !address.contains(word) =>
+        {
+            Some(word)
+        }
+        _ => None,
+    }
+}
+
+/// What the common enhanced status codes mean, whether for now or for good.
+fn by_status(status: &str) -> Option<&'static str> {
+    let (_, status) = status.split_once('.')?;
+    Some(match status {
+        "1.1" => "the mail server refused the recipient: there is no such mailbox",
+        "1.2" | "1.10" => "the mail server refused the recipient: its domain takes no mail",
+        "1.3" => "the mail server refused the recipient: it is no address",
+        "1.6" => "the mail server refused the recipient: the mailbox has moved",
+        "1.0" | "1.4" | "1.5" => "the mail server refused the recipient",
+        "1.7" | "1.8" | "1.9" => "the mail server refused the sender: check SENDER_EMAIL",
+        "2.0" | "2.4" => "the mailbox takes no mail",
+        "2.1" => "the mailbox is disabled",
+        "2.2" => "the mailbox is full",
+        "2.3" | "3.4" => "the mail is too large for the mail server",
+        "3.0" | "3.1" | "3.2" | "3.3" | "3.5" => "the mail server has a problem of its own",
+        "4.0" | "4.1" | "4.2" | "4.3" | "4.4" | "4.5" | "4.6" | "4.7" => {
+            "the mail server cannot reach the recipient's server"
+        }
+        "7.8" | "7.9" | "7.11" => "the mail server refused the login: check SMTP_USER and SMTP_PASSWORD",
+        "7.20" | "7.21" | "7.22" | "7.23" | "7.24" | "7.25" | "7.26" | "7.27" | "7.29" => {
+            "the mail server does not trust the sender's domain: check SPF, DKIM, DMARC and reverse DNS"
+        }
+        "7.28" => "the mail server got too many mails",
+        "7.0" | "7.1" | "7.2" => "the mail server's policy refused the mail",
+        _ => return None,
+    })
+}
+
+/// What a reply without an enhanced status code means.
+fn by_reply(code: u16) -> &'static str {
+    match code {
+        530 | 534 | 535 | 538 => "the mail server refused the login: check SMTP_USER and SMTP_PASSWORD",
+        421 => "the mail server takes no mail at the moment",
+        450 => "the mailbox is busy",
+        452 => "the mail server has no room at the moment",
+        400..=499 => "the mail server deferred the mail",
+        552 => "the mail is too large, or the mailbox full",
+        _ => "the mail server refused the mail or its recipient",
+    }
+}
+
+/// What went wrong before the mail server said anything about the mail. The library's words only tell the cases apart.
+fn on_the_way(error: &smtp::Error) -> &'static str {
+    let words = error_chain(error).to_lowercase();
+    let says = |word: &str| words.contains(word);
+    if error.is_timeout() {
+        "the mail server took too long"
+    } else if says("starttls") {
+        "the mail server offers no STARTTLS, and a password never goes unencrypted"
+    } else if says("certificate") && says("expired") {
+        "the mail server's certificate has expired"
+    } else if says("certificate") && says("name") {
+        "the mail server's certificate is for another name than SMTP_SERVER"
+    } else if says("certificate") {
+        "the mail server's certificate is not trusted: SMTP_CA_FILE names a private authority"
+    } else if error.is_tls() {
+        "the connection to the mail server could not be encrypted"
+    } else if says("authentication mechanism") {
+        "the mail server offers no login of a known kind"
+    } else if error.is_response() {
+        "the mail server's answer could not be understood"
+    } else {
+        match io_kind(error) {
+            Some(io::ErrorKind::ConnectionRefused) => "nothing listens at SMTP_SERVER and SMTP_PORT",
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => "SMTP_SERVER cannot be reached",
+            _ if says("lookup") => "the name of SMTP_SERVER cannot be resolved",
+            _ => "the connection to the mail server broke",
+        }
+    }
+}
+
+fn io_kind(error: &smtp::Error) -> Option<io::ErrorKind> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return Some(io.kind());
+        }
+        source = cause.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_answer_only_an_enhanced_status_code_counts() {
+        let status = |answer| enhanced(answer, "5.1.2@example.com");
+        assert_eq!(status("5.1.1 <5.1.2@example.com>: unknown"), Some("5.1.1"));
+        assert_eq!(status("4.7.999 try again"), Some("4.7.999"));
+        for answer in [
+            "",
+            "5.1.2 is unknown here",
+            "5.1.2@example.com is unknown",
+            "2.1.5 fine",
+            "5.10.1 x",
+            "5.1.1234 x",
+            "5.1",
+            "5.1.1.1 x",
+            "<ani@example.com> 5.1.1",
+            "5.a.1 x",
+        ] {
+            assert_eq!(status(answer), None, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_enhanced_status_code_says_more_than_the_reply() {
+        assert_eq!(by_status("5.2.2"), Some("the mailbox is full"));
+        assert_eq!(by_status("4.2.2"), by_status("5.2.2"));
+        assert_eq!(by_status("5.6.7"), None);
+        assert_eq!(by_reply(451), "the mail server deferred the mail");
+        assert_eq!(by_reply(550), "the mail server refused the mail or its recipient");
+    }
+}
