@@ -307,9 +307,9 @@ mod tests {
         assert_eq!(stub.shown(7, 10).await, (LET_IN, 1));
         assert_eq!(stub.shown(7, 10).await, (LET_IN, 0));
         stub.will(Reaction::Knows(8));
-        tokio::time::advance(FRESH_FOR - Duration::from_secs(1)).await;
+        tokio::time::advance(FRESH_FOR.mul_f64(0.9)).await;
         assert_eq!(stub.shown(7, 10).await, (LET_IN, 0));
-        tokio::time::advance(Duration::from_secs(2)).await;
+        tokio::time::advance(FRESH_FOR.mul_f64(0.2)).await;
         assert_eq!(stub.shown(7, 10).await, (error("token_revoked"), 1), "a backup was restored");
         assert_eq!(stub.shown(7, 10).await, (error("token_revoked"), 0));
     }
