@@ -8,13 +8,15 @@ use reqwest::{Method, header::HeaderName};
 use serde_json::{Map, Value, json};
 
 /// Headers that no document needs to name.
-const OF_EVERY_SERVER: [&str; 7] = [
+const OF_EVERY_SERVER: [&str; 9] = [
     "content-type",
     "content-length",
     "date",
     "cache-control",
     "content-security-policy",
     "x-content-type-options",
+    "access-control-expose-headers",
+    "access-control-allow-origin",
     "vary",
 ];
 

@@ -16,7 +16,7 @@ use sqlx::MySqlPool;
 use tempfile::TempDir;
 
 /// The password of every [`User`].
-pub const PASSWORD: &str = "password123";
+pub const PASSWORD: &str = "a walk along the river";
 /// `JWT_SECRET` of a wallet in production.
 pub const PRODUCTION_JWT_SECRET: &str = "7Q0fZr2mWc9XbT4uKe6VhJ1sNd8LgPya";
 /// `SERVICE_TOKEN` of a wallet in production.

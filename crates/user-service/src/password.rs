@@ -43,6 +43,32 @@ impl<'de> Deserialize<'de> for NewPassword {
     }
 }
 
+/// The fewest guesses that a new password must take in production, as a power of ten: those that are tried first take fewer.
+const MIN_GUESSES: f64 = 6.0;
+/// Characters that are looked at: what is longer is no easier to guess.
+const GUESSED_CHARS: usize = 64;
+/// The shortest part of a name that a password must not contain, in characters: shorter ones are in many words.
+const MIN_NAME_PART: usize = 4;
+
+impl NewPassword {
+    /// Refuses a password that would be guessed: one of those that are tried first, or one with the name or the address of
+    /// its own user in it.
+    pub fn must_be_hard_to_guess(&self, full_name: &str, email: &str) -> Result<()> {
+        let password = self.0.expose_secret().to_lowercase();
+        let (name, local) = (full_name.to_lowercase(), email.split('@').next().unwrap_or_default());
+        let own: Vec<&str> = name.split_whitespace().chain([&*name, email, local]).collect();
+        let is_own = |part: &&str| part.chars().count() >= MIN_NAME_PART && password.contains(*part);
+        if own.iter().any(is_own) {
+            return Err(ApiError::invalid("password", "must not contain your name or your e-mail address"));
+        }
+        let looked_at: String = password.chars().take(GUESSED_CHARS).collect();
+        if zxcvbn::zxcvbn(&looked_at, &own).guesses_log10() < MIN_GUESSES {
+            return Err(ApiError::invalid("password", "must not be one of those that are tried first: take a few more words"));
+        }
+        Ok(())
+    }
+}
+
 /// What a check of a password found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -173,6 +199,26 @@ mod tests {
         let hash = passwords.hash(set.0).await.unwrap();
         for typed in ["p\u{e4}ssword", "pa\u{308}ssword"] {
             assert_eq!(passwords.verify(typed.into(), Some(hash.clone())).await.unwrap(), Verdict::Right, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_would_be_guessed_is_refused() {
+        let refusal = |password: &str| {
+            let password = NewPassword(password.to_owned().into());
+            password.must_be_hard_to_guess("Jane Doe-Müller", "jane.doe@example.com").map_err(|e| e.body()["fields"].clone())
+        };
+        for common in ["password123", "mypassword", "12345678", "qwertyuiop", "iloveyou1", "aaaaaaaaaaaa", "P@ssw0rd"] {
+            let refused = refusal(common).unwrap_err();
+            assert!(refused["password"].as_str().unwrap().contains("tried first"), "{common}: {refused}");
+        }
+        for own in ["Jane-in-the-garden-7", "the garden of jane.doe", "xxJANE DOE-MÜLLERxx", "7 jane.doe@example.com"] {
+            let refused = refusal(own).unwrap_err();
+            assert!(refused["password"].as_str().unwrap().contains("your name"), "{own}: {refused}");
+        }
+        let long = "river ".repeat(20) + "stone";
+        for good in ["correct horse battery staple", "tR7#kq2!mZ", "sepeda biru di hujan", &long] {
+            assert!(refusal(good).is_ok(), "{good}");
         }
     }
 

@@ -21,6 +21,14 @@ fn not_a_service<T>(caller: Caller) -> Result<T> {
     })
 }
 
+/// Refuses a user who is another than `user`: in production as if there were none, so that nobody finds out who there is.
+fn must_be(caller: Caller, user: UserId, mode: Mode) -> Result<()> {
+    caller.must_be_one_of(&[user]).map_err(|forbidden| match mode {
+        Mode::Production => Code::UserNotFound.into(),
+        Mode::Development => forbidden,
+    })
+}
+
 /// A service; in every mode.
 pub struct Service;
 
@@ -130,7 +138,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
         let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
-        caller.must_be_one_of(&[user])?;
+        must_be(caller, user, Gatekeeper::from_ref(state).mode())?;
         Ok(Self { caller, user })
     }
 }
@@ -141,9 +149,9 @@ where
 {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let Visitor { caller, since, .. } = Visitor::from_request_parts(parts, state).await?;
+        let Visitor { caller, since, mode } = Visitor::from_request_parts(parts, state).await?;
         let Path(user) = Path::<UserId>::from_request_parts(parts, state).await?;
-        caller.must_be_one_of(&[user])?;
+        must_be(caller, user, mode)?;
         Ok(Self { user, since })
     }
 }
@@ -223,6 +231,7 @@ impl OperationInput for Owner {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         Authenticated::operation_input(context, operation);
         Path::<UserId>::operation_input(context, operation);
+        api::refuses(operation, &[Code::UserNotFound]);
     }
 }
 
@@ -230,5 +239,6 @@ impl OperationInput for Viewer {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         Visitor::operation_input(context, operation);
         Path::<UserId>::operation_input(context, operation);
+        api::refuses(operation, &[Code::UserNotFound]);
     }
 }

@@ -33,12 +33,12 @@ const TABLE: &str = "
     POST   /auth/login                           200     200    200       200       200      200
     GET    /users                                200/401 200    200       200       200      401
     POST   /users                                201/401 201/403 201/403  201/403   201      401
-    GET    /users/{id}                           200/401 200    403       403       200      401
-    PUT    /users/{id}                           401     200    403       403       200      401
-    DELETE /users/{id}                           401     200    403       403       200      401
-    GET    /users/{id}/balance                   200/401 200    403       403       200      401
-    POST   /users/{id}/topup                     401     200/403 403      403       200      401
-    POST   /users/{id}/debit                     401     200    403       403       200      401
+    GET    /users/{id}                          200/401 200     403/404   403/404   200      401
+    PUT    /users/{id}                          401     200     403/404   403/404   200      401
+    DELETE /users/{id}                          401     200     403/404   403/404   200      401
+    GET    /users/{id}/balance                  200/401 200     403/404   403/404   200      401
+    POST   /users/{id}/topup                    401     200/403 403/404   403/404   200      401
+    POST   /users/{id}/debit                    401     200     403/404   403/404   200      401
     GET    /internal/accounts                    401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401
     GET    /internal/users                       401     403    403       403       200      401
@@ -52,7 +52,7 @@ const TABLE: &str = "
     GET    /transactions/{id}                    200/401 200    200       403/404   200      401
     PUT    /transactions/{id}                    200/401 200    403       403/404   200      401
     DELETE /transactions/{id}                    200/401 200    200       403/404   200      401
-    GET    /transactions/user/{user_id}          200/401 200    403       403       200      401
+    GET    /transactions/user/{user_id}         200/401 200     403/404   403/404   200      401
     GET    /internal/transactions                401     403    403       403       200      401
     GET    /internal/transactions/newest         401     403    403       403       200      401
     GET    /internal/transactions/batch          401     403    403       403       200      401
@@ -69,8 +69,8 @@ const TABLE: &str = "
     POST   /internal/notifications               401     403    403       403       200      401
 
     POST   /reports                              401     403    403       403       201      401
-    GET    /reports/user/{user_id}               200/401 200    403       403       200      401
-    GET    /summaries/user/{user_id}             200/401 200    403       403       200      401
+    GET    /reports/user/{user_id}              200/401 200     403/404   403/404   200      401
+    GET    /summaries/user/{user_id}            200/401 200     403/404   403/404   200      401
     POST   /sync/all                             401     403    403       403       200      401
 ";
 

@@ -3,8 +3,9 @@
 use axum::extract::State;
 use common::{
     ApiError, Code, Money, Result, UserId,
-    caller::{Grant, Signer, Trusted},
+    caller::{Gatekeeper, Grant, Signer, Trusted},
     client_address::ClientAddress,
+    config::Mode,
     db,
     extract::Json,
     http::api::{Created, WithStatus},
@@ -43,9 +44,10 @@ request! {
 pub async fn register(
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
+    State(gatekeeper): State<Gatekeeper>,
     Json(new): Json<Registration>,
 ) -> Result<Created<User>> {
-    open_account(&pool, &passwords, new).await
+    open_account(&pool, &passwords, gatekeeper.mode(), new).await
 }
 
 /// `POST /users`: an account is opened for somebody.
@@ -53,12 +55,21 @@ pub async fn register_other(
     _: Trusted,
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
+    State(gatekeeper): State<Gatekeeper>,
     Json(new): Json<Registration>,
 ) -> Result<Created<User>> {
-    open_account(&pool, &passwords, new).await
+    open_account(&pool, &passwords, gatekeeper.mode(), new).await
 }
 
-async fn open_account(pool: &MySqlPool, passwords: &Passwords, new: Registration) -> Result<Created<User>> {
+async fn open_account(
+    pool: &MySqlPool,
+    passwords: &Passwords,
+    mode: Mode,
+    new: Registration,
+) -> Result<Created<User>> {
+    if mode == Mode::Production {
+        new.password.must_be_hard_to_guess(&new.full_name.0, &new.email.0)?;
+    }
     let hash = passwords.enter()?.hash(new.password.0).await?;
     let now = time::now();
     let id = db::retry(|_| async {

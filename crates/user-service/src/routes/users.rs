@@ -3,8 +3,9 @@
 use axum::extract::State;
 use common::{
     ApiError, Code, Money, Result, UserId,
-    caller::{Caller, Owner, Viewer, Visitor},
+    caller::{Caller, Gatekeeper, Owner, Viewer, Visitor},
     client_address::ClientAddress,
+    config::Mode,
     context::Origin,
     db::{self, DbError},
     extract::Json,
@@ -68,7 +69,9 @@ pub async fn update(
     owner: Owner,
     client: ClientAddress,
     State(pool): State<MySqlPool>,
+    State(accounts): State<Accounts>,
     State(passwords): State<Passwords>,
+    State(gatekeeper): State<Gatekeeper>,
     Json(update): Json<Update>,
 ) -> Result<Json<User>> {
     if update.full_name.is_none() && update.email.is_none() && update.password.is_none() {
@@ -77,6 +80,12 @@ pub async fn update(
     let needs_proof = owner.caller != Caller::Service && (update.email.is_some() || update.password.is_some());
     if needs_proof && update.current_password.is_none() {
         return Err(ApiError::new(Code::MissingField).field("current_password", "is missing"));
+    }
+    if let (Some(password), Mode::Production) = (&update.password, gatekeeper.mode()) {
+        let now = accounts.find(owner.user).await?.ok_or(Code::UserNotFound)?;
+        let full_name = update.full_name.as_ref().map_or(&now.full_name, |name| &name.0);
+        let email = update.email.as_ref().map_or(&now.email, |email| &email.0);
+        password.must_be_hard_to_guess(full_name, email)?;
     }
     let mut changes = Changes {
         full_name: update.full_name.map(|name| name.0),

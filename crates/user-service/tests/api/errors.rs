@@ -14,7 +14,7 @@ use crate::support::{Service, assert_names_field, development, registration};
 #[tokio::test]
 async fn an_unknown_route_is_404_and_a_wrong_method_405() {
     let service = Service::start().await;
-    for path in ["/", "/nowhere", "/users/1/nothing", "/users/", "/auth"] {
+    for path in ["/nowhere", "/users/1/nothing", "/users/", "/auth"] {
         let _ = service.anyone.get(path).await.expect_error(404, "route_not_found");
     }
     for (method, path, allowed) in [
@@ -26,6 +26,21 @@ async fn an_unknown_route_is_404_and_a_wrong_method_405() {
         let refused = service.anyone.send(method, path, None).await.expect_error(405, "method_not_allowed");
         assert!(refused.header("allow").contains(allowed), "{path} allows {}", refused.header("allow"));
     }
+}
+
+#[tokio::test]
+async fn the_front_sends_browsers_to_the_page_and_tells_others_what_is_where() {
+    let service = Service::start().await;
+    let front = service.anyone.get("/").await.expect(200);
+    assert_eq!((&front["service"], &front["links"]["docs"]), (&json!("user-service"), &json!("/docs")));
+    assert!(front["version"].is_string(), "{}", front.text);
+    for link in front["links"].as_object().expect("links").values() {
+        let _ = service.anyone.get(link.as_str().expect("a path")).await.expect(200);
+    }
+    // this client follows no redirect
+    let browser = service.anyone.clone().with("accept", "text/html,application/xhtml+xml,*/*;q=0.8").get("/").await;
+    assert_eq!(browser.expect(303).header("location"), "docs");
+    assert_eq!(service.anyone.get("/favicon.ico").await.expect(200).header("content-type"), "image/svg+xml");
 }
 
 #[tokio::test]
