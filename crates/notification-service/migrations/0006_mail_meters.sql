@@ -1,4 +1,4 @@
--- How much mail each user has caused, and each mailbox got, of late: see fairness.rs.
+-- How much mail each user has caused of late: see fairness.rs.
 CREATE TABLE mail_meters (
     user_id    BIGINT      NOT NULL,
     meter      VARCHAR(8)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

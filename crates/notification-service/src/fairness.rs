@@ -6,12 +6,15 @@
 //! the pace of the allowance: delayed, never dropped.
 //!
 //! A meter says how much it was: each mail moves it on by its share of a minute, and the clock catches up with it (the
-//! generic cell rate algorithm of ITU-T I.371). So a meter is one moment, and a batch of mails moves it once.
+//! generic cell rate algorithm of ITU-T I.371). So a meter is one moment, and a batch of mails moves it once. What bounds a
+//! user is kept in the database, for all instances together; what only gives mailboxes their turns, in memory, because writing
+//! it would cost as much as half of the notifications.
 
 use std::{
     collections::{BTreeMap, HashMap},
     num::NonZeroU32,
-    time::Duration,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use common::{UserId, outbox::Event};
@@ -22,6 +25,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 const FIRST_LANE: u32 = 10;
 /// How much more than one user may cause a mailbox takes, from all of them together.
 const MAILBOX_TIMES: u32 = 10;
+/// Mailboxes that are remembered before those are forgotten that the clock has caught up with.
+const MAX_MAILBOXES: usize = 100_000;
 /// Lanes, in the order in which they are mailed.
 pub const LANES: usize = 3;
 /// What each lower lane has of a batch, so that none waits for ever: one part in so many.
@@ -55,16 +60,22 @@ impl Meter {
 
     /// The meter of `user` that the database knows by this name, if there is such a one.
     pub fn named(name: &str, user: UserId) -> Option<Self> {
-        let all = [Self::Caused(user), Self::Warnings(user), Self::Mailbox(user)];
-        all.into_iter().find(|meter| meter.name().1 == name)
+        [Self::Caused(user), Self::Warnings(user)].into_iter().find(|meter| meter.name() == Some(name))
     }
 
-    /// Whose it is, and the name by which the database knows it.
-    pub fn name(self) -> (UserId, &'static str) {
+    /// The name by which the database knows it, if it does.
+    pub fn name(self) -> Option<&'static str> {
         match self {
-            Self::Caused(user) => (user, "caused"),
-            Self::Warnings(user) => (user, "warnings"),
-            Self::Mailbox(user) => (user, "mailbox"),
+            Self::Caused(_) => Some("caused"),
+            Self::Warnings(_) => Some("warnings"),
+            Self::Mailbox(_) => None,
+        }
+    }
+
+    /// Whose it is.
+    pub fn user(self) -> UserId {
+        match self {
+            Self::Caused(user) | Self::Warnings(user) | Self::Mailbox(user) => user,
         }
     }
 }
@@ -128,6 +139,44 @@ impl Allowance {
     pub fn wait(self, user: UserId, meters: &mut Meters) -> Option<Duration> {
         let wait = self.next(Meter::Caused(user), meters).delay;
         (!wait.is_zero()).then_some(wait)
+    }
+}
+
+/// How much of late, and where this is known.
+#[derive(Clone, Default)]
+pub struct Fairness {
+    /// `MAIL_USER_RATE`; without it nothing is counted.
+    pub allowance: Option<Allowance>,
+    mailboxes: Arc<Mutex<HashMap<UserId, Instant>>>,
+}
+
+impl Fairness {
+    /// With this allowance, and no mail so far.
+    pub fn new(allowance: Option<Allowance>) -> Self {
+        Self { allowance, ..Self::default() }
+    }
+
+    /// How far the mailboxes that `events` go to are ahead.
+    pub fn mailboxes(&self, events: &[&Event]) -> HashMap<Meter, Duration> {
+        let (now, mailboxes) = (Instant::now(), self.mailboxes.lock().expect("the lock is never poisoned"));
+        let meters = events.iter().filter_map(|event| Meter::of_mailbox(event));
+        let ahead = |meter: Meter| Some((meter, mailboxes.get(&meter.user())?.saturating_duration_since(now)));
+        meters.filter_map(ahead).collect()
+    }
+
+    /// Remembers what has been stored.
+    pub fn remember(&self, meters: &Meters) {
+        let Some(allowance) = self.allowance else { return };
+        let (now, mut mailboxes) = (Instant::now(), self.mailboxes.lock().expect("the lock is never poisoned"));
+        for (meter, mails) in &meters.mails {
+            if let Meter::Mailbox(user) = *meter {
+                let until = mailboxes.entry(user).or_insert(now);
+                *until = (*until).max(now) + allowance.share(*meter) * *mails;
+            }
+        }
+        if mailboxes.len() > MAX_MAILBOXES {
+            mailboxes.retain(|_, until| *until > now);
+        }
     }
 }
 
@@ -226,9 +275,24 @@ mod tests {
         assert_eq!(meters(&event().by(user(2))), (Some(Meter::Caused(user(2))), Some(Meter::Mailbox(user(1)))));
         let warning = event().by(user(1)).at("a@example.com".into());
         assert_eq!(meters(&warning), (Some(Meter::Warnings(user(1))), None));
-        for meter in [Meter::Caused(user(1)), Meter::Warnings(user(1)), Meter::Mailbox(user(1))] {
-            assert_eq!(Meter::named(meter.name().1, user(1)), Some(meter));
+        for meter in [Meter::Caused(user(1)), Meter::Warnings(user(1))] {
+            assert_eq!(meter.name().and_then(|name| Meter::named(name, user(1))), Some(meter));
         }
+    }
+
+    #[test]
+    fn a_mailbox_is_remembered_until_the_clock_has_caught_up() {
+        let fairness = Fairness::new(Some(allowance(60)));
+        let (mail, own) = (event(1).by(user(2)), event(1).by(user(1)));
+        let (mailbox, share) = (Meter::Mailbox(user(1)), Duration::from_millis(100));
+        assert_eq!(fairness.mailboxes(&[&mail]), HashMap::new());
+        for n in 1..=2 {
+            let mails = BTreeMap::from([(mailbox, 30), (Meter::Caused(user(2)), 30)]);
+            fairness.remember(&Meters { mails, ..Meters::default() });
+            let ahead = fairness.mailboxes(&[&mail, &own])[&mailbox];
+            assert!(ahead <= 30 * n * share && ahead + Duration::from_secs(2) > 30 * n * share, "{ahead:?}");
+        }
+        assert_eq!(fairness.mailboxes(&[&own]), HashMap::new(), "what a user causes itself is counted elsewhere");
     }
 
     /// Numbers of one user each, beginning with `from`.

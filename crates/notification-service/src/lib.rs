@@ -34,7 +34,7 @@ use sqlx::MySqlPool;
 use clients::UserClient;
 pub use config::Config;
 use delivery::{DELIVERY_PACE, Delivery};
-use fairness::Allowance;
+use fairness::{Allowance, Fairness};
 use mailer::Mailer;
 use routes::{events, notifications};
 
@@ -47,7 +47,7 @@ pub struct AppState {
     gatekeeper: Gatekeeper,
     revocations: Watch,
     delivery: Delivery,
-    allowance: Option<Allowance>,
+    fairness: Fairness,
 }
 
 impl AppState {
@@ -64,7 +64,7 @@ impl AppState {
             revocations: Watch::new(gatekeeper.revocations(), users.clone()),
             gatekeeper,
             delivery: Delivery::new(pool.clone(), UserClient::new(users), mailer, &config.mail),
-            allowance: config.mail.user_rate.map(Allowance),
+            fairness: Fairness::new(config.mail.user_rate.map(Allowance)),
             pool,
         })
     }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use sqlx::MySqlPool;
 
 use super::notifications::Text;
-use crate::{fairness::Allowance, store::notifications as store};
+use crate::{fairness::Fairness, store::notifications as store};
 
 /// The longest identity of an event, in bytes.
 const MAX_EVENT_ID: usize = 64;
@@ -33,7 +33,7 @@ pub struct Taken {
 pub async fn receive(
     _: Service,
     State(pool): State<MySqlPool>,
-    State(allowance): State<Option<Allowance>>,
+    State(fairness): State<Fairness>,
     Json(Events { mut events }): Json<Events>,
 ) -> Result<Json<Taken>> {
     if events.is_empty() || events.len() > MAX_EVENTS {
@@ -56,13 +56,15 @@ pub async fn receive(
         event.traceparent = Trace::from_text(event.traceparent.as_deref()).to_text();
     }
     let (pool, accepted, now) = (&pool, events.len(), time::now());
-    let events = &events;
-    db::retry(|attempt| async move {
+    let (events, fairness) = (&events, &fairness);
+    let meters = db::retry(|attempt| async move {
         let mut tx = db::begin(pool, point!("events")).await?;
-        store::insert_events(&mut tx, events, allowance, now, attempt).await?;
-        tx.commit().await
+        let meters = store::insert_events(&mut tx, events, fairness, now, attempt).await?;
+        tx.commit().await?;
+        Ok(meters)
     })
     .await?;
+    fairness.remember(&meters);
     Ok(Json(Taken { accepted }))
 }
 

@@ -25,7 +25,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     delivery::{Delivery, SentNow},
-    fairness::Allowance,
+    fairness::Fairness,
     store::notifications::{self as store, Filter, Notification, Status},
 };
 
@@ -66,7 +66,7 @@ pub async fn create(
     _: Service,
     key: IdempotencyKey,
     State(pool): State<MySqlPool>,
-    State(allowance): State<Option<Allowance>>,
+    State(fairness): State<Fairness>,
     Json(new): Json<Create>,
 ) -> Result<Reply<Created<Notification>>> {
     let request = KeyedRequest::new(key, Caller::Service, "POST /notifications", &new);
@@ -74,17 +74,18 @@ pub async fn create(
     // an identity of its own, by which a second run finds what the first one wrote
     let event_id = format!("once:{}", uuid::Uuid::new_v4());
     let event = Event::new(event_id, new.user_id, new.message.into()).within(&Origin::current().trace);
-    let (pool, request, event) = (&pool, request.as_ref(), &event);
+    let (pool, request, event, fairness) = (&pool, request.as_ref(), &event, &fairness);
     let answered = db::retry(|attempt| async move {
         let mut tx = db::begin(pool, point!("create")).await?;
         if let Some(known) = idempotency::look_up(&mut tx, request).await? {
             return Ok(known);
         }
-        store::insert_events(&mut tx, std::slice::from_ref(event), allowance, now, attempt).await?;
+        let meters = store::insert_events(&mut tx, std::slice::from_ref(event), fairness, now, attempt).await?;
         let notification = store::find_event(&mut tx, &event.event_id).await?;
         let answer = Answer::new(StatusCode::CREATED, &notification);
         idempotency::store(&mut tx, request, &answer).await?;
         tx.commit().await?;
+        fairness.remember(&meters);
         Ok(Known::Answered(answer))
     })
     .await?;

@@ -185,7 +185,7 @@ mod tests {
     use harness::database::database;
 
     use super::*;
-    use crate::store::notifications;
+    use crate::{fairness::Fairness, store::notifications};
 
     #[tokio::test]
     async fn a_holder_whose_lease_ran_out_changes_nothing_after_its_successor() {
@@ -194,7 +194,7 @@ mod tests {
         db::migrate(&pool, sqlx::migrate!()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
         let event = Event::new("1".into(), 1.try_into().unwrap(), "Hello".into());
-        notifications::insert_events(conn, &[event], None, time::now(), 1).await.unwrap();
+        notifications::insert_events(conn, &[event], &Fairness::default(), time::now(), 1).await.unwrap();
         let [first, ..] = due(conn, 1).await.unwrap();
         let (id, _) = first[0];
         let (paused, successor) = (Holder::new(), Holder::new());

@@ -14,7 +14,7 @@ use super::{
     claims, meters,
     notifications::{self, Filter, Status},
 };
-use crate::fairness::{Allowance, Meters};
+use crate::fairness::{Allowance, Fairness, Meters};
 
 /// Notifications in the table, and those of one user.
 const ROWS: usize = 8_000;
@@ -31,7 +31,7 @@ async fn table() -> (TestDatabase, MySqlPool) {
     let user = |n: usize| i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
     let event = |n: usize| Event::new(n.to_string(), user(n), format!("Number {n}"));
     for batch in (0..ROWS).map(event).collect::<Vec<_>>().chunks(1000) {
-        notifications::insert_events(&mut conn, batch, None, time::now(), 1).await.unwrap();
+        notifications::insert_events(&mut conn, batch, &Fairness::default(), time::now(), 1).await.unwrap();
     }
     // as if the oldest came by way of all lanes
     sqlx::raw_sql("UPDATE notifications SET lane = id % 3 WHERE id <= 7000").execute(&mut *conn).await.unwrap();
@@ -149,8 +149,8 @@ async fn the_meters_of_a_batch_are_read_at_the_cost_of_its_users() {
 
     let users = (1000..1000 + i64::from(FEW)).map(user).collect();
     let lock = async |conn: &mut MySqlConnection| meters::lock(conn, &users).await;
-    let found = within(&mut conn, "the meters", 3 * i64::from(FEW), lock).await;
-    assert_eq!(found.ahead.len(), 2 * FEW as usize);
+    let found = within(&mut conn, "the meters", 2 * i64::from(FEW), lock).await;
+    assert_eq!(found.ahead.len(), FEW as usize);
     for (meter, ahead) in found.ahead {
         let both = 2 * allowance.share(meter);
         assert!(ahead <= both && ahead + Duration::from_secs(5) > both, "{meter:?} is {ahead:?} ahead");

@@ -1,4 +1,4 @@
-//! How much mail each user has caused, and each mailbox got, of late: see [`crate::fairness`].
+//! How much mail each user has caused of late: see [`crate::fairness`].
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -42,8 +42,9 @@ pub async fn store(conn: &mut MySqlConnection, meters: &Meters, allowance: Allow
     for (meter, mails) in &meters.mails {
         let on = (allowance.share(*meter) * *mails).as_micros();
         let on = u64::try_from(on).expect("a batch of mails takes less than a million years");
-        let (user, name) = meter.name();
-        insert.row(&[user.get().into(), Value::Text(name), Value::InMicroseconds(on)]);
+        if let Some(name) = meter.name() {
+            insert.row(&[meter.user().get().into(), Value::Text(name), Value::InMicroseconds(on)]);
+        }
     }
     // from where it is, also if somebody else has made it meanwhile
     let insert = insert.on_duplicate(

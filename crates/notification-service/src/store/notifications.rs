@@ -18,7 +18,7 @@ use serde_json::json;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::meters;
-use crate::fairness::{Allowance, LANES, Place};
+use crate::fairness::{Fairness, LANES, Meter, Meters, Place};
 
 /// How far a notification has come.
 #[derive(
@@ -84,19 +84,16 @@ pub async fn find_event(conn: &mut MySqlConnection, event_id: &str) -> sqlx::Res
 /// Stores one notification for each event; those that are there already stay as they are, and count for nothing.
 ///
 /// Most events are new. The first `attempt` takes them for new, and fails as raced where a unique key knows better; the
-/// others look.
+/// others look. Returns what is to be remembered once it is committed.
 pub async fn insert_events(
     conn: &mut MySqlConnection,
     events: &[Event],
-    allowance: Option<Allowance>,
+    fairness: &Fairness,
     now: DateTime<Utc>,
     attempt: u32,
-) -> Result<(), DbError> {
+) -> Result<Meters, DbError> {
     let new: Vec<&Event> = if attempt == 1 { events.iter().collect() } else { unknown(conn, events).await? };
-    let places = match allowance {
-        Some(allowance) => places(conn, &new, allowance).await?,
-        None => vec![Place::default(); new.len()],
-    };
+    let (places, meters) = places(conn, &new, fairness).await?;
     let mut insert = BulkInsert::new(
         "INSERT INTO notifications
          (event_id, user_id, message, traceparent, address, lane, next_attempt_at, created_at, updated_at)",
@@ -118,7 +115,8 @@ pub async fn insert_events(
         // whoever hands the same events over at this moment may be faster still
         insert = insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)");
     }
-    insert.execute(conn).await.map_err(db::raced)
+    insert.execute(conn).await.map_err(db::raced)?;
+    Ok(meters)
 }
 
 /// Those of `events` that have no notification, each once.
@@ -131,12 +129,20 @@ async fn unknown<'a>(conn: &mut MySqlConnection, events: &'a [Event]) -> sqlx::R
 }
 
 /// When the turn of each event is.
-async fn places(conn: &mut MySqlConnection, events: &[&Event], allowance: Allowance) -> sqlx::Result<Vec<Place>> {
-    let users = events.iter().flat_map(|event| [Some(event.user_id), event.actor]).flatten().collect();
+async fn places(
+    conn: &mut MySqlConnection,
+    events: &[&Event],
+    fairness: &Fairness,
+) -> sqlx::Result<(Vec<Place>, Meters)> {
+    let Some(allowance) = fairness.allowance else {
+        return Ok((vec![Place::default(); events.len()], Meters::default()));
+    };
+    let users = events.iter().filter_map(|event| Some(Meter::of(event)?.user())).collect();
     let mut meters = meters::lock(conn, &users).await?;
+    meters.ahead.extend(fairness.mailboxes(events));
     let places = events.iter().map(|event| allowance.place_of(event, &mut meters)).collect();
     meters::store(conn, &meters, allowance).await?;
-    Ok(places)
+    Ok((places, meters))
 }
 
 /// How many notifications are pending, and for how many microseconds the oldest of them has been so; what may have been

@@ -180,7 +180,11 @@ async fn services_are_told_by_what_the_tokens_of_an_account_are_known() {
     assert_eq!((&accounts.json[0]["id"], &accounts.json[0]["key"]), (&json!(john.id), &key));
     assert_ne!(accounts.json[1]["key"], key);
 
-    let _ = john.api.put(&john.path(""), json!({"password": "another password"})).await.expect(200);
+    let _ = john
+        .api
+        .put(&john.path(""), json!({"password": "another password", "current_password": PASSWORD}))
+        .await
+        .expect(200);
     let changed = service.service.get(&path).await.expect(200);
     assert_ne!(changed.json[0]["key"], key, "a new password draws a new key");
     assert_eq!(changed.json[0]["version"], 1);
@@ -199,7 +203,7 @@ async fn accounts_and_tokens_of_the_version_before_go_on() {
     assert_eq!(claims_of(&new).get("key"), None);
     let _ = shown_with(&service, &user, &new).await.expect(200);
 
-    let change = json!({"password": "another password"});
+    let change = json!({"password": "another password", "current_password": PASSWORD});
     let _ = service.anyone.as_user(&new).put(&user.path(""), change).await.expect(200);
     let newest = service.token(&user.email, "another password").await;
     assert_ne!(claims_of(&newest)["key"], 0);
