@@ -97,8 +97,8 @@ impl Bound {
 /// The first moment of `day` in `zone`: where clocks are put forward at midnight, that is later than 00:00.
 fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);
-    let quarters = (0..=24 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
-    let first = quarters.filter_map(|time| zone.from_local_datetime(&time).earliest()).next();
+    let mut quarters = (0..=24 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
+    let first = quarters.find_map(|time| zone.from_local_datetime(&time).earliest());
     first.map_or_else(|| midnight.and_utc(), |moment| moment.to_utc())
 }
 

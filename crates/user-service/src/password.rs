@@ -63,7 +63,10 @@ impl NewPassword {
         }
         let looked_at: String = password.chars().take(GUESSED_CHARS).collect();
         if zxcvbn::zxcvbn(&looked_at, &own).guesses_log10() < MIN_GUESSES {
-            return Err(ApiError::invalid("password", "must not be one of those that are tried first: take a few more words"));
+            return Err(ApiError::invalid(
+                "password",
+                "must not be one of those that are tried first: take a few more words",
+            ));
         }
         Ok(())
     }
@@ -206,13 +209,16 @@ mod tests {
     fn a_password_that_would_be_guessed_is_refused() {
         let refusal = |password: &str| {
             let password = NewPassword(password.to_owned().into());
-            password.must_be_hard_to_guess("Jane Doe-Müller", "jane.doe@example.com").map_err(|e| e.body()["fields"].clone())
+            password
+                .must_be_hard_to_guess("Jane Doe-Müller", "jane.doe@example.com")
+                .map_err(|e| e.body()["fields"].clone())
         };
         for common in ["password123", "mypassword", "12345678", "qwertyuiop", "iloveyou1", "aaaaaaaaaaaa", "P@ssw0rd"] {
             let refused = refusal(common).unwrap_err();
             assert!(refused["password"].as_str().unwrap().contains("tried first"), "{common}: {refused}");
         }
-        for own in ["Jane-in-the-garden-7", "the garden of jane.doe", "xxJANE DOE-MÜLLERxx", "7 jane.doe@example.com"] {
+        for own in ["Jane-in-the-garden-7", "the garden of jane.doe", "xxJANE DOE-MÜLLERxx", "7 jane.doe@example.com"]
+        {
             let refused = refusal(own).unwrap_err();
             assert!(refused["password"].as_str().unwrap().contains("your name"), "{own}: {refused}");
         }

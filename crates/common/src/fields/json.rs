@@ -34,9 +34,9 @@ pub(super) fn object(text: &str) -> Result<Members<'_>> {
 /// The refusal of a body that is no JSON, with the place where it ceases to be any: counted in bytes, from 1 on.
 pub(super) fn malformed(body: &[u8], offset: usize) -> ApiError {
     let before = &body[..offset.min(body.len())];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-    malformed_at(line, column)
+    let mut lines = before.split(|byte| *byte == b'\n').rev();
+    let column = lines.next().map_or(0, <[u8]>::len) + 1;
+    malformed_at(lines.count() + 1, column)
 }
 
 fn malformed_at(line: usize, column: usize) -> ApiError {

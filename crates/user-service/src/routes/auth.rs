@@ -61,12 +61,7 @@ pub async fn register_other(
     open_account(&pool, &passwords, gatekeeper.mode(), new).await
 }
 
-async fn open_account(
-    pool: &MySqlPool,
-    passwords: &Passwords,
-    mode: Mode,
-    new: Registration,
-) -> Result<Created<User>> {
+async fn open_account(pool: &MySqlPool, passwords: &Passwords, mode: Mode, new: Registration) -> Result<Created<User>> {
     if mode == Mode::Production {
         new.password.must_be_hard_to_guess(&new.full_name.0, &new.email.0)?;
     }

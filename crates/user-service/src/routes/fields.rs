@@ -1,5 +1,7 @@
 //! The fields of an account, checked as they are parsed.
 
+use std::borrow::Cow;
+
 use email_address::{EmailAddress, Options};
 use idna::{
     AsciiDenyList,
@@ -61,7 +63,7 @@ const LOCAL_MARKS: &[u8] = b".!#$%&'*+/=?^_`{|}~-";
 /// A domain as the mail system writes it (RFC 5891); `None` if it is none.
 fn ascii_domain(domain: &str) -> Option<String> {
     let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Check, DnsLength::Verify);
-    ascii.ok().map(|ascii| ascii.into_owned()).filter(|ascii| !ascii.ends_with('.'))
+    ascii.ok().map(Cow::into_owned).filter(|ascii| !ascii.ends_with('.'))
 }
 
 #[cfg(test)]
