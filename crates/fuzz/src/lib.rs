@@ -163,7 +163,8 @@ fn credentials(input: &[u8]) {
         let Ok(value) = value else { continue };
         let caller = gatekeeper().identify(&HeaderMap::from_iter([(name, value)]));
         let is_token = input == SECRET.as_bytes() && matches!(caller, Ok(Caller::Service));
-        assert!(caller.is_err() || is_token, "{input:?} was believed");
+        // where nothing is shown, nobody in particular calls
+        assert!(matches!(caller, Err(_) | Ok(Caller::Anyone)) || is_token, "{input:?} was believed");
     }
 }
 

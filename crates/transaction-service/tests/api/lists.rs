@@ -228,5 +228,5 @@ async fn a_users_lists_hold_only_its_own_transactions() {
     }
     assert_eq!(ids(&service.service.get("/transactions").await.expect(200)), [foreign, received, sent]);
     assert_eq!(ids(&service.service.get("/transactions/user/3").await.expect(200)), [foreign, received]);
-    let _ = sender.get("/transactions/user/2").await.expect_error(403, "forbidden");
+    let _ = sender.get("/transactions/user/2").await.expect_error(404, "user_not_found");
 }

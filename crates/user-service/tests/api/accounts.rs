@@ -395,3 +395,19 @@ async fn in_production_a_list_holds_only_oneself() {
     assert_eq!(ids(two.api.get("/users?limit=1").await), [two.id]);
     assert_eq!(ids(service.service.get("/users").await), [one.id, two.id]);
 }
+
+#[tokio::test]
+async fn production_takes_no_password_that_is_guessed_first() {
+    let service = Service::start_with(|config| config.service.mode = Mode::Production).await;
+    for password in ["password123", "mypassword", "in John's hands", "JOHN@EXAMPLE.COM"] {
+        let body = json!({"full_name": "John Doe", "email": "john@example.com", "password": password});
+        assert_names_field(service.anyone.post("/auth/register", body).await, "invalid_value", "password");
+    }
+    let ani = service.user("ani.lestari", 0).await;
+    for password in ["password123", "ani.lestari & friends"] {
+        let change = json!({"password": password, "current_password": PASSWORD});
+        assert_names_field(ani.api.put(&format!("/users/{}", ani.id), change).await, "invalid_value", "password");
+    }
+    let change = json!({"password": "sepeda biru di hujan", "current_password": PASSWORD});
+    let _ = ani.api.put(&format!("/users/{}", ani.id), change).await.expect(200);
+}

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use user_service::{AppState, Config, app, start_workers};
 
 /// The password of every [`User`].
-pub const PASSWORD: &str = "password123";
+pub const PASSWORD: &str = "a walk along the river";
 
 /// A running user-service. Its schema is gone when it is dropped.
 pub struct Service {
