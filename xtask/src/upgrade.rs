@@ -169,22 +169,31 @@ impl Payments {
     }
 }
 
-/// The commit before the last one that changed a migration; `None` where that is not known.
+/// The migrations of all services.
+const MIGRATIONS: &str = ":(glob)crates/*/migrations/*";
+
+/// The newest commit before this version that has fewer migrations, each of them as it is now: a migration that was changed
+/// before anybody had run it has no version before. `None` where that is not known.
 fn before_the_newest_migration() -> Result<Option<String>> {
-    let migrations = ":(glob)crates/*/migrations/*";
-    let newest = git(&["log", "-1", "--format=%H", "--", migrations])?;
-    match newest {
-        Some(commit) => git(&["rev-parse", "--verify", "--quiet", &format!("{commit}^")]),
-        None => Ok(None),
+    let changed = git(&["log", "--first-parent", "--format=%H", "--", MIGRATIONS])?.unwrap_or_default();
+    for commit in changed.lines() {
+        let Some(before) = git(&["rev-parse", "--verify", "--quiet", &format!("{commit}^")])? else { continue };
+        let since = |kinds: &str| {
+            git(&["diff", "--name-only", &format!("--diff-filter={kinds}"), &before, "HEAD", "--", MIGRATIONS])
+        };
+        if since("A")?.is_some() && since("a")?.is_none() {
+            return Ok(Some(before));
+        }
     }
+    Ok(None)
 }
 
-/// What git says, in one line; `None` if it fails or says nothing.
+/// What git says; `None` if it fails or says nothing.
 fn git(arguments: &[&str]) -> Result<Option<String>> {
     let output = Command::new("git").args(arguments).current_dir(workspace_root()).stdin(Stdio::null()).output();
     let output = output.context("git cannot be started: install it")?;
-    let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok((output.status.success() && !line.is_empty()).then_some(line))
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok((output.status.success() && !said.is_empty()).then_some(said))
 }
 
 /// The services' programs as of `commit`, built from a copy of its files.
