@@ -10,7 +10,7 @@ mod tokens;
 
 use std::{iter, sync::Arc};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConstantTimeEq};
@@ -159,6 +159,8 @@ impl Gatekeeper {
         let expired = |now| if grant.has_expired(now) { Err(Code::TokenExpired.into()) } else { Ok(()) };
         let reading = match accounts.of_token(&grant).await {
             Ok(reading) => reading,
+            Err(refusal) if refusal.status() == StatusCode::UNAUTHORIZED => return Err(refusal),
+            // nobody can say what time it is on the clock that counts
             Err(refusal) => return expired(time::now()).and(Err(refusal)),
         };
         // the clocks of instances differ

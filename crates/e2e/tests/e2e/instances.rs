@@ -10,7 +10,11 @@ const PAYMENTS: i64 = 60;
 
 #[tokio::test]
 async fn two_instances_of_every_service_do_nothing_twice() {
-    let world = World::start_with(&[(Service::Report, "REPORT_SYNC_INTERVAL", "1")]).await;
+    let world = World::start_with(&[
+        (Service::Report, "REPORT_SYNC_INTERVAL", "1"),
+        (Service::Notification, "MAIL_USER_RATE", "off"), // all of them are to be mailed by the end
+    ])
+    .await;
     let mut seconds = Vec::new();
     for service in Service::ALL {
         seconds.push(world.wallet.another(service).await.unwrap());
