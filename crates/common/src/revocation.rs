@@ -11,7 +11,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -33,6 +33,8 @@ pub const REVOCATIONS_PATH: &str = "/internal/revocations";
 pub const MAX_REVOCATIONS: usize = 1000;
 /// How often new ones are asked for.
 const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
+/// How often those that no longer matter are looked for, among all that are known.
+const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How far each reading goes back behind the newest that it knows: a revocation shows only when it is committed, which may
 /// be later than its time says, but no later than this.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
@@ -95,8 +97,8 @@ impl Revocations {
         self.0.awaited.load(Ordering::Relaxed)
     }
 
-    /// Takes in what was read, and forgets what no longer matters.
-    pub fn add(&self, read: impl IntoIterator<Item = Revocation>, now: DateTime<Utc>) {
+    /// Takes in what was read.
+    pub fn add(&self, read: impl IntoIterator<Item = Revocation>) {
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         for revocation in read {
             let stands = known.entry(revocation.user_id).or_insert(revocation);
@@ -105,6 +107,11 @@ impl Revocations {
                 *stands = revocation;
             }
         }
+    }
+
+    /// Forgets what no longer matters.
+    pub fn forget(&self, now: DateTime<Utc>) {
+        let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, revocation| revocation.revoked_at + KEPT_FOR > now);
     }
 }
@@ -116,9 +123,11 @@ where
     Fut: Future<Output = anyhow::Result<Vec<Revocation>>> + Send,
 {
     let newest = Arc::new(Mutex::new(None));
+    let forgotten = Arc::new(Mutex::new(Instant::now()));
     revocations.0.awaited.store(true, Ordering::Relaxed);
     workers.spawn("revocations", PACE, move || {
         let (revocations, read, newest) = (revocations.clone(), read.clone(), newest.clone());
+        let forgotten = forgotten.clone();
         async move {
             let last: Option<DateTime<Utc>> = *newest.lock().unwrap_or_else(PoisonError::into_inner);
             let mut position = Position { since: last.map(|at| at - OVERLAP), after_id: 0 };
@@ -129,8 +138,13 @@ where
                     *newest.lock().unwrap_or_else(PoisonError::into_inner) = position.since;
                 }
                 let is_last = page.len() < MAX_REVOCATIONS;
-                revocations.add(page, time::now());
+                revocations.add(page);
                 if is_last {
+                    let mut forgotten = forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+                    if forgotten.elapsed() >= FORGET_EVERY {
+                        revocations.forget(time::now());
+                        *forgotten = Instant::now();
+                    }
                     revocations.0.awaited.store(false, Ordering::Relaxed);
                     return Ok(Step::Idle);
                 }
@@ -186,7 +200,7 @@ mod tests {
     #[test]
     fn tokens_of_earlier_versions_have_ended_whatever_the_order_of_reading() {
         let revocations = Revocations::default();
-        revocations.add([revocation(2, 10), revocation(1, 10)], at(5));
+        revocations.add([revocation(2, 10), revocation(1, 10)]);
         let has_ended = |id, version| revocations.have_ended(&grant(user(id), version), None);
         assert!(has_ended(1, 0) && has_ended(1, 1));
         assert!(!has_ended(1, 2) && !has_ended(2, 0));
@@ -196,16 +210,17 @@ mod tests {
     fn a_revocation_is_kept_as_long_as_any_token_may_be_valid() {
         let revocations = Revocations::default();
         let has_ended = || revocations.have_ended(&grant(user(1), 0), None);
-        revocations.add([revocation(1, 10)], at(10 + MAX_TOKEN_SECONDS + 60 * 60));
+        revocations.add([revocation(1, 10)]);
+        revocations.forget(at(10 + MAX_TOKEN_SECONDS + 60 * 60));
         assert!(has_ended());
-        revocations.add([], at(10) + KEPT_FOR);
+        revocations.forget(at(10) + KEPT_FOR);
         assert!(!has_ended() && revocations.0.known.read().unwrap().is_empty());
     }
 
     #[test]
     fn what_was_read_of_the_account_later_counts_more_than_a_revocation() {
         let revocations = Revocations::default();
-        revocations.add([revocation(3, 100)], at(100));
+        revocations.add([revocation(3, 100)]);
         let account =
             |version, read_at| Account { id: user(1), key: 0, version, created_at: at(0), read_at: at(read_at) };
         let has_ended = |version, account: Account| {
@@ -217,7 +232,7 @@ mod tests {
         assert!(!has_ended(0, account(0, 200)), "a backup was restored");
         assert!(revocations.have_ended(&grant(user(1), 0), Some(&account(0, 200))), "but the token is older");
         assert!(has_ended(3, account(4, 99)), "the revocation of version 4 has not been read yet");
-        revocations.add([revocation(1, 300)], at(300));
+        revocations.add([revocation(1, 300)]);
         assert!(has_ended(0, account(0, 200)), "revoked after the backup was restored");
     }
 }

@@ -6,7 +6,7 @@
 mod json;
 mod query;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de;
 
@@ -14,6 +14,8 @@ use crate::{ApiError, Code, Result, money::InvalidAmount};
 
 /// Faults that one answer names.
 const MAX_FAULTS: usize = 50;
+/// Fields of a request that are read: more than any request has, so that one with more is refused for those it does not know.
+const MAX_FIELDS: usize = 1_000;
 /// Characters of an unknown field's name that are answered.
 const MAX_NAME: usize = 100;
 
@@ -86,11 +88,12 @@ struct Fault {
 impl<'a> Fields<'a> {
     fn new(entries: impl IntoIterator<Item = (Cow<'a, str>, Given<'a>)>) -> Self {
         let mut fields = Self { entries: Vec::new(), faults: Vec::new(), malformed: None };
-        for (name, value) in entries {
-            if fields.entries.iter().any(|known| known.name == name) {
-                fields.note(&name, Invalid::of(Cause::Duplicate));
-            } else {
+        let mut names = HashSet::new();
+        for (name, value) in entries.into_iter().take(MAX_FIELDS) {
+            if names.insert(name.clone()) {
                 fields.entries.push(Entry { name, value, taken: false });
+            } else {
+                fields.note(&shortened(&name), Invalid::of(Cause::Duplicate));
             }
         }
         fields
@@ -117,6 +120,9 @@ impl<'a> Fields<'a> {
     }
 
     fn note(&mut self, name: &str, invalid: Invalid) {
+        if self.faults.len() == MAX_FAULTS {
+            return; // there are enough to refuse the request
+        }
         let field = invalid.within(name);
         let is_amount = field.path.ends_with("amount");
         let (code, phrase) = match field.cause {
@@ -139,7 +145,8 @@ impl<'a> Fields<'a> {
     /// Reads a `T`, which must be all that there is. The error has the code of the first fault, and names them all.
     fn read<T: FromFields>(mut self) -> Result<T, Refused> {
         let value = T::from_fields(&mut self);
-        let unknown: Vec<String> = self.entries.iter().filter(|e| !e.taken).map(|e| shortened(&e.name)).collect();
+        let unknown = self.entries.iter().filter(|entry| !entry.taken).take(MAX_FAULTS);
+        let unknown: Vec<String> = unknown.map(|entry| shortened(&entry.name)).collect();
         for name in unknown {
             self.note(&name, Invalid::of(Cause::Unknown));
         }
@@ -150,8 +157,8 @@ impl<'a> Fields<'a> {
             (Some(value), None) => Ok(value),
             (_, Some(first)) => {
                 let error = ApiError::new(first.code);
-                let named = self.faults.into_iter().take(MAX_FAULTS);
-                Err(Refused::Faults(named.fold(error, |error, fault| error.field(&fault.field, fault.phrase))))
+                let faults = self.faults.into_iter();
+                Err(Refused::Faults(faults.fold(error, |error, fault| error.field(&fault.field, fault.phrase))))
             }
             (None, None) => Err(Refused::Faults(Code::InvalidBody.into())),
         }

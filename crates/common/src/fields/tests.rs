@@ -144,3 +144,13 @@ fn what_is_no_json_object_is_refused_and_what_is_no_json_has_a_position() {
     let refused = refusal(from_json::<Payment>(b"{\"description\": \"\xff\"}"));
     assert_eq!((&refused["line"], &refused["column"]), (&json!(1), &json!(18)));
 }
+
+#[test]
+fn a_bounded_number_of_fields_is_read() {
+    let query: Vec<String> = (0..2 * MAX_FIELDS).map(|n| format!("x{n}")).collect();
+    let entries = query.iter().map(|name| (Cow::Borrowed(name.as_str()), Given::Text("")));
+    assert_eq!(Fields::new(entries).entries.len(), MAX_FIELDS);
+    assert_eq!(refusal(from_query::<()>(&query.join("&")))["code"], "unknown_field");
+    let known_last = format!("{}&page=1", query.join("&"));
+    assert_eq!(refusal(from_query::<Filter>(&known_last))["code"], "unknown_field");
+}

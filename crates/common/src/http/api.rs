@@ -287,7 +287,9 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         let schema = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
-        let parameter = json!({"name": name, "in": "path", "required": true, "schema": schema});
+        let description = if name == "user_id" { "The user's number." } else { "The number of what it is about." };
+        let parameter =
+            json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema});
         parameters.as_array_mut().into_iter().for_each(|list| list.insert(0, parameter.clone()));
     }
     if let (Some(security), Mode::Production) = (operation.get_mut("security").and_then(Value::as_array_mut), mode) {

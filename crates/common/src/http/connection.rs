@@ -125,8 +125,8 @@ impl Connection {
     }
 }
 
-/// The code for an answer of hyper's own: one of these statuses and nothing else. Answers of the service name their request,
-/// and no JSON has a line break followed by a header in it.
+/// The code for an answer of hyper's own: a head with one of these statuses and no body. Answers of the service name their
+/// request, and no JSON ends in line breaks.
 fn refused_by_hyper(head: &[u8]) -> Option<Code> {
     let status = head.strip_prefix(b"HTTP/1.1 ").or_else(|| head.strip_prefix(b"HTTP/1.0 "))?.get(..3)?;
     let code = match status {
@@ -135,6 +135,9 @@ fn refused_by_hyper(head: &[u8]) -> Option<Code> {
         b"431" => Code::HeadersTooLarge,
         _ => return None,
     };
+    if !head.ends_with(b"\r\n\r\n") {
+        return None; // a part of a body, in which a user wrote this
+    }
     let names_request = head.windows(REQUEST_ID.len()).any(|part| part.eq_ignore_ascii_case(REQUEST_ID));
     (!names_request).then_some(code)
 }
@@ -246,6 +249,17 @@ mod tests {
             assert_eq!(body["code"], code, "{status} {body}");
             assert!(body["error"].is_string() && body["request_id"].is_string(), "{body}");
         }
+    }
+
+    #[test]
+    fn what_users_wrote_is_no_answer_of_hypers() {
+        for part in [&b"HTTP/1.1 400 HTTP/1.1 400 \", \"id\": 1}"[..], b"HTTP/1.1 400", b"", b"\r\n\r\n"] {
+            assert_eq!(refused_by_hyper(part), None, "{}", String::from_utf8_lossy(part));
+        }
+        let own = b"HTTP/1.1 400 Bad Request\r\nX-Request-Id: 1\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(refused_by_hyper(own), None);
+        let hypers = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(refused_by_hyper(hypers), Some(Code::MalformedRequest));
     }
 
     #[tokio::test]

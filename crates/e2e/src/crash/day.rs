@@ -1,5 +1,7 @@
 //! A day of the wallet: every flow there is, by people who ask again until they are answered for certain.
 
+mod reading;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -86,6 +88,7 @@ impl Day {
         let completed = self.pay("completed", ani, budi, 100, false).await?;
         self.decide("completing", completed, "completed").await?;
         self.pay("one step", ani, budi, 50, true).await?;
+        self.summary(budi).await?; // which no run has proved yet
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;
         self.synchronize().await?;
@@ -95,10 +98,12 @@ impl Day {
         self.expire(expired).await?;
         let declined = self.pay("declined", ani, budi, 23, false).await?;
         self.decline("Budi", declined).await?;
+        self.look_around("Budi", budi).await?;
         let deleted = self.pay("deleted", ani, budi, 22, false).await?;
         self.delete_transaction(deleted).await?;
         self.pay("refused", ani, budi, 1_000_000, false).await?;
         self.pay("last of the closed", citra, ani, 10, true).await?;
+        self.read_old_reports(citra).await?;
         self.mailed(citra).await?; // while there is an address
         self.close(citra).await?;
 
@@ -252,12 +257,17 @@ impl Day {
         self.decide_as(&api, what, transaction, status).await
     }
 
-    /// As the receiver, with a token of its own.
-    async fn decline(&mut self, name: &'static str, transaction: i64) -> Result<()> {
+    /// A caller of `service` with the token of `name`.
+    async fn as_oneself(&mut self, name: &'static str, service: Service) -> Result<Api> {
         let body = json!({"email": self.address(name), "password": "password123"});
         let login = self.request("login", Service::User, Method::POST, "/auth/login".into(), Some(body)).await?;
         let token = login["access_token"].as_str().with_context(|| login.text.clone())?;
-        let api = self.service(Service::Transaction).clone().without("x-service-token").as_user(token);
+        Ok(self.service(service).clone().without("x-service-token").as_user(token))
+    }
+
+    /// As the receiver, with a token of its own.
+    async fn decline(&mut self, name: &'static str, transaction: i64) -> Result<()> {
+        let api = self.as_oneself(name, Service::Transaction).await?;
         self.decide_as(&api, "declining", transaction, "cancelled").await
     }
 

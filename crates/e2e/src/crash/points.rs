@@ -30,7 +30,7 @@ fn reached_by(name: &str) -> &'static [Service] {
     match name {
         "lease.hold" => &[Service::User, Service::Transaction, Service::Report],
         "lease.release" => &[Service::Report],
-        "revocations" => &[Service::Transaction, Service::Notification, Service::Report],
+        "call.accounts" | "revocations" => &[Service::Transaction, Service::Notification, Service::Report],
         name if name.starts_with("outbox.") => &[Service::User, Service::Transaction],
         _ => panic!("{name} stands in common: say here which services reach it"),
     }

@@ -49,7 +49,7 @@ pub async fn receive(
             .map_err(|phrase| ApiError::invalid(&format!("events[{n}].message"), phrase))?
             .into();
         if event.address.as_ref().is_some_and(|address| !is_plain(address)) {
-            let phrase = format!("must be 1 to {MAX_ADDRESS} visible ASCII characters");
+            let phrase = format!("must be 1 to {MAX_ADDRESS} printable ASCII characters");
             return Err(ApiError::invalid(&format!("events[{n}].address"), phrase));
         }
         // what is no trace is to be taken for none
@@ -69,5 +69,6 @@ pub async fn receive(
 }
 
 fn is_plain(address: &str) -> bool {
-    (1..=MAX_ADDRESS).contains(&address.len()) && address.bytes().all(|byte| byte.is_ascii_graphic())
+    // whether it can be mailed shows when it is: an event that is refused comes again and again
+    (1..=MAX_ADDRESS).contains(&address.len()) && address.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

@@ -200,7 +200,7 @@ async fn an_event_that_has_an_address_goes_there_whatever_became_of_the_account(
 #[tokio::test]
 async fn an_address_that_is_none_is_refused() {
     let service = Service::start().await;
-    for address in ["", "a b@example.com", "ani@example.com\r\n", "j\u{f6}hn@example.com", &"a".repeat(255)] {
+    for address in ["", "ani@example.com\r\n", "j\u{f6}hn@example.com", &"a".repeat(255)] {
         let mut event = event("1", ANI, "Hello");
         event["address"] = json!(address);
         let refused = hand_over(&service, vec![event]).await.expect_error(400, "invalid_value");

@@ -167,16 +167,14 @@ pub async fn login(
     State(TokenLifetime(seconds)): State<TokenLifetime>,
     Json(login): Json<Login>,
 ) -> Result<Json<LoggedIn>> {
-    let (known_as, client) = (Email::try_from(login.email.clone()), client.to_string());
-    let typed =
-        known_as.as_ref().map_or_else(|_| login.email.trim().to_ascii_lowercase(), |Email(email)| email.clone());
+    let client = client.to_string();
+    let typed = Email::try_from(login.email.clone()).map(|Email(email)| email);
+    let typed = typed.unwrap_or_else(|_| login.email.trim().to_ascii_lowercase());
     let (account, client) = (Subject::Account(&typed), Subject::Client(&client));
     let passwords = passwords.enter()?; // a login that is refused here counts for nothing
     count_attempt(&pool, account, client).await?;
-    let known = match known_as {
-        Ok(Email(email)) => users::credentials(&mut *pool.acquire().await?, &email).await?,
-        Err(_) => None,
-    };
+    // accounts may have addresses that are no longer taken: quoted ones
+    let known = if typed.is_ascii() { users::credentials(&mut *pool.acquire().await?, &typed).await? } else { None };
     let hash = known.as_ref().map(|user| user.password_hash.clone());
     let verdict = passwords.verify(login.password.clone(), hash).await?;
     let user = known.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| ApiError::new(Code::InvalidCredentials))?;
