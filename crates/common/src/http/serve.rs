@@ -148,6 +148,7 @@ fn cors(origins: &[HeaderValue], mode: Mode) -> Option<CorsLayer> {
         .allow_origin(AllowOrigin::predicate(may_call))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(headers)
+        .vary([]) // nothing is stored, so nothing depends on who asked
         .expose_headers([header::LINK, header::RETRY_AFTER, REPLAYED, context::REQUEST_ID, DATA_AS_OF])
         .max_age(CORS_AGE);
     Some(layer)
