@@ -49,6 +49,10 @@ struct Inner {
     services: Semaphore,
 }
 
+/// Whether another service sent a request that was received: asked once, by [`layer`].
+#[derive(Clone, Copy)]
+struct FromService(bool);
+
 /// What a route takes beside its path, as its description says.
 #[derive(Debug, Clone, Copy)]
 struct Takes {
@@ -134,7 +138,10 @@ impl Receiver {
 pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
     let is_service = receiver.is_service(&request);
     match receiver.receive(request, is_service).await {
-        Ok(request) => next.run(request).await,
+        Ok(mut request) => {
+            request.extensions_mut().insert(FromService(is_service));
+            next.run(request).await
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -142,7 +149,8 @@ pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Nex
 /// Serves a request if there is room, and refuses it at once if there is not. Other services have room of their own: what
 /// users send does not keep services from each other.
 pub async fn in_room(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
-    let room = if receiver.is_service(&request) { &receiver.0.services } else { &receiver.0.users };
+    let is_service = request.extensions().get::<FromService>().is_some_and(|FromService(is_service)| *is_service);
+    let room = if is_service { &receiver.0.services } else { &receiver.0.users };
     match room.try_acquire() {
         Ok(_place) => next.run(request).await,
         Err(_) => ApiError::new(Code::Overloaded).into_response(),
