@@ -3,7 +3,7 @@
 
 use sqlx::{FromRow, MySql, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
 
-use crate::db;
+use crate::{db, time::Period};
 
 /// Index entries that one page looks at, at most, in each range of an index that it reads.
 pub const MOST_LOOKED_AT: u32 = 1_000;
@@ -21,6 +21,16 @@ pub enum Order {
 
 /// Appends a condition to a query.
 pub type Condition<'a> = &'a (dyn Fn(&mut QueryBuilder<MySql>) + Sync);
+
+/// Appends the condition that a row was created within `period`.
+pub fn push_created_within(query: &mut QueryBuilder<MySql>, period: Period) {
+    if let Some(from) = period.from {
+        query.push(" AND created_at >= ").push_bind(from);
+    }
+    if let Some(to) = period.to {
+        query.push(" AND created_at < ").push_bind(to);
+    }
+}
 
 /// One range of an index, in the order of the ids.
 pub struct Scan<'a, T> {

@@ -94,6 +94,28 @@ impl Bound {
     }
 }
 
+/// A stretch of time, open where there is no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Period {
+    /// It begins with this moment.
+    pub from: Option<DateTime<Utc>>,
+    /// It ends before this moment.
+    pub to: Option<DateTime<Utc>>,
+}
+
+impl Period {
+    /// The period between two bounds, where days are those of `zone`.
+    pub fn between(from: Option<Bound>, to: Option<Bound>, zone: Tz) -> Self {
+        Self { from: from.map(|from| from.begin(zone)), to: to.map(|to| to.end(zone)) }
+    }
+
+    /// What of it is at `since` or later, if that is given.
+    #[must_use]
+    pub fn since(self, since: Option<DateTime<Utc>>) -> Self {
+        Self { from: self.from.max(since), ..self }
+    }
+}
+
 /// The first moment of `day` in `zone`: where clocks are put forward at midnight, that is later than 00:00.
 fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);

@@ -10,4 +10,4 @@ mod proxy;
 mod world;
 
 pub use proxy::{Mode, Proxy};
-pub use world::{PASSWORD, PRODUCTION_JWT_SECRET, PRODUCTION_TOKEN, User, World, payment, transaction_of};
+pub use world::{PASSWORD, PRODUCTION_JWT_SECRET, PRODUCTION_TOKEN, User, World, own_routes, payment, transaction_of};

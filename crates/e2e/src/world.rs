@@ -143,6 +143,16 @@ impl World {
         User { id, email, token }
     }
 
+    /// Asserts that the token of `user` works at every service.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn assert_works_everywhere(&self, user: &User) {
+        for (service, path) in own_routes(user) {
+            let _ = self.api(service).as_user(&user.token).get(&path).await.expect(200);
+        }
+    }
+
     /// `POST /transactions` of `amount`.
     pub async fn pay(&self, sender: &User, receiver: &User, amount: i64) -> Reply {
         self.service(Service::Transaction).post("/transactions", payment(sender, receiver, amount)).await
@@ -235,6 +245,16 @@ impl World {
         texts.sort_unstable();
         texts
     }
+}
+
+/// A route of each service that shows what is the user's alone.
+pub fn own_routes(user: &User) -> [(Service, String); 4] {
+    [
+        (Service::User, format!("/users/{}/balance", user.id)),
+        (Service::Transaction, format!("/transactions/user/{}", user.id)),
+        (Service::Notification, "/notifications".to_owned()),
+        (Service::Report, format!("/summaries/user/{}", user.id)),
+    ]
 }
 
 /// The body of `POST /transactions`.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{PASSWORD, User, World, payment};
+use e2e::{PASSWORD, User, World, own_routes, payment};
 use harness::{
     clients::client_programs,
     database::{Admin, temporary_server},
@@ -122,22 +122,6 @@ async fn a_dump_under_load_brings_back_a_whole_wallet() {
 /// How soon every service must know that a backup was restored, even if nobody stopped it meanwhile.
 const KNOWN_WITHIN: Duration = Duration::from_mins(1);
 
-/// A route of each service that shows what is the user's alone.
-fn private(user: &User) -> [(Service, String); 4] {
-    [
-        (Service::User, format!("/users/{}/balance", user.id)),
-        (Service::Transaction, format!("/transactions/user/{}", user.id)),
-        (Service::Notification, "/notifications".to_owned()),
-        (Service::Report, format!("/summaries/user/{}", user.id)),
-    ]
-}
-
-async fn works_everywhere(world: &World, user: &User) {
-    for (service, path) in private(user) {
-        let _ = world.api(service).as_user(&user.token).get(&path).await.expect(200);
-    }
-}
-
 /// Somebody who registers with `email`.
 async fn register(world: &World, email: &str) -> User {
     let api = world.api(Service::User);
@@ -180,8 +164,8 @@ async fn a_restored_backup_gives_nobody_the_account_of_another() {
         // two versions of tokens more than there will be after the restore
         set_password_again(&world, &ani, 2).await;
         log_in(&world, &mut ani).await;
-        works_everywhere(&world, &lost).await;
-        works_everywhere(&world, &ani).await;
+        world.assert_works_everywhere(&lost).await;
+        world.assert_works_everywhere(&ani).await;
 
         if stopped {
             world.wallet.stop().await;
@@ -202,7 +186,7 @@ async fn a_restored_backup_gives_nobody_the_account_of_another() {
             next = register(&world, &format!("after-{}@example.com", next.id)).await;
         }
         assert_eq!(next.id, lost.id, "the test needs the same id");
-        for (service, path) in private(&next) {
+        for (service, path) in own_routes(&next) {
             let stranger = world.api(service).as_user(&lost.token);
             eventually("the lost account's token to end", async || {
                 (stranger.get(&path).await.status == 401).then_some(())
@@ -211,17 +195,17 @@ async fn a_restored_backup_gives_nobody_the_account_of_another() {
             assert!(restored.elapsed() < KNOWN_WITHIN, "it took {:?}", restored.elapsed());
             let _ = stranger.get(&path).await.expect_error(401, "token_revoked");
         }
-        works_everywhere(&world, &next).await;
+        world.assert_works_everywhere(&next).await;
         // a token from after the backup has ended for good, whatever happens to the password
         let from_the_future = ani.token.clone();
         log_in(&world, &mut ani).await;
-        works_everywhere(&world, &ani).await;
+        world.assert_works_everywhere(&ani).await;
         set_password_again(&world, &ani, 2).await;
         let future = world.api(Service::User).as_user(&from_the_future);
         let _ = future.get(&format!("/users/{}", ani.id)).await.expect_error(401, "token_revoked");
         log_in(&world, &mut ani).await;
-        works_everywhere(&world, &ani).await;
-        works_everywhere(&world, &next).await;
+        world.assert_works_everywhere(&ani).await;
+        world.assert_works_everywhere(&next).await;
         world.assert_ledger_holds().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{PASSWORD, User, World};
+use e2e::{PASSWORD, User, World, own_routes};
 use harness::{faketime, http::eventually, wallet::Service};
 use reqwest::Method;
 use serde_json::json;
@@ -14,25 +14,9 @@ const SHORT: &str = "20";
 /// How often a test looks whether a token has come back.
 const POLL: Duration = Duration::from_millis(250);
 
-/// A route of each service that a user may ask for.
-fn routes(user: &User) -> [(Service, String); 4] {
-    [
-        (Service::User, format!("/users/{}/balance", user.id)),
-        (Service::Transaction, format!("/transactions/user/{}", user.id)),
-        (Service::Notification, "/notifications".to_owned()),
-        (Service::Report, format!("/reports/user/{}", user.id)),
-    ]
-}
-
-async fn works_everywhere(world: &World, user: &User) {
-    for (service, path) in routes(user) {
-        let _ = world.api(service).as_user(&user.token).get(&path).await.expect(200);
-    }
-}
-
 async fn ends_everywhere(world: &World, user: &User) {
     let since = Instant::now();
-    for (service, path) in routes(user) {
+    for (service, path) in own_routes(user) {
         let api = world.api(service).as_user(&user.token);
         eventually("the token to end", async || {
             let reply = api.get(&path).await;
@@ -47,11 +31,11 @@ async fn ends_everywhere(world: &World, user: &User) {
 async fn a_new_password_ends_the_tokens_of_the_old_one() {
     let world = World::start().await;
     let (mut ani, budi) = (world.user(100).await, world.user(0).await);
-    works_everywhere(&world, &ani).await;
+    world.assert_works_everywhere(&ani).await;
     let users = world.api(Service::User);
     let path = format!("/users/{}", ani.id);
     let _ = users.as_user(&ani.token).put(&path, json!({"full_name": "Ani"})).await.expect(200);
-    works_everywhere(&world, &ani).await;
+    world.assert_works_everywhere(&ani).await;
 
     let _ = users
         .as_user(&ani.token)
@@ -62,15 +46,15 @@ async fn a_new_password_ends_the_tokens_of_the_old_one() {
     let login = users.post("/auth/login", json!({"email": ani.email, "password": "another password"})).await;
     ends_everywhere(&world, &ani).await;
     login.expect(200)["access_token"].as_str().expect("a token").clone_into(&mut ani.token);
-    works_everywhere(&world, &ani).await;
-    works_everywhere(&world, &budi).await;
+    world.assert_works_everywhere(&ani).await;
+    world.assert_works_everywhere(&budi).await;
 }
 
 #[tokio::test]
 async fn the_tokens_of_a_closed_account_end_with_it() {
     let mut world = World::start().await;
     let ani = world.user(100).await;
-    works_everywhere(&world, &ani).await;
+    world.assert_works_everywhere(&ani).await;
     let closed = world.api(Service::User).as_user(&ani.token).delete(&format!("/users/{}", ani.id)).await;
     let _ = closed.expect(200);
     ends_everywhere(&world, &ani).await;
@@ -111,7 +95,7 @@ async fn a_service_that_does_not_know_yet_which_tokens_have_ended_believes_none(
 async fn stays_refused(world: &World, user: &User, how_long: Duration) {
     let since = Instant::now();
     while since.elapsed() < how_long {
-        for (service, path) in routes(user) {
+        for (service, path) in own_routes(user) {
             let reply = world.api(service).as_user(&user.token).get(&path).await;
             assert_eq!(reply.status, 401, "{service:?} after {:?}: {}", since.elapsed(), reply.text);
         }
@@ -171,15 +155,15 @@ async fn tokens_and_their_end_do_not_depend_on_the_clocks_of_instances() {
         ])
         .await;
         let (mut ani, mut budi) = (world.user(100).await, world.user(0).await);
-        works_everywhere(&world, &budi).await;
+        world.assert_works_everywhere(&budi).await;
         log_in(&world, &mut budi).await;
         let given = Instant::now();
         change_password_after_logins(&world, &mut ani).await;
         ends_everywhere(&world, &ani).await;
-        works_everywhere(&world, &budi).await;
+        world.assert_works_everywhere(&budi).await;
         stays_refused(&world, &ani, Duration::from_secs(25).saturating_sub(given.elapsed())).await;
         // the other one had all of its time, and no more
-        for (service, path) in routes(&budi) {
+        for (service, path) in own_routes(&budi) {
             let expired = world.api(service).as_user(&budi.token).get(&path).await;
             let _ = expired.expect_error(401, "token_expired");
         }

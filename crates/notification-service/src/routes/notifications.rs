@@ -16,7 +16,7 @@ use common::{
     reads::ReadPool,
     request,
     scan::Stretch,
-    time::{self, Bound},
+    time::{self, Bound, Period},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,8 +116,7 @@ pub async fn list(
     let filter = Filter {
         user_id: caller.only_user().or(query.user_id),
         status: query.status,
-        from: query.from.map(|from| from.begin(zone)).max(since),
-        to: query.to.map(|to| to.end(zone)),
+        period: Period::between(query.from, query.to, zone).since(since),
     };
     if query.user_id.is_some_and(|asked| filter.user_id != Some(asked)) {
         let nothing = Stretch { items: Vec::<Notification>::new(), reached: None };

@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::{NotificationId, UserId, db, lease::Holder, outbox::Event, scan::MOST_LOOKED_AT, time};
+use common::{
+    NotificationId, UserId, db,
+    lease::Holder,
+    outbox::Event,
+    scan::MOST_LOOKED_AT,
+    time::{self, Period},
+};
 use harness::{
     database::{TestDatabase, database},
     plan::within,
@@ -75,8 +81,9 @@ async fn a_page_that_little_passes_looks_at_a_bounded_number_and_goes_on() {
     let mut conn = pool.acquire().await.unwrap();
     set_old_ones(&mut conn, "user_id = 7, hidden_at = NOW(6)").await;
     let sent = Filter { status: Some(Status::Sent), ..Filter::default() };
-    let later = Filter { from: Some(time::now() + TimeDelta::hours(1)), ..Filter::default() };
-    let earlier = Filter { to: Some(time::now() - TimeDelta::hours(1)), ..Filter::default() };
+    let created = |period| Filter { period, ..Filter::default() };
+    let later = created(Period { from: Some(time::now() + TimeDelta::hours(1)), to: None });
+    let earlier = created(Period { from: None, to: Some(time::now() - TimeDelta::hours(1)) });
     let of_user = Filter { user_id: Some(7.try_into().unwrap()), ..sent.clone() };
     for filter in [sent, later, earlier, of_user] {
         let what = format!("{filter:?}");

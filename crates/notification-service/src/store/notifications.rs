@@ -9,7 +9,8 @@ use common::{
     db::{self, DbError},
     monitoring::MOST_COUNTED,
     outbox::Event,
-    scan::{Condition, Order, Scan, Stretch},
+    scan::{Condition, Order, Scan, Stretch, push_created_within},
+    time::Period,
     trace::Trace,
 };
 use schemars::JsonSchema;
@@ -176,10 +177,8 @@ pub struct Filter {
     /// Only those of this user.
     pub user_id: Option<UserId>,
     pub status: Option<Status>,
-    /// Created at this moment or later.
-    pub from: Option<DateTime<Utc>>,
-    /// Created before this moment.
-    pub to: Option<DateTime<Utc>>,
+    /// Created within this.
+    pub period: Period,
 }
 
 /// At most `rows` notifications with an id below `cursor`, newest first.
@@ -215,12 +214,7 @@ impl Filter {
         if let Some(status) = self.status {
             query.push(" AND status = ").push_bind(status);
         }
-        if let Some(from) = self.from {
-            query.push(" AND created_at >= ").push_bind(from);
-        }
-        if let Some(to) = self.to {
-            query.push(" AND created_at < ").push_bind(to);
-        }
+        push_created_within(query, self.period);
     }
 }
 

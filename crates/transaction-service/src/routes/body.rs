@@ -2,7 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use common::{Amount, ApiError, Code, Money, Result, TransactionId, UserId, money::AmountBound, request, time::Bound};
+use common::{
+    Amount, ApiError, Code, Money, Result, TransactionId, UserId,
+    money::AmountBound,
+    request,
+    time::{Bound, Period},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -105,12 +110,11 @@ request! {
 }
 
 impl ListQuery {
-    /// The filter that the query asks for, where days are those of `zone`.
-    pub fn filter(self, zone: Tz) -> Filter {
+    /// The filter that the query asks for, where days are those of `zone`; nothing before `since`, if that is given.
+    pub fn filter(self, zone: Tz, since: Option<DateTime<Utc>>) -> Filter {
         Filter {
             status: self.status,
-            from: self.from.map(|from| from.begin(zone)),
-            to: self.to.map(|to| to.end(zone)),
+            period: Period::between(self.from, self.to, zone).since(since),
             min_amount: self.min_amount.map(|AmountBound(amount)| amount),
             max_amount: self.max_amount.map(|AmountBound(amount)| amount),
         }

@@ -80,7 +80,7 @@ pub async fn list(
     State(zone): State<Tz>,
     List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
-    let filter = query.filter(zone).since(since);
+    let filter = query.filter(zone, since);
     let mut conn = reads.acquire_for(caller.only_user()).await?;
     let found = match caller.only_user() {
         Some(user) => lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?,
@@ -96,7 +96,7 @@ pub async fn list_of_user(
     State(zone): State<Tz>,
     List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
-    let filter = query.filter(zone).since(since);
+    let filter = query.filter(zone, since);
     let mut conn = reads.acquire_for(Some(user)).await?;
     let found = lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?;
     Ok(page.answer(found, |row| row.id.get()))

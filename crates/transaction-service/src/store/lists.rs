@@ -1,9 +1,9 @@
 //! Lists of transactions, newest first. Each page looks at a bounded number of them.
 
-use chrono::{DateTime, Utc};
 use common::{
     Money, UserId,
-    scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch},
+    scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch, push_created_within},
+    time::Period,
 };
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
@@ -14,19 +14,10 @@ use crate::transfer::{Status, Transaction};
 #[derive(Debug, Default, Clone)]
 pub struct Filter {
     pub status: Option<Status>,
-    /// Created at this moment or later.
-    pub from: Option<DateTime<Utc>>,
-    /// Created before this moment.
-    pub to: Option<DateTime<Utc>>,
+    /// Created within this.
+    pub period: Period,
     pub min_amount: Option<Money>,
     pub max_amount: Option<Money>,
-}
-
-impl Filter {
-    /// The same, and created at `since` or later if that is given.
-    pub fn since(self, since: Option<DateTime<Utc>>) -> Self {
-        Self { from: self.from.max(since), ..self }
-    }
 }
 
 /// At most `rows` transactions with an id below `cursor`.
@@ -147,12 +138,7 @@ impl Filter {
         if let Some(status) = self.status {
             query.push(" AND status = ").push_bind(status);
         }
-        if let Some(from) = self.from {
-            query.push(" AND created_at >= ").push_bind(from);
-        }
-        if let Some(to) = self.to {
-            query.push(" AND created_at < ").push_bind(to);
-        }
+        push_created_within(query, self.period);
         if let Some(least) = self.min_amount {
             query.push(" AND amount >= ").push_bind(least);
         }
@@ -181,7 +167,8 @@ mod tests {
         let mut conn = database.pool().acquire().await.unwrap();
         let user: UserId = 7.try_into().unwrap();
         let amounts = Filter { min_amount: Some(1.into()), max_amount: Some(1.into()), ..Filter::default() };
-        let times = Filter { from: Some(time(0)), to: Some(time(TRANSACTIONS + 1)), ..Filter::default() };
+        let all_times = Period { from: Some(time(0)), to: Some(time(TRANSACTIONS + 1)) };
+        let times = Filter { period: all_times, ..Filter::default() };
         let middle = Some(TRANSACTIONS / 2);
 
         for (filter, cursor) in [
