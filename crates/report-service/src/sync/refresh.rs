@@ -11,7 +11,7 @@
 //! told how that was, or if somebody else has taken over newer changes meanwhile, the request begins again. A request
 //! that comes to no such moment answers the last totals of which it is known when they were exactly true.
 
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 use chrono::{DateTime, Utc};
 use common::{ApiError, Code, Result, TransactionId, UserId, db, error::error_chain, point, reads::TURN_TIMEOUT};
@@ -132,6 +132,7 @@ impl Sync {
         if page.iter().any(|change| change.changed_at > moment) {
             return Ok(Walk::Unsettled); // there may be transactions among them that were inserted later
         }
+        let first = versions(&page);
         let (mut lowest, mut limit, mut is_deep) = (None, FIRST_PAGE, false);
         for _ in 0..MAX_PAGES_PER_REQUEST {
             let is_full = page.len() == limit;
@@ -141,7 +142,12 @@ impl Sync {
             self.take_over(&changes).await?;
             lowest = changes.last().map(|change| change.id).or(lowest);
             if known.is_some() || !is_full {
-                return self.take_over_open(user, lowest, moment, is_deep).await;
+                let walk = self.take_over_open(user, lowest, moment, is_deep).await?;
+                return if is_deep && !self.is_still(user, &first, moment).await? {
+                    Ok(Walk::Unsettled)
+                } else {
+                    Ok(walk)
+                };
             }
             (limit, is_deep) = (PAGE, true);
             page = self.transactions.of_user(user, lowest, limit).await?.0;
@@ -155,6 +161,14 @@ impl Sync {
         let complete_to = sync_state::find(&mut conn).await?.and_then(|state| state.complete_to);
         let walked_to = summaries::find(&mut conn, user).await?.walked_to;
         Ok(complete_to.max(walked_to).map(|moment| moment - OVERLAP))
+    }
+
+    /// False if the newest transactions of `user` are others than `first` although they had changed by `moment`: a change shows
+    /// when it is committed, which may be after the pages behind the first one were read.
+    async fn is_still(&self, user: UserId, first: &HashSet<Version>, moment: DateTime<Utc>) -> Result<bool, RunError> {
+        let (mut page, _) = self.transactions.of_user(user, None, FIRST_PAGE).await?;
+        page.retain(|change| change.changed_at <= moment);
+        Ok(versions(&page).is_subset(first))
     }
 
     /// The second part of a walk, below `below`.
@@ -176,6 +190,13 @@ impl Sync {
         }
         Ok(Walk::Complete { moment, is_deep })
     }
+}
+
+/// A transaction, and the version of it.
+type Version = (TransactionId, i32);
+
+fn versions(page: &[Change]) -> HashSet<Version> {
+    page.iter().map(|change| (change.id, change.version)).collect()
 }
 
 fn all_at(changes: impl IntoIterator<Item = Change>, moment: DateTime<Utc>) -> Option<Vec<Change>> {

@@ -63,7 +63,23 @@ async fn a_walk_begins_again_if_it_is_not_known_what_something_was_before() {
     service.sources.change_before_answers([vec![], vec![soon(&pending[59], 5), deleted]]);
     let summary = service.summary(ANI).await.expect(200);
     assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
-    assert_eq!(service.sources.take_asked().walks.iter().filter(|(before, _)| before.is_none()).count(), 2);
+    // the second walk looks at its first page once more
+    assert_eq!(service.sources.take_asked().walks.iter().filter(|(before, _)| before.is_none()).count(), 3);
+}
+
+#[tokio::test]
+async fn a_walk_begins_again_if_something_older_than_its_moment_was_committed_later() {
+    let service = Service::start().await;
+    let pending: Vec<Transaction> = (1..=60).map(|id| Transaction::new(id, "pending")).collect();
+    service.sources.store(pending.clone());
+    // both changed before the first page was read; the one that belongs on it shows afterwards, like the other
+    let before = time::now() - TimeDelta::seconds(1);
+    let late = Transaction::new(61, "completed").changed_at(before);
+    service
+        .sources
+        .change_before_answers([vec![], vec![late, pending[4].clone().then("completed").changed_at(before)]]);
+    let summary = service.summary(ANI).await.expect(200);
+    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
 }
 
 #[tokio::test]
@@ -119,7 +135,8 @@ async fn a_walk_ends_where_the_last_run_began() {
 
     service.sources.store((125..=200).map(|id| Transaction::new(id, "completed")));
     service.assert_agrees_with_sources(&[ANI]).await;
-    assert_eq!(service.sources.take_asked().walks, [(None, 50), (Some(151), 500)]);
+    // of several pages, the first one is looked at once more
+    assert_eq!(service.sources.take_asked().walks, [(None, 50), (Some(151), 500), (None, 50)]);
 }
 
 #[tokio::test]
@@ -181,6 +198,19 @@ async fn a_user_with_more_open_transactions_than_one_request_asks_for_is_told_wh
     let _ = service.sync().await.expect(200);
     let summary = service.summary(ANI).await.expect(200);
     assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+}
+
+/// Transactions that one request walks through: a page of 50, and 200 of 500.
+const MOST_WALKED: i64 = 100_050;
+
+#[tokio::test]
+async fn a_user_with_more_transactions_than_one_request_walks_through_is_told_once_they_were_taken_over() {
+    let service = Service::start().await;
+    service.sources.store((1..=MOST_WALKED).map(|id| Transaction::new(id, "completed")));
+    let _ = service.summary(ANI).await.expect_error(503, "overloaded");
+    assert_eq!(service.sources.take_asked().walks.len(), 202, "there was one page more");
+    let _ = service.sync().await.expect(200);
+    service.assert_agrees_with_sources(&[ANI, BUDI]).await;
 }
 
 #[tokio::test]

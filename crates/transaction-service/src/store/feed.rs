@@ -26,10 +26,17 @@ const CHANGES: &str = concat!(
     " FROM transactions WHERE changed_at >= ? AND (changed_at > ? OR id > ?) ORDER BY changed_at, id LIMIT ?"
 );
 const NEWEST: &str = concat!("SELECT ", columns!(), " FROM transactions ORDER BY changed_at DESC, id DESC LIMIT 1");
-const SENT: &str =
-    concat!("SELECT ", columns!(), " FROM transactions WHERE sender_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
-const RECEIVED: &str =
-    concat!("SELECT ", columns!(), " FROM transactions WHERE receiver_id = ? AND id < ? ORDER BY id DESC LIMIT ?");
+// one index range for each role, merged by the caller: the server would sort all of them. It is one statement, so that both
+// are of one moment
+const OF_USER: &str = concat!(
+    "(SELECT ",
+    columns!(),
+    " FROM transactions WHERE sender_id = ? AND id < ? ORDER BY id DESC LIMIT ?)
+     UNION ALL
+     (SELECT ",
+    columns!(),
+    " FROM transactions WHERE receiver_id = ? AND id < ? ORDER BY id DESC LIMIT ?)"
+);
 
 /// At most `limit` transactions after `position`, in the order of their last change.
 pub async fn changes(conn: &mut MySqlConnection, position: Position, limit: u32) -> sqlx::Result<Vec<Transaction>> {
@@ -65,8 +72,8 @@ pub async fn newest_of_user(
     }
 }
 
-/// At most `limit` transactions that `user` sent or received, with an id below `before`, newest first. One index range
-/// for each role, merged here: a single query for both would have to sort all of them.
+/// At most `limit` transactions that `user` sent or received, with an id below `before`, newest first, as they were at one
+/// moment.
 pub async fn of_user(
     conn: &mut MySqlConnection,
     user: UserId,
@@ -74,10 +81,11 @@ pub async fn of_user(
     limit: u32,
 ) -> sqlx::Result<Vec<Transaction>> {
     let before = before.map_or(i64::MAX, TransactionId::get);
-    let mut rows: Vec<Transaction> = Vec::new();
-    for role in [SENT, RECEIVED] {
-        rows.extend(sqlx::query_as(role).bind(user).bind(before).bind(limit).fetch_all(&mut *conn).await?);
+    let mut query = sqlx::query_as(OF_USER);
+    for _role in 0..2 {
+        query = query.bind(user).bind(before).bind(limit);
     }
+    let mut rows: Vec<Transaction> = query.fetch_all(conn).await?;
     rows.sort_by_key(|row| std::cmp::Reverse(row.id));
     rows.truncate(limit as usize);
     Ok(rows)
@@ -105,11 +113,10 @@ mod tests {
             let query = sqlx::query(explained(CHANGES)).bind(since).bind(since).bind(77).bind(1_000);
             assert_uses(&query.fetch_all(&mut *conn).await.unwrap(), "transactions_changed");
         }
-        for (sql, key) in [(SENT, "transactions_of_sender"), (RECEIVED, "transactions_of_receiver")] {
-            for (before, limit) in [(i64::MAX, 50), (i64::MAX, 1_000), (9_000, 1_000)] {
-                let query = sqlx::query(explained(sql)).bind(7).bind(before).bind(limit);
-                assert_uses(&query.fetch_all(&mut *conn).await.unwrap(), key);
-            }
+        for (before, limit) in [(i64::MAX, 50), (i64::MAX, 1_000), (9_000, 1_000)] {
+            let query = sqlx::query(explained(OF_USER)).bind(7).bind(before).bind(limit);
+            let steps = query.bind(7).bind(before).bind(limit).fetch_all(&mut *conn).await.unwrap();
+            assert_by_index(&steps, &["transactions_of_sender", "transactions_of_receiver"], "of a user");
         }
         for count in [1, 1_000] {
             let ids: Vec<TransactionId> = (1..=count).map(|n| (n * 17).try_into().unwrap()).collect();
