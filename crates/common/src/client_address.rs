@@ -72,9 +72,16 @@ where
 {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of_request(parts, &Gatekeeper::from_ref(state)))
+    }
+}
+
+impl ClientAddress {
+    /// Who sent the request.
+    pub fn of_request(parts: &Parts, gatekeeper: &Gatekeeper) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<Peer>>();
         let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |ConnectInfo(Peer(address))| address.ip());
-        Ok(Self::of(peer, &parts.headers, &Gatekeeper::from_ref(state).http().trusted_proxies))
+        Self::of(peer, &parts.headers, &gatekeeper.http().trusted_proxies)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +28,10 @@ pub const TURN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The pool of reads. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ReadPool {
+pub struct ReadPool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     pool: MySqlPool,
     users: PerKey<UserId, ()>,
 }
@@ -46,30 +50,30 @@ impl ReadPool {
         let options = MySqlPoolOptions::new()
             .max_connections(config.read_pool_size)
             .after_connect(|conn, _| Box::pin(prepare_session(conn)));
-        Self { pool: db::connect(options, config), users: PerKey::default() }
+        Self(Arc::new(Inner { pool: db::connect(options, config), users: PerKey::default() }))
     }
 
     /// A connection for another service, or for whoever may read everybody's rows.
     pub async fn acquire(&self) -> sqlx::Result<Reading> {
-        Ok(Reading { conn: self.pool.acquire().await?, _permit: None })
+        Ok(Reading { conn: self.0.pool.acquire().await?, _permit: None })
     }
 
     /// A connection to read what one user may see, once its reads before this one have ended; for anybody if there is no
     /// such user. After [`TURN_TIMEOUT`] 503 `overloaded`.
     pub async fn acquire_for(&self, user: Option<UserId>) -> Result<Reading> {
         let Some(user) = user else { return Ok(self.acquire().await?) };
-        let permit = timeout(TURN_TIMEOUT, self.users.lock(user)).await.map_err(|_| Code::Overloaded)?;
-        Ok(Reading { conn: self.pool.acquire().await?, _permit: Some(permit) })
+        let permit = timeout(TURN_TIMEOUT, self.0.users.lock(user)).await.map_err(|_| Code::Overloaded)?;
+        Ok(Reading { conn: self.0.pool.acquire().await?, _permit: Some(permit) })
     }
 
     /// Shows in the metrics how much of the pool is used.
     pub fn show(&self) {
         const NAME: &str = "database_read_connections";
-        let (idle, open) = (number(self.pool.num_idle()), f64::from(self.pool.size()));
+        let (idle, open) = (number(self.0.pool.num_idle()), f64::from(self.0.pool.size()));
         metrics::describe_gauge!(NAME, "Connections to the database for lists, feeds and reports");
         metrics::gauge!(NAME, "state" => "idle").set(idle);
         metrics::gauge!(NAME, "state" => "used").set((open - idle).max(0.0));
-        let most = f64::from(self.pool.options().get_max_connections());
+        let most = f64::from(self.0.pool.options().get_max_connections());
         show("database_read_connections_max", "Connections for reads that this instance opens at most", most);
     }
 }

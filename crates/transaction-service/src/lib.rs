@@ -7,6 +7,8 @@ mod settle;
 mod store;
 mod transfer;
 
+use std::sync::Arc;
+
 use aide::axum::{ApiRouter, routing::get_with};
 use axum::{Router, extract::FromRef};
 use chrono_tz::Tz;
@@ -36,17 +38,23 @@ use routes::{feed, transactions};
 use settle::{EXPIRY_PACE, SETTLE_PACE, Settler};
 use transfer::Transfers;
 
-/// What the handlers and workers of transaction-service share.
+/// What the handlers and workers of transaction-service share. Each request clones it some times.
 #[derive(Clone, FromRef)]
 pub struct AppState {
-    pool: MySqlPool,
     reads: ReadPool,
     gatekeeper: Gatekeeper,
-    revocations: Watch,
     transfers: Transfers,
-    notifications: ServiceClient,
     /// Where the days begin that requests name.
     timezone: Tz,
+    #[from_ref(skip)]
+    background: Arc<Background>,
+}
+
+/// What the workers need.
+struct Background {
+    pool: MySqlPool,
+    revocations: Watch,
+    notifications: ServiceClient,
 }
 
 impl AppState {
@@ -61,24 +69,26 @@ impl AppState {
         let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
         Self {
             reads: ReadPool::new(&config.service.database),
-            revocations: Watch::new(gatekeeper.revocations(), users.clone()),
-            gatekeeper,
-            transfers: Transfers::new(pool.clone(), UserClient::new(users), config),
-            notifications,
+            transfers: Transfers::new(pool.clone(), UserClient::new(users.clone()), config),
             timezone: config.service.timezone,
-            pool,
+            background: Arc::new(Background {
+                pool,
+                revocations: Watch::new(gatekeeper.revocations(), users),
+                notifications,
+            }),
+            gatekeeper,
         }
     }
 
     /// Waits for the database and brings its schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        db::migrate(&self.pool, sqlx::migrate!()).await
+        db::migrate(&self.background.pool, sqlx::migrate!()).await
     }
 }
 
 /// Every route of transaction-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
-    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
+    let (pool, reads, gatekeeper) = (state.background.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
     let routes = ApiRouter::new()
         .api_route(
             "/transactions",
@@ -159,8 +169,9 @@ async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
 
 /// Starts the settler, the expiry of pending transactions, the outbox relay and the watch for revoked tokens.
 pub fn start_workers(state: &AppState, workers: &Workers) {
-    state.revocations.start(workers);
-    let settler = std::sync::Arc::new(Settler::new(state.pool.clone(), state.transfers.clone()));
+    let Background { pool, revocations, notifications } = &*state.background;
+    revocations.start(workers);
+    let settler = Arc::new(Settler::new(pool.clone(), state.transfers.clone()));
     workers.spawn("settler", SETTLE_PACE, {
         let settler = settler.clone();
         move || {
@@ -172,7 +183,7 @@ pub fn start_workers(state: &AppState, workers: &Workers) {
         let settler = settler.clone();
         async move { settler.expire_once().await }
     });
-    let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
+    let relay = Arc::new(Relay::new(pool.clone(), notifications.clone()));
     workers.spawn("outbox", RELAY_PACE, move || {
         let relay = relay.clone();
         async move { relay.run_once().await }

@@ -56,7 +56,9 @@ pub enum Creation {
 
 /// Creates, decides and settles transactions. Requests that wait together share commits and calls. Cheap to clone.
 #[derive(Clone)]
-pub struct Transfers {
+pub struct Transfers(Arc<Inner>);
+
+struct Inner {
     journal: Journal,
     lookups: Lookups<TransactionId, Transaction>,
     steps: GroupCommit<Asked, Result<StepOutcome, CallError>>,
@@ -78,14 +80,14 @@ impl Transfers {
                 async move { store::find_all(&mut *pool.acquire().await?, &ids).await }
             },
         );
-        Self { journal, lookups, steps }
+        Self(Arc::new(Inner { journal, lookups, steps }))
     }
 
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
     pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Creation> {
         let now = time::unique_now(); // tells this request from another one under the same key
         let intent = Intent { new: new.clone(), request: request.clone(), now };
-        match self.journal.insert(intent).await? {
+        match self.0.journal.insert(intent).await? {
             Inserted::New(row) => self.start(row).await,
             Inserted::Before(row) if row.fingerprint != request.fingerprint => Err(Code::IdempotencyKeyReused.into()),
             // a second run after an unknown commit finds what the first one wrote
@@ -146,13 +148,13 @@ impl Transfers {
 
     /// Commits a change of the transaction that was last `seen` so, if its state allows it.
     pub async fn change(&self, seen: &Transaction, change: Change) -> Result<Changed, GroupError> {
-        self.journal.change(seen, change).await
+        self.0.journal.change(seen, change).await
     }
 
     /// Asks user-service for a step, together with whatever else is to be asked.
     pub async fn execute(&self, step: Step) -> Result<StepOutcome, CallError> {
         // an overload means that nothing was sent, anything else that nobody knows
-        self.steps.submit((step, Origin::current())).await.unwrap_or_else(|error| {
+        self.0.steps.submit((step, Origin::current())).await.unwrap_or_else(|error| {
             let (service, cause) = ("user-service", error.to_string());
             Err(match error {
                 GroupError::Overloaded => CallError::NotReached { service, cause },
@@ -163,7 +165,7 @@ impl Transfers {
 
     /// The transaction `id`, unless it is hidden from everybody.
     pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
-        Ok(self.lookups.find(id).await?.filter(|row| !row.is_hidden()))
+        Ok(self.0.lookups.find(id).await?.filter(|row| !row.is_hidden()))
     }
 }
 

@@ -13,17 +13,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::{FromRequestParts, Request, State},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use crate::{
     ApiError, Code, Result, UserId,
     caller::{Caller, Gatekeeper},
-    client_address::ClientAddress,
 };
 
 /// How much more than in an average second may be asked for at once.
@@ -91,12 +86,13 @@ impl Limits {
         Ok(Unfinished { limits: self.clone(), client })
     }
 
-    fn admit(&self, client: IpAddr, caller: Option<Caller>) -> Result<()> {
+    /// Counts a request of `client` with these headers, and refuses it if there were too many.
+    pub fn admit(&self, client: IpAddr, headers: &HeaderMap) -> Result<()> {
         if self.0.asked.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.0.clients.retain_recent();
             self.0.users.retain_recent();
         }
-        match caller {
+        match self.0.gatekeeper.identify(headers).ok() {
             Some(Caller::Service) => Ok(()),
             // a user counts wherever it is, and does not use up what others have at the same address
             Some(Caller::User(user)) => within(&self.0.users, &user),
@@ -111,16 +107,4 @@ fn within<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -
         let wait: Duration = early.wait_time_from(limiter.clock().now());
         ApiError::new(Code::RateLimited).retry_after(wait)
     })
-}
-
-/// Serves a request if it is within the limits.
-pub async fn layer(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let gatekeeper = &limits.0.gatekeeper;
-    let Ok(ClientAddress(client)) = ClientAddress::from_request_parts(&mut parts, gatekeeper).await;
-    let caller = gatekeeper.identify(&parts.headers).ok();
-    match limits.admit(client, caller) {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(refusal) => refusal.into_response(),
-    }
 }

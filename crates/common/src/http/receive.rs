@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
@@ -10,14 +11,14 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request, State},
-    http::{Method, StatusCode, request::Parts},
+    extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State},
+    http::{HeaderMap, Method, StatusCode, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::{pin_mut, poll};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     ApiError, Code, Result,
@@ -38,7 +39,11 @@ const INTERNAL: &str = "/internal/";
 
 /// Receives requests. Cheap to clone.
 #[derive(Clone)]
-pub struct Receiver(Arc<Inner>);
+pub struct Receiver {
+    inner: Arc<Inner>,
+    /// Whether what comes beyond the limits, or finds no room, is refused.
+    is_bounded: bool,
+}
 
 struct Inner {
     gatekeeper: Gatekeeper,
@@ -48,10 +53,6 @@ struct Inner {
     users: Semaphore,
     services: Semaphore,
 }
-
-/// Whether another service sent a request that was received: asked once, by [`layer`].
-#[derive(Clone, Copy)]
-struct FromService(bool);
 
 /// What a route takes beside its path, as its description says.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +65,14 @@ impl Receiver {
     /// A receiver with room for so many requests at once of users, and of services.
     pub fn new(gatekeeper: Gatekeeper, limits: Option<Limits>, room: usize) -> Self {
         let (users, services) = (Semaphore::new(room), Semaphore::new(room));
-        Self(Arc::new(Inner { gatekeeper, limits, routes: OnceLock::new(), users, services }))
+        let inner = Inner { gatekeeper, limits, routes: OnceLock::new(), users, services };
+        Self { inner: Arc::new(inner), is_bounded: true }
+    }
+
+    /// The same, for routes that are answered however much is asked.
+    #[must_use]
+    pub fn unbounded(&self) -> Self {
+        Self { inner: self.inner.clone(), is_bounded: false }
     }
 
     /// Learns from the API's description what each route takes.
@@ -79,23 +87,43 @@ impl Receiver {
             let methods = methods.as_object().into_iter().flatten();
             (path.clone(), methods.map(|(method, operation)| (method.to_uppercase(), takes(operation))).collect())
         });
-        self.0.routes.get_or_init(|| routes.collect());
+        self.inner.routes.get_or_init(|| routes.collect());
     }
 
-    fn is_service(&self, request: &Request) -> bool {
-        let headers = request.headers();
-        headers.contains_key(SERVICE_TOKEN) && matches!(self.0.gatekeeper.identify(headers), Ok(Caller::Service))
+    fn is_service(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(SERVICE_TOKEN) && matches!(self.inner.gatekeeper.identify(headers), Ok(Caller::Service))
     }
 
     fn takes(&self, parts: &Parts) -> Option<Takes> {
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
         let path = parts.extensions.get::<MatchedPath>()?;
-        self.0.routes.get()?.get(path.as_str())?.get(method.as_str()).copied()
+        self.inner.routes.get()?.get(path.as_str())?.get(method.as_str()).copied()
+    }
+
+    /// Counts the request of its client, and refuses it if that asks for too much.
+    fn count(&self, parts: &Parts) -> Result<()> {
+        match self.inner.limits.as_ref().filter(|_| self.is_bounded) {
+            Some(limits) => limits.admit(self.client(parts), &parts.headers),
+            None => Ok(()),
+        }
+    }
+
+    fn client(&self, parts: &Parts) -> IpAddr {
+        ClientAddress::of_request(parts, &self.inner.gatekeeper).0
+    }
+
+    /// A place among the requests that are worked on, or a refusal at once. Other services have room of their own: what users
+    /// send does not keep services from each other.
+    fn place(&self, is_service: bool) -> Result<Option<SemaphorePermit<'_>>> {
+        if !self.is_bounded {
+            return Ok(None);
+        }
+        let room = if is_service { &self.inner.services } else { &self.inner.users };
+        room.try_acquire().map(Some).map_err(|_| Code::Overloaded.into())
     }
 
     /// Reads the request to its end.
-    async fn receive(&self, request: Request, is_service: bool) -> Result<Request> {
-        let (mut parts, body) = request.into_parts();
+    async fn receive(&self, parts: Parts, body: Body, is_service: bool) -> Result<Request> {
         let takes = self.takes(&parts);
         if takes.is_some_and(|takes| !takes.query) {
             fields::from_query::<()>(parts.uri.query().unwrap_or_default())?;
@@ -104,7 +132,7 @@ impl Receiver {
             return Ok(Request::from_parts(parts, Body::empty()));
         }
         let limit = if is_service && parts.uri.path().starts_with(INTERNAL) { MAX_INTERNAL_BODY } else { MAX_BODY };
-        let bytes = self.read(&mut parts, body, limit, is_service).await?;
+        let bytes = self.read(&parts, body, limit, is_service).await?;
         if takes.is_some_and(|takes| !takes.body) && !bytes.is_empty() {
             fields::from_json::<()>(&bytes)?;
         }
@@ -113,7 +141,7 @@ impl Receiver {
         Ok(request)
     }
 
-    async fn read(&self, parts: &mut Parts, body: Body, limit: usize, is_service: bool) -> Result<Bytes> {
+    async fn read(&self, parts: &Parts, body: Body, limit: usize, is_service: bool) -> Result<Bytes> {
         let mut limited = Request::new(body);
         DefaultBodyLimit::max(limit).apply(&mut limited);
         let reading = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(limited, &()));
@@ -121,9 +149,8 @@ impl Receiver {
         let read = match poll!(&mut reading) {
             Poll::Ready(read) => read,
             Poll::Pending => {
-                let Ok(ClientAddress(client)) = ClientAddress::from_request_parts(parts, &self.0.gatekeeper).await;
-                let limits = self.0.limits.as_ref().filter(|_| !is_service);
-                let _waiting = limits.map(|limits| limits.wait_for_body(client)).transpose()?;
+                let limits = self.inner.limits.as_ref().filter(|_| !is_service);
+                let _waiting = limits.map(|limits| limits.wait_for_body(self.client(parts))).transpose()?;
                 reading.await
             }
         };
@@ -134,27 +161,17 @@ impl Receiver {
     }
 }
 
-/// Serves a request once it is there whole, and is one that its route takes.
+/// Serves a request that is within the limits, once it is there whole and is one that its route takes, if there is room.
 pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
-    let is_service = receiver.is_service(&request);
-    match receiver.receive(request, is_service).await {
-        Ok(mut request) => {
-            request.extensions_mut().insert(FromService(is_service));
-            next.run(request).await
-        }
-        Err(refusal) => refusal.into_response(),
-    }
-}
-
-/// Serves a request if there is room, and refuses it at once if there is not. Other services have room of their own: what
-/// users send does not keep services from each other.
-pub async fn in_room(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
-    let is_service = request.extensions().get::<FromService>().is_some_and(|FromService(is_service)| *is_service);
-    let room = if is_service { &receiver.0.services } else { &receiver.0.users };
-    match room.try_acquire() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => ApiError::new(Code::Overloaded).into_response(),
-    }
+    let (parts, body) = request.into_parts();
+    let served = async {
+        receiver.count(&parts)?;
+        let is_service = receiver.is_service(&parts.headers);
+        let request = receiver.receive(parts, body, is_service).await?;
+        let _place = receiver.place(is_service)?;
+        Ok(next.run(request).await)
+    };
+    served.await.unwrap_or_else(ApiError::into_response)
 }
 
 #[cfg(test)]
@@ -190,8 +207,7 @@ mod tests {
             inside.0.notify_one();
             inside.1.notified().await;
         };
-        let app = Router::new().route("/", post(work)).layer(middleware::from_fn_with_state(receiver.clone(), in_room));
-        let app = app.layer(middleware::from_fn_with_state(receiver, layer));
+        let app = Router::new().route("/", post(work)).layer(middleware::from_fn_with_state(receiver, layer));
         let app = app.layer(middleware::from_fn(context::layer));
         (Api::new(serve(app).await), outside.0, outside.1)
     }
@@ -223,7 +239,6 @@ mod tests {
     async fn an_unfinished_body_holds_no_place() {
         let app = Router::new().route("/", post(async |_: Bytes| "done"));
         let receiver = Receiver::new(gatekeeper(), None, 1);
-        let app = app.layer(middleware::from_fn_with_state(receiver.clone(), in_room));
         let address = serve(app.layer(middleware::from_fn_with_state(receiver, layer))).await;
         let mut half = Vec::new();
         for _ in 0..20 {

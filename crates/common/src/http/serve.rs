@@ -35,7 +35,7 @@ use crate::{
         as_of::DATA_AS_OF,
         connection::Listener,
         docs,
-        limits::{self, Limits},
+        limits::Limits,
         receive::{self, Receiver},
     },
     idempotency::{IDEMPOTENCY_KEY, REPLAYED},
@@ -91,11 +91,11 @@ where
 {
     let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
     let limits = rate_limit.map(|each_second| Limits::new(gatekeeper.clone(), each_second));
-    let receiver = Receiver::new(gatekeeper.clone(), limits.clone(), receive::MAX_IN_FLIGHT);
+    let receiver = Receiver::new(gatekeeper.clone(), limits, receive::MAX_IN_FLIGHT);
     let cors = cors(cors_origins, gatekeeper.mode());
-    // one stack for each route: one more would be boxed and cloned with each request
+    // one stack for each route, with few functions in it: each of them boxes and clones what is below with each request
     let around = |is_limited: bool| {
-        let limits = limits.clone().filter(|_| is_limited);
+        let receiver = if is_limited { receiver.clone() } else { receiver.unbounded() };
         (
             middleware::from_fn(context::layer),
             // what is answered is personal, and no page
@@ -103,9 +103,7 @@ where
             always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             always(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
             option_layer(cors.clone()),
-            option_layer(limits.map(|limits| middleware::from_fn_with_state(limits, limits::layer))),
-            middleware::from_fn_with_state(receiver.clone(), receive::layer),
-            option_layer(is_limited.then(|| middleware::from_fn_with_state(receiver.clone(), receive::in_room))),
+            middleware::from_fn_with_state(receiver, receive::layer),
         )
     };
     let revocations = gatekeeper.revocations().clone();
