@@ -10,6 +10,7 @@
 //   refuse          recipients that contain this text are refused for good (550)
 //   defer           recipients that contain this text are refused for now (451)
 //   reject          mails to recipients that contain this text are refused after DATA (550)
+//   reply           the reply code of refusals for good, in place of 550
 //   says            what refusals of recipients say, in place of their address
 //   hang            mails to recipients that contain this text are not answered after DATA
 //   hang_ms         but are after so many milliseconds
@@ -56,7 +57,7 @@ const server = new SMTPServer({
         const refused = matches(options.refuse, address);
         const deferred = matches(options.defer, address);
         tell('recipient', { address, accepted: !refused && !deferred });
-        if (refused) done(refusal(550, options.says || `<${address}>: No such mailbox here`));
+        if (refused) done(refusal(options.reply || 550, options.says || `<${address}>: No such mailbox here`));
         else if (deferred) done(refusal(451, options.says || `<${address}>: Mailbox busy, try again`));
         else done();
     },

@@ -4,6 +4,7 @@
 //! not mail it side by side. The claim is renewed while the mail is under way, and runs out soon after a crash. A crash
 //! between the mail server's answer and the commit mails it again, under the same Message-ID.
 
+mod server;
 mod worker;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use metrics::counter;
 use sqlx::{MySqlConnection, MySqlPool};
 use tokio::time::{Instant, sleep};
 
+use server::Server;
 pub use worker::DELIVERY_PACE;
 use worker::UnderWay;
 
@@ -26,7 +28,7 @@ use crate::{
     clients::{Recipient, UserClient},
     config::MailConfig,
     fairness::Allowance,
-    mailer::{Letter, Mailer, SendError},
+    mailer::{Fault, Letter, Mailer, SendError},
     store::{
         claims::{self, LEASE_SECONDS},
         meters,
@@ -44,6 +46,9 @@ const MARK_PATIENCE: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to mail, in seconds.
 const MAX_RETRY_SECONDS: u32 = 24 * 60 * 60;
+/// How many times longer each pause is than the one before: the four after the first five attempts outlast those mail servers
+/// that put strangers off for hours (greylisting).
+const RETRY_GROWTH: u32 = 12;
 /// Metric: mails by result: `sent`, `deferred` until the next attempt, or `failed` for good.
 const MAILS: &str = "mails_total";
 /// How long a request to send waits for somebody who is mailing the same notification; other services wait 10 seconds
@@ -96,6 +101,7 @@ pub struct Delivery {
     rate: u32,
     allowance: Option<Allowance>,
     under_way: UnderWay,
+    server: Server,
 }
 
 /// A claim on notifications, under a name of its own: what is done late under one cannot be taken for the work of the
@@ -121,20 +127,28 @@ impl Delivery {
     pub fn new(pool: MySqlPool, users: UserClient, mailer: Mailer, config: &MailConfig) -> Self {
         let MailConfig { max_attempts, retry_seconds, rate, user_rate, .. } = *config;
         let (allowance, under_way) = (user_rate.map(Allowance), UnderWay::new(mailer.at_once()));
-        Self { pool, users, mailer, max_attempts, retry_seconds, rate, allowance, under_way }
+        let server = Server::new();
+        Self { pool, users, mailer, max_attempts, retry_seconds, rate, allowance, under_way, server }
     }
 
     /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again.
     async fn not_sent(&self, notification: &Notification, error: SendError, claim: &Claim) {
         let (id, attempts, trace_id) = (notification.id, notification.attempts + 1, notification.trace().id());
-        let written = match error {
-            SendError::Temporary(reason) if attempts < self.max_attempts => {
-                tracing::warn!(notification = %id, trace_id, reason, attempt = attempts, "not mailed yet");
-                let growth = 4_u32.saturating_pow(notification.attempts);
-                let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
-                self.try_later(id, attempts, delay, claim).await
+        let SendError { fault, reason } = error;
+        let written = match fault {
+            // it is not about this mail: that was no attempt
+            Fault::Away | Fault::Barred => {
+                tracing::debug!(notification = %id, trace_id, reason, "not mailed yet");
+                self.try_later(notification, notification.attempts, self.server.pause(), &reason, claim).await
             }
-            SendError::Temporary(reason) | SendError::Permanent(reason) => {
+            Fault::Deferred | Fault::Unclear if attempts < self.max_attempts => {
+                tracing::warn!(notification = %id, trace_id, reason, attempt = attempts, "not mailed yet");
+                let growth = RETRY_GROWTH.saturating_pow(notification.attempts);
+                let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
+                let delay = Duration::from_secs(delay.into());
+                self.try_later(notification, attempts, delay, &reason, claim).await
+            }
+            _ => {
                 tracing::error!(notification = %id, trace_id, reason, "not mailed");
                 self.failed(id, &reason, claim).await
             }
@@ -182,20 +196,21 @@ impl Delivery {
             }
             sleep(CLAIM_PAUSE).await;
         };
-        match self.renewing(&claim, self.mail_one(&notification)).await {
-            Ok(()) => {
-                self.mark_sent(&[id], &claim).await?;
-                Ok(SentNow::Sent)
-            }
-            Err(SendError::Temporary(reason)) => {
-                // the worker counts its own attempts, and begins anew with one that it had given up
-                let attempts = if notification.status == Status::Failed { 0 } else { notification.attempts };
-                self.try_later(id, attempts, self.retry_seconds, &claim).await?;
-                Ok(SentNow::Later(reason))
-            }
-            Err(SendError::Permanent(reason)) => {
+        let Err(SendError { fault, reason }) = self.renewing(&claim, self.mail_one(&notification)).await else {
+            self.mark_sent(&[id], &claim).await?;
+            return Ok(SentNow::Sent);
+        };
+        match fault {
+            Fault::Refused | Fault::Doubtful | Fault::Unsendable => {
                 self.failed(id, &reason, &claim).await?;
                 Ok(SentNow::Failed(reason))
+            }
+            Fault::Away | Fault::Barred | Fault::Deferred | Fault::Unclear => {
+                // the worker counts its own attempts, and begins anew with one that it had given up
+                let attempts = if notification.status == Status::Failed { 0 } else { notification.attempts };
+                let delay = Duration::from_secs(self.retry_seconds.into());
+                self.try_later(&notification, attempts, delay, &reason, &claim).await?;
+                Ok(SentNow::Later(reason))
             }
         }
     }
@@ -212,12 +227,17 @@ impl Delivery {
     }
 
     async fn mail_one(&self, notification: &Notification) -> Result<(), SendError> {
-        if notification.address.is_some() {
-            return send(self.mailer.clone(), notification.clone(), None).await;
-        }
-        let recipients = self.users.recipients([notification.user_id]).await;
-        let recipients = recipients.map_err(|error| SendError::Temporary(error.to_string()))?;
-        send(self.mailer.clone(), notification.clone(), recipients.get(&notification.user_id).cloned()).await
+        let user = notification.user_id;
+        let recipient = if notification.address.is_some() {
+            None
+        } else {
+            let recipients = self.users.recipients([user]).await;
+            // this says nothing about the mail server
+            let recipients = recipients.map_err(|error| SendError::new(Fault::Deferred, error.to_string()))?;
+            recipients.get(&user).cloned()
+        };
+        let sent = send(self.mailer.clone(), notification.clone(), recipient).await;
+        self.server.judge(user, sent)
     }
 
     /// Does `work` while the claim is renewed.
@@ -268,10 +288,17 @@ impl Delivery {
         }
     }
 
-    async fn try_later(&self, id: NotificationId, attempts: u32, delay: u32, claim: &Claim) -> Result<(), DbError> {
+    async fn try_later(
+        &self,
+        notification: &Notification,
+        attempts: u32,
+        delay: Duration,
+        reason: &str,
+        claim: &Claim,
+    ) -> Result<(), DbError> {
         db::retry(|_| async {
             let mut tx = db::begin(&self.pool, point!("try_later")).await?;
-            claims::try_later(&mut tx, id, &claim.holder, attempts, delay).await?;
+            claims::try_later(&mut tx, notification.id, &claim.holder, attempts, delay, reason).await?;
             tx.commit().await
         })
         .await?;
@@ -308,7 +335,7 @@ async fn send(mailer: Mailer, notification: Notification, recipient: Option<Reci
 
 /// The mail of a notification: to its own address if it has one, else to that of its user's account.
 fn letter(notification: &Notification, recipient: Option<&Recipient>) -> Result<Letter, SendError> {
-    let never = |reason: &str| Err(SendError::Permanent(reason.to_owned()));
+    let never = |reason: &str| Err(SendError::new(Fault::Unsendable, reason));
     let address = match (&notification.address, recipient) {
         (Some(address), _) if address.is_empty() => return never("the address that it was for is not kept"),
         (Some(address), _) => address.clone(),

@@ -109,6 +109,10 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .api_route(outbox::EVENTS_PATH, events)
+        .api_route(
+            "/internal/notifications/resend",
+            post_with(notifications::resend_failed, about("Mails again what had failed", [])),
+        )
         .with_state(state);
     surround(routes, "notification-service", pool, &gatekeeper, move |pool| {
         reads.show();

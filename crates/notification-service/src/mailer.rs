@@ -43,15 +43,40 @@ pub struct Letter {
     pub message: String,
 }
 
+/// What kept a mail from being taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The mail server cannot be reached, or takes no mail at the moment.
+    Away,
+    /// It takes no mail from us: our login, or the encryption that one of the two demands.
+    Barred,
+    /// It put this mail off.
+    Deferred,
+    /// It broke off, or took too long: nobody knows whether for the mail's sake.
+    Unclear,
+    /// It refused this mail or its recipient for good.
+    Refused,
+    /// Its policy refused the mail for good, or us.
+    Doubtful,
+    /// There is nobody to send it to, or it cannot be written.
+    Unsendable,
+}
+
 /// Why a mail was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// It may be taken another time.
-    #[error("{0}")]
-    Temporary(String),
-    /// It never will.
-    #[error("{0}")]
-    Permanent(String),
+#[error("{reason}")]
+pub struct SendError {
+    /// What it means.
+    pub fault: Fault,
+    /// A sentence about it, without an address.
+    pub reason: String,
+}
+
+impl SendError {
+    /// An error with a sentence about it.
+    pub fn new(fault: Fault, reason: impl Into<String>) -> Self {
+        Self { fault, reason: reason.into() }
+    }
 }
 
 /// Hands mails over. Cheap to clone.
@@ -104,7 +129,7 @@ impl Mailer {
 
     /// Hands a mail over; `Ok` means that the server (or the disk) has it. The reason of a failure is in our own words.
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
-        let not_sent = |injected: Injected| SendError::Temporary(injected.to_string());
+        let not_sent = |injected: Injected| SendError::new(Fault::Unclear, injected.to_string());
         let point = point!("mail");
         point.before().await.map_err(not_sent)?;
         self.hand_over(letter).await?;
@@ -119,20 +144,20 @@ impl Mailer {
                 let path = dir.join(format!("notification-{}.eml", letter.notification));
                 let written = tokio::task::spawn_blocking(move || replace(&path, &mail.formatted())).await;
                 let written = written.map_err(io::Error::other).flatten();
-                written.map_err(|error| SendError::Temporary(format!("the mail folder: {error}")))
+                written.map_err(|error| SendError::new(Fault::Away, format!("the mail folder: {error}")))
             }
             // lettre's own time-out covers the connection only
             Transport::Smtp { server, timeout } => match tokio::time::timeout(*timeout, server.send(mail)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => Err(refusal::reason(&error, &letter.address)),
-                Err(_) => Err(SendError::Temporary("the mail server took too long".into())),
+                Err(_) => Err(SendError::new(Fault::Unclear, "the mail server took too long")),
             },
         }
     }
 
     /// The mail for a letter. Its Message-ID depends on the notification and its text alone.
     fn write(&self, letter: &Letter) -> Result<Message, SendError> {
-        let nowhere = |_| SendError::Permanent("the user's address is none that mail can go to".into());
+        let nowhere = |_| SendError::new(Fault::Unsendable, "the user's address is none that mail can go to");
         let address: Address = letter.address.parse().map_err(nowhere)?;
         let text = u64::from_be_bytes(*fingerprint(&letter.message).first_chunk().expect("a digest has 32 bytes"));
         let id = format!(
@@ -149,7 +174,7 @@ impl Mailer {
             .raw_header(subject::header(&letter.message))
             .message_id(Some(id))
             .multipart(MultiPart::alternative_plain_html(letter.message.clone(), html))
-            .map_err(|error| SendError::Permanent(format!("the mail cannot be written: {error}")))
+            .map_err(|error| SendError::new(Fault::Unsendable, format!("the mail cannot be written: {error}")))
     }
 }
 
@@ -170,7 +195,7 @@ fn smtp_transport(config: &SmtpConfig) -> anyhow::Result<AsyncSmtpTransport<Toki
     let mut smtp = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
         .port(config.port)
         .tls(tls)
-        .timeout(Some(config.timeout));
+        .timeout(Some(config.timeout / 2)); // to connect; whoever is slower cannot be told from one that is away
     if let Some((user, password)) = &config.credentials {
         smtp = smtp.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
     }

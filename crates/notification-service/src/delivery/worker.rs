@@ -23,7 +23,7 @@ use super::{Claim, Delivery, RETRY_PAUSE, START_LIMIT, send};
 use crate::{
     clients::Recipient,
     fairness::{LANES, choose},
-    mailer::SendError,
+    mailer::{Fault, SendError},
     store::{claims, notifications::Notification},
 };
 
@@ -137,6 +137,10 @@ impl Drop for Begun {
     }
 }
 
+fn take_ids(waiting: &mut VecDeque<Notification>) -> Vec<NotificationId> {
+    waiting.drain(..).map(|notification| notification.id).collect()
+}
+
 fn lock(mails: &Mutex<Mails>) -> MutexGuard<'_, Mails> {
     mails.lock().expect("the lock is never poisoned")
 }
@@ -144,10 +148,14 @@ fn lock(mails: &Mutex<Mails>) -> MutexGuard<'_, Mails> {
 impl Delivery {
     /// Mails a batch of those that are due. What takes long goes on `beside` the next one.
     pub async fn run_once(&self, beside: &TaskTracker) -> anyhow::Result<Step> {
+        let allowance = self.server.allowance();
+        if allowance == 0 {
+            return Ok(Step::Idle);
+        }
         drop(self.under_way.slot().await);
         let limit = (self.rate / BATCHES_A_SECOND).clamp(1, MAX_BATCH) as usize;
         let due = claims::due(&mut *self.pool.acquire().await?, MAX_BATCH).await?;
-        let most = limit.min(self.under_way.room());
+        let most = limit.min(self.under_way.room()).min(allowance);
         let chosen = self.under_way.choose(due, most, self.mailer.at_once_for_one());
         if chosen.is_empty() {
             return Ok(Step::Idle);
@@ -208,12 +216,16 @@ impl Delivery {
                     }
                 }
                 () = sleep_until(claim.since + START_LIMIT), if !waiting.is_empty() => {
-                    let left: Vec<_> = waiting.drain(..).map(|notification| notification.id).collect();
-                    self.give_back(&left, claim, open).await;
+                    self.give_back(&take_ids(&mut waiting), claim, open).await;
                 }
                 Some(ended) = mails.join_next(), if !mails.is_empty() => match ended {
                     Ok((notification, Ok(()))) => sent.push(notification.id),
-                    Ok((notification, Err(error))) => self.not_sent(&notification, error, claim).await,
+                    Ok((notification, Err(error))) => {
+                        if error.fault == Fault::Away {
+                            self.give_back(&take_ids(&mut waiting), claim, open).await;
+                        }
+                        self.not_sent(&notification, error, claim).await;
+                    }
                     Err(error) => tracing::error!(%error, "a mail was cut off"), // its claim runs out
                 },
                 _ = pause.tick() => if self.mark_sent(&sent, claim).await.is_ok() {
@@ -226,6 +238,9 @@ impl Delivery {
 
     /// Lets others mail what has not been begun. If that fails, the claim runs out.
     async fn give_back(&self, left: &[NotificationId], claim: &Claim, open: &Open) {
+        if left.is_empty() {
+            return;
+        }
         let given_back = db::retry(|_| async {
             let mut tx = db::begin(&self.pool, point!("give_back")).await?;
             claims::give_back(&mut tx, left, &claim.holder).await?;
@@ -245,7 +260,9 @@ impl Delivery {
     ) -> (Notification, Result<(), SendError>) {
         // in a task of its own: its panic ends no other mail
         let mailing = tokio::spawn(send(self.mailer, notification.clone(), recipient));
-        let panicked = |_| Err(SendError::Temporary("writing the mail panicked".into()));
-        (notification, mailing.await.unwrap_or_else(panicked))
+        let panicked = |_| Err(SendError::new(Fault::Unclear, "writing the mail panicked"));
+        let sent = mailing.await.unwrap_or_else(panicked);
+        let sent = self.server.judge(notification.user_id, sent);
+        (notification, sent)
     }
 }

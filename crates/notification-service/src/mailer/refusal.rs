@@ -6,14 +6,17 @@ use std::{error::Error, io};
 use common::error::error_chain;
 use lettre::transport::smtp;
 
-use super::SendError;
+use super::{Fault, SendError};
 
 /// Replies to a wrong or missing login (RFC 4954): the configuration is at fault, not the mail.
 const LOGIN_REPLIES: [u16; 4] = [530, 534, 535, 538];
 
 /// What an error of the mail server, or on the way to it, means for the mail to `address`.
 pub fn reason(error: &smtp::Error, address: &str) -> SendError {
-    let Some(code) = error.status().map(u16::from) else { return SendError::Temporary(on_the_way(error).into()) };
+    let Some(code) = error.status().map(u16::from) else {
+        let (fault, reason) = on_the_way(error);
+        return SendError::new(fault, reason);
+    };
     let answer = error.source().map(ToString::to_string).unwrap_or_default();
     let enhanced = enhanced(&answer, address);
     let sentence = enhanced.and_then(by_status).unwrap_or_else(|| by_reply(code));
@@ -21,10 +24,26 @@ pub fn reason(error: &smtp::Error, address: &str) -> SendError {
         Some(status) => format!("{sentence} ({code} {status})"),
         None => format!("{sentence} ({code})"),
     };
-    if error.is_permanent() && !LOGIN_REPLIES.contains(&code) {
-        SendError::Permanent(reason)
-    } else {
-        SendError::Temporary(reason)
+    SendError::new(meaning(code, enhanced), reason)
+}
+
+/// What an answer means: whether it is about the mail or about us, for now or for good.
+fn meaning(code: u16, enhanced: Option<&str>) -> Fault {
+    let status = enhanced.and_then(|status| status.split_once('.')).map_or("", |(_, status)| status);
+    let (subject, _) = status.split_once('.').unwrap_or_default();
+    match (code, subject, status) {
+        (code, ..) if LOGIN_REPLIES.contains(&code) => Fault::Barred,
+        (.., "7.8" | "7.9" | "7.11") => Fault::Barred,
+        // out of service, no room, no TLS or login at the moment, too many mails of ours
+        (421 | 454, ..) | (452, "", _) | (400..500, "3", _) | (.., "7.28") => Fault::Away,
+        (400..500, ..) => Fault::Deferred,
+        // our own address
+        (.., "1.7" | "1.8" | "1.9") => Fault::Doubtful,
+        (_, "1" | "2" | "6", _) | (.., "3.4") => Fault::Refused,
+        (_, "3" | "4" | "5" | "7", _) => Fault::Doubtful,
+        // without a word about why: a mailbox, or its domain
+        (550..=553 | 555 | 556, ..) => Fault::Refused,
+        _ => Fault::Doubtful,
     }
 }
 
@@ -85,31 +104,36 @@ fn by_reply(code: u16) -> &'static str {
 }
 
 /// What went wrong before the mail server said anything about the mail. The library's words only tell the cases apart.
-fn on_the_way(error: &smtp::Error) -> &'static str {
+fn on_the_way(error: &smtp::Error) -> (Fault, &'static str) {
+    use Fault::{Away, Barred, Unclear};
     let words = error_chain(error).to_lowercase();
     let says = |word: &str| words.contains(word);
     if error.is_timeout() {
-        "the mail server took too long"
+        (Away, "SMTP_SERVER does not answer at SMTP_PORT: is a firewall between?")
     } else if says("starttls") {
-        "the mail server offers no STARTTLS, and a password never goes unencrypted"
+        (Barred, "the mail server offers no STARTTLS, and a password never goes unencrypted")
     } else if says("certificate") && says("expired") {
-        "the mail server's certificate has expired"
+        (Barred, "the mail server's certificate has expired")
     } else if says("certificate") && says("name") {
-        "the mail server's certificate is for another name than SMTP_SERVER"
+        (Barred, "the mail server's certificate is for another name than SMTP_SERVER")
+    } else if says("causedasendentity") {
+        (Barred, "the mail server's certificate is one of an authority: make one with basicConstraints=CA:FALSE")
     } else if says("certificate") {
-        "the mail server's certificate is not trusted: SMTP_CA_FILE names a private authority"
+        (Barred, "the mail server's certificate is not trusted: put that of its authority into SMTP_CA_FILE")
     } else if error.is_tls() {
-        "the connection to the mail server could not be encrypted"
+        (Barred, "the connection to the mail server could not be encrypted: does SMTP_PORT speak TLS?")
     } else if says("authentication mechanism") {
-        "the mail server offers no login of a known kind"
+        (Barred, "the mail server offers no login of a known kind")
     } else if error.is_response() {
-        "the mail server's answer could not be understood"
+        (Unclear, "the mail server's answer could not be understood")
     } else {
         match io_kind(error) {
-            Some(io::ErrorKind::ConnectionRefused) => "nothing listens at SMTP_SERVER and SMTP_PORT",
-            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => "SMTP_SERVER cannot be reached",
-            _ if says("lookup") => "the name of SMTP_SERVER cannot be resolved",
-            _ => "the connection to the mail server broke",
+            Some(io::ErrorKind::ConnectionRefused) => (Away, "nothing listens at SMTP_SERVER and SMTP_PORT"),
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+                (Away, "SMTP_SERVER cannot be reached")
+            }
+            _ if says("lookup") => (Away, "the name of SMTP_SERVER cannot be resolved"),
+            _ => (Unclear, "the connection to the mail server broke"),
         }
     }
 }
@@ -147,6 +171,35 @@ mod tests {
             "5.a.1 x",
         ] {
             assert_eq!(status(answer), None, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_about_the_mail_or_about_us() {
+        use Fault::{Away, Barred, Deferred, Doubtful, Refused};
+        for (code, status, fault) in [
+            (535, Some("5.7.8"), Barred),
+            (530, None, Barred),
+            (554, Some("5.7.1"), Doubtful),
+            (554, None, Doubtful),
+            (550, Some("5.7.26"), Doubtful),
+            (553, Some("5.1.8"), Doubtful),
+            (521, None, Doubtful),
+            (550, Some("5.1.1"), Refused),
+            (550, Some("5.2.1"), Refused),
+            (552, Some("5.3.4"), Refused),
+            (550, Some("5.9.99"), Refused),
+            (550, None, Refused),
+            (450, None, Deferred),
+            (451, Some("4.7.1"), Deferred),
+            (452, Some("4.2.2"), Deferred),
+            (452, Some("4.3.1"), Away),
+            (452, None, Away),
+            (454, Some("4.7.0"), Away),
+            (421, None, Away),
+            (450, Some("4.7.28"), Away),
+        ] {
+            assert_eq!(meaning(code, status), fault, "{code} {status:?}");
         }
     }
 

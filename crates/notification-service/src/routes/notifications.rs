@@ -215,6 +215,56 @@ pub async fn resend(
     answer(outcome, "Notification resent successfully")
 }
 
+request! {
+    /// Which of those that had failed are mailed again: all, unless it says otherwise.
+    #[schemars(example = json!({"from": "2025-11-12T10:00:00Z"}))]
+    pub struct ResendFailed {
+        /// Only those of this user.
+        user_id: Option<UserId>,
+        /// Created at this moment or later; a date is its midnight in the wallet's time zone.
+        from: Option<Bound>,
+        /// Created before this moment; a date includes that day.
+        to: Option<Bound>,
+    }
+}
+
+/// How many will be mailed again.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"resent": 12}))]
+pub struct Resent {
+    resent: u64,
+}
+
+/// `POST /internal/notifications/resend`: has the worker mail again what had failed, for after a mail server that was set up
+/// wrongly. What warned somebody at an address that is not kept stays as it is.
+pub async fn resend_failed(
+    _: Service,
+    State(pool): State<MySqlPool>,
+    State(zone): State<Tz>,
+    Json(which): Json<ResendFailed>,
+) -> Result<Json<Resent>> {
+    let filter = Filter {
+        user_id: which.user_id,
+        status: Some(Status::Failed),
+        period: Period::between(which.from, which.to, zone),
+    };
+    let mut resent = 0;
+    // one commit for so many: rows are locked for a moment only, and those who pay have the disk meanwhile
+    loop {
+        let some = db::retry(|_| async {
+            let mut tx = db::begin(&pool, point!("resend")).await?;
+            let some = store::resend_some(&mut tx, &filter, time::now()).await?;
+            tx.commit().await?;
+            Ok(some)
+        })
+        .await?;
+        resent += some;
+        if some == 0 {
+            return Ok(Json(Resent { resent }));
+        }
+    }
+}
+
 fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Sent>> {
     match outcome {
         SentNow::Sent => Ok(sent(message)),

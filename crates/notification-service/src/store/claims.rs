@@ -3,6 +3,8 @@
 //! A claim is a lease on the row, under a name that is used once. Whatever ends it has that name in its guard, so that
 //! a holder whose lease ran out does not overwrite its successor's result. Rows are locked by ascending id.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use common::{NotificationId, UserId, db, lease::Holder};
 use sqlx::{MySqlConnection, QueryBuilder};
@@ -118,23 +120,25 @@ pub async fn sent(
     execute_on(conn, query, ids, holder).await
 }
 
-/// Ends a claim: to be tried again after `delay` seconds, also one that had been given up. `attempts` is how often the
-/// worker has tried so far.
+/// Ends a claim: to be tried again after `delay`, also one that had been given up. `attempts` is how often the worker has
+/// tried so far, and `reason` why it was not mailed this time.
 pub async fn try_later(
     conn: &mut MySqlConnection,
     id: NotificationId,
     holder: &Holder,
     attempts: u32,
-    delay: u32,
+    delay: Duration,
+    reason: &str,
 ) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE notifications
-         SET status = 'pending', failure_reason = NULL, attempts = ?,
+         SET status = 'pending', failure_reason = ?, attempts = ?,
              next_attempt_at = NOW(6) + INTERVAL ? SECOND, claim = NULL, claimed_until = NULL
          WHERE id = ? AND claim = ?",
     )
+    .bind(kept(reason))
     .bind(attempts)
-    .bind(delay)
+    .bind(delay.as_secs())
     .bind(id)
     .bind(holder.as_str())
     .execute(conn)
@@ -150,20 +154,23 @@ pub async fn failed(
     reason: &str,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    let reason: String = reason.chars().take(MAX_REASON).collect();
     sqlx::query(
         "UPDATE notifications
          SET status = 'failed', failure_reason = ?, claim = NULL, claimed_until = NULL,
              address = IF(address IS NULL, NULL, ''), updated_at = ?
          WHERE id = ? AND claim = ?",
     )
-    .bind(reason)
+    .bind(kept(reason))
     .bind(now)
     .bind(id)
     .bind(holder.as_str())
     .execute(conn)
     .await?;
     Ok(())
+}
+
+fn kept(reason: &str) -> String {
+    reason.chars().take(MAX_REASON).collect()
 }
 
 async fn execute_on(
@@ -209,7 +216,7 @@ mod tests {
 
         sent(conn, &[id], &paused, time::now()).await.unwrap();
         failed(conn, id, &paused, "too late", time::now()).await.unwrap();
-        try_later(conn, id, &paused, 3, 60).await.unwrap();
+        try_later(conn, id, &paused, 3, Duration::from_mins(1), "too late").await.unwrap();
         give_back(conn, &[id], &paused).await.unwrap();
         let now = notifications::find(conn, id).await.unwrap().unwrap();
         assert_eq!((now.status, now.attempts), (Status::Pending, 0));

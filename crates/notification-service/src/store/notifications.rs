@@ -53,6 +53,7 @@ pub struct Notification {
     pub user_id: UserId,
     pub message: String,
     pub status: Status,
+    /// Why it could not be mailed, for now or for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
     #[serde(skip)]
@@ -245,6 +246,26 @@ pub async fn update(
     .execute(conn)
     .await?;
     Ok(updated.rows_affected() == 1)
+}
+
+/// Rows that [`resend_some`] changes at most.
+const MOST_RESENT: u32 = 1_000;
+
+/// Makes some of those that `filter` finds pending anew, and returns how many; 0 once there are none. What has no address any
+/// more is left.
+pub async fn resend_some(conn: &mut MySqlConnection, filter: &Filter, now: DateTime<Utc>) -> sqlx::Result<u64> {
+    let mut query = QueryBuilder::new(
+        "UPDATE notifications FORCE INDEX (notifications_by_lane)
+         SET status = 'pending', attempts = 0, next_attempt_at = NOW(6), failure_reason = NULL, claim = NULL,
+             claimed_until = NULL, updated_at = ",
+    );
+    query.push_bind(now).push(" WHERE (address IS NULL OR address <> '') AND ");
+    filter.push(&mut query);
+    if let Some(user) = filter.user_id {
+        query.push(" AND user_id = ").push_bind(user);
+    }
+    query.push(" LIMIT ").push_bind(MOST_RESENT);
+    Ok(query.build().execute(conn).await?.rows_affected())
 }
 
 /// Hides a notification, so that its event does not bring it back; false if there is none. What warns of something is mailed
