@@ -24,6 +24,10 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request identity that is taken over from a caller.
 const MAX_REQUEST_ID: usize = 64;
 
+/// Routes that are asked again and again, by the other services and by whoever watches. While they answer as they should, that is
+/// not worth a line.
+const POLLED: [&str; 4] = ["/health", "/ready", "/metrics", "/internal/revocations"];
+
 /// What work is done for: the request that asked for it, and its place in a trace.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
@@ -67,6 +71,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("", MatchedPath::as_str);
+    let is_polled = POLLED.contains(&route);
     let method_name = monitoring::name_of(&method);
     let trace = Trace::from_headers(request.headers()).server(method_name, route);
     let request_id = id.to_str().expect("a sane identity is ASCII");
@@ -78,7 +83,11 @@ pub async fn layer(request: Request, next: Next) -> Response {
         let (status, seconds) = (response.status(), begun.elapsed().as_secs_f64());
         let bytes = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let ms = (seconds * 1_000_000.0).round() / 1000.0;
-        tracing::info!(status = status.as_u16(), ms, bytes, "answered");
+        if status.is_success() && is_polled {
+            tracing::debug!(status = status.as_u16(), ms, bytes, "answered");
+        } else {
+            tracing::info!(status = status.as_u16(), ms, bytes, "answered");
+        }
         monitoring::answered(method_name, matched.as_ref().map_or("", MatchedPath::as_str), status, seconds);
         trace.answered(status);
         response

@@ -3,9 +3,11 @@
 
 mod durability;
 mod migrate;
+mod readiness;
 mod tls;
 
 use std::{
+    cell::Cell,
     io,
     ops::{Deref, DerefMut},
     sync::Arc,
@@ -20,6 +22,7 @@ use sqlx::{
 };
 
 pub use migrate::{migrate, migrate_apart_from};
+pub use readiness::Readiness;
 
 use crate::{
     config::DatabaseConfig,
@@ -49,6 +52,15 @@ const SILENCE_SECONDS: u32 = 45;
 const MAX_ATTEMPTS: u32 = 6;
 /// The pause before the first repetition; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a unit of work may take, repetitions included. A server whose disk is full may let writes wait for ever; whoever
+/// asks other services waits longer than this.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+tokio::task_local! {
+    /// True while a commit is under way of which it is not known what it did.
+    static IS_COMMITTING: Cell<bool>;
+}
 
 /// Why a unit of work did not end as it should.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -140,8 +152,11 @@ impl Unit {
     pub async fn commit(self) -> Result<(), DbError> {
         let unknown = |error: sqlx::Error| DbError::CommitUnknown(error.into());
         self.point.before().await.map_err(broken)?;
+        IS_COMMITTING.try_with(|committing| committing.set(true)).ok();
+        let committed = self.tx.commit().await;
+        IS_COMMITTING.try_with(|committing| committing.set(false)).ok();
         // an error other than a lost race can follow a commit that is durable all the same
-        self.tx.commit().await.map_err(|error| if is_transient(&error) { error.into() } else { unknown(error) })?;
+        committed.map_err(|error| if is_transient(&error) { error.into() } else { unknown(error) })?;
         self.point.after().await.map_err(|injected| unknown(broken(injected)))
     }
 }
@@ -169,12 +184,36 @@ fn broken(injected: Injected) -> sqlx::Error {
 /// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be
 /// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
 /// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
-pub async fn retry<T, F>(mut work: impl FnMut(u32) -> F) -> Result<T, DbError>
+///
+/// What hangs is given up after [`PATIENCE`]: its outcome is unknown if that was in a commit, now or in an attempt before.
+pub async fn retry<T, F>(work: impl FnMut(u32) -> F) -> Result<T, DbError>
+where
+    F: Future<Output = Result<T, DbError>>,
+{
+    IS_COMMITTING
+        .scope(Cell::new(false), async {
+            let mut unknown_commit = None;
+            match tokio::time::timeout(PATIENCE, repeat(work, &mut unknown_commit)).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    let hung = Arc::new(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+                    tracing::warn!(patience = PATIENCE.as_secs(), "the database lets a unit of work wait");
+                    Err(match unknown_commit {
+                        Some(unknown) => unknown,
+                        None if IS_COMMITTING.with(Cell::get) => DbError::CommitUnknown(hung),
+                        None => DbError::Sql(hung),
+                    })
+                }
+            }
+        })
+        .await
+}
+
+async fn repeat<T, F>(mut work: impl FnMut(u32) -> F, unknown_commit: &mut Option<DbError>) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, DbError>>,
 {
     let mut pause = FIRST_PAUSE;
-    let mut unknown_commit = None;
     for attempt in 1.. {
         let error = match work(attempt).await {
             Ok(value) => return Ok(value),
@@ -191,14 +230,14 @@ where
         };
         if !again || attempt == MAX_ATTEMPTS {
             // Once a commit was unknown, a later failure says nothing about what it did.
-            return Err(unknown_commit.unwrap_or(error));
+            return Err(unknown_commit.take().unwrap_or(error));
         }
         tracing::debug!(%error, attempt, "a unit of work starts again");
         counter!(RETRIES, "cause" => cause(&error)).increment(1);
         match error {
             DbError::Raced(_) => continue, // whoever was faster is done
             DbError::CommitUnknown(_) => {
-                unknown_commit = Some(error);
+                *unknown_commit = Some(error);
                 pause = pause.max(Duration::from_millis(100));
             }
             DbError::Sql(_) => {}

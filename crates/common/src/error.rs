@@ -132,12 +132,15 @@ pub fn with_request_id(mut body: Value) -> Value {
     body
 }
 
-/// An error and all that caused it, in one line.
+/// An error and all that caused it, in one line. Many errors say what their cause says: that is there once.
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
         source = cause.source();
     }
     text
@@ -165,5 +168,25 @@ impl From<DbError> for ApiError {
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         DbError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Self>>);
+
+    #[test]
+    fn a_cause_is_told_once_however_many_errors_repeat_it() {
+        let chain = |words: &[&'static str]| {
+            let innermost = |inner, word: &&'static str| Some(Box::new(Layer(word, inner)));
+            error_chain(&*words.iter().rev().fold(None, innermost).unwrap())
+        };
+        assert_eq!(chain(&["1049: unknown database", "1049: unknown database"]), "1049: unknown database");
+        assert_eq!(chain(&["cannot connect", "refused", "refused"]), "cannot connect: refused");
+        assert_eq!(chain(&["cannot connect: refused", "refused"]), "cannot connect: refused");
     }
 }

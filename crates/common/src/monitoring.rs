@@ -23,6 +23,7 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     caller::{Gatekeeper, Monitor},
+    db::Readiness,
     http::api::{self, about},
     worker::{Pace, Rest, Step, Workers},
 };
@@ -114,7 +115,7 @@ pub fn show(name: &'static str, help: &'static str, value: f64) {
 }
 
 /// `GET /metrics`, which asks `measure` for the gauges that stand in the database.
-pub fn routes<M, F>(pool: MySqlPool, gatekeeper: &Gatekeeper, measure: M) -> ApiRouter
+pub fn routes<M, F>(pool: MySqlPool, database: Readiness, gatekeeper: &Gatekeeper, measure: M) -> ApiRouter
 where
     M: Fn(MySqlPool) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = sqlx::Result<()>> + Send + 'static,
@@ -129,13 +130,15 @@ where
         show("database_connections_max", "Connections that this instance opens at most", most);
         // one at a time, however often it is asked: the others see what the last one saw
         if let Ok(_turn) = measuring.try_lock() {
-            let measured = timeout(PATIENCE, measure(pool)).await;
+            let (measured, is_writable) = tokio::join!(timeout(PATIENCE, measure(pool)), database.is_ready());
             let reachable = f64::from(u8::from(matches!(measured, Ok(Ok(())))));
             show(
                 "database_reachable",
                 "1 if the database answered in time; if 0, gauges of its rows are old",
                 reachable,
             );
+            let writable = f64::from(u8::from(is_writable));
+            show("database_writable", "1 if every table is there and a row was written in time", writable);
         }
         Exposition(HANDLE.render())
     };

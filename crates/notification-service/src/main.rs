@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run() -> anyhow::Result<()> {
     let env = serve::begin("notification-service", "Mails users what they must be told by the Digital Wallet");
-    let config = Config::from_env(env)?;
+    let Some(config) = serve::configured(Config::from_env(env))? else { return Ok(()) };
     telemetry::init("notification-service", &config.service)?;
     let state = AppState::new(&config)?;
     state.migrate().await?;

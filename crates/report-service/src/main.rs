@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<()> {
     let env = serve::begin("report-service", "Reports and summaries of the Digital Wallet");
-    let config = Config::from_env(env)?;
+    let Some(config) = serve::configured(Config::from_env(env))? else { return Ok(()) };
     telemetry::init("report-service", &config.service)?;
     let state = AppState::new(&config);
     state.migrate().await?;

@@ -6,5 +6,6 @@ pub mod client;
 mod connection;
 mod docs;
 mod limits;
+mod open_files;
 mod receive;
 pub mod serve;

@@ -1,6 +1,11 @@
 //! What surrounds a service's routes, and how it starts and stops.
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use aide::axum::{ApiRouter, routing::get_with};
 use axum::{
@@ -25,8 +30,9 @@ use crate::{
     ApiError, Code, Result,
     caller::{Gatekeeper, SERVICE_TOKEN},
     client_address::Peer,
-    config::{Env, HttpConfig, Mode, ServiceConfig},
+    config::{ConfigError, Env, HttpConfig, Mode, ServiceConfig},
     context,
+    db::Readiness,
     error::error_chain,
     extract::Json,
     fault,
@@ -36,6 +42,7 @@ use crate::{
         connection::Listener,
         docs,
         limits::Limits,
+        open_files,
         receive::{self, Receiver},
     },
     idempotency::{IDEMPOTENCY_KEY, REPLAYED},
@@ -49,18 +56,33 @@ use crate::{
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a browser may remember what pages may call.
 const CORS_AGE: Duration = Duration::from_hours(1);
-/// How long a readiness probe waits for the database.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Set by `--check`: only the configuration is looked at.
+static ONLY_CHECKS: AtomicBool = AtomicBool::new(false);
+const CHECK: &str = "check";
 
 /// What every service's `main` does first: answers `--help` and `--version`, reads the environment.
 pub fn begin(service: &'static str, about: &'static str) -> Env {
-    clap::Command::new(service)
+    let check = clap::Arg::new(CHECK).long(CHECK).action(clap::ArgAction::SetTrue);
+    let arguments = clap::Command::new(service)
         .version(env!("CARGO_PKG_VERSION"))
         .about(about)
+        .arg(check.help("Say what is wrong with the configuration, and end"))
         .after_help("Everything is set by environment variables, or a .env file: .env.example lists them all.")
         .get_matches();
+    ONLY_CHECKS.store(arguments.get_flag(CHECK), Ordering::Relaxed);
     fault::begin();
     Env::load()
+}
+
+/// The configuration, or what is wrong with it; `None` if that was all that was asked for.
+pub fn configured<C>(config: std::result::Result<C, ConfigError>) -> anyhow::Result<Option<C>> {
+    let config = config?;
+    if ONLY_CHECKS.load(Ordering::Relaxed) {
+        println!("the configuration is complete");
+        return Ok(None);
+    }
+    Ok(Some(config))
 }
 
 /// How every service's `main` ends: with what went wrong, in a line, and the exit code for it.
@@ -107,8 +129,9 @@ where
         )
     };
     let revocations = gatekeeper.revocations().clone();
-    let metrics = monitoring::routes(pool.clone(), gatekeeper, measure);
-    let ready = move || ready(service, pool, revocations);
+    let database = Readiness::new(pool.clone());
+    let metrics = monitoring::routes(pool, database.clone(), gatekeeper, measure);
+    let ready = move || ready(service, database, revocations);
     let health = move || async move { Json(State { status: "ok", service }) };
     // whether a service is alive and ready, and what it suffers from, may always be asked
     let always_answered = metrics
@@ -171,12 +194,11 @@ struct State {
     service: &'static str,
 }
 
-async fn ready(service: &'static str, pool: MySqlPool, revocations: Revocations) -> Result<Json<State>> {
-    let database = tokio::time::timeout(READY_TIMEOUT, sqlx::query("SELECT 1").fetch_one(&pool)).await;
-    let missing = match database {
-        Ok(Ok(_)) if !revocations.are_awaited() => return Ok(Json(State { status: "ready", service })),
-        Ok(Ok(_)) => "user-service",
-        _ => "database",
+async fn ready(service: &'static str, database: Readiness, revocations: Revocations) -> Result<Json<State>> {
+    let missing = match database.is_ready().await {
+        true if !revocations.are_awaited() => return Ok(Json(State { status: "ready", service })),
+        true => "user-service",
+        false => "database",
     };
     Err(ApiError::new(Code::NotReady).detail("missing", missing))
 }
@@ -184,6 +206,7 @@ async fn ready(service: &'static str, pool: MySqlPool, revocations: Revocations)
 /// Serves `app` until SIGTERM or Ctrl-C, lets running requests end, then stops the workers.
 pub async fn run(app: Router, config: &ServiceConfig, workers: Workers) -> anyhow::Result<()> {
     let listener = listen(config)?;
+    open_files::allow(config);
     monitoring::start(&workers);
     tracing::info!(address = %listener.local_addr()?, "listening");
     let (stopped, stop) = tokio::sync::oneshot::channel::<()>();

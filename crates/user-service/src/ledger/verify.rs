@@ -4,8 +4,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::{Connection, Executor, MySqlConnection};
 
-use super::Ledger;
-
 /// The most broken rows that are reported for each rule.
 const MAX_VIOLATIONS: u32 = 100;
 
@@ -102,13 +100,6 @@ const RULES: &[(&str, &str)] = &[
          ORDER BY e.operation_id LIMIT ?",
     ),
 ];
-
-impl Ledger {
-    /// Checks every rule.
-    pub async fn verify(&self) -> sqlx::Result<Verification> {
-        prove(&mut *self.pool.acquire().await?).await
-    }
-}
 
 /// Checks every rule, in a snapshot of this session's own.
 pub(super) async fn prove(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {
