@@ -121,13 +121,12 @@ impl Compose {
         let mut problems = unpinned(&project);
         for service in Service::ALL {
             let port = (FIRST_PORT + service as usize).to_string();
-            if !published(&project["services"][service.name()]).any(|p| p == (String::new(), port.clone())) {
+            if !published(&project["services"][service.name()]).any(|p| p == ("127.0.0.1".to_owned(), port.clone())) {
                 problems.push(format!("{} is not at port {port}", service.name()));
             }
         }
         for (name, service) in services(&project) {
-            let is_ours = name == "gateway" || Service::ALL.iter().any(|service| service.name() == name);
-            let open = published(service).filter(|(address, _)| !is_ours && address != "127.0.0.1");
+            let open = published(service).filter(|(address, _)| address != "127.0.0.1");
             problems.extend(open.map(|(_, port)| format!("{name}: port {port} is open to other machines")));
         }
         let example = fs::read_to_string(workspace_root().join(".env.example"))?;
@@ -167,8 +166,7 @@ impl Compose {
         let required: Vec<&str> = variables.iter().filter(|(_, v)| v.required).map(|(name, _)| name.as_str()).collect();
         let project = self.config(PRODUCTION, &required)?;
         let mut problems = unpinned(&project);
-        for secret in ["SERVICE_TOKEN", "JWT_SECRET", "METRICS_TOKEN", "MYSQL_ROOT_PASSWORD", "GRAFANA_ADMIN_PASSWORD"]
-        {
+        for secret in ["SERVICE_TOKEN", "JWT_SECRET", "METRICS_TOKEN", "MYSQL_ROOT_PASSWORD"] {
             if !required.contains(&secret) {
                 problems.push(format!("production starts without {secret}"));
             }

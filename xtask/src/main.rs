@@ -9,6 +9,7 @@ mod client;
 mod demo;
 mod deployment;
 mod down;
+mod drill;
 mod kubernetes;
 mod state;
 mod supply;
@@ -52,6 +53,8 @@ enum Command {
     UpgradeTest(upgrade::Arguments),
     /// Check the rules of the code that a program can check (part of `test`)
     Tidy,
+    /// Act out in containers what the documents promise of them, under load; needs Docker
+    ComposeDrill(drill::Arguments),
     /// Check the Dockerfile, the Compose files, what Prometheus is told, and the Kubernetes manifests (part of `test`)
     Deployment,
 }
@@ -69,6 +72,7 @@ async fn main() -> ExitCode {
         Command::Torture(arguments) => torture::run(&arguments),
         Command::UpgradeTest(arguments) => upgrade::run(&arguments).await,
         Command::Tidy => tidy::run(),
+        Command::ComposeDrill(arguments) => drill::run(&arguments).await,
         Command::Deployment => deployment::run(),
     };
     outcome.unwrap_or_else(|error| {

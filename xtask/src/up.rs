@@ -211,6 +211,11 @@ fn announce(system: &System, client: &Client, [ani, budi]: &[Account; 2]) {
         None => short(system.wallet.mail().to_owned()),
     };
     println!("\n{table}");
+    let reach = match variable("HOST") {
+        Some(host) => format!("from wherever {host} is reached (HOST)"),
+        None => "from this machine alone; from others too with HOST=:: in .env".to_owned(),
+    };
+    println!("{}  {reach}", ui::bold("Reachable "));
     println!("{}  {}", ui::bold("Database  "), system.database);
     println!("{}  {mail}", ui::bold("Mail      "));
     println!("{}  {} / {PASSWORD}", ui::bold("Demo login"), ani.email);

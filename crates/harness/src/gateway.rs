@@ -46,6 +46,8 @@ pub struct Options {
     pub services: [String; 4],
     /// Requests a second of each address.
     pub rate: u32,
+    /// Whether services may come in from outside.
+    pub lets_services_in: bool,
     /// The DNS server that knows the names in `services`.
     pub resolver: SocketAddr,
 }
@@ -59,9 +61,9 @@ pub struct Gateway {
 }
 
 impl Options {
-    /// For services whose URLs have addresses, and more requests than a test makes.
+    /// For services whose URLs have addresses, more requests than a test makes, and nobody but users.
     pub fn before(services: [String; 4]) -> Self {
-        Self { services, rate: 1000, resolver: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)) }
+        Self { services, rate: 1000, lets_services_in: false, resolver: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)) }
     }
 }
 
@@ -78,6 +80,7 @@ impl Gateway {
             ("GATEWAY_REDIRECT_PORT", format!("127.0.0.1:{redirect_port}")),
             ("GATEWAY_RESOLVER", options.resolver.to_string()),
             ("GATEWAY_RATE", options.rate.to_string()),
+            ("GATEWAY_SERVICES", if options.lets_services_in { "allowed" } else { "" }.to_owned()),
             ("GATEWAY_CERTIFICATE", paths[0].display().to_string()),
             ("GATEWAY_KEY", paths[1].display().to_string()),
         ];

@@ -337,7 +337,11 @@ impl Day {
         let path = format!("{path}/resend");
         let answer = self.request("resend", Service::Notification, Method::POST, path, None).await?;
         ensure!(!answer.status.is_success(), "mailed to nobody: {}", answer.text);
-        Ok(())
+        // and with all that failed, after which it fails once more
+        let all = "/internal/notifications/resend".to_owned();
+        expect(&self.request("resend", Service::Notification, Method::POST, all, Some(json!({}))).await?, &[200])?;
+        let path = format!("/notifications/{notification}");
+        self.reaches("failure", Service::Notification, &path, |status| status == "failed").await
     }
 
     async fn report(&mut self, user: i64, transaction: i64) -> Result<()> {

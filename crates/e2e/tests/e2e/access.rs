@@ -67,6 +67,7 @@ const TABLE: &str = "
     POST   /notifications/{id}/send              200/401 200    403/404   403/404   200      401
     POST   /notifications/{id}/resend            200/401 200    403/404   403/404   200      401
     POST   /internal/notifications               401     403    403       403       200      401
+    POST   /internal/notifications/resend        401     403    403       403       200      401
 
     POST   /reports                              401     403    403       403       201      401
     GET    /reports/user/{user_id}              200/401 200     403/404   403/404   200      401

@@ -24,10 +24,11 @@ use tokio::{process::Command, task::spawn_blocking};
 /// Payments that are made before the dump begins, at least.
 const PAYMENTS: u32 = 30;
 
-/// The commands of the section on backups: to dump, and to restore.
+/// The commands for a wallet without containers: to dump, and to restore.
 fn commands() -> [String; 2] {
     let page = fs::read_to_string(workspace_root().join("docs/operations.md")).unwrap();
-    let section = page.split("\n## ").find(|section| section.starts_with("Backup\n")).expect("a section on backups");
+    let section = page.split("\n### ").find(|section| section.starts_with("Without containers\n"));
+    let section = section.expect("a section on backups without containers");
     let mut blocks = section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap().to_owned());
     let how = blocks.next().expect("how a program is run");
     assert!(how.contains("db()"), "{how}");
@@ -41,11 +42,17 @@ async fn run(script: &str, folder: &Path, world: &World, admin: &Admin) {
     let programs = spawn_blocking(|| client_programs(&|step| eprintln!("{step}"))).await.unwrap();
     let [mysql, mysqldump] = programs.unwrap();
     let server = Url::parse(&admin.url()).unwrap();
+    let statements = fs::read_to_string(workspace_root().join("deploy/database/after-restore.sql")).unwrap();
+    fs::create_dir_all(folder.join("deploy/database")).unwrap();
+    let mut statements = statements.replace("_restored", "");
     let mut script = script.to_owned();
     // the name of user-service's schema is the beginning of the others'
     for service in Service::ALL.into_iter().rev() {
-        script = script.replace(service.schema(), world.schema(service));
+        for text in [&mut script, &mut statements] {
+            *text = text.replace(service.schema(), world.schema(service));
+        }
     }
+    fs::write(folder.join("deploy/database/after-restore.sql"), statements).unwrap();
     let db = format!(
         "db() {{ case $1 in mysql) p={} ;; mysqldump) p={} ;; esac; shift; \"$p\" \"$@\" --host={} --port={} --user={}; }}",
         mysql.display(),

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use harness::{
     gateway::{Gateway, Options},
     http::{Api, Reply},
+    server::Purpose,
     wallet::Service,
 };
 use reqwest::{Method, tls};
@@ -24,8 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ALERT: u8 = 21;
 const PROTOCOL_VERSION: u8 = 70;
 
+fn options(world: &World) -> Options {
+    Options::before(Service::ALL.map(|service| world.wallet.url(service)))
+}
+
 async fn before(world: &World) -> Gateway {
-    start(&Options::before(Service::ALL.map(|service| world.wallet.url(service)))).await
+    start(&options(world)).await
 }
 
 async fn start(options: &Options) -> Gateway {
@@ -44,7 +49,7 @@ fn refused(answer: Reply, code: Code) -> Reply {
 #[tokio::test]
 async fn all_services_have_one_address() {
     let world = World::start().await;
-    let gateway = before(&world).await;
+    let gateway = start(&Options { lets_services_in: true, ..options(&world) }).await;
     let anyone = gateway.api();
     let service = anyone.clone().with("x-service-token", world.wallet.service_token());
     let registration =
@@ -80,9 +85,21 @@ async fn all_services_have_one_address() {
 }
 
 #[tokio::test]
+async fn a_service_is_nobody_from_outside() {
+    let world = World::in_production(Purpose::Use, &[]).await;
+    let gateway = before(&world).await;
+    let service = gateway.api().with("x-service-token", world.wallet.service_token());
+    let _ = service.get("/users").await.expect_error(401, "missing_token");
+    let notification = json!({"user_id": 1, "message": "Hello"});
+    let _ = service.post("/notifications", notification).await.expect_error(401, "missing_service_token");
+    let wrong = gateway.api().with("x-service-token", "a wrong one");
+    let _ = wrong.get("/users").await.expect_error(401, "missing_token");
+}
+
+#[tokio::test]
 async fn what_is_internal_is_not_there() {
     let world = World::start().await;
-    let gateway = before(&world).await;
+    let gateway = start(&Options { lets_services_in: true, ..options(&world) }).await;
     let service = gateway.api().with("x-service-token", world.wallet.service_token());
     for path in [
         "/",

@@ -24,3 +24,4 @@ mod set_up;
 mod strictness;
 mod summaries;
 mod unfinished;
+mod writes_hang;
