@@ -95,7 +95,7 @@ fn scripts(folder: &Path) -> Result<Vec<PathBuf>> {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(scripts(&path)?);
-        } else if path.extension().is_some_and(|ending| ending == "sh") {
+        } else if fs::read(&path)?.starts_with(b"#!") {
             found.push(path);
         }
     }

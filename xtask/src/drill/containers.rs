@@ -160,6 +160,11 @@ impl Project {
         ))
     }
 
+    /// True if the database's image has the program.
+    pub fn has_in_database(&self, program: &str) -> bool {
+        self.shell(&format!("docker compose exec -T mysql-db sh -c 'command -v {program}'")).is_ok()
+    }
+
     /// Kills one instance of a service, as the system does when memory runs out.
     pub fn kill_one(&self, service: &str) -> Result<()> {
         self.shell(&format!("docker kill $(docker compose ps -q {service} | head -1)"))
