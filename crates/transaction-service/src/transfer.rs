@@ -11,7 +11,7 @@ mod journal;
 mod machine;
 mod model;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     Code, Result, TransactionId,
@@ -23,6 +23,7 @@ use common::{
     time,
 };
 use sqlx::MySqlPool;
+use tokio::time::{Instant, sleep};
 
 pub use actor::{Actor, Reason, StatusReason};
 pub use change::Change;
@@ -42,6 +43,11 @@ use crate::{
 
 /// A step to ask for, and the request that asks.
 type Asked = (Step, Origin);
+
+/// How long a request waits for another one under the same key.
+const OUTCOME_WAIT: Duration = Duration::from_secs(3);
+/// How often it looks meanwhile.
+const OUTCOME_PAUSE: Duration = Duration::from_millis(100);
 
 /// Calls to user-service under way at once: one that hangs does not hold up the others.
 const CALLS: usize = 4;
@@ -92,8 +98,19 @@ impl Transfers {
             Inserted::Before(row) if row.fingerprint != request.fingerprint => Err(Code::IdempotencyKeyReused.into()),
             // a second run after an unknown commit finds what the first one wrote
             Inserted::Before(row) if row.created_at == now => self.start(row).await,
-            Inserted::Before(row) => Ok(Creation::Before(row)),
+            Inserted::Before(row) => Ok(Creation::Before(self.outcome(row).await?)),
         }
+    }
+
+    /// The transaction of a request that is asked again, once it is known what came of it; for as long as that takes, up to
+    /// [`OUTCOME_WAIT`]. A proxy that gave an instance up asks another one while the first may still be at it.
+    async fn outcome(&self, mut row: Transaction) -> Result<Transaction> {
+        let deadline = Instant::now() + OUTCOME_WAIT;
+        while row.is_being_created() && Instant::now() < deadline {
+            sleep(OUTCOME_PAUSE).await;
+            row = self.0.lookups.find(row.id).await?.unwrap_or(row);
+        }
+        Ok(row)
     }
 
     async fn start(&self, row: Transaction) -> Result<Creation> {

@@ -5,6 +5,7 @@ pub mod as_of;
 pub mod client;
 mod connection;
 mod docs;
+mod instances;
 mod limits;
 mod open_files;
 mod receive;

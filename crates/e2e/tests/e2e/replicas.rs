@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use axum::{Json, Router, http::HeaderMap, routing::any};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, UdpSocket},
     task::JoinHandle,
+    time::{sleep, timeout},
 };
 
 /// The addresses that a name has at the moment.
@@ -81,6 +83,56 @@ async fn replicas_come_and_go_and_no_request_is_lost() {
     let _three = replica(third, port).await;
     *addresses.lock().unwrap() = vec![second, third];
     eventually("the new replica to be asked", async || (answered_by().await == third.to_string()).then_some(())).await;
+}
+
+/// How long a request may wait for a replica that is frozen.
+const BOUND: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn a_replica_that_is_frozen_is_passed_over_where_a_request_may_be_sent_twice() {
+    let [first, second] = [21, 22].map(|n| Ipv4Addr::new(127, 0, 0, n));
+    let port = free_port();
+    // the system takes connections for it, as for a process that was stopped
+    let _frozen = TcpListener::bind((first, port)).await.unwrap();
+    let _sound = replica(second, port).await;
+    let resolver = name_server(Arc::new(Mutex::new(vec![first, second]))).await;
+    let services = [0; 4].map(|_| format!("http://service.internal:{port}"));
+    let gateway = Gateway::start(&Options { resolver, ..Options::before(services) }).await.unwrap();
+    let api = gateway.api();
+    for n in 0..4 {
+        let begun = Instant::now();
+        let keyed = api.keyed(&n.to_string());
+        let (got, paid, decided) = tokio::join!(
+            api.get("/users/1/balance"),
+            keyed.post("/transactions", json!({})),
+            api.put("/transactions/1", json!({}))
+        );
+        for reply in [got, paid, decided] {
+            assert_eq!(reply.expect(200)["replica"], second.to_string());
+        }
+        assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
+    }
+    // what has no key may have been done: it waits for its answer
+    let answers = async || timeout(BOUND, api.post("/transactions", json!({}))).await.is_ok();
+    let mut asked = 1;
+    while answers().await {
+        asked += 1;
+        assert!(asked < 30, "it never waits");
+    }
+}
+
+#[tokio::test]
+async fn what_takes_long_everywhere_is_answered_all_the_same() {
+    let port = free_port();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let slow = async || {
+        sleep(BOUND).await;
+        "slow"
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(any(slow))).await.unwrap() });
+    let services = [0; 4].map(|_| format!("http://127.0.0.1:{port}"));
+    let gateway = Gateway::start(&Options::before(services)).await.unwrap();
+    assert_eq!(gateway.api().get("/summaries/user/1").await.expect(200).text, "slow");
 }
 
 #[tokio::test]
