@@ -14,6 +14,7 @@ mod instances;
 mod logs;
 mod monitoring;
 mod notifications;
+mod outage;
 mod privacy;
 mod races;
 mod readme;

@@ -18,6 +18,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The longest such pause where the server refuses whatever it gets: mail servers shut out who insists.
 const LONGEST_PAUSE_REFUSED: Duration = Duration::from_mins(15);
+/// How long a mail that is tried may take before another one is: more than the mail server may for one.
+const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a mail that was taken proves that the server takes ours: what it refuses then, it refuses for the mail's own sake.
 const PROOF: Duration = Duration::from_mins(10);
 /// Recipients one after the other, with none accepted between them, whose mails were not taken: then it is not about them.
@@ -40,6 +42,8 @@ struct State {
 struct Away {
     pause: Duration,
     until: Instant,
+    /// True while a mail is tried that will show whether it still is so.
+    is_probed: bool,
 }
 
 impl Server {
@@ -57,6 +61,14 @@ impl Server {
         }
     }
 
+    /// Mails are tried now: if the server was away, no others are until it is known what came of them, or that takes too long.
+    pub fn begin(&self) {
+        if let Some(away) = &mut self.state().away {
+            away.until = Instant::now() + PROBE_PATIENCE;
+            away.is_probed = true;
+        }
+    }
+
     /// Learns from what became of a mail to `recipient`, and returns what that means: [`Fault::Away`] where it is not about the
     /// mail.
     pub fn judge(&self, recipient: UserId, sent: Result<(), SendError>) -> Result<(), SendError> {
@@ -67,13 +79,17 @@ impl Server {
         };
         let is_proved = state.accepted_at.is_some_and(|then| then.elapsed() < PROOF);
         let longest_pause = match fault {
-            Fault::Unsendable | Fault::Deferred => return Err(SendError { fault, reason }),
+            Fault::Unsendable | Fault::Deferred => {
+                state.end_probe();
+                return Err(SendError { fault, reason });
+            }
             Fault::Away => LONGEST_PAUSE,
             Fault::Barred => LONGEST_PAUSE_REFUSED,
             Fault::Doubtful if !is_proved => LONGEST_PAUSE_REFUSED,
             Fault::Doubtful | Fault::Refused | Fault::Unclear => {
                 state.refused.insert(recipient);
                 if state.refused.len() < EVERYBODY {
+                    state.end_probe();
                     return Err(SendError { fault, reason });
                 }
                 if fault == Fault::Unclear { LONGEST_PAUSE } else { LONGEST_PAUSE_REFUSED }
@@ -103,19 +119,26 @@ impl State {
         self.accepted_at = Some(Instant::now());
     }
 
+    /// Another mail may be tried at once.
+    fn end_probe(&mut self) {
+        if let Some(away) = self.away.as_mut().filter(|away| away.is_probed) {
+            (away.is_probed, away.until) = (false, Instant::now());
+        }
+    }
+
     /// Begins a pause, unless one lasts: of the mails that were under way together, one counts.
     fn wait(&mut self, longest: Duration, reason: &str) {
         let now = Instant::now();
         let pause = match self.away {
             None => FIRST_PAUSE,
-            Some(away) if now < away.until => return,
+            Some(away) if !away.is_probed && now < away.until => return,
             Some(away) => (2 * away.pause).min(longest),
         };
         if self.away.is_none() {
             tracing::error!(reason, "the mail server takes no mails: they wait, and one is tried from time to time");
             tell(false);
         }
-        self.away = Some(Away { pause, until: now + pause });
+        self.away = Some(Away { pause, until: now + pause, is_probed: false });
     }
 }
 
@@ -159,8 +182,12 @@ mod tests {
                 advance(Duration::from_secs(1)).await;
             }
             assert_eq!(server.allowance(), 1);
+            server.begin();
+            assert_eq!(server.allowance(), 0, "one at a time");
             pauses.push(begun.elapsed().as_secs());
         }
+        fails(&server, 1, Fault::Deferred);
+        assert_eq!(server.allowance(), 1, "that said nothing about the server: another one may be tried");
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         server.judge(user(1), Ok(())).unwrap();
         assert_eq!(server.allowance(), usize::MAX);

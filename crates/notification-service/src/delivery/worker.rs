@@ -180,6 +180,7 @@ impl Delivery {
         if claimed.is_empty() {
             return Ok(Step::Idle); // another instance was faster
         }
+        self.server.begin();
         // mail can wait, money cannot; and mail servers refuse those who are too fast
         let turn = Duration::from_secs(1) * u32::try_from(claimed.len())? / self.rate;
         let turn_over = Instant::now() + turn;
