@@ -9,7 +9,6 @@
 
 use std::{
     collections::HashMap,
-    mem,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
@@ -26,6 +25,7 @@ use crate::{
     group_commit::GroupCommit,
     http::client::{CallError, ServiceClient},
     point,
+    recent::Recent,
 };
 
 /// Where user-service tells of accounts.
@@ -85,7 +85,7 @@ type Answer = Result<Option<Account>, AskError>;
 pub struct Accounts(Arc<Inner>);
 
 struct Inner {
-    known: RwLock<Known>,
+    known: RwLock<Recent<UserId, Reading>>,
     questions: GroupCommit<UserId, Answer>,
     /// When asking failed last.
     failed_at: Mutex<Option<Instant>>,
@@ -102,31 +102,6 @@ impl Reading {
     /// The present moment on the clock by which tokens are dated; late by as long as the answer took, at most.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.account.read_at + self.asked_at.elapsed()
-    }
-}
-
-/// Two halves: what nobody asked for while the young one filled goes with the old one.
-#[derive(Default)]
-struct Known {
-    young: HashMap<UserId, Reading>,
-    old: HashMap<UserId, Reading>,
-}
-
-impl Known {
-    fn get(&self, user: UserId) -> Option<Reading> {
-        self.young.get(&user).or_else(|| self.old.get(&user)).copied()
-    }
-
-    fn set(&mut self, user: UserId, reading: Option<Reading>) {
-        let Some(reading) = reading else {
-            self.young.remove(&user);
-            self.old.remove(&user);
-            return;
-        };
-        if self.young.len() >= MAX_KNOWN / 2 && !self.young.contains_key(&user) {
-            self.old = mem::take(&mut self.young);
-        }
-        self.young.insert(user, reading);
     }
 }
 
@@ -168,13 +143,13 @@ impl Accounts {
                 Ok(users.iter().map(answer).collect())
             }
         });
-        Self(Arc::new(Inner { known: RwLock::default(), questions, failed_at: Mutex::new(None) }))
+        Self(Arc::new(Inner { known: RwLock::new(Recent::new(MAX_KNOWN)), questions, failed_at: Mutex::new(None) }))
     }
 
     /// The account that the token was given to; 401 if it is no longer that one, or gone, 503 if nobody can say. `None` if
     /// user-service is of a version that does not tell.
     pub(crate) async fn of_token(&self, grant: &Grant) -> Result<Option<Reading>> {
-        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner).get(grant.user);
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner).get(&grant.user).copied();
         if let Some(Reading { account, asked_at }) = known
             && asked_at.elapsed() < FRESH_FOR
         {
@@ -198,7 +173,12 @@ impl Accounts {
         let failure: ApiError = match answer {
             Ok(Ok(Ok(found))) => {
                 let reading = found.map(|account| Reading { account, asked_at });
-                self.0.known.write().unwrap_or_else(PoisonError::into_inner).set(grant.user, reading);
+                let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+                match reading {
+                    Some(reading) => known.set(grant.user, reading),
+                    None => known.remove(&grant.user),
+                }
+                drop(known);
                 let is_its = reading.filter(|reading| reading.account.key == grant.key);
                 return is_its.map(Some).ok_or_else(|| Code::TokenRevoked.into());
             }
@@ -364,21 +344,5 @@ mod tests {
     async fn a_user_service_of_the_version_before_says_nothing_of_accounts() {
         let stub = Stub::new(Reaction::IsOfTheVersionBefore);
         assert_eq!(stub.shown(0, 10).await.0, Ok(false));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_those_who_call_often_stay() {
-        let mut known = Known::default();
-        let (asked_at, often) = (Instant::now(), user(1));
-        for id in 2..=i64::try_from(3 * MAX_KNOWN).unwrap() {
-            known.set(user(id), Some(Reading { account: account(user(id), 1), asked_at }));
-            if id % 1_000 == 2 {
-                known.set(often, Some(Reading { account: account(often, 1), asked_at }));
-            }
-        }
-        assert!(known.young.len() + known.old.len() <= MAX_KNOWN);
-        assert!(known.get(often).is_some() && known.get(user(2)).is_none());
-        known.set(often, None);
-        assert!(known.get(often).is_none());
     }
 }

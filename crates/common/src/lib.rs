@@ -25,6 +25,7 @@ pub mod outbox;
 pub mod page;
 pub mod per_key;
 pub mod reads;
+mod recent;
 pub mod revocation;
 pub mod scan;
 pub mod telemetry;

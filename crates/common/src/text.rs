@@ -7,6 +7,9 @@ use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
 /// `text` in the composed form that Unicode calls NFC: what looks the same is the same.
 pub fn composed(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
     ComposingNormalizerBorrowed::new_nfc().normalize(text).into_owned()
 }
 
@@ -38,6 +41,9 @@ fn checked(text: &str, chars: RangeInclusive<usize>, may_have_lines: bool) -> Re
 
 /// True if something in `text` shows nothing, or turns the direction of what follows.
 fn has_invisible(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
     let chars: Vec<char> = text.chars().collect();
     let visible_at = |index: Option<usize>| {
         index.and_then(|index| chars.get(index)).is_some_and(|char| !char.is_ascii() && !is_joiner(*char))

@@ -1,13 +1,16 @@
 //! Access tokens (JWT, RFC 7519, HS256): what one says, and how it is signed and read.
 
-use std::{iter, sync::Arc};
+use std::{
+    iter,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiError, Code, Result, UserId, config::ServiceConfig};
+use crate::{ApiError, Code, Result, UserId, config::ServiceConfig, recent::Recent};
 
 /// The `iss` claim of every access token.
 const ISSUER: &str = "digital-wallet";
@@ -86,11 +89,16 @@ impl Signer {
     }
 }
 
+/// Tokens that one instance knows to be signed by us, some 400 bytes each.
+const MAX_KNOWN: usize = 16_384;
+
 /// Reads access tokens.
 pub(super) struct Verifier {
     /// Any of them proves a user.
     keys: Vec<DecodingKey>,
     validation: Validation,
+    /// What tokens say whose signature was found right: proving it again with each request would prove nothing new.
+    known: RwLock<Recent<Box<str>, Grant>>,
 }
 
 impl Verifier {
@@ -100,11 +108,22 @@ impl Verifier {
         validation.validate_exp = false; // by the clock that set it: see Gatekeeper::admit
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        Self { keys: iter::once(&config.jwt_secret).chain(&config.jwt_secret_also).map(key).collect(), validation }
+        let keys = iter::once(&config.jwt_secret).chain(&config.jwt_secret_also).map(key).collect();
+        Self { keys, validation, known: RwLock::new(Recent::new(MAX_KNOWN)) }
     }
 
     /// What `token` says, if it was signed here; whether it has expired is another question.
     pub(super) fn read(&self, token: &str) -> Result<Grant> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(token).copied();
+        if let Some(grant) = known {
+            return Ok(grant);
+        }
+        let grant = self.verify(token)?;
+        self.known.write().unwrap_or_else(PoisonError::into_inner).set(token.into(), grant);
+        Ok(grant)
+    }
+
+    fn verify(&self, token: &str) -> Result<Grant> {
         let invalid = || ApiError::new(Code::InvalidToken);
         let claims = self.claims(token).map_err(|_| invalid())?;
         if claims.exp.saturating_sub(claims.iat) > MAX_TOKEN_SECONDS {

@@ -115,12 +115,13 @@ pub enum StatusReason {
 
 /// What of a transaction is whose.
 impl Transaction {
-    /// Why it ended; `None` before, and where a version ended it that kept no reason.
+    /// Why it ended; `None` before. Most complete at once, which nobody decides: they keep no reason.
     pub fn status_reason(&self) -> Option<StatusReason> {
         if !self.status.is_settled() {
             return None;
         }
-        self.failure.map(StatusReason::Refused).or(self.reason.map(StatusReason::Decided))
+        let at_once = (self.status == Status::Completed).then_some(Reason::CompletedAtOnce);
+        self.failure.map(StatusReason::Refused).or(self.reason.or(at_once).map(StatusReason::Decided))
     }
 
     /// True if it is one of the sender's transactions. Who does not exist has none, and neither has an account that gets the

@@ -32,10 +32,7 @@ impl Next {
         let settled = |status, failure| Self { status, step: None, target: None, failure, reason, accepted: false };
         match (row.step, outcome) {
             (Some(Verb::Hold), StepOutcome::Applied) => Self { accepted: true, ..settled(Status::Pending, None) },
-            (Some(Verb::Transfer), StepOutcome::Applied) => {
-                let reason = Some(Reason::CompletedAtOnce);
-                Self { accepted: true, reason, ..settled(Status::Completed, None) }
-            }
+            (Some(Verb::Transfer), StepOutcome::Applied) => Self { accepted: true, ..settled(Status::Completed, None) },
             (Some(Verb::Hold | Verb::Transfer), StepOutcome::Refused { code }) => settled(Status::Failed, Some(code)),
             (Some(Verb::Capture), StepOutcome::Applied) => settled(Status::Completed, None),
             // A release is only ever refused after a capture: then the receiver has the money.
