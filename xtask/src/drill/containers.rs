@@ -4,9 +4,10 @@ use std::{
     env, fs,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use harness::{clients::tour_programs, ports::free_port, workspace_root};
 use tempfile::TempDir;
 
@@ -72,7 +73,8 @@ impl Project {
         let project = Self { folder, name, ports: PORTS.map(|_| free_port()).into() };
         if kind == Kind::Production {
             project.shell("deploy/wallet new-env")?;
-            project.write_certificate()?;
+            project.make_certificate("first")?;
+            project.shell("mv tls/first-certificate.pem tls/certificate.pem && mv tls/first-key.pem tls/key.pem")?;
             project.set("SMTP_SERVER", "mailpit")?;
             project.set("SENDER_EMAIL", "noreply@wallet.example")?;
             project.set("GATEWAY_CERTIFICATES", &project.folder.path().join("tls").display().to_string())?;
@@ -170,6 +172,30 @@ impl Project {
         self.shell(&format!("docker kill $(docker compose ps -q {service} | head -1)"))
     }
 
+    /// Stops one instance of a service for a while, without a word to anybody.
+    pub fn freeze_one(&self, service: &str, time: Duration) -> Result<()> {
+        let seconds = time.as_secs();
+        self.shell(&format!(
+            "one=$(docker compose ps -q {service} | head -1); docker pause $one; sleep {seconds}; docker unpause $one"
+        ))
+    }
+
+    /// Puts another certificate in the place of the gateway's, by rename, and waits until the gateway shows it.
+    pub fn renew_certificate(&self) -> Result<()> {
+        let shown = "openssl s_client -connect localhost:$(sed -n 's/^GATEWAY_HOST_PORT=//p' .env) </dev/null 2>/dev/null \
+                     | openssl x509 -noout -fingerprint";
+        let before = self.output(shown)?;
+        self.make_certificate("renewed")?;
+        self.shell("mv tls/renewed-key.pem tls/key.pem && mv tls/renewed-certificate.pem tls/certificate.pem")?;
+        for _ in 0..30 {
+            if self.output(shown)? != before {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        bail!("the gateway still shows the certificate that was replaced")
+    }
+
     /// Follows README's tour against the published ports.
     pub fn take_tour(&self) -> Result<()> {
         tour_programs(&|_| {})?;
@@ -189,12 +215,12 @@ impl Project {
         Ok(())
     }
 
-    fn write_certificate(&self) -> Result<()> {
-        self.shell(
-            "mkdir -m 755 tls && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+    fn make_certificate(&self, name: &str) -> Result<()> {
+        self.shell(&format!(
+            "mkdir -p -m 755 tls && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
              -subj /CN=localhost -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost \
-             -out tls/certificate.pem -keyout tls/key.pem 2>/dev/null && chmod 644 tls/*",
-        )
+             -out tls/{name}-certificate.pem -keyout tls/{name}-key.pem 2>/dev/null && chmod 644 tls/*",
+        ))
     }
 }
 

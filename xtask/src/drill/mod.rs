@@ -15,6 +15,8 @@ use crate::ui::{self, Step};
 use containers::{Kind, Project};
 use load::Load;
 
+/// How long an instance is frozen.
+const FROZEN_FOR: Duration = Duration::from_secs(10);
 /// The slowest answer while something is changed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -85,6 +87,13 @@ async fn production(database: Option<&str>, short: bool) -> Result<()> {
         })
         .await?;
         unnoticed(&mut load, "Killing an instance", || project.kill_one("transaction-service")).await?;
+        for service in ["transaction-service", "user-service", "notification-service"] {
+            unnoticed(&mut load, &format!("Freezing an instance of {service}"), || {
+                project.freeze_one(service, FROZEN_FOR)
+            })
+            .await?;
+        }
+        unnoticed(&mut load, "Renewing the gateway's certificate", || project.renew_certificate()).await?;
     }
     restored(&project, load, short).await
 }
