@@ -139,7 +139,8 @@ fn reasons(rows: &[Row], findings: &mut Findings) {
     for row in rows {
         let reason = row.status_reason.as_deref().unwrap_or_default();
         let agrees = match row.status.as_str() {
-            "completed" => ["completed_at_once", "completed_by_service", "already_captured"].contains(&reason),
+            // nothing is kept of why one completed at once
+            "completed" => ["", "completed_by_service", "already_captured"].contains(&reason),
             "cancelled" => ["cancelled_by_service", "expired"].contains(&reason),
             "failed" => row.failure.is_some(),
             _ => true,
