@@ -10,7 +10,7 @@ use std::{
     cell::Cell,
     io,
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use sqlx::{
     ConnectOptions, Connection, Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
+use tokio::time::Instant;
 
 pub use migrate::{migrate, migrate_apart_from};
 pub use readiness::Readiness;
@@ -56,6 +57,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// How long a unit of work may take, repetitions included. A server whose disk is full may let writes wait for ever; whoever
 /// asks other services waits longer than this.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How long one may take if another one hung of late: those that queued behind it do not wait as long once more.
+const SHORT_PATIENCE: Duration = Duration::from_secs(2);
+/// For how long a unit of work that hung makes the others impatient.
+const IMPATIENT_FOR: Duration = Duration::from_secs(10);
+/// When one hung last in this process.
+static HUNG_AT: Mutex<Option<Instant>> = Mutex::new(None);
 
 tokio::task_local! {
     /// True while a commit is under way of which it is not known what it did.
@@ -185,7 +193,8 @@ fn broken(injected: Injected) -> sqlx::Error {
 /// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
 /// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
 ///
-/// What hangs is given up after [`PATIENCE`]: its outcome is unknown if that was in a commit, now or in an attempt before.
+/// What hangs is given up after 8 seconds, or 2 if that has just happened to another one: its outcome is unknown if that was in
+/// a commit, now or in an attempt before.
 pub async fn retry<T, F>(work: impl FnMut(u32) -> F) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, DbError>>,
@@ -193,11 +202,13 @@ where
     IS_COMMITTING
         .scope(Cell::new(false), async {
             let mut unknown_commit = None;
-            match tokio::time::timeout(PATIENCE, repeat(work, &mut unknown_commit)).await {
+            let patience = patience();
+            match tokio::time::timeout(patience, repeat(work, &mut unknown_commit)).await {
                 Ok(ended) => ended,
                 Err(_) => {
+                    *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                     let hung = Arc::new(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
-                    tracing::warn!(patience = PATIENCE.as_secs(), "the database lets a unit of work wait");
+                    tracing::warn!(patience = patience.as_secs(), "the database lets a unit of work wait");
                     Err(match unknown_commit {
                         Some(unknown) => unknown,
                         None if IS_COMMITTING.with(Cell::get) => DbError::CommitUnknown(hung),
@@ -207,6 +218,11 @@ where
             }
         })
         .await
+}
+
+fn patience() -> Duration {
+    let hung_at = *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    if hung_at.is_some_and(|then| then.elapsed() < IMPATIENT_FOR) { SHORT_PATIENCE } else { PATIENCE }
 }
 
 async fn repeat<T, F>(mut work: impl FnMut(u32) -> F, unknown_commit: &mut Option<DbError>) -> Result<T, DbError>
@@ -366,6 +382,23 @@ macro_rules! stored_as_text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_is_given_up_and_in_a_commit_nobody_knows_what_it_did() {
+        let hanging = async |in_commit: bool| {
+            let begun = Instant::now();
+            let work = |_| async {
+                IS_COMMITTING.with(|committing| committing.set(in_commit));
+                std::future::pending::<Result<(), DbError>>().await
+            };
+            let error = retry(work).await.unwrap_err();
+            assert!([PATIENCE, SHORT_PATIENCE].contains(&begun.elapsed()), "{:?}", begun.elapsed());
+            error
+        };
+        let before = hanging(false).await;
+        assert!(matches!(before, DbError::Sql(_)) && before.is_unavailable(), "{before:?}");
+        assert!(matches!(hanging(true).await, DbError::CommitUnknown(_)));
+    }
 
     #[tokio::test]
     async fn what_the_server_says_when_it_cannot_serve_is_told_as_that() {
