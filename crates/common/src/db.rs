@@ -56,10 +56,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long a unit of work may take, repetitions included. A server whose disk is full may let writes wait for ever; whoever
 /// asks other services waits longer than this.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// How long one may take if another one hung of late: those that queued behind it do not wait as long once more.
-const SHORT_PATIENCE: Duration = Duration::from_secs(2);
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 /// For how long a unit of work that hung makes the others impatient.
 const IMPATIENT_FOR: Duration = Duration::from_secs(10);
 /// When one hung last in this process.
@@ -193,7 +193,7 @@ fn broken(injected: Injected) -> sqlx::Error {
 /// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
 /// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
 ///
-/// What hangs is given up after 8 seconds, or 2 if that has just happened to another one: its outcome is unknown if that was in
+/// What hangs is given up after 6 seconds, or 1 if that has just happened to another one: its outcome is unknown if that was in
 /// a commit, now or in an attempt before.
 pub async fn retry<T, F>(work: impl FnMut(u32) -> F) -> Result<T, DbError>
 where

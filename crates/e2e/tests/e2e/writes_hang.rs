@@ -14,7 +14,7 @@ use harness::{
 use sqlx::{AssertSqlSafe, Connection};
 
 /// How long a request may take that cannot be served.
-const BOUND: Duration = Duration::from_secs(12);
+const BOUND: Duration = Duration::from_secs(10);
 /// Payments that are asked for while writes hang.
 const PAYMENTS: usize = 20;
 
