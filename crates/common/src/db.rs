@@ -4,31 +4,29 @@
 mod durability;
 mod migrate;
 mod readiness;
+mod retry;
 mod tls;
 
 use std::{
-    cell::Cell,
     io,
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use metrics::counter;
 use secrecy::ExposeSecret;
 use sqlx::{
     ConnectOptions, Connection, Executor, MySql, MySqlConnection, MySqlPool, QueryBuilder, Transaction,
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
-use tokio::time::Instant;
 
 pub use migrate::{migrate, migrate_apart_from};
 pub use readiness::Readiness;
+pub use retry::retry;
 
 use crate::{
     config::DatabaseConfig,
     fault::{Injected, Point},
-    monitoring::RETRIES,
 };
 
 pub use durability::require_durability;
@@ -49,27 +47,6 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Seconds after which the server rolls back and ends a session that has fallen silent, so that no database
 /// transaction of a stalled instance stays open. Longer than [`IDLE_TIMEOUT`].
 const SILENCE_SECONDS: u32 = 45;
-/// How often a unit of work is tried in all.
-const MAX_ATTEMPTS: u32 = 6;
-/// The pause before the first repetition; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-
-/// How long a unit of work may take, repetitions included. A server whose disk is full may let writes wait for ever; whoever
-/// asks other services waits longer than this.
-const PATIENCE: Duration = Duration::from_secs(6);
-
-/// How long one may take if another one hung of late: those that queued behind it do not wait as long once more.
-const SHORT_PATIENCE: Duration = Duration::from_secs(1);
-/// For how long a unit of work that hung makes the others impatient.
-const IMPATIENT_FOR: Duration = Duration::from_secs(10);
-/// When one hung last in this process.
-static HUNG_AT: Mutex<Option<Instant>> = Mutex::new(None);
-
-tokio::task_local! {
-    /// True while a commit is under way of which it is not known what it did.
-    static IS_COMMITTING: Cell<bool>;
-}
-
 /// Why a unit of work did not end as it should.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
@@ -160,9 +137,9 @@ impl Unit {
     pub async fn commit(self) -> Result<(), DbError> {
         let unknown = |error: sqlx::Error| DbError::CommitUnknown(error.into());
         self.point.before().await.map_err(broken)?;
-        IS_COMMITTING.try_with(|committing| committing.set(true)).ok();
+        retry::is_committing(true);
         let committed = self.tx.commit().await;
-        IS_COMMITTING.try_with(|committing| committing.set(false)).ok();
+        retry::is_committing(false);
         // an error other than a lost race can follow a commit that is durable all the same
         committed.map_err(|error| if is_transient(&error) { error.into() } else { unknown(error) })?;
         self.point.after().await.map_err(|injected| unknown(broken(injected)))
@@ -185,98 +162,6 @@ impl DerefMut for Unit {
 /// As if the connection to the database had broken.
 fn broken(injected: Injected) -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(io::ErrorKind::ConnectionReset, injected))
-}
-
-/// Runs a unit of work (from [`begin`] to [`Unit::commit`]) until it ends, for a bounded number of times.
-///
-/// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be
-/// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
-/// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
-///
-/// What hangs is given up after 6 seconds, or 1 if that has just happened to another one: its outcome is unknown if that was in
-/// a commit, now or in an attempt before.
-pub async fn retry<T, F>(work: impl FnMut(u32) -> F) -> Result<T, DbError>
-where
-    F: Future<Output = Result<T, DbError>>,
-{
-    IS_COMMITTING
-        .scope(Cell::new(false), async {
-            let mut unknown_commit = None;
-            let patience = patience();
-            match tokio::time::timeout(patience, repeat(work, &mut unknown_commit)).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                    let hung = Arc::new(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
-                    tracing::warn!(patience = patience.as_secs(), "the database lets a unit of work wait");
-                    Err(match unknown_commit {
-                        Some(unknown) => unknown,
-                        None if IS_COMMITTING.with(Cell::get) => DbError::CommitUnknown(hung),
-                        None => DbError::Sql(hung),
-                    })
-                }
-            }
-        })
-        .await
-}
-
-fn patience() -> Duration {
-    let hung_at = *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner);
-    if hung_at.is_some_and(|then| then.elapsed() < IMPATIENT_FOR) { SHORT_PATIENCE } else { PATIENCE }
-}
-
-async fn repeat<T, F>(mut work: impl FnMut(u32) -> F, unknown_commit: &mut Option<DbError>) -> Result<T, DbError>
-where
-    F: Future<Output = Result<T, DbError>>,
-{
-    let mut pause = FIRST_PAUSE;
-    for attempt in 1.. {
-        let error = match work(attempt).await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        let again = match &error {
-            DbError::CommitUnknown(_) | DbError::Raced(_) => true,
-            // nothing was committed on a connection that broke before the commit: often only the server was started again
-            DbError::Sql(cause) => {
-                is_transient(cause)
-                    || (matches!(**cause, sqlx::Error::Io(_)) && attempt == 1)
-                    || (unknown_commit.is_some() && is_unavailable(cause))
-            }
-        };
-        if !again || attempt == MAX_ATTEMPTS {
-            // Once a commit was unknown, a later failure says nothing about what it did.
-            return Err(unknown_commit.take().unwrap_or(error));
-        }
-        tracing::debug!(%error, attempt, "a unit of work starts again");
-        counter!(RETRIES, "cause" => cause(&error)).increment(1);
-        match error {
-            DbError::Raced(_) => continue, // whoever was faster is done
-            DbError::CommitUnknown(_) => {
-                *unknown_commit = Some(error);
-                pause = pause.max(Duration::from_millis(100));
-            }
-            DbError::Sql(_) => {}
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-    unreachable!("the loop returns at its last attempt")
-}
-
-/// Why a unit of work starts again, for the metrics.
-fn cause(error: &DbError) -> &'static str {
-    match error {
-        DbError::Raced(_) => "raced",
-        DbError::CommitUnknown(_) => "commit_unknown",
-        DbError::Sql(cause) => match number(cause) {
-            Some(1213) => "deadlock",
-            Some(1205) => "lock_wait",
-            Some(1020) => "changed_since_read",
-            Some(3101) => "rolled_back_by_group",
-            _ => "connection",
-        },
-    }
 }
 
 fn number(error: &sqlx::Error) -> Option<u16> {
@@ -382,23 +267,6 @@ macro_rules! stored_as_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn what_hangs_is_given_up_and_in_a_commit_nobody_knows_what_it_did() {
-        let hanging = async |in_commit: bool| {
-            let begun = Instant::now();
-            let work = |_| async {
-                IS_COMMITTING.with(|committing| committing.set(in_commit));
-                std::future::pending::<Result<(), DbError>>().await
-            };
-            let error = retry(work).await.unwrap_err();
-            assert!([PATIENCE, SHORT_PATIENCE].contains(&begun.elapsed()), "{:?}", begun.elapsed());
-            error
-        };
-        let before = hanging(false).await;
-        assert!(matches!(before, DbError::Sql(_)) && before.is_unavailable(), "{before:?}");
-        assert!(matches!(hanging(true).await, DbError::CommitUnknown(_)));
-    }
 
     #[tokio::test]
     async fn what_the_server_says_when_it_cannot_serve_is_told_as_that() {

@@ -1,0 +1,154 @@
+//! How a unit of work is repeated, and when it is given up.
+
+use std::{
+    cell::Cell,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use metrics::counter;
+use tokio::time::Instant;
+
+use super::{DbError, is_transient, is_unavailable, number};
+use crate::monitoring::RETRIES;
+
+/// How often a unit of work is tried in all.
+const MAX_ATTEMPTS: u32 = 6;
+/// The pause before the first repetition; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a unit of work may take, repetitions included. A server whose disk is full may let writes wait for ever; whoever
+/// asks other services waits longer than this.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long one may take if another one hung of late: those that queued behind it do not wait as long once more.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+/// For how long a unit of work that hung makes the others impatient.
+const IMPATIENT_FOR: Duration = Duration::from_secs(10);
+/// When one hung last in this process.
+static HUNG_AT: Mutex<Option<Instant>> = Mutex::new(None);
+
+tokio::task_local! {
+    /// True while a commit is under way of which it is not known what it did.
+    static IS_COMMITTING: Cell<bool>;
+}
+
+/// Notes that a commit begins, or has ended.
+pub(super) fn is_committing(it_is: bool) {
+    IS_COMMITTING.try_with(|committing| committing.set(it_is)).ok();
+}
+
+/// Runs a unit of work (from [`super::begin`] to [`super::Unit::commit`]) until it ends, for a bounded number of times.
+///
+/// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be
+/// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
+/// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
+///
+/// What hangs is given up after 6 seconds, or 1 if that has just happened to another one: its outcome is unknown if that was in
+/// a commit, now or in an attempt before.
+pub async fn retry<T, F>(work: impl FnMut(u32) -> F) -> Result<T, DbError>
+where
+    F: Future<Output = Result<T, DbError>>,
+{
+    IS_COMMITTING
+        .scope(Cell::new(false), async {
+            let mut unknown_commit = None;
+            let patience = patience();
+            match tokio::time::timeout(patience, repeat(work, &mut unknown_commit)).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                    let hung = Arc::new(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+                    tracing::warn!(patience = patience.as_secs(), "the database lets a unit of work wait");
+                    Err(match unknown_commit {
+                        Some(unknown) => unknown,
+                        None if IS_COMMITTING.with(Cell::get) => DbError::CommitUnknown(hung),
+                        None => DbError::Sql(hung),
+                    })
+                }
+            }
+        })
+        .await
+}
+
+fn patience() -> Duration {
+    let hung_at = *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    if hung_at.is_some_and(|then| then.elapsed() < IMPATIENT_FOR) { SHORT_PATIENCE } else { PATIENCE }
+}
+
+async fn repeat<T, F>(mut work: impl FnMut(u32) -> F, unknown_commit: &mut Option<DbError>) -> Result<T, DbError>
+where
+    F: Future<Output = Result<T, DbError>>,
+{
+    let mut pause = FIRST_PAUSE;
+    for attempt in 1.. {
+        let error = match work(attempt).await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let again = match &error {
+            DbError::CommitUnknown(_) | DbError::Raced(_) => true,
+            // nothing was committed on a connection that broke before the commit: often only the server was started again
+            DbError::Sql(cause) => {
+                is_transient(cause)
+                    || (matches!(**cause, sqlx::Error::Io(_)) && attempt == 1)
+                    || (unknown_commit.is_some() && is_unavailable(cause))
+            }
+        };
+        if !again || attempt == MAX_ATTEMPTS {
+            // Once a commit was unknown, a later failure says nothing about what it did.
+            return Err(unknown_commit.take().unwrap_or(error));
+        }
+        tracing::debug!(%error, attempt, "a unit of work starts again");
+        counter!(RETRIES, "cause" => cause(&error)).increment(1);
+        match error {
+            DbError::Raced(_) => continue, // whoever was faster is done
+            DbError::CommitUnknown(_) => {
+                *unknown_commit = Some(error);
+                pause = pause.max(Duration::from_millis(100));
+            }
+            DbError::Sql(_) => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    unreachable!("the loop returns at its last attempt")
+}
+
+/// Why a unit of work starts again, for the metrics.
+fn cause(error: &DbError) -> &'static str {
+    match error {
+        DbError::Raced(_) => "raced",
+        DbError::CommitUnknown(_) => "commit_unknown",
+        DbError::Sql(cause) => match number(cause) {
+            Some(1213) => "deadlock",
+            Some(1205) => "lock_wait",
+            Some(1020) => "changed_since_read",
+            Some(3101) => "rolled_back_by_group",
+            _ => "connection",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_is_given_up_and_in_a_commit_nobody_knows_what_it_did() {
+        let hanging = async |in_commit: bool| {
+            let begun = Instant::now();
+            let work = |_| async {
+                IS_COMMITTING.with(|committing| committing.set(in_commit));
+                std::future::pending::<Result<(), DbError>>().await
+            };
+            let error = retry(work).await.unwrap_err();
+            assert!([PATIENCE, SHORT_PATIENCE].contains(&begun.elapsed()), "{:?}", begun.elapsed());
+            error
+        };
+        let before = hanging(false).await;
+        assert!(matches!(before, DbError::Sql(_)) && before.is_unavailable(), "{before:?}");
+        assert!(matches!(hanging(true).await, DbError::CommitUnknown(_)));
+    }
+}
