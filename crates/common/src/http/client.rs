@@ -298,7 +298,6 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::point;
 
     fn client(instances: impl IntoIterator<Item = SocketAddr>) -> ServiceClient {
         let base = "http://user-service:5001".parse().unwrap();
@@ -322,7 +321,9 @@ mod tests {
     }
 
     async fn ask(client: &ServiceClient) -> Result<String, CallError> {
-        client.post(point!("test.ask"), "/name", &()).await
+        let request = client.request(Method::POST, "/name").json(&()).build().unwrap();
+        let (_, _, body) = client.ask(request).await?;
+        Ok(serde_json::from_slice(&body).unwrap())
     }
 
     #[tokio::test]
