@@ -61,6 +61,11 @@ impl Server {
         }
     }
 
+    /// Whether no mail may begin, not even one of a batch that was under way when the pause began.
+    pub fn is_pausing(&self) -> bool {
+        self.state().away.is_some_and(|away| !away.is_probed)
+    }
+
     /// Mails are tried now: if the server was away, no others are until it is known what came of them, or that takes too long.
     pub fn begin(&self) {
         if let Some(away) = &mut self.state().away {
@@ -181,9 +186,9 @@ mod tests {
             while server.allowance() == 0 {
                 advance(Duration::from_secs(1)).await;
             }
-            assert_eq!(server.allowance(), 1);
+            assert!(server.allowance() == 1 && server.is_pausing());
             server.begin();
-            assert_eq!(server.allowance(), 0, "one at a time");
+            assert!(server.allowance() == 0 && !server.is_pausing(), "one at a time");
             pauses.push(begun.elapsed().as_secs());
         }
         fails(&server, 1, Fault::Deferred);

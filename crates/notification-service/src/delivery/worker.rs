@@ -210,7 +210,10 @@ impl Delivery {
         while !waiting.is_empty() || !mails.is_empty() {
             tokio::select! {
                 slot = self.under_way.slot(), if !waiting.is_empty() && claim.is_fresh() => {
-                    if let Some(notification) = waiting.pop_front() {
+                    if self.server.is_pausing() {
+                        drop(slot);
+                        self.give_back(&take_ids(&mut waiting), claim, open).await;
+                    } else if let Some(notification) = waiting.pop_front() {
                         let recipient = recipients.get(&notification.user_id).cloned();
                         let begun = self.under_way.begin(notification.user_id, slot);
                         mails.spawn(self.clone().mail(notification, recipient, begun));
@@ -221,12 +224,7 @@ impl Delivery {
                 }
                 Some(ended) = mails.join_next(), if !mails.is_empty() => match ended {
                     Ok((notification, Ok(()))) => sent.push(notification.id),
-                    Ok((notification, Err(error))) => {
-                        if error.fault == Fault::Away {
-                            self.give_back(&take_ids(&mut waiting), claim, open).await;
-                        }
-                        self.not_sent(&notification, error, claim).await;
-                    }
+                    Ok((notification, Err(error))) => self.not_sent(&notification, error, claim).await,
                     Err(error) => tracing::error!(%error, "a mail was cut off"), // its claim runs out
                 },
                 _ = pause.tick() => if self.mark_sent(&sent, claim).await.is_ok() {
