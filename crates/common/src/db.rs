@@ -5,6 +5,7 @@ mod durability;
 mod migrate;
 mod readiness;
 mod retry;
+mod silence;
 mod tls;
 
 use std::{
@@ -23,6 +24,7 @@ use sqlx::{
 pub use migrate::{migrate, migrate_apart_from};
 pub use readiness::Readiness;
 pub use retry::retry;
+pub use silence::watch;
 
 use crate::{
     config::DatabaseConfig,
@@ -47,6 +49,7 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Seconds after which the server rolls back and ends a session that has fallen silent, so that no database
 /// transaction of a stalled instance stays open. Longer than [`IDLE_TIMEOUT`].
 const SILENCE_SECONDS: u32 = 45;
+
 /// Why a unit of work did not end as it should.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {

@@ -3,14 +3,18 @@
 use std::{
     cell::Cell,
     io,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use metrics::counter;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::{DbError, is_transient, is_unavailable, number};
+use super::{
+    DbError, is_transient, is_unavailable, number,
+    silence::{HELD_UP_AFTER, is_held_up},
+};
 use crate::monitoring::RETRIES;
 
 /// How often a unit of work is tried in all.
@@ -55,7 +59,17 @@ where
         .scope(Cell::new(false), async {
             let mut unknown_commit = None;
             let patience = patience();
-            match tokio::time::timeout(patience, repeat(work, &mut unknown_commit)).await {
+            let ended = {
+                let mut repeated = pin!(repeat(work, &mut unknown_commit));
+                match timeout(HELD_UP_AFTER, &mut repeated).await {
+                    Ok(ended) => Ok(ended),
+                    Err(_) => {
+                        is_held_up();
+                        timeout(patience.saturating_sub(HELD_UP_AFTER), repeated).await
+                    }
+                }
+            };
+            match ended {
                 Ok(ended) => ended,
                 Err(_) => {
                     *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());

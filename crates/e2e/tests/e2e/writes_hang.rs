@@ -68,6 +68,22 @@ async fn writes_that_hang_are_refused_in_time_and_settle_once_they_no_longer_do(
 }
 
 #[tokio::test]
+async fn a_session_that_is_silent_in_the_middle_of_a_transaction_holds_nobody_up_for_long() {
+    let world = World::start().await;
+    let (ani, budi) = (world.user(1_000).await, world.user(0).await);
+    // as of an instance that was frozen there
+    let pool = world.pool(Service::User);
+    let mut frozen = pool.begin().await.unwrap();
+    let lock = "SELECT id FROM users WHERE id IN (?, ?) FOR UPDATE";
+    sqlx::query(lock).bind(ani.id).bind(budi.id).fetch_all(&mut *frozen).await.unwrap();
+    let begun = Instant::now();
+    let _ = pay(&world, &ani, &budi, 0).await.expect(201);
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    assert!(frozen.commit().await.is_err(), "its session has ended");
+    assert_eq!((world.balance(&ani).await, world.balance(&budi).await), ((999, 0), (1, 0)));
+}
+
+#[tokio::test]
 async fn a_service_without_its_tables_is_not_ready() {
     let world = World::start().await;
     for (service, table) in Service::ALL.into_iter().zip(["holds", "outbox", "mail_meters", "report_marks"]) {
