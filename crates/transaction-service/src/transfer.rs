@@ -23,7 +23,7 @@ use common::{
     time,
 };
 use sqlx::MySqlPool;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use actor::{Actor, Reason, StatusReason};
 pub use change::Change;
@@ -46,6 +46,8 @@ type Asked = (Step, Origin);
 
 /// How long a request waits for another one under the same key.
 const OUTCOME_WAIT: Duration = Duration::from_secs(3);
+/// How long until it carries on what the other one has begun: the instance that was at it may be frozen.
+const OWN_TURN: Duration = Duration::from_millis(400);
 /// How often it looks meanwhile.
 const OUTCOME_PAUSE: Duration = Duration::from_millis(100);
 
@@ -103,12 +105,19 @@ impl Transfers {
     }
 
     /// The transaction of a request that is asked again, once it is known what came of it; for as long as that takes, up to
-    /// [`OUTCOME_WAIT`]. A proxy that gave an instance up asks another one while the first may still be at it.
+    /// [`OUTCOME_WAIT`]. A proxy that gave an instance up asks another one while the first may still be at it, or never be again: then
+    /// this one goes on with it, as the settler would.
     async fn outcome(&self, mut row: Transaction) -> Result<Transaction> {
-        let deadline = Instant::now() + OUTCOME_WAIT;
+        let (mut own_turn, deadline) = (Instant::now() + OWN_TURN, Instant::now() + OUTCOME_WAIT);
         while row.is_being_created() && Instant::now() < deadline {
             sleep(OUTCOME_PAUSE).await;
             row = self.0.lookups.find(row.id).await?.unwrap_or(row);
+            if row.is_being_created() && Instant::now() >= own_turn {
+                own_turn = deadline; // once: the settler goes on
+                if let Ok(Ok(advanced)) = timeout_at(deadline, self.advance(row.clone(), false)).await {
+                    row = advanced;
+                }
+            }
         }
         Ok(row)
     }

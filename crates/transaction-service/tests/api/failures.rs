@@ -96,6 +96,20 @@ async fn a_payment_whose_outcome_is_not_known_is_processing_until_the_settler_kn
 }
 
 #[tokio::test]
+async fn who_asks_again_under_a_key_carries_on_what_nobody_else_does() {
+    // no settler runs: the instance that began is frozen, as it were
+    let service = Service::start().await;
+    service.users.on("transfer", Reaction::Answers(500, ""));
+    let pay = async || service.service.keyed("key").post("/transactions", immediate(10_000)).await;
+    let begun = pay().await.expect(202);
+    service.users.on("transfer", Reaction::Applies);
+    let again = pay().await.expect(201);
+    assert_eq!((again.id(), &again["status"]), (begun.id(), &json!("completed")));
+    let calls = service.users.calls();
+    assert!(calls.iter().all(|call| call.body == calls[0].body), "the same step again: user-service takes it once");
+}
+
+#[tokio::test]
 async fn a_verb_is_asked_again_with_the_very_same_words() {
     let service = Service::start().await;
     service.users.on("hold", Reaction::Answers(500, ""));
