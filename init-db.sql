@@ -2,7 +2,7 @@
 -- Runs any number of times, on MySQL 8.0 to 9.7 and on MariaDB 10.11 and later. The tables are not made here: each
 -- service brings its own schema up to date when it starts, hence CREATE, ALTER, INDEX, DROP and REFERENCES.
 -- The password is for development. In production: ALTER USER 'user_service'@'%' IDENTIFIED BY '…'; for each account, which
--- deploy/database/passwords.sh does in containers.
+-- deploy/database/accounts.sh does in containers.
 
 CREATE DATABASE IF NOT EXISTS digital_wallet CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;
 CREATE DATABASE IF NOT EXISTS digital_wallet_tx CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;

@@ -184,9 +184,12 @@ impl Objects {
     /// The names of all variables that containers are given, other than by Secrets.
     fn variables(&self) -> impl Iterator<Item = &str> {
         let settings = self.all("ConfigMap").filter_map(|map| map["data"].as_object());
-        let containers = self.all("Deployment").flat_map(|it| array(&it["spec"]["template"]["spec"]["containers"]));
+        let deployed = self.all("Deployment").map(|it| &it["spec"]);
+        let pods = deployed.chain(self.all("CronJob").map(|it| &it["spec"]["jobTemplate"]["spec"]));
+        let containers = pods.flat_map(|it| array(&it["template"]["spec"]["containers"]));
         let own = containers.flat_map(|container| array(&container["env"])).filter_map(|one| one["name"].as_str());
-        settings.flat_map(|data| data.keys().map(String::as_str)).chain(own)
+        let names = settings.flat_map(|data| data.keys().map(String::as_str));
+        names.filter(|name| !name.contains('.')).chain(own) // with a dot it is a file
     }
 
     fn setting(&self, variable: &str) -> Option<&str> {

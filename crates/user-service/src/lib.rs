@@ -41,7 +41,7 @@ use password::Passwords;
 pub use routes::fields::Email;
 use routes::{auth, balance, internal, users};
 use store::{
-    attempts, revocations, tokens,
+    attempts, backups, revocations, tokens,
     users::{Accounts, accounts},
 };
 
@@ -193,11 +193,13 @@ pub fn app(state: AppState) -> Router {
 /// Reads what the gauges show.
 async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
     outbox::measure(&pool).await?;
-    audit::measure(&pool).await
+    audit::measure(&pool).await?;
+    backups::measure(&pool).await
 }
 
 /// Starts the outbox relay, the audits, and what keeps the revocations and the attempts to log in up to date.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    db::watch(&state.reads, workers);
     if let Some(interval) = config.audit_interval {
         let ledger = state.ledger.clone();
         workers.spawn("audit", audit::pace(interval), move || {

@@ -1,9 +1,6 @@
 //! What production does not start with, and how its database gets its passwords.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use e2e::{PRODUCTION_TOKEN, World};
 use harness::{
@@ -42,22 +39,34 @@ async fn production_refuses_placeholders_and_names_their_variables() {
 }
 
 #[tokio::test]
-async fn containers_give_each_account_its_own_password() {
-    let (server, folder) = temporary_server(Purpose::Test, &|_| {}).await.unwrap();
-    // where the client looks last, and so for good: in a container the socket is where it looks first
-    let options = format!("[client]\nsocket = {}\n", server.socket().display());
-    fs::write(folder.path().join(".my.cnf"), options).unwrap();
-    let password = |service: Service| format!(r#"{}'s \ "pass" $word"#, service.name());
-    let mut script = Command::new(workspace_root().join("deploy/database/passwords.sh"));
-    for service in Service::ALL {
-        script.env(format!("{}_DB_PASSWORD", service.account().to_uppercase()), password(service));
+async fn accounts_get_passwords_of_their_own_and_keep_the_old_ones_while_instances_are_replaced() {
+    let (server, _folder) = temporary_server(Purpose::Test, &|_| {}).await.unwrap();
+    let run = |generation: &str, keep: &str| {
+        let mut script = Command::new(workspace_root().join("deploy/database/accounts.sh"));
+        for service in Service::ALL {
+            let variable = format!("{}_DB_PASSWORD", service.account().to_uppercase());
+            script.env(variable, password(service, generation));
+        }
+        script.env("DB_HOST", "127.0.0.1").env("DB_PORT", server.port().to_string()).env("MYSQL_ROOT_PASSWORD", "root");
+        let output = script.env("KEEP_OLD_PASSWORDS", keep).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let opens = async |service: Service, password: &str| {
+        Admin::new("127.0.0.1", server.port(), service.account(), password).connect().await.is_ok()
+    };
+    // the password that everybody knows is kept in no case
+    let all = Service::ALL.map(|service| service.name()).join(" ");
+    for (generation, keep, before) in [("first", &*all, None), ("second", &*all, Some("first")), ("second", "", None)] {
+        run(generation, keep);
+        for service in Service::ALL {
+            let name = service.name();
+            assert!(opens(service, &password(service, generation)).await, "{name} does not open");
+            assert!(!opens(service, "wallet_development").await, "{name} opens with what everybody knows");
+            assert_eq!(opens(service, &password(service, "first")).await, generation == "first" || before.is_some());
+        }
     }
-    script.env("HOME", folder.path()).env("MYSQL_ROOT_PASSWORD", "root").stdin(Stdio::null());
-    let output = script.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for service in Service::ALL {
-        let account = |password: &str| Admin::new("127.0.0.1", server.port(), service.account(), password);
-        account(&password(service)).connect().await.unwrap();
-        assert!(account("wallet_development").connect().await.is_err(), "{} has its old password", service.name());
-    }
+}
+
+fn password(service: Service, generation: &str) -> String {
+    format!(r#"{}'s {generation} \ "pass" $word"#, service.name())
 }
