@@ -156,10 +156,20 @@ impl Project {
 
     /// What the database answers to its root.
     pub fn sql(&self, statement: &str) -> Result<String> {
+        let password = self.setting("MYSQL_ROOT_PASSWORD")?;
         self.output(&format!(
-            "docker compose exec -T mysql-db sh -c 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD \
+            "docker compose exec -T mysql-db sh -c 'MYSQL_PWD={password} \
              $(command -v mariadb || command -v mysql) -uroot -N -e \"$1\"' - \"{statement}\""
         ))
+    }
+
+    /// Gives the images of the services another version, too.
+    pub fn tag_images(&self, version: &str) -> Result<()> {
+        let images = self.output("docker compose config --images | grep '^digital-wallet/'")?;
+        images.lines().try_for_each(|image| {
+            let name = image.split(':').next().unwrap_or_default();
+            self.shell(&format!("docker tag {image} {name}:{version}"))
+        })
     }
 
     /// True if the database's image has the program.
@@ -169,7 +179,10 @@ impl Project {
 
     /// Kills one instance of a service, as the system does when memory runs out.
     pub fn kill_one(&self, service: &str) -> Result<()> {
-        self.shell(&format!("docker kill $(docker compose ps -q {service} | head -1)"))
+        // not `docker kill`, which counts as a wish: this one Docker starts again
+        self.shell(&format!(
+            "kill -KILL $(docker inspect --format '{{{{.State.Pid}}}}' $(docker compose ps -q {service} | head -1))"
+        ))
     }
 
     /// Stops one instance of a service for a while, without a word to anybody.

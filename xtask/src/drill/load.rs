@@ -16,7 +16,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
     task::JoinSet,
-    time::{interval, sleep},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use super::containers::Project;
@@ -188,6 +188,7 @@ impl Shared {
         let pause =
             Duration::from_secs(1) * u32::try_from(PEOPLE).unwrap_or(1) / u32::try_from(EACH_SECOND).unwrap_or(1);
         let mut turns = interval(pause);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay); // nobody makes up for a slow answer by asking faster
         while !self.is_over.load(Ordering::Relaxed) {
             turns.tick().await;
             let key = self.keys.fetch_add(1, Ordering::Relaxed);

@@ -7,8 +7,9 @@ mod page;
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use harness::wallet::Service;
 use tokio::time::sleep;
 
 use crate::ui::{self, Step};
@@ -17,6 +18,8 @@ use load::Load;
 
 /// How long an instance is frozen.
 const FROZEN_FOR: Duration = Duration::from_secs(10);
+/// Failures that are shown: more say nothing new.
+const SHOWN: usize = 3;
 /// The slowest answer while something is changed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -75,7 +78,9 @@ async fn production(database: Option<&str>, short: bool) -> Result<()> {
     unnoticed(&mut load, "Replacing user-service", || project.shell("deploy/wallet roll user-service")).await?;
     if !short {
         unnoticed(&mut load, "Replacing all services", || project.shell("deploy/wallet roll")).await?;
+        changed_versions(&project, &mut load).await?;
         changed_secrets(&project, &mut load).await?;
+        changed_passwords(&project, &mut load).await?;
         unnoticed(&mut load, "From two instances to four", || {
             project.set("TRANSACTION_SERVICE_REPLICAS", "4")?;
             project.shell("deploy/wallet roll transaction-service")
@@ -107,10 +112,11 @@ async fn unnoticed(load: &mut Load, what: &str, change: impl FnOnce() -> Result<
     let seen = load.end();
     ensure!(
         seen.failed.is_empty(),
-        "{what}: {} of {} requests failed: {}",
+        "{what}: {} of {} requests failed, and the slowest took {:?}: {}",
         seen.failed.len(),
         seen.requests,
-        seen.failed.join("; ")
+        seen.slowest,
+        seen.failed.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ")
     );
     ensure!(seen.slowest <= PATIENCE, "{what}: a request took {:?}", seen.slowest);
     step.done(&format!(
@@ -146,6 +152,52 @@ async fn changed_secrets(project: &Project, load: &mut Load) -> Result<()> {
     .await
 }
 
+/// Another version of each service, and back to the one before.
+async fn changed_versions(project: &Project, load: &mut Load) -> Result<()> {
+    project.tag_images("0.0.0-drill")?;
+    unnoticed(load, "A new version of each service", || {
+        project.set("WALLET_VERSION", "0.0.0-drill")?;
+        project.shell("deploy/wallet roll")
+    })
+    .await?;
+    unnoticed(load, "And back to the one before", || {
+        project.set("WALLET_VERSION", "")?;
+        project.shell("deploy/wallet roll report-service transaction-service user-service notification-service")
+    })
+    .await
+}
+
+/// Those of the services' accounts in the database, which does not start again for it, and that of its root.
+async fn changed_passwords(project: &Project, load: &mut Load) -> Result<()> {
+    let database = project.output("docker compose ps -q mysql-db")?;
+    unnoticed(load, "Changing the passwords of the services in the database", || {
+        for service in Service::ALL {
+            project.set(&format!("{}_DB_PASSWORD", service.account().to_uppercase()), &project.new_secret()?)?;
+        }
+        project.shell("deploy/wallet roll")
+    })
+    .await?;
+    unnoticed(load, "Plain `docker compose up -d` after it", || project.shell("docker compose up -d")).await?;
+    ensure!(project.output("docker compose ps -q mysql-db")? == database, "the database was started again");
+    unnoticed(load, "Changing the password of the database's root", || {
+        project.shell("deploy/wallet root-password")?;
+        project.shell("deploy/wallet up")
+    })
+    .await
+}
+
+/// A backup that was proved and the log beside it, as the profile makes them.
+async fn backed_up(project: &Project) -> Result<()> {
+    project.shell(&page::block("docs/operations.md", "docker compose --profile backup up -d")?)?;
+    for _ in 0..120 {
+        sleep(Duration::from_secs(1)).await;
+        if project.shell("ls backups/wallet-*.sql.gz").is_ok() {
+            return Ok(());
+        }
+    }
+    bail!("no backup was made: {}", project.output("docker compose logs --no-log-prefix --tail 20 backup")?)
+}
+
 /// A dump under load, more load, an accident; a restore up to the moment before it brings everything back.
 async fn restored(project: &Project, mut load: Load, short: bool) -> Result<()> {
     if !project.has_in_database("mysqldump") && !project.has_in_database("mariadb-dump") {
@@ -154,6 +206,9 @@ async fn restored(project: &Project, mut load: Load, short: bool) -> Result<()> 
     }
     let step = Step::start("Dumping under load");
     project.shell(&page::block("docs/operations.md", "deploy/wallet backup wallet.sql")?)?;
+    if !short {
+        backed_up(project).await?;
+    }
     sleep(Duration::from_secs(if short { 3 } else { 10 })).await;
     let paid = load.stop().await?;
     step.done(&format!("{} payments were acknowledged in all", paid.len()));
@@ -169,9 +224,25 @@ async fn restored(project: &Project, mut load: Load, short: bool) -> Result<()> 
     step.done("Every acknowledged payment is there, and the ledger is whole");
 
     if !short {
-        let step = Step::start("Taking the restore back, and restoring the dump alone");
-        project.shell("deploy/wallet undo-restore").err().context("a restore was taken back over lost schemas")?;
-        step.done("What was lost stays lost");
+        let step = Step::start("Losing the server, its data and its log, and restoring the copies");
+        project.shell("docker compose run --rm --no-deps -T backup log")?; // as it does every minute
+        project.shell(
+            "docker compose --profile backup down --timeout 30 && docker volume rm \"${COMPOSE_PROJECT_NAME}_mysql-data\"",
+        )?;
+        project.shell("deploy/wallet up")?;
+        let restore = page::block("docs/operations.md", "deploy/wallet restore backups/")?;
+        let restore = page::with_moment(&restore, moment.trim())?;
+        // the page's examples of names, as the shell finds the real ones
+        let restore = page::with_names(
+            &restore,
+            &[("backups/wallet-", "backups/wallet-*.sql.gz"), ("backups/log-", "backups/log-*")],
+        );
+        project.shell(&restore)?;
+        load.check_books(&paid).await?;
+        step.done("Every acknowledged payment is there again, and the ledger is whole");
+        let step = Step::start("Taking the restore back");
+        project.shell("deploy/wallet undo-restore")?;
+        step.done("The empty wallet is there again");
     }
     ui::heading("Every promise held");
     Ok(())

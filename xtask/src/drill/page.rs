@@ -26,6 +26,15 @@ pub fn with_moment(recipe: &str, moment: &str) -> Result<String> {
     Ok(format!("{head}--until '{moment}'{tail}"))
 }
 
+/// A recipe in which words that begin so are replaced.
+pub fn with_names(recipe: &str, names: &[(&str, &str)]) -> String {
+    let named = |word: &str| {
+        let found = names.iter().find(|(beginning, _)| word.starts_with(beginning));
+        found.map_or_else(|| word.to_owned(), |(_, name)| (*name).to_owned())
+    };
+    recipe.split(' ').map(named).collect::<Vec<_>>().join(" ")
+}
+
 fn blocks(text: &str) -> Vec<String> {
     let blocks = text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
     let without_remarks = |block: &str| -> String {

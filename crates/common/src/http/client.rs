@@ -25,8 +25,8 @@ use crate::{
 
 /// How long a connection to another service may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an instance may be silent before another one is asked.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How long an instance may be silent before another one is asked: half of what the gateway gives the whole request.
+const SILENCE: Duration = Duration::from_millis(500);
 /// How long a call may take in all.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections to one service that are kept for the next call.
@@ -327,19 +327,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_instance_that_is_frozen_holds_a_call_up_for_a_second_and_the_next_ones_not_at_all() {
+    async fn an_instance_that_is_frozen_holds_a_call_up_once_and_the_next_ones_not_at_all() {
         let (_listener, frozen) = frozen().await;
         let client = client([frozen, sound().await]);
         let begun = Instant::now();
         for answer in join_all((0..10).map(|_| ask(&client))).await {
             assert_eq!(answer.unwrap(), "user-service:5001");
         }
-        assert!((SILENCE..SILENCE * 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert!((SILENCE..SILENCE * 4).contains(&begun.elapsed()), "{:?}", begun.elapsed());
         let begun = Instant::now();
         for _ in 0..10 {
             ask(&client).await.unwrap();
         }
-        assert!(begun.elapsed() < SILENCE / 2, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < SILENCE, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]
@@ -350,7 +350,7 @@ mod tests {
         for _ in 0..10 {
             ask(&some).await.unwrap();
         }
-        assert!(begun.elapsed() < SILENCE / 2, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < SILENCE, "{:?}", begun.elapsed());
         let none = client([gone(), gone()]);
         for _ in 0..2 {
             assert!(matches!(ask(&none).await, Err(CallError::NotReached { .. })));
