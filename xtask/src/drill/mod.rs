@@ -223,6 +223,11 @@ async fn restored(project: &Project, mut load: Load, short: bool) -> Result<()> 
     load.check_books(&paid).await?;
     step.done("Every acknowledged payment is there, and the ledger is whole");
 
+    let step = Step::start("Mailing what was held back, and dropping what was put aside");
+    project.shell(&page::block("docs/operations.md", "/internal/notifications/resend")?)?;
+    project.shell(&page::block("docs/operations.md", "_before_restore;")?)?;
+    step.done("Nothing of the restore is left");
+
     if !short {
         let step = Step::start("Losing the server, its data and its log, and restoring the copies");
         project.shell("docker compose run --rm --no-deps -T backup log")?; // as it does every minute
