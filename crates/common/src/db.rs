@@ -2,10 +2,10 @@
 //! and how a unit of work is repeated.
 
 mod durability;
+mod held_up;
 mod migrate;
 mod readiness;
 mod retry;
-mod silence;
 mod tls;
 
 use std::{
@@ -21,10 +21,10 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
+pub use held_up::watch;
 pub use migrate::{migrate, migrate_apart_from};
 pub use readiness::Readiness;
 pub use retry::retry;
-pub use silence::watch;
 
 use crate::{
     config::DatabaseConfig,

@@ -122,7 +122,7 @@ pub fn app(state: AppState) -> Router {
 
 /// Starts the watch for revoked tokens, and the worker that mails what is pending, unless it is turned off.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
-    db::watch(&state.reads, workers);
+    db::watch(&state.pool, &state.reads, workers);
     state.revocations.start(workers);
     if !config.auto_send {
         return;

@@ -125,7 +125,7 @@ pub fn app(state: AppState) -> Router {
 
 /// Starts the watch for revoked tokens, and the background run that takes over what changed.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
-    db::watch(&state.reads, workers);
+    db::watch(&state.pool, &state.reads, workers);
     state.revocations.start(workers);
     let Some(interval) = config.sync_interval else { return };
     let background = Arc::new(Background::new(state.sync.clone()));

@@ -170,7 +170,7 @@ async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
 /// Starts the settler, the expiry of pending transactions, the outbox relay and the watch for revoked tokens.
 pub fn start_workers(state: &AppState, workers: &Workers) {
     let Background { pool, revocations, notifications } = &*state.background;
-    db::watch(&state.reads, workers);
+    db::watch(&state.background.pool, &state.reads, workers);
     revocations.start(workers);
     let settler = Arc::new(Settler::new(pool.clone(), state.transfers.clone()));
     workers.spawn("settler", SETTLE_PACE, {

@@ -199,7 +199,7 @@ async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
 
 /// Starts the outbox relay, the audits, and what keeps the revocations and the attempts to log in up to date.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
-    db::watch(&state.reads, workers);
+    db::watch(&state.pool, &state.reads, workers);
     if let Some(interval) = config.audit_interval {
         let ledger = state.ledger.clone();
         workers.spawn("audit", audit::pace(interval), move || {

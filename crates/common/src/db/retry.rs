@@ -1,19 +1,14 @@
 //! How a unit of work is repeated, and when it is given up.
 
-use std::{
-    cell::Cell,
-    io,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{cell::Cell, io, pin::pin, sync::Arc, time::Duration};
 
 use metrics::counter;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{
-    DbError, is_transient, is_unavailable, number,
-    silence::{HELD_UP_AFTER, is_held_up},
+    DbError,
+    held_up::{HELD_UP_AFTER, is_closed, is_held_up},
+    is_transient, is_unavailable, number,
 };
 use crate::monitoring::RETRIES;
 
@@ -25,13 +20,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// How long a unit of work may take, repetitions included. A server whose disk is full may let writes wait for ever; whoever
 /// asks other services waits longer than this.
 const PATIENCE: Duration = Duration::from_secs(6);
-
-/// How long one may take if another one hung of late: those that queued behind it do not wait as long once more.
-const SHORT_PATIENCE: Duration = Duration::from_secs(1);
-/// For how long a unit of work that hung makes the others impatient.
-const IMPATIENT_FOR: Duration = Duration::from_secs(10);
-/// When one hung last in this process.
-static HUNG_AT: Mutex<Option<Instant>> = Mutex::new(None);
 
 tokio::task_local! {
     /// True while a commit is under way of which it is not known what it did.
@@ -49,46 +37,42 @@ pub(super) fn is_committing(it_is: bool) {
 /// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
 /// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
 ///
-/// What hangs is given up after 6 seconds, or 1 if that has just happened to another one: its outcome is unknown if that was in
-/// a commit, now or in an attempt before.
+/// What hangs is given up after 6 seconds: its outcome is unknown if that was in a commit, now or in an attempt before. While the
+/// database lets writes wait, nothing begins.
 pub async fn retry<T, F>(work: impl FnMut(u32) -> F) -> Result<T, DbError>
 where
     F: Future<Output = Result<T, DbError>>,
 {
+    let hung = || Arc::new(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    if is_closed() {
+        return Err(DbError::Sql(hung()));
+    }
     IS_COMMITTING
         .scope(Cell::new(false), async {
             let mut unknown_commit = None;
-            let patience = patience();
             let ended = {
                 let mut repeated = pin!(repeat(work, &mut unknown_commit));
                 match timeout(HELD_UP_AFTER, &mut repeated).await {
                     Ok(ended) => Ok(ended),
                     Err(_) => {
                         is_held_up();
-                        timeout(patience.saturating_sub(HELD_UP_AFTER), repeated).await
+                        timeout(PATIENCE.saturating_sub(HELD_UP_AFTER), repeated).await
                     }
                 }
             };
             match ended {
                 Ok(ended) => ended,
                 Err(_) => {
-                    *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                    let hung = Arc::new(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
-                    tracing::warn!(patience = patience.as_secs(), "the database lets a unit of work wait");
+                    tracing::warn!(patience = PATIENCE.as_secs(), "the database lets a unit of work wait");
                     Err(match unknown_commit {
                         Some(unknown) => unknown,
-                        None if IS_COMMITTING.with(Cell::get) => DbError::CommitUnknown(hung),
-                        None => DbError::Sql(hung),
+                        None if IS_COMMITTING.with(Cell::get) => DbError::CommitUnknown(hung()),
+                        None => DbError::Sql(hung()),
                     })
                 }
             }
         })
         .await
-}
-
-fn patience() -> Duration {
-    let hung_at = *HUNG_AT.lock().unwrap_or_else(PoisonError::into_inner);
-    if hung_at.is_some_and(|then| then.elapsed() < IMPATIENT_FOR) { SHORT_PATIENCE } else { PATIENCE }
 }
 
 async fn repeat<T, F>(mut work: impl FnMut(u32) -> F, unknown_commit: &mut Option<DbError>) -> Result<T, DbError>
@@ -147,6 +131,8 @@ fn cause(error: &DbError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -158,7 +144,7 @@ mod tests {
                 std::future::pending::<Result<(), DbError>>().await
             };
             let error = retry(work).await.unwrap_err();
-            assert!([PATIENCE, SHORT_PATIENCE].contains(&begun.elapsed()), "{:?}", begun.elapsed());
+            assert_eq!(begun.elapsed(), PATIENCE);
             error
         };
         let before = hanging(false).await;

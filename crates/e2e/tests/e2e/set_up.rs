@@ -55,7 +55,7 @@ async fn accounts_get_passwords_of_their_own_and_keep_the_old_ones_while_instanc
         Admin::new("127.0.0.1", server.port(), service.account(), password).connect().await.is_ok()
     };
     // the password that everybody knows is kept in no case
-    let all = Service::ALL.map(|service| service.name()).join(" ");
+    let all = Service::ALL.map(Service::name).join(" ");
     for (generation, keep, before) in [("first", &*all, None), ("second", &*all, Some("first")), ("second", "", None)] {
         run(generation, keep);
         for service in Service::ALL {

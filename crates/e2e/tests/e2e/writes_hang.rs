@@ -47,6 +47,11 @@ async fn writes_that_hang_are_refused_in_time_and_settle_once_they_no_longer_do(
         let _ = world.api(service).get("/ready").await.expect_error(503, "not_ready");
         assert!(shows(&world, service, "database_writable 0").await, "{}", service.name());
     }
+    // noticed once, it costs nobody's time any more, and leaves nothing unknown
+    let begun = Instant::now();
+    let refused = pay(&world, &ani, &budi, PAYMENTS).await;
+    let _ = refused.expect_error(503, "database_unavailable");
+    assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
 
     lock.close().await.unwrap();
     for service in Service::ALL {

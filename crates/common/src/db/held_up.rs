@@ -1,15 +1,23 @@
-//! Ends sessions that hold others up. An instance that is frozen or cut off in the middle of a database transaction keeps its
-//! locks until the server gives the session up, which takes 45 seconds: the other instances do not wait for that.
+//! What is done when a unit of work is held up.
+//!
+//! If the database lets writes wait, as with a full disk, further ones are refused at once until it no longer does: each would only
+//! be given up later, with an unknown outcome. And sessions that hold others up are ended: an instance that is frozen or cut off in
+//! the middle of a database transaction keeps its locks until the server gives the session up, which takes 45 seconds.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use sqlx::{AssertSqlSafe, MySqlConnection};
+use futures::future::join;
+use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool};
 use tokio::{
     sync::Notify,
     time::{sleep, timeout},
 };
 
-use super::number;
+use super::{Readiness, number};
 use crate::{
     reads::ReadPool,
     worker::{Pace, Rest, Step, Workers},
@@ -29,19 +37,39 @@ const NOT_OURS: [u16; 2] = [1094, 1095];
 /// A unit of work in this process is held up.
 static HELD_UP: Notify = Notify::const_new();
 
+/// Writes wait: no unit of work begins.
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
 /// Has somebody look for what holds a unit of work up.
 pub(super) fn is_held_up() {
     HELD_UP.notify_one();
 }
 
-/// Starts the worker that looks, through `reads`: the other pool may be what waits.
-pub fn watch(reads: &ReadPool, workers: &Workers) {
-    let reads = reads.clone();
-    workers.spawn("sessions", Pace { idle: Duration::ZERO, rest: Rest::Never }, move || {
-        let reads = reads.clone();
+/// True while the database lets writes wait.
+pub(super) fn is_closed() -> bool {
+    IS_CLOSED.load(Ordering::Relaxed)
+}
+
+/// Starts the worker that looks: at whether `pool` can be written to, and through `reads`, since the other one may be what waits,
+/// for sessions that are silent.
+pub fn watch(pool: &MySqlPool, reads: &ReadPool, workers: &Workers) {
+    let (readiness, reads) = (Readiness::new(pool.clone()), reads.clone());
+    workers.spawn("held_up", Pace { idle: Duration::ZERO, rest: Rest::Never }, move || {
+        let (readiness, reads) = (readiness.clone(), reads.clone());
         async move {
-            if timeout(STEP, HELD_UP.notified()).await.is_ok() {
-                look(&reads).await?;
+            if is_closed() {
+                sleep(STEP).await;
+                if readiness.is_ready().await {
+                    tracing::info!("the database can be written to again");
+                    IS_CLOSED.store(false, Ordering::Relaxed);
+                }
+            } else if timeout(STEP, HELD_UP.notified()).await.is_ok() {
+                let (is_ready, looked) = join(readiness.is_ready(), look(&reads)).await;
+                if !is_ready {
+                    tracing::error!("the database lets writes wait: they are refused until it no longer does");
+                    IS_CLOSED.store(true, Ordering::Relaxed);
+                }
+                looked?;
             }
             Ok(Step::Idle)
         }
