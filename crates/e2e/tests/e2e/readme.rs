@@ -50,24 +50,44 @@ async fn the_tour_comes_to_what_it_says() {
 
     let readme = page("README.md");
     let tour = readme.split("\n## ").find(|section| section.starts_with("The tour\n")).unwrap();
-    let mut script = commands(tour).join("\n").replace(".wallet/mail", &world.wallet.mail().display().to_string());
-    for (port, service) in (5001..).zip(Service::ALL) {
-        script = script.replace(&format!("http://localhost:{port}"), &world.wallet.url(service));
-    }
-    // each answer on a line of its own
-    let script =
-        script.lines().map(|line| if line.starts_with("curl") { format!("{line}; echo") } else { line.to_owned() });
-    let script = script.collect::<Vec<_>>().join("\n");
-    let output = Command::new("bash").args(["-euc", &script]).stdin(Stdio::null()).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-
-    let answers: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let (said, answers) = follow(&world, tour).await;
     let all = || answers.iter();
-    assert!(all().all(|answer| answer["error"].is_null()), "{said}");
     assert!(all().any(|answer| answer["balance"] == 90_000 && answer["held"] == 10_000), "{said}");
     assert!(all().any(|answer| answer["status"] == "completed"), "{said}");
     assert!(all().any(|answer| answer["balance"] == 10_000), "{said}");
     assert!(all().any(|answer| answer["total_spent"] == 10_000), "{said}");
     assert!(all().any(|answer| answer["ok"] == true), "{said}");
+}
+
+#[tokio::test]
+async fn a_shop_is_integrated_as_its_page_says() {
+    spawn_blocking(|| tour_programs(&|step| eprintln!("{step}"))).await.unwrap().unwrap();
+    let world = World::start().await;
+    let (said, answers) = follow(&world, &page("docs/integrating-a-shop.md")).await;
+    let statuses: Vec<&str> = answers.iter().filter_map(|answer| answer["status"].as_str()).collect();
+    assert_eq!(statuses, ["pending", "completed", "cancelled"], "{said}");
+    let balances: Vec<i64> = answers.iter().filter_map(|answer| answer["balance"].as_i64()).collect();
+    assert_eq!(balances, [100_000, 25_000, 75_000], "{said}");
+    let last = answers.last().unwrap();
+    assert!(last["amount"] == 25_000 && last["description"].as_str().unwrap().starts_with("order-"), "{said}");
+}
+
+/// Runs the commands of a page in `world`, none of which may fail, and returns what they say: as text, and each answer.
+async fn follow(world: &World, page: &str) -> (String, Vec<Value>) {
+    let mut script = commands(page).join("\n").replace(".wallet/mail", &world.wallet.mail().display().to_string());
+    for (port, service) in (5001..).zip(Service::ALL) {
+        script = script.replace(&format!("http://localhost:{port}"), &world.wallet.url(service));
+    }
+    // each answer on a line of its own
+    let is_asked = |line: &str| line.starts_with("curl") || line == "reserve";
+    let script = script.lines().map(|line| {
+        if is_asked(line) && !line.ends_with('\\') { format!("{line}; echo") } else { line.to_owned() }
+    });
+    let script = script.collect::<Vec<_>>().join("\n");
+    let output = Command::new("bash").args(["-euc", &script]).stdin(Stdio::null()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let answers: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(answers.iter().all(|answer| answer["error"].is_null()), "{said}");
+    (said, answers)
 }
