@@ -108,10 +108,15 @@ where
             }
             DbError::Sql(_) => {}
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(jittered(pause)).await;
         pause *= 2;
     }
     unreachable!("the loop returns at its last attempt")
+}
+
+/// Half of the pause to all of it: those that failed together do not meet again.
+fn jittered(pause: Duration) -> Duration {
+    pause * fastrand::u32(50..=100) / 100
 }
 
 /// Why a unit of work starts again, for the metrics.
@@ -134,6 +139,30 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn repetitions_wait_for_longer_and_longer_and_never_in_step() {
+        let gone = || DbError::Sql(Arc::new(sqlx::Error::Io(io::ErrorKind::ConnectionReset.into())));
+        let mut waits = std::collections::BTreeSet::new();
+        for _ in 0..20 {
+            let (begun, mut attempts) = (Instant::now(), 0);
+            let ended = retry(|attempt| {
+                attempts = attempt;
+                // an unknown commit, and a database that is away after it
+                std::future::ready(if attempt == 1 {
+                    Err::<(), _>(DbError::CommitUnknown(Arc::new(sqlx::Error::PoolClosed)))
+                } else {
+                    Err(gone())
+                })
+            })
+            .await;
+            assert!(matches!(ended, Err(DbError::CommitUnknown(_))), "what came later says nothing about it");
+            assert_eq!(attempts, MAX_ATTEMPTS);
+            waits.insert(begun.elapsed());
+        }
+        let longest = Duration::from_millis(100 * (1 + 2 + 4 + 8 + 16));
+        assert!(waits.len() > 1 && waits.iter().all(|wait| *wait <= longest && *wait >= longest / 2), "{waits:?}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_hangs_is_given_up_and_in_a_commit_nobody_knows_what_it_did() {
