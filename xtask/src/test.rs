@@ -44,6 +44,9 @@ const SEED: &str = "1";
 
 #[derive(Args)]
 pub struct Arguments {
+    /// For the inner loop: format, rules, lints and the tests of each crate, without those of the whole wallet
+    #[arg(long, conflicts_with_all = ["rust_only", "no_lint"])]
+    quick: bool,
     /// Only the Rust tests: no lints, nothing from outside
     #[arg(long)]
     rust_only: bool,
@@ -68,6 +71,14 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
         note("tidy", tidy::check());
         let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
         note("clippy", cargo(&clippy, &admin));
+    }
+    if arguments.quick {
+        ui::heading("The tests of each crate");
+        let tests = ["test", "--workspace", "--exclude", "e2e", "--lib", "--bins", "--tests", "--no-fail-fast"];
+        note("cargo test", cargo(&tests, &admin));
+        return Ok(verdict(&failed));
+    }
+    if !arguments.rust_only && !arguments.no_lint {
         ui::heading("Dependencies");
         note("dependencies", supply::check());
         ui::heading("Containers");
@@ -86,11 +97,15 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     ui::heading("The Rust tests");
     let tests = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
     note("cargo test", cargo(&tests, &admin));
+    Ok(verdict(&failed))
+}
+
+fn verdict(failed: &[&str]) -> ExitCode {
     if failed.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     }
     ui::error(&format!("failed: {}", failed.join(", ")));
-    Ok(ExitCode::FAILURE)
+    ExitCode::FAILURE
 }
 
 /// The server in `TEST_DATABASE_URL`, or one that lasts as long as what is returned beside it.

@@ -65,7 +65,8 @@ pub fn watch(pool: &MySqlPool, reads: &ReadPool, workers: &Workers) {
                 }
             } else if timeout(STEP, HELD_UP.notified()).await.is_ok() {
                 let (is_ready, looked) = join(readiness.is_ready(), look(&reads)).await;
-                if !is_ready {
+                // twice, so that a short stall refuses nobody
+                if !is_ready && !readiness.is_ready().await {
                     tracing::error!("the database lets writes wait: they are refused until it no longer does");
                     IS_CLOSED.store(true, Ordering::Relaxed);
                 }
