@@ -80,9 +80,9 @@ async fn follow(world: &World, page: &str) -> (String, Vec<Value>) {
     }
     // each answer on a line of its own
     let is_asked = |line: &str| line.starts_with("curl") || line == "reserve";
-    let script = script.lines().map(|line| {
-        if is_asked(line) && !line.ends_with('\\') { format!("{line}; echo") } else { line.to_owned() }
-    });
+    let script = script
+        .lines()
+        .map(|line| if is_asked(line) && !line.ends_with('\\') { format!("{line}; echo") } else { line.to_owned() });
     let script = script.collect::<Vec<_>>().join("\n");
     let output = Command::new("bash").args(["-euc", &script]).stdin(Stdio::null()).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
