@@ -5,7 +5,6 @@
 //! the middle of a database transaction keeps its locks until the server gives the session up, which takes 45 seconds.
 
 use std::{
-    collections::HashMap,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -27,8 +26,15 @@ use crate::{
 pub(super) const HELD_UP_AFTER: Duration = Duration::from_millis(300);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
-/// In how many looks, one after the other, a session must have been silent while somebody waited: more than a second.
-const LOOKS: usize = 6;
+/// How many looks there are: afterwards it is something else.
+const LOOKS: usize = 12;
+/// From which look on whoever is held up has waited for a second.
+const IN_TIME: usize = 4;
+/// How long a session is silent before it is ended. MySQL counts the seconds that have begun since its last statement: with 1, a
+/// connection could be meant that was used a moment ago.
+const SILENT_SECONDS: i64 = 2;
+/// How long it takes until whoever waited for a session that was ended goes on.
+const RELIEF: Duration = Duration::from_millis(25);
 /// How long a step waits for something to do: a shutdown waits for it.
 const STEP: Duration = Duration::from_millis(250);
 /// The server does not know the session any more, or has given its number to somebody else.
@@ -77,24 +83,32 @@ pub fn watch(pool: &MySqlPool, reads: &ReadPool, workers: &Workers) {
     });
 }
 
-/// Ends the sessions that say nothing all the while that somebody waits to write. An instance that runs is never silent for so
-/// long inside of a database transaction, and a session outside of one is not missed.
+/// Ends sessions that have said nothing for too long while somebody waits to write, one after the other until nobody does. An
+/// instance that runs is never silent for so long inside of a database transaction, and a session outside of one is tried before it
+/// is used again.
 async fn look(reads: &ReadPool) -> sqlx::Result<()> {
     let mut conn = reads.acquire().await?;
-    let begun = silent(&mut conn).await?;
-    let mut lasting = begun.clone();
-    for _ in 1..LOOKS {
-        if lasting.is_empty() {
+    for number in 0..LOOKS {
+        sleep(PAUSE).await;
+        let Sessions { silent, somebody_waits } = Sessions::of_this_account(&mut conn).await?;
+        // who holds the lock has not been silent for much longer than the others wait
+        let mut suspects: Vec<_> = silent.into_iter().filter(|(_, time)| *time >= SILENT_SECONDS).collect();
+        suspects.sort_unstable_by_key(|(_, time)| *time);
+        if !somebody_waits && number >= IN_TIME {
             return Ok(());
         }
-        sleep(PAUSE).await;
-        let now = silent(&mut conn).await?;
-        // whoever said something in between has been silent for a shorter time
-        lasting = now.into_iter().filter(|(id, time)| lasting.get(id).is_some_and(|before| before <= time)).collect();
+        if somebody_waits && !suspects.is_empty() {
+            return end(&mut conn, suspects.into_iter().map(|(id, _)| id)).await;
+        }
     }
-    // the server counts whole seconds, and not all of them from the end of the last statement
-    lasting.retain(|id, time| begun[id] < *time);
-    for id in lasting.keys() {
+    Ok(())
+}
+
+async fn end(conn: &mut MySqlConnection, suspects: impl Iterator<Item = u64>) -> sqlx::Result<()> {
+    for id in suspects {
+        if !Sessions::of_this_account(conn).await?.somebody_waits {
+            return Ok(());
+        }
         tracing::warn!(session = id, "ending a session that is silent while others wait");
         let ended = sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(&mut *conn).await;
         if let Err(error) = ended
@@ -102,23 +116,33 @@ async fn look(reads: &ReadPool) -> sqlx::Result<()> {
         {
             return Err(error);
         }
+        sleep(RELIEF).await;
     }
     Ok(())
 }
 
-/// The sessions of this account in this schema that say nothing, and for how many seconds; none if nobody waits to write.
-async fn silent(conn: &mut MySqlConnection) -> sqlx::Result<HashMap<u64, i64>> {
-    let sessions: Vec<(u64, i64, bool)> = sqlx::query_as(
-        "SELECT CAST(id AS UNSIGNED), CAST(time AS SIGNED), command = 'Sleep'
-         FROM information_schema.processlist
-         WHERE db = DATABASE() AND user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND id <> CONNECTION_ID()
-           AND (command = 'Sleep' OR info LIKE 'INSERT%' OR info LIKE 'UPDATE%' OR info LIKE 'DELETE%'
-                OR info LIKE '%FOR UPDATE%' OR info LIKE '%FOR SHARE%')",
-    )
-    .fetch_all(conn)
-    .await?;
-    if sessions.iter().all(|(.., is_silent)| *is_silent) {
-        return Ok(HashMap::new());
+/// The sessions of an account in its schema, apart from the one that asks.
+struct Sessions {
+    /// Those that say nothing, and for how many seconds.
+    silent: Vec<(u64, i64)>,
+    /// Somebody has tried to write for a second.
+    somebody_waits: bool,
+}
+
+impl Sessions {
+    async fn of_this_account(conn: &mut MySqlConnection) -> sqlx::Result<Self> {
+        let sessions: Vec<(u64, i64, bool)> = sqlx::query_as(
+            "SELECT CAST(id AS UNSIGNED), CAST(time AS SIGNED), command = 'Sleep'
+             FROM information_schema.processlist
+             WHERE db = DATABASE() AND user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) AND id <> CONNECTION_ID()
+               AND (command = 'Sleep' OR info LIKE 'INSERT%' OR info LIKE 'UPDATE%' OR info LIKE 'DELETE%'
+                    OR info LIKE '%FOR UPDATE%' OR info LIKE '%FOR SHARE%')",
+        )
+        .fetch_all(conn)
+        .await?;
+        let somebody_waits = sessions.iter().any(|(_, time, is_silent)| !is_silent && *time >= 1);
+        let silent =
+            sessions.into_iter().filter(|(.., is_silent)| *is_silent).map(|(id, time, _)| (id, time)).collect();
+        Ok(Self { silent, somebody_waits })
     }
-    Ok(sessions.into_iter().filter(|(.., is_silent)| *is_silent).map(|(id, time, _)| (id, time)).collect())
 }
