@@ -237,7 +237,8 @@ async fn of_many_changes_of_a_password_at_once_one_is_made() {
     }
     let mut statuses: Vec<u16> = racers.join_all().await.iter().map(|reply| reply.status.as_u16()).collect();
     statuses.sort_unstable();
-    assert_eq!(statuses, [200, 403, 403, 403], "whoever comes later has shown a password that is none any more");
+    // whoever comes later has shown a password that is none any more, or a token that has ended with it
+    assert!(statuses[0] == 200 && statuses[1..].iter().all(|status| [401, 403].contains(status)), "{statuses:?}");
 }
 
 #[tokio::test]
