@@ -4,16 +4,13 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::{
-    client::{Account, Client, PASSWORD, Transfer},
-    state::{self, Endpoints},
+use lab::{
+    client::{ANI, Account, BUDI, Client, PASSWORD, TOP_UP, TOP_UP_KEY, Transfer},
+    environment,
     ui::{self, Step},
 };
 
-/// The users of the example that `up` prints; the demo has them too.
-pub const ANI: (&str, &str) = ("Ani Wijaya", "ani@example.com");
-/// The other one.
-pub const BUDI: (&str, &str) = ("Budi Santoso", "budi@example.com");
+use crate::state;
 
 const USERS: [(&str, &str); 5] = [
     ANI,
@@ -22,11 +19,6 @@ const USERS: [(&str, &str); 5] = [
     ("Dewi Anggraini", "dewi@example.com"),
     ("Eko Prasetyo", "eko@example.com"),
 ];
-
-/// What each user is topped up with, in whole units of the currency.
-pub const TOP_UP: u64 = 1_000_000;
-/// The key of that top-up.
-pub const TOP_UP_KEY: &str = "demo-top-up";
 
 /// What becomes of a sample transaction.
 #[derive(Clone, Copy)]
@@ -67,8 +59,8 @@ const TRANSACTIONS: [(usize, usize, u64, &str, Fate); 20] = [
 
 /// Fills the running system.
 pub async fn run() -> Result<ExitCode> {
-    state::load_dotenv()?;
-    let client = Client::new(Endpoints::find());
+    environment::load()?;
+    let client = Client::new(state::endpoints());
     let step = Step::start("Making sample users");
     let mut accounts = Vec::with_capacity(USERS.len());
     for (name, email) in USERS {

@@ -10,12 +10,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use harness::process;
+use lab::{process, ui::Step};
 
-use crate::{
-    state::{self, State},
-    ui::Step,
-};
+use crate::state::{self, State};
 
 /// How long `up` may take to stop everything.
 const STOP_LIMIT: Duration = Duration::from_mins(2);

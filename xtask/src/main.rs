@@ -1,25 +1,19 @@
-//! The developer commands: `cargo xtask --help`.
+//! The developer commands: `cargo xtask --help`. The heavy ones are programs of their own, in `tools/`.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use lab::ui;
 
-mod bench;
-mod client;
 mod demo;
-mod deployment;
 mod down;
-mod drill;
-mod kubernetes;
 mod state;
-mod supply;
 mod test;
-mod tidy;
-mod torture;
-mod ui;
+mod tool;
 mod up;
-mod upgrade;
 mod verify;
+
+use tool::Tool;
 
 /// Runs, shows and tests the Digital Wallet on this machine.
 ///
@@ -45,16 +39,16 @@ enum Command {
     Verify,
     /// Run every check and test there is; brings its own database
     Test(test::Arguments),
-    /// Measure what the system does under load on this machine; brings its own database
-    Bench(bench::Arguments),
+    /// Measure what the system does under load on this machine; brings its own database (`bench --help`)
+    Bench(tool::Arguments),
     /// Try to make the system lose money: crashes at every commit and call (`torture --help`)
-    Torture(torture::Arguments),
+    Torture(tool::Arguments),
     /// Let the version before serve while this one takes over, and see that no payment suffers (part of `test`)
-    UpgradeTest(upgrade::Arguments),
+    UpgradeTest(tool::Arguments),
     /// Check the rules of the code that a program can check (part of `test`)
     Tidy,
-    /// Act out in containers what the documents promise of them, under load; needs Docker
-    ComposeDrill(drill::Arguments),
+    /// Act out in containers what the documents promise of them, under load; needs Docker (`compose-drill --help`)
+    ComposeDrill(tool::Arguments),
     /// Check the Dockerfile, the Compose files, what Prometheus is told, and the Kubernetes manifests (part of `test`)
     Deployment,
 }
@@ -68,12 +62,17 @@ async fn main() -> ExitCode {
         Command::Demo => demo::run().await,
         Command::Verify => verify::run().await,
         Command::Test(arguments) => test::run(&arguments).await,
-        Command::Bench(arguments) => bench::run(&arguments).await,
-        Command::Torture(arguments) => torture::run(&arguments),
-        Command::UpgradeTest(arguments) => upgrade::run(&arguments).await,
-        Command::Tidy => tidy::run(),
-        Command::ComposeDrill(arguments) => drill::run(&arguments).await,
-        Command::Deployment => deployment::run(),
+        // an unoptimised load generator would take the time of what it measures
+        Command::Bench(arguments) => Tool::released("bench").become_it(&arguments),
+        // a debug build: release builds have no failpoints
+        Command::Torture(arguments) => Tool::new("torture").become_it(&arguments),
+        Command::UpgradeTest(arguments) => Tool::new("upgrade").become_it(&arguments),
+        Command::Tidy => Tool::new("checks").run(&["tidy"], &[]).map(|()| ExitCode::SUCCESS),
+        Command::ComposeDrill(arguments) => Tool::new("drill").become_it(&arguments),
+        Command::Deployment => {
+            let checks = ["containers", "kubernetes"].map(|check| Tool::new("checks").run(&[check], &[]));
+            checks.into_iter().collect::<Result<(), _>>().map(|()| ExitCode::SUCCESS)
+        }
     };
     outcome.unwrap_or_else(|error| {
         ui::error(&ui::with_causes(&error));

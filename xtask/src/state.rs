@@ -1,7 +1,6 @@
 //! The folder `.wallet/` and what is known about the system that runs there.
 
 use std::{
-    env,
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -9,15 +8,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use common::config::dotenv;
-use harness::{
-    wallet::{self, Service, Wallet},
-    workspace_root,
-};
+use lab::{client::Endpoints, workspace_root};
 use serde::{Deserialize, Serialize};
-
-/// The port below the first service's.
-pub const DEFAULT_PORT_BASE: u16 = 5000;
 
 /// What other commands need to know about a running `up`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,15 +20,6 @@ pub struct State {
     pub endpoints: Endpoints,
     /// The processes that `up` started, each with a part of its command line.
     pub processes: Vec<(u32, String)>,
-}
-
-/// Where the services are, and what they take from a caller that is a service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Endpoints {
-    /// Base URLs in the order of the services' ports.
-    pub urls: [String; 4],
-    /// `X-Service-Token`
-    pub service_token: String,
 }
 
 /// Held by the one `up` of this checkout.
@@ -55,40 +38,9 @@ fn file() -> PathBuf {
     folder().join("state.json")
 }
 
-impl Endpoints {
-    /// The services of the running `up`; else those on the documented ports.
-    pub fn find() -> Self {
-        load().filter(|_| is_running()).map_or_else(Self::documented, |state| state.endpoints)
-    }
-
-    /// The services of `wallet`.
-    pub fn of(wallet: &Wallet) -> Self {
-        let urls = Service::ALL.map(|service| wallet.url(service));
-        Self { urls, service_token: wallet.service_token().to_owned() }
-    }
-
-    fn documented() -> Self {
-        let urls = [1, 2, 3, 4].map(|n| format!("http://localhost:{}", DEFAULT_PORT_BASE + n));
-        Self { urls, service_token: service_token() }
-    }
-}
-
-/// `SERVICE_TOKEN` of the environment or `.env`; else the documented one of development.
-pub fn service_token() -> String {
-    variable("SERVICE_TOKEN").unwrap_or_else(|| wallet::DEVELOPMENT_TOKEN.to_owned())
-}
-
-/// A variable that is set and not empty.
-pub fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.trim().is_empty())
-}
-
-/// Takes the variables in the `.env` of the workspace, behind those of the environment.
-pub fn load_dotenv() -> Result<()> {
-    match dotenv::read(&workspace_root().join(dotenv::FILE)) {
-        Ok(variables) => Ok(dotenv::apply(&variables)?),
-        Err(faults) => bail!(faults.join("\n")),
-    }
+/// The services of the running `up`; else those on the documented ports.
+pub fn endpoints() -> Endpoints {
+    load().filter(|_| is_running()).map_or_else(Endpoints::documented, |state| state.endpoints)
 }
 
 /// What the last `up` wrote, whether it still runs or not.

@@ -4,22 +4,22 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use common::config::DatabaseConfig;
-use harness::{
+use lab::{
+    admin::{Admin, Schema},
     binaries::{self, Build},
-    database::Admin,
+    client::{ANI, Account, BUDI, Client, DEFAULT_PORT_BASE, Endpoints, PASSWORD, TOP_UP, TOP_UP_KEY},
+    environment::{self, variable},
     ports, process,
     server::{INIT_SQL, Options, Purpose, Server},
+    ui::{self, Step},
     wallet::{Service, Wallet, WalletOptions},
     workspace_root,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    client::{Account, Client, PASSWORD},
-    demo, down,
-    state::{self, Endpoints, Guard, State, variable},
-    ui::{self, Step},
+    down,
+    state::{self, Guard, State},
 };
 
 /// The port of a private database, if it is free.
@@ -32,7 +32,7 @@ const SHOWN_LINES: usize = 20;
 #[derive(Args)]
 pub struct Arguments {
     /// The services listen on N+1 to N+4
-    #[arg(long, value_name = "N", default_value_t = state::DEFAULT_PORT_BASE)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT_BASE)]
     port_base: u16,
     /// Run a debug build: it is made faster and runs slower
     #[arg(long)]
@@ -50,7 +50,7 @@ struct Signals([Signal; 3]);
 
 /// Starts everything, waits for Ctrl-C or a failure, and stops everything.
 pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
-    state::load_dotenv()?;
+    environment::load()?;
     let guard = Guard::take()?;
     if let Some(killed) = state::load() {
         down::end_orphans(&killed);
@@ -114,7 +114,7 @@ async fn start(binaries: PathBuf, ports: [u16; 4], guard: &Guard) -> Result<(Sys
         logs: folder.clone(),
         mail: variable("MAIL_DIR").map_or_else(|| folder.join("mail"), |mail| workspace_root().join(mail)),
         folder: workspace_root(),
-        service_token: state::service_token(),
+        service_token: environment::service_token(),
         inherit_environment: true,
         environment: Vec::new(),
     };
@@ -134,7 +134,7 @@ async fn start(binaries: PathBuf, ports: [u16; 4], guard: &Guard) -> Result<(Sys
     Ok((System { wallet, server, database }, Client::new(endpoints)))
 }
 
-type Database = (Option<Server>, [DatabaseConfig; 4], String);
+type Database = (Option<Server>, [Schema; 4], String);
 
 async fn private_database() -> Result<Database> {
     let step = Step::start("Starting a private database server");
@@ -143,10 +143,10 @@ async fn private_database() -> Result<Database> {
     let server = Server::start(options, &|text| step.note(text)).await?;
     step.done(&format!("{} runs on port {port}", server.product()));
     let admin = server.admin();
-    let databases = Service::ALL.map(|service| DatabaseConfig {
+    let databases = Service::ALL.map(|service| Schema {
         user: service.account().to_owned(),
         password: SERVICE_PASSWORD.into(),
-        ..admin.config(service.schema())
+        ..admin.on(service.schema())
     });
     let database = format!("{}  (mysql -h 127.0.0.1 -P {port} -u root -proot)", admin.url());
     Ok((Some(server), with_pool_size(databases), database))
@@ -177,12 +177,12 @@ async fn given_database(host: &str) -> Result<Database> {
         }
     }
     step.done(&format!("The database server at {host}:{port} has the schemas"));
-    let databases = Service::ALL.map(|service| admin.config(service.schema()));
+    let databases = Service::ALL.map(|service| admin.on(service.schema()));
     let database = format!("mysql -h {host} -P {port} -u {user} -p");
     Ok((None, with_pool_size(databases), database))
 }
 
-fn with_pool_size(mut databases: [DatabaseConfig; 4]) -> [DatabaseConfig; 4] {
+fn with_pool_size(mut databases: [Schema; 4]) -> [Schema; 4] {
     for database in &mut databases {
         database.pool_size = 16;
     }
@@ -191,9 +191,9 @@ fn with_pool_size(mut databases: [DatabaseConfig; 4]) -> [DatabaseConfig; 4] {
 
 /// Two users and some money, so that the example works at once.
 async fn example_users(client: &Client) -> Result<[Account; 2]> {
-    let ani = client.sign_in(demo::ANI.0, demo::ANI.1).await?;
-    let budi = client.sign_in(demo::BUDI.0, demo::BUDI.1).await?;
-    client.top_up(&ani, demo::TOP_UP, demo::TOP_UP_KEY).await?;
+    let ani = client.sign_in(ANI.0, ANI.1).await?;
+    let budi = client.sign_in(BUDI.0, BUDI.1).await?;
+    client.top_up(&ani, TOP_UP, TOP_UP_KEY).await?;
     Ok([ani, budi])
 }
 

@@ -1,7 +1,6 @@
 //! Typed configuration from environment variables and `.env`: every problem is found before the service gives up,
 //! each with the variable's name, what is expected and an example.
 
-pub mod dotenv;
 mod networks;
 mod secrets;
 #[cfg(test)]
@@ -12,17 +11,16 @@ use std::{
     fmt,
     net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr},
     num::{NonZeroU16, NonZeroU32},
-    path::{Path, PathBuf},
+    path::Path,
     str::FromStr,
 };
 
 use axum::http::HeaderValue;
 use chrono_tz::Tz;
 use ipnet::IpNet;
+use mysql::DatabaseConfig;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-
-pub use tls::DatabaseTls;
 
 /// Where the service runs, which decides who may call the routes that are documented without a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,29 +115,6 @@ pub struct HttpConfig {
     pub rate_limit: Option<NonZeroU32>,
 }
 
-/// Where the service's schema is.
-#[derive(Debug, Clone)]
-pub struct DatabaseConfig {
-    /// `DB_HOST`
-    pub host: String,
-    /// `DB_PORT`
-    pub port: u16,
-    /// `DB_USER`
-    pub user: String,
-    /// `DB_PASSWORD`
-    pub password: SecretString,
-    /// `DB_NAME`
-    pub name: String,
-    /// `DB_TLS`: how the connection is protected.
-    pub tls: DatabaseTls,
-    /// `DB_CA_FILE`: a PEM file with the certificate of the authority that vouches for the server.
-    pub ca_file: Option<PathBuf>,
-    /// `DB_POOL_SIZE`: the most connections that one instance opens.
-    pub pool_size: u32,
-    /// `DB_READ_POOL_SIZE`: the most connections beside those that one instance opens for lists, feeds and reports.
-    pub read_pool_size: u32,
-}
-
 type Lookup = Box<dyn Fn(&str) -> Option<String>>;
 
 /// Reads variables and collects what is wrong with them.
@@ -165,10 +140,12 @@ impl fmt::Display for ConfigError {
 impl Env {
     /// The process's environment, with `.env` of the working directory behind it; of no folder above.
     pub fn load() -> Self {
-        let faults = match dotenv::read(Path::new(dotenv::FILE)) {
-            Ok(variables) => {
-                dotenv::apply(&variables).err().map(|error| format!("{}: {error}", dotenv::FILE)).into_iter().collect()
-            }
+        let faults = match env_file::read(Path::new(env_file::FILE)) {
+            Ok(variables) => env_file::apply(&variables)
+                .err()
+                .map(|error| format!("{}: {error}", env_file::FILE))
+                .into_iter()
+                .collect(),
             Err(faults) => faults,
         };
         let mut env = Self::new(|name| std::env::var(name).ok());

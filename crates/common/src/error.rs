@@ -1,19 +1,17 @@
 //! The one error that leaves a service, and how it looks as JSON.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use batch::BatchError;
+use mysql::DbError;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    Code,
-    context::Origin,
-    db::{self, DbError},
-};
+use crate::{code::Code, codes, origin::Origin};
 
 /// What a handler returns.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
@@ -45,13 +43,13 @@ impl ApiError {
 
     /// 400 for one field, with a phrase that follows its name.
     pub fn invalid(field: &str, phrase: impl Into<String>) -> Self {
-        let code = if field.ends_with("amount") { Code::InvalidAmount } else { Code::InvalidValue };
+        let code = if field.ends_with("amount") { codes::INVALID_AMOUNT } else { codes::INVALID_VALUE };
         Self::new(code).field(field, phrase)
     }
 
     /// 500 for what nobody expected; the cause is logged, never shown.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Code::InternalError).because(cause)
+        Self::new(codes::INTERNAL_ERROR).because(cause)
     }
 
     /// Adds what is wrong with a field.
@@ -106,9 +104,9 @@ impl IntoResponse for ApiError {
         if status.is_server_error() {
             let cause = self.cause.as_deref().map(|cause| error_chain(cause));
             let (status, code) = (status.as_u16(), self.code.name());
-            match self.code {
+            match status {
                 // what a service waits for is expected, and whoever asks is told
-                Code::NotReady => tracing::debug!(status, code, cause, "not ready"),
+                _ if self.code == codes::NOT_READY => tracing::debug!(status, code, cause, "not ready"),
                 _ if status == 503 => tracing::warn!(status, code, cause, "request refused for now"),
                 _ => tracing::error!(status, code, cause, "request failed"),
             }
@@ -155,10 +153,10 @@ impl From<Code> for ApiError {
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::CommitUnknown(cause) => Self::new(Code::OutcomeUnknown).because(cause),
-            DbError::Raced(cause) => Self::new(Code::DatabaseUnavailable).because(cause),
-            DbError::Sql(cause) if db::is_unavailable(&cause) || db::is_transient(&cause) => {
-                Self::new(Code::DatabaseUnavailable).because(cause)
+            DbError::CommitUnknown(cause) => Self::new(codes::OUTCOME_UNKNOWN).because(cause),
+            DbError::Raced(cause) => Self::new(codes::DATABASE_UNAVAILABLE).because(cause),
+            DbError::Sql(cause) if mysql::is_unavailable(&cause) || mysql::is_transient(&cause) => {
+                Self::new(codes::DATABASE_UNAVAILABLE).because(cause)
             }
             DbError::Sql(cause) => Self::internal(cause),
         }
@@ -168,6 +166,25 @@ impl From<DbError> for ApiError {
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         DbError::from(error).into()
+    }
+}
+
+impl From<BatchError<DbError>> for ApiError {
+    fn from(error: BatchError<DbError>) -> Self {
+        match error {
+            BatchError::Overloaded => Self::new(codes::OVERLOADED).because(error),
+            BatchError::Failed(error) => error.into(),
+            BatchError::Lost => Self::internal(error),
+        }
+    }
+}
+
+impl From<BatchError<Infallible>> for ApiError {
+    fn from(error: BatchError<Infallible>) -> Self {
+        match error {
+            BatchError::Overloaded => Self::new(codes::OVERLOADED).because(error),
+            BatchError::Lost => Self::internal(error),
+        }
     }
 }
 
@@ -188,5 +205,15 @@ mod tests {
         assert_eq!(chain(&["1049: unknown database", "1049: unknown database"]), "1049: unknown database");
         assert_eq!(chain(&["cannot connect", "refused", "refused"]), "cannot connect: refused");
         assert_eq!(chain(&["cannot connect: refused", "refused"]), "cannot connect: refused");
+    }
+
+    #[test]
+    fn a_database_that_cannot_serve_is_told_as_that_and_a_fault_is_not() {
+        let told = |error: sqlx::Error| {
+            let told = ApiError::from(error);
+            (told.status().as_u16(), told.body()["code"].as_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(told(sqlx::Error::PoolTimedOut), (503, "database_unavailable".to_owned()));
+        assert_eq!(told(sqlx::Error::RowNotFound), (500, "internal_error".to_owned()));
     }
 }

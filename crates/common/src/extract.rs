@@ -14,14 +14,14 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use money::ids::InvalidId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    ApiError, Code, Result,
+    codes, describe,
+    error::{ApiError, Result},
     fields::{self, FromFields},
-    http::api,
-    ids::InvalidId,
 };
 
 /// The largest body of a public route, in bytes.
@@ -37,13 +37,13 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
-            return Err(Code::UnsupportedMediaType.into());
+            return Err(codes::UNSUPPORTED_MEDIA_TYPE.into());
         }
         if is_encoded(request.headers()) {
-            return Err(Code::UnsupportedEncoding.into());
+            return Err(codes::UNSUPPORTED_ENCODING.into());
         }
         // it has been received: see `http::receive`
-        let body = Bytes::from_request(request, state).await.map_err(|_| Code::MalformedBody)?;
+        let body = Bytes::from_request(request, state).await.map_err(|_| codes::MALFORMED_BODY)?;
         fields::from_json(&body).map(Self)
     }
 }
@@ -55,9 +55,15 @@ impl<T: JsonSchema> OperationInput for Json<T> {
         let content = ("application/json".to_owned(), MediaType { schema, ..MediaType::default() });
         let body = RequestBody { content: [content].into_iter().collect(), required: true, ..RequestBody::default() };
         operation.request_body = Some(ReferenceOr::Item(body));
-        api::refuses(operation, &[Code::MalformedBody, Code::MalformedJson, Code::InvalidBody, Code::InvalidValue]);
-        api::refuses(operation, &[Code::UnknownField, Code::MissingField, Code::DuplicateField]);
-        api::refuses(operation, &[Code::BodyTooLarge, Code::UnsupportedMediaType, Code::UnsupportedEncoding]);
+        describe::refuses(
+            operation,
+            &[codes::MALFORMED_BODY, codes::MALFORMED_JSON, codes::INVALID_BODY, codes::INVALID_VALUE],
+        );
+        describe::refuses(operation, &[codes::UNKNOWN_FIELD, codes::MISSING_FIELD, codes::DUPLICATE_FIELD]);
+        describe::refuses(
+            operation,
+            &[codes::BODY_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE, codes::UNSUPPORTED_ENCODING],
+        );
     }
 }
 
@@ -98,7 +104,7 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Path<T> {
 /// Its parameter is described from the route's path.
 impl<T> OperationInput for Path<T> {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        api::refuses(operation, &[Code::InvalidValue]);
+        describe::refuses(operation, &[codes::INVALID_VALUE]);
     }
 }
 
@@ -110,8 +116,8 @@ impl<T: JsonSchema> OperationInput for Query<T> {
         let schema = context.schema.subschema_for::<T>();
         let parameters = parameters_from_schema(context, schema, ParamLocation::Query);
         operation.parameters.extend(parameters.into_iter().map(ReferenceOr::Item));
-        let codes = [Code::InvalidValue, Code::UnknownField, Code::MissingField, Code::DuplicateField];
-        api::refuses(operation, &codes);
+        let codes = [codes::INVALID_VALUE, codes::UNKNOWN_FIELD, codes::MISSING_FIELD, codes::DUPLICATE_FIELD];
+        describe::refuses(operation, &codes);
     }
 }
 

@@ -8,26 +8,22 @@ use aide::{OperationInput, generate::GenContext, openapi::Operation};
 use axum::{
     Json,
     extract::FromRequestParts,
-    http::{HeaderName, HeaderValue, StatusCode, request::Parts},
+    http::{HeaderValue, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use mysql::DbError;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::MySqlConnection;
 
 use crate::{
-    ApiError, Code, Result,
     caller::Caller,
-    db::{self, DbError},
-    error,
-    http::api,
+    codes, describe,
+    error::{self, ApiError, Result},
+    headers::{IDEMPOTENCY_KEY, REPLAYED},
 };
 
-/// The header by which a caller names a request.
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Marks an answer that was given before.
-pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
 
@@ -47,7 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             .filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
         match (key, values.next()) {
             (Some(key), None) => Ok(Self(Some(key))),
-            _ => Err(Code::InvalidIdempotencyKey.into()),
+            _ => Err(codes::INVALID_IDEMPOTENCY_KEY.into()),
         }
     }
 }
@@ -75,8 +71,8 @@ impl OperationInput for IdempotencyKey {
         ]});
         let description =
             "Names the request: sent again with the same key, it takes effect once and is answered again.";
-        api::takes(operation, "header", "Idempotency-Key", description, &schema);
-        api::refuses(operation, &[Code::InvalidIdempotencyKey, Code::IdempotencyKeyReused]);
+        describe::takes(operation, "header", "Idempotency-Key", description, &schema);
+        describe::refuses(operation, &[codes::INVALID_IDEMPOTENCY_KEY, codes::IDEMPOTENCY_KEY_REUSED]);
     }
 }
 
@@ -130,7 +126,7 @@ impl Known {
     pub fn answer(self) -> Result<Answer> {
         match self {
             Self::Answered(answer) => Ok(answer),
-            Self::Mismatch => Err(Code::IdempotencyKeyReused.into()),
+            Self::Mismatch => Err(codes::IDEMPOTENCY_KEY_REUSED.into()),
         }
     }
 }
@@ -201,7 +197,7 @@ pub async fn store(conn: &mut MySqlConnection, request: Option<&KeyedRequest>, a
     .bind(answer.body.to_string())
     .execute(conn)
     .await
-    .map_err(db::raced)?;
+    .map_err(mysql::raced)?;
     Ok(())
 }
 

@@ -9,19 +9,22 @@ use std::{
 };
 
 use axum::http::StatusCode;
+use fault::point;
+use money::UserId;
+use mysql::{
+    DbError,
+    bulk::{BulkInsert, Value},
+    lease::{self, Holder},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{MySqlPool, QueryBuilder};
 
 use crate::{
-    UserId,
-    bulk::{BulkInsert, Value},
-    db::{self, DbError},
-    http::client::{CallError, ServiceClient},
-    lease::{self, Holder},
+    client::{CallError, ServiceClient},
     monitoring::{MOST_COUNTED, number, seconds, show},
-    point, request,
+    request,
     trace::Trace,
     worker::{Pace, Rest, Step},
 };
@@ -207,8 +210,8 @@ impl Relay {
     }
 
     async fn refused(&self, id: i64) -> Result<(), DbError> {
-        db::retry(|_| async {
-            let mut tx = db::begin(&self.pool, point!("outbox.refused")).await?;
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("outbox.refused")).await?;
             sqlx::query(
                 "UPDATE outbox SET attempts = attempts + 1,
                         next_attempt_at = NOW(6) + INTERVAL LEAST(POW(2, LEAST(attempts, 12)), 3600) SECOND
@@ -223,10 +226,10 @@ impl Relay {
     }
 
     async fn delivered(&self, ids: &[i64]) -> Result<(), DbError> {
-        db::retry(|_| async {
-            let mut tx = db::begin(&self.pool, point!("outbox.delivered")).await?;
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("outbox.delivered")).await?;
             let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN ");
-            db::push_list(&mut query, ids.iter().copied());
+            mysql::push_list(&mut query, ids.iter().copied());
             query.build().execute(&mut *tx).await?;
             tx.commit().await
         })

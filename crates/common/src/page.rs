@@ -12,17 +12,17 @@ use axum::{
     http::{HeaderValue, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use mysql::scan::Stretch;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::json;
 use url::form_urlencoded;
 
 use crate::{
-    ApiError, Result,
+    describe,
+    error::{ApiError, Result},
     extract::Query,
     fields::{self, Fields, FromFields},
-    http::api,
-    scan::Stretch,
 };
 
 /// Items on a page when the caller does not say.
@@ -104,9 +104,9 @@ impl<F: FromFields, S: Send + Sync> FromRequestParts<S> for List<F> {
 impl<F: JsonSchema> OperationInput for List<F> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT});
-        api::takes(operation, "query", "limit", "The most items to answer.", &limit);
+        describe::takes(operation, "query", "limit", "The most items to answer.", &limit);
         let cursor = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
-        api::takes(
+        describe::takes(
             operation,
             "query",
             "cursor",
@@ -136,8 +136,8 @@ impl<T: Serialize> IntoResponse for Listed<T> {
 impl<T: JsonSchema> OperationOutput for Listed<T> {
     type Inner = Self;
     fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, openapi::Response)> {
-        let (status, mut response) = api::answers::<Vec<T>>(context, 200);
-        let link = api::header("The next page, while there is one: <…>; rel=\"next\" (RFC 8288)");
+        let (status, mut response) = describe::answers::<Vec<T>>(context, 200);
+        let link = describe::header("The next page, while there is one: <…>; rel=\"next\" (RFC 8288)");
         response.headers.insert(header::LINK.to_string(), link);
         vec![(status, response)]
     }

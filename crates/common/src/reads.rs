@@ -8,17 +8,19 @@ use std::{
     time::Duration,
 };
 
+use batch::{Held, PerKey};
+use money::UserId;
+use mysql::{DatabaseConfig, HeldUp};
 use sqlx::{
     AssertSqlSafe, Executor, MySql, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions, pool::PoolConnection,
 };
 use tokio::time::timeout;
 
 use crate::{
-    Code, Result, UserId,
-    config::DatabaseConfig,
-    db,
+    codes,
+    error::Result,
     monitoring::{number, show},
-    per_key::{Held, PerKey},
+    worker::{Pace, Rest, Step, Workers},
 };
 
 /// How long one statement may take before the server ends it.
@@ -50,7 +52,7 @@ impl ReadPool {
         let options = MySqlPoolOptions::new()
             .max_connections(config.read_pool_size)
             .after_connect(|conn, _| Box::pin(prepare_session(conn)));
-        Self(Arc::new(Inner { pool: db::connect(options, config), users: PerKey::default() }))
+        Self(Arc::new(Inner { pool: mysql::connect(options, config), users: PerKey::default() }))
     }
 
     /// A connection for another service, or for whoever may read everybody's rows.
@@ -62,7 +64,7 @@ impl ReadPool {
     /// such user. After [`TURN_TIMEOUT`] 503 `overloaded`.
     pub async fn acquire_for(&self, user: Option<UserId>) -> Result<Reading> {
         let Some(user) = user else { return Ok(self.acquire().await?) };
-        let permit = timeout(TURN_TIMEOUT, self.0.users.lock(user)).await.map_err(|_| Code::Overloaded)?;
+        let permit = timeout(TURN_TIMEOUT, self.0.users.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
         Ok(Reading { conn: self.0.pool.acquire().await?, _permit: Some(permit) })
     }
 
@@ -79,7 +81,7 @@ impl ReadPool {
 }
 
 async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
-    db::prepare_session(conn).await?;
+    mysql::prepare_session(conn).await?;
     let version: String = conn.fetch_one("SELECT VERSION()").await?.try_get(0)?;
     let limit = if version.contains("MariaDB") {
         format!("SET SESSION max_statement_time = {}", STATEMENT_LIMIT.as_secs_f64())
@@ -101,4 +103,16 @@ impl DerefMut for Reading {
     fn deref_mut(&mut self) -> &mut MySqlConnection {
         &mut self.conn
     }
+}
+
+/// Starts the worker that looks at what holds units of work up: see [`HeldUp`].
+pub fn watch(pool: &MySqlPool, reads: &ReadPool, workers: &Workers) {
+    let held_up = HeldUp::new(pool.clone(), reads.0.pool.clone());
+    workers.spawn("held_up", Pace { idle: Duration::ZERO, rest: Rest::Never }, move || {
+        let held_up = held_up.clone();
+        async move {
+            held_up.run_once().await?;
+            Ok(Step::Idle)
+        }
+    });
 }

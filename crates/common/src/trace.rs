@@ -22,8 +22,6 @@ use opentelemetry_sdk::{
 };
 use url::Url;
 
-use crate::http::client::blocking_http_client;
-
 /// The header that names a trace and the span that asks.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -41,10 +39,9 @@ struct Export {
     tracer: SdkTracer,
 }
 
-/// Sends the process's spans to the collector at `endpoint`, under the name of `service`.
-pub fn export(service: &'static str, endpoint: &Url) -> anyhow::Result<()> {
+/// Sends the process's spans to the collector at `endpoint` through `client`, under the name of `service`.
+pub fn export(service: &'static str, endpoint: &Url, client: reqwest::blocking::Client) -> anyhow::Result<()> {
     let traces = endpoint.join("v1/traces")?;
-    let client = blocking_http_client();
     let exporter = SpanExporter::builder().with_http().with_http_client(client).with_endpoint(traces).build()?;
     let resource = Resource::builder().with_service_name(service).build();
     let provider = SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();

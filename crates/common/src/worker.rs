@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{context, error::error_chain};
+use crate::{error::error_chain, origin};
 
 /// The longest rest: a step that was held up, by a service that did not answer, say, has kept nothing busy.
 const MAX_REST: Duration = Duration::from_secs(1);
@@ -66,10 +66,10 @@ impl Workers {
         let stopping = self.stop.clone();
         self.tasks.spawn(async move {
             while !stopping.is_cancelled() {
-                let (started, requests) = (Instant::now(), context::requests_begun());
+                let (started, requests) = (Instant::now(), origin::requests_begun());
                 // in a task of its own, so that a panic ends the step and not the worker
                 let pause = match tokio::spawn(step()).await.map_err(Into::into).flatten() {
-                    Ok(Step::Worked) => pace.rest.after(started.elapsed(), context::requests_begun() > requests),
+                    Ok(Step::Worked) => pace.rest.after(started.elapsed(), origin::requests_begun() > requests),
                     Ok(Step::Idle) => pace.idle,
                     Err(error) => {
                         tracing::warn!(worker = name, error = error_chain(&*error), "a step failed");

@@ -4,15 +4,17 @@ use std::time::Instant;
 
 use axum::{http::StatusCode, response::IntoResponse};
 use common::{
-    ApiError, UserId,
+    ApiError,
     reads::{ReadPool, STATEMENT_LIMIT},
 };
-use harness::database::database;
+use lab::database::database;
+use money::UserId;
+use mysql::DatabaseConfig;
 
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_ended_and_the_caller_told_to_come_back() {
     let database = database().await;
-    let reads = ReadPool::new(&database.config);
+    let reads = ReadPool::new(&DatabaseConfig::at(&database.url(), 8).unwrap());
     let mut conn = reads.acquire().await.unwrap();
     let begun = Instant::now();
     // what SLEEP answers when it is interrupted differs; a row for each of ten seconds is ended like any other read
@@ -30,7 +32,7 @@ async fn a_statement_that_takes_too_long_is_ended_and_the_caller_told_to_come_ba
 #[tokio::test]
 async fn one_user_reads_with_one_connection_whatever_it_asks_for() {
     let database = database().await;
-    let reads = ReadPool::new(&database.config);
+    let reads = ReadPool::new(&DatabaseConfig::at(&database.url(), 8).unwrap());
     let user = |id: i64| Some(UserId::try_from(id).unwrap());
     let first = reads.acquire_for(user(1)).await.unwrap();
     let refused = reads.acquire_for(user(1)).await.unwrap_err();

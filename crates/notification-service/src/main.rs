@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use common::{db, http::serve, telemetry, worker::Workers};
+use common::{durability::require_durability, server, telemetry, worker::Workers};
 use notification_service::{AppState, Config, app, start_workers};
 
 #[global_allocator]
@@ -15,18 +15,18 @@ const NICENESS: i32 = 10;
 fn main() -> ExitCode {
     // before the runtime starts its threads, which inherit it; where it is not allowed, mail is as quick as the rest
     rustix::process::nice(NICENESS).ok();
-    serve::exit(run())
+    server::exit(run())
 }
 
 #[tokio::main]
 async fn run() -> anyhow::Result<()> {
-    let env = serve::begin("notification-service", "Mails users what they must be told by the Digital Wallet");
-    let Some(config) = serve::configured(Config::from_env(env))? else { return Ok(()) };
+    let env = server::begin("notification-service", "Mails users what they must be told by the Digital Wallet");
+    let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
     telemetry::init("notification-service", &config.service)?;
     let state = AppState::new(&config)?;
     state.migrate().await?;
-    db::require_durability(&config.service).await?;
+    require_durability(&config.service).await?;
     let workers = Workers::default();
     start_workers(&state, &config, &workers);
-    serve::run(app(state), &config.service, workers).await
+    server::run(app(state), &config.service, workers).await
 }

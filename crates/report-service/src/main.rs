@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use common::{db, http::serve, telemetry, worker::Workers};
+use common::{durability::require_durability, server, telemetry, worker::Workers};
 use report_service::{AppState, Config, app, start_workers};
 
 #[global_allocator]
@@ -10,17 +10,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    serve::exit(run().await)
+    server::exit(run().await)
 }
 
 async fn run() -> anyhow::Result<()> {
-    let env = serve::begin("report-service", "Reports and summaries of the Digital Wallet");
-    let Some(config) = serve::configured(Config::from_env(env))? else { return Ok(()) };
+    let env = server::begin("report-service", "Reports and summaries of the Digital Wallet");
+    let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
     telemetry::init("report-service", &config.service)?;
     let state = AppState::new(&config);
     state.migrate().await?;
-    db::require_durability(&config.service).await?;
+    require_durability(&config.service).await?;
     let workers = Workers::default();
     start_workers(&state, &config, &workers);
-    serve::run(app(state), &config.service, workers).await
+    server::run(app(state), &config.service, workers).await
 }

@@ -1,56 +1,13 @@
 //! How the connection to the database is protected.
 
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{fs, path::PathBuf};
 
-use sqlx::mysql::MySqlSslMode;
+use mysql::DatabaseTls;
 
 use super::Env;
 
 /// What a file with a certificate has.
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
-
-/// What is demanded of the connection to the database, in MySQL's own words (`--ssl-mode`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum DatabaseTls {
-    /// No TLS, even if the server offers it.
-    Disabled,
-    /// TLS if the server offers it, without a look at its certificate.
-    #[default]
-    Preferred,
-    /// TLS, without a look at the server's certificate: against those who listen, not against those who answer in its place.
-    Required,
-    /// TLS with a certificate that `DB_CA_FILE` vouches for, whatever name it has.
-    VerifyCa,
-    /// TLS with a certificate for `DB_HOST`, that a public authority or `DB_CA_FILE` vouches for.
-    VerifyIdentity,
-}
-
-impl FromStr for DatabaseTls {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Ok(match text {
-            "disabled" => Self::Disabled,
-            "preferred" => Self::Preferred,
-            "required" => Self::Required,
-            "verify_ca" => Self::VerifyCa,
-            "verify_identity" => Self::VerifyIdentity,
-            _ => return Err(()),
-        })
-    }
-}
-
-impl DatabaseTls {
-    /// The driver's name for it.
-    pub(crate) fn mode(self) -> MySqlSslMode {
-        match self {
-            Self::Disabled => MySqlSslMode::Disabled,
-            Self::Preferred => MySqlSslMode::Preferred,
-            Self::Required => MySqlSslMode::Required,
-            Self::VerifyCa => MySqlSslMode::VerifyCa,
-            Self::VerifyIdentity => MySqlSslMode::VerifyIdentity,
-        }
-    }
-}
 
 impl Env {
     /// `DB_TLS` and `DB_CA_FILE`, which must fit together: a file that nobody looks at would only seem to protect.

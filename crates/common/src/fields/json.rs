@@ -10,8 +10,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{Cause, Invalid};
-use crate::{ApiError, Code, Result};
+use super::invalid::{Cause, Invalid};
+use crate::{
+    codes,
+    error::{ApiError, Result},
+};
 
 /// The name under which a raw value asks `serde_json` for its text.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
@@ -24,7 +27,7 @@ pub(super) fn object(text: &str) -> Result<Members<'_>> {
     let refused = |error: serde_json::Error| malformed_at(error.line(), error.column());
     serde_json::from_str::<Object<'_>>(text).map(|Object(members)| members).map_err(
         |error| match serde_json::from_str::<IgnoredAny>(text) {
-            Ok(_) if error.is_data() => Code::InvalidBody.into(),
+            Ok(_) if error.is_data() => codes::INVALID_BODY.into(),
             Ok(_) => refused(error),
             Err(error) => refused(error),
         },
@@ -40,7 +43,7 @@ pub(super) fn malformed(body: &[u8], offset: usize) -> ApiError {
 }
 
 fn malformed_at(line: usize, column: usize) -> ApiError {
-    ApiError::new(Code::MalformedJson).detail("line", line.max(1)).detail("column", column.max(1))
+    ApiError::new(codes::MALFORMED_JSON).detail("line", line.max(1)).detail("column", column.max(1))
 }
 
 struct Object<'a>(Members<'a>);

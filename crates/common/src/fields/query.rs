@@ -5,8 +5,8 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{Cause, Invalid};
-use crate::Result;
+use super::invalid::{Cause, Invalid};
+use crate::error::Result;
 
 /// A value, as its text.
 pub(super) struct Value<'a>(pub &'a str);

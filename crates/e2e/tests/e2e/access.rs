@@ -8,16 +8,14 @@ use std::{
 };
 
 use common::caller::MAX_TOKEN_SECONDS;
-use e2e::{
-    PASSWORD, PRODUCTION_JWT_SECRET, User, World,
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, crypto};
+use lab::{
     document::{Document, Operation, documents, fill},
-};
-use harness::{
     http::{Api, Reply, eventually},
     server::Purpose,
     wallet::Service,
+    world::{PASSWORD, PRODUCTION_JWT_SECRET, User, World},
 };
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, crypto};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 

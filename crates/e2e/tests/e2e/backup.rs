@@ -8,14 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{PASSWORD, User, World, own_routes, payment};
-use harness::{
+use lab::{
+    admin::Admin,
     clients::client_programs,
-    database::{Admin, temporary_server},
+    database::temporary_server,
     http::{Reply, eventually},
     server::Purpose,
     wallet::Service,
     workspace_root,
+    world::{PASSWORD, User, World, own_routes, payment},
 };
 use reqwest::{Method, Url};
 use serde_json::json;

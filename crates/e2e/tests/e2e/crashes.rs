@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{Mode, Proxy, World, payment};
-use harness::{http::eventually, wallet::Service};
+use lab::{
+    http::eventually,
+    proxy::{Mode, Proxy},
+    wallet::Service,
+    world::{World, payment},
+};
 use reqwest::Method;
 use serde_json::json;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use e2e::{User, World, payment};
 use futures::{StreamExt, future::join_all, stream};
-use harness::{
+use lab::{
     database::temporary_server,
     http::{Reply, eventually},
     server::{Purpose, Server},
     wallet::Service,
+    world::{User, World, payment},
 };
 
 /// Payments that are asked for at once.

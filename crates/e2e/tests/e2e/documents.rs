@@ -2,16 +2,14 @@
 
 use std::{collections::BTreeSet, fs};
 
-use common::Code;
-use e2e::{
-    World,
-    document::{Document, documents},
-};
-use harness::{
+use lab::{
     browser,
+    document::{Document, documents},
     node::{node_program, node_tools},
+    sources::error_codes,
     wallet::Service,
     workspace_root,
+    world::World,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -30,8 +28,12 @@ async fn the_documents_name_every_code() {
     let all = documents.iter().flat_map(|(_, document)| document.operations());
     let named: BTreeSet<String> =
         all.flat_map(|o| o.codes().into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
-    let known: BTreeSet<String> =
-        Code::ALL.iter().map(|code| code.name().to_owned()).filter(|name| !OF_NO_ROUTE.contains(&&**name)).collect();
+    let known: BTreeSet<String> = error_codes()
+        .unwrap()
+        .into_iter()
+        .map(|(_, name)| name)
+        .filter(|name| !OF_NO_ROUTE.contains(&&**name))
+        .collect();
     assert_eq!(named, known);
 }
 

@@ -3,8 +3,7 @@
 use std::{fs, path::Path};
 
 use axum::{Router, http::StatusCode};
-use e2e::World;
-use harness::{
+use lab::{
     binaries::binaries,
     collector::Collector,
     database::admin,
@@ -12,6 +11,7 @@ use harness::{
     ports::free_port,
     process::{Launch, OnParentDeath, Process},
     wallet::Service,
+    world::World,
 };
 use secrecy::ExposeSecret;
 
@@ -53,7 +53,7 @@ async fn started_in(folder: &Path, variables: &[(&str, &str)]) -> String {
     let database = admin().schema().await.expect("a schema");
     let logs = tempfile::tempdir().expect("a temporary folder");
     let log = logs.path().join("log");
-    let config = &database.config;
+    let config = &database.schema;
     let mut environment: Vec<(String, String)> = Vec::new();
     let mut set = |name: &str, value: &str| environment.push((name.to_owned(), value.to_owned()));
     set("PATH", &std::env::var("PATH").unwrap_or_default());

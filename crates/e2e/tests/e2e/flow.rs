@@ -1,7 +1,9 @@
 //! The main job, and the original documentation's recommended flow, in its order.
 
-use e2e::{World, payment};
-use harness::wallet::Service;
+use lab::{
+    wallet::Service,
+    world::{World, payment},
+};
 use serde_json::json;
 
 #[tokio::test]

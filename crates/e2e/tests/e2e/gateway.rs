@@ -2,14 +2,14 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use common::Code;
-use e2e::{PASSWORD, World};
+use common::{Code, codes};
 use futures::future::join_all;
-use harness::{
+use lab::{
     gateway::{Gateway, Options},
     http::{Api, Reply},
     server::Purpose,
     wallet::Service,
+    world::{PASSWORD, World},
 };
 use reqwest::{Method, tls};
 use serde_json::json;
@@ -121,7 +121,7 @@ async fn what_is_internal_is_not_there() {
     ] {
         for method in [Method::GET, Method::POST, Method::PUT] {
             let answer = service.send(method, path, None).await;
-            refused(answer, Code::RouteNotFound);
+            refused(answer, codes::ROUTE_NOT_FOUND);
         }
     }
 }
@@ -132,16 +132,16 @@ async fn what_is_refused_is_refused_as_the_services_do_it() {
     let gateway = before(&world).await;
     let api = gateway.api();
     // a service's own answer passes as it is
-    let unknown = refused(api.get("/users/999999").await, Code::UserNotFound);
+    let unknown = refused(api.get("/users/999999").await, codes::USER_NOT_FOUND);
     assert_eq!(unknown.header("strict-transport-security"), "max-age=63072000");
     let named = api.clone().with("x-request-id", "what.I-call_it");
-    for (path, code) in [("/users/999999", Code::UserNotFound), ("/nothing", Code::RouteNotFound)] {
+    for (path, code) in [("/users/999999", codes::USER_NOT_FOUND), ("/nothing", codes::ROUTE_NOT_FOUND)] {
         assert_eq!(refused(named.get(path).await, code)["request_id"], "what.I-call_it");
     }
     let strange = api.clone().with("x-request-id", "\"},{");
-    assert_ne!(refused(strange.get("/nothing").await, Code::RouteNotFound)["request_id"], "\"},{");
+    assert_ne!(refused(strange.get("/nothing").await, codes::ROUTE_NOT_FOUND)["request_id"], "\"},{");
     let long = json!({"full_name": "x".repeat(70_000)});
-    refused(api.post("/auth/register", long).await, Code::BodyTooLarge);
+    refused(api.post("/auth/register", long).await, codes::BODY_TOO_LARGE);
     let long = api.clone().with("x-long", &"x".repeat(20_000)).get("/users").await;
     let _ = long.expect_error(400, "malformed_body");
 }
@@ -149,7 +149,7 @@ async fn what_is_refused_is_refused_as_the_services_do_it() {
 #[tokio::test]
 async fn a_service_that_is_away_is_told_apart_from_one_that_may_have_done_it() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let away = format!("http://127.0.0.1:{}", harness::ports::free_port());
+    let away = format!("http://127.0.0.1:{}", lab::ports::free_port());
     let hangs_up = format!("http://{}", silent.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = silent.accept().await {
@@ -157,9 +157,9 @@ async fn a_service_that_is_away_is_told_apart_from_one_that_may_have_done_it() {
         }
     });
     let gateway = start(&Options::before([away.clone(), hangs_up, away.clone(), away])).await;
-    let absent = refused(gateway.api().post("/users", json!({})).await, Code::ServiceUnavailable);
+    let absent = refused(gateway.api().post("/users", json!({})).await, codes::SERVICE_UNAVAILABLE);
     assert_eq!(absent.header("retry-after"), "1");
-    refused(gateway.api().post("/transactions", json!({})).await, Code::OutcomeUnknown);
+    refused(gateway.api().post("/transactions", json!({})).await, codes::OUTCOME_UNKNOWN);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_flood_is_stopped_before_it_reaches_a_service() {
         flood(gateway.api()).await.into_iter().partition(|answer| answer.status == 200);
     assert!((6..20).contains(&let_through.len()), "{} were let through", let_through.len());
     for answer in stopped {
-        assert_eq!(refused(answer, Code::RateLimited).header("retry-after"), "1");
+        assert_eq!(refused(answer, codes::RATE_LIMITED).header("retry-after"), "1");
     }
     // others go on
     let _ = gateway.api_from(Ipv4Addr::new(127, 0, 0, 2)).get("/users").await.expect(200);
@@ -198,7 +198,7 @@ async fn services_believe_the_gateway_and_the_gateway_believes_nobody() {
 
 #[tokio::test]
 async fn tls_is_new_enough() {
-    let nowhere = [0; 4].map(|_| format!("http://127.0.0.1:{}", harness::ports::free_port()));
+    let nowhere = [0; 4].map(|_| format!("http://127.0.0.1:{}", lab::ports::free_port()));
     let gateway = start(&Options::before(nowhere)).await;
     for version in [tls::Version::TLS_1_2, tls::Version::TLS_1_3] {
         let api = gateway.api_as(|client| client.tls_version_min(version).tls_version_max(version));
@@ -219,7 +219,7 @@ async fn tls_is_new_enough() {
 
 #[tokio::test]
 async fn whoever_never_finishes_a_request_is_cut_off() {
-    let nowhere = [0; 4].map(|_| format!("http://127.0.0.1:{}", harness::ports::free_port()));
+    let nowhere = [0; 4].map(|_| format!("http://127.0.0.1:{}", lab::ports::free_port()));
     let gateway = start(&Options::before(nowhere)).await;
     let mut silent = TcpStream::connect(gateway.address()).await.unwrap();
     let mut nothing = Vec::new();

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{User, World, payment};
 use futures::{StreamExt, stream};
-use harness::{
+use lab::{
     http::eventually,
     wallet::{DEVELOPMENT_TOKEN, Service},
+    world::{User, World, payment},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 

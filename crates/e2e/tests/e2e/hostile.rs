@@ -1,8 +1,7 @@
 //! What is not as it must be, for each kind of field, with the exact answer; and that nothing comes of it.
 
-use common::http::client::http_client;
-use e2e::World;
-use harness::wallet::Service;
+use common::client::http_client;
+use lab::{wallet::Service, world::World};
 use reqwest::Method;
 use serde_json::{Value, json};
 

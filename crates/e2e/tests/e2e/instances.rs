@@ -1,8 +1,11 @@
 //! Two instances of each service on the same schemas do nothing twice.
 
-use e2e::{World, payment};
 use futures::future::join_all;
-use harness::{http::Api, wallet::Service};
+use lab::{
+    http::Api,
+    wallet::Service,
+    world::{World, payment},
+};
 use serde_json::json;
 
 /// Payments in all, half of them through each instance.

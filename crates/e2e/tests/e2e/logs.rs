@@ -2,8 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use e2e::World;
-use harness::{collector::Collector, http::eventually, smtp::SmtpServer, wallet::Service};
+use lab::{collector::Collector, http::eventually, smtp::SmtpServer, wallet::Service, world::World};
 use serde_json::json;
 
 /// What is planted wherever a caller can plant it. It begins with the words that none of the wallet's own do.

@@ -5,13 +5,13 @@ use std::{
     fs,
 };
 
-use e2e::World;
-use harness::{
+use lab::{
     collector::{Collector, Span},
     http::{Api, eventually},
     server::Purpose,
     wallet::Service,
     workspace_root,
+    world::World,
 };
 use reqwest::Method;
 
@@ -128,7 +128,7 @@ async fn what_waits_for_a_service_that_hangs_is_seen_to_grow_old() {
     let transactions = world.api(Service::Transaction);
     world.wallet.pause(Service::User);
     let pay = tokio::spawn({
-        let payment = e2e::payment(&payer, &payee, 10);
+        let payment = lab::world::payment(&payer, &payee, 10);
         let service = world.service(Service::Transaction);
         async move { service.try_send(Method::POST, "/transactions", Some(payment.to_string())).await }
     });
@@ -169,7 +169,7 @@ async fn a_trace_runs_through_all_services_to_the_mail() {
     let world = World::start_with(&variables).await;
     let (payer, payee) = (world.user(100).await, world.user(0).await);
     let traced = |service| world.service(service).with("traceparent", &traceparent());
-    let mut payment = e2e::payment(&payer, &payee, 10);
+    let mut payment = lab::world::payment(&payer, &payee, 10);
     payment["auto_complete"] = true.into();
     let _ = traced(Service::Transaction).post("/transactions", payment).await.expect(201);
     let _ = traced(Service::Report).get(&format!("/summaries/user/{}", payer.id)).await.expect(200);
@@ -213,7 +213,7 @@ async fn without_a_collector_a_trace_is_passed_on_as_it_came() {
     let world = World::start().await;
     let (payer, payee) = (world.user(100).await, world.user(0).await);
     let api = world.service(Service::Transaction).with("traceparent", &traceparent());
-    let _ = api.post("/transactions", e2e::payment(&payer, &payee, 10)).await.expect(201);
+    let _ = api.post("/transactions", lab::world::payment(&payer, &payee, 10)).await.expect(201);
     for service in [Service::Transaction, Service::User, Service::Notification] {
         let log = world.wallet.log(service);
         let what = format!("{} to log the trace", service.name());

@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use e2e::{PASSWORD, User, World, payment};
-use harness::{
+use lab::{
     http::{Api, eventually},
     server::Purpose,
     wallet::Service,
+    world::{PASSWORD, User, World, payment},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -45,7 +45,7 @@ async fn a_notification_service_that_is_down_changes_no_transfer_and_each_event_
 #[tokio::test]
 async fn a_mail_server_that_is_down_changes_no_transfer() {
     // A port on which nobody listens.
-    let port = harness::ports::free_port().to_string();
+    let port = lab::ports::free_port().to_string();
     let world = World::start_with(&[
         (Service::Notification, "SMTP_SERVER", "127.0.0.1"),
         (Service::Notification, "SMTP_PORT", &port),

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{World, payment};
 use futures::future::join_all;
-use harness::{http::eventually, wallet::Service};
+use lab::{
+    http::eventually,
+    wallet::Service,
+    world::{World, payment},
+};
 
 /// Those who pay, each under a key of its own.
 const PAYERS: usize = 6;

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{User, World, payment};
 use futures::future::join_all;
-use harness::{http::Api, wallet::Service};
+use lab::{
+    http::Api,
+    wallet::Service,
+    world::{User, World, payment},
+};
 use serde_json::{Value, json};
 
 /// The largest amount of a request.

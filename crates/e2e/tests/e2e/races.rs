@@ -1,8 +1,10 @@
 //! Requests at the same time: each ends as if it had been alone, one after another.
 
-use e2e::{World, payment};
 use futures::future::join_all;
-use harness::wallet::Service;
+use lab::{
+    wallet::Service,
+    world::{World, payment},
+};
 use serde_json::json;
 
 /// How many decisions race in pairs.

@@ -2,8 +2,7 @@
 
 use std::{fs, process::Stdio};
 
-use e2e::World;
-use harness::{clients::tour_programs, wallet::Service, workspace_root};
+use lab::{clients::tour_programs, wallet::Service, workspace_root, world::World};
 use serde_json::Value;
 use tokio::{process::Command, task::spawn_blocking};
 

@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use common::{bulk::BulkInsert, time};
-use e2e::{User, World};
-use harness::{http::Api, wallet::Service};
+use lab::{
+    http::Api,
+    wallet::Service,
+    world::{User, World},
+};
+use money::time;
+use mysql::bulk::BulkInsert;
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Json, Router, http::HeaderMap, routing::any};
-use harness::{
+use lab::{
     gateway::{Gateway, Options},
     http::eventually,
     ports::free_port,

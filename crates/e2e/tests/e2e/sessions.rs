@@ -2,8 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{PASSWORD, User, World, own_routes};
-use harness::{faketime, http::eventually, wallet::Service};
+use lab::{
+    faketime,
+    http::eventually,
+    wallet::Service,
+    world::{PASSWORD, User, World, own_routes},
+};
 use reqwest::Method;
 use serde_json::json;
 

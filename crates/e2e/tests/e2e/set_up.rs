@@ -2,12 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use e2e::{PRODUCTION_TOKEN, World};
-use harness::{
-    database::{Admin, temporary_server},
+use lab::{
+    admin::Admin,
+    database::temporary_server,
     server::Purpose,
     wallet::Service,
     workspace_root,
+    world::{PRODUCTION_TOKEN, World},
 };
 
 /// Why a wallet in production did not start.

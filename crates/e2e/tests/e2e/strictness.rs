@@ -1,8 +1,7 @@
 //! What every route refuses, whatever it does: each operation of the services' own descriptions is asked for it.
 
-use common::http::client::http_client;
-use e2e::World;
-use harness::wallet::Service;
+use common::client::http_client;
+use lab::{wallet::Service, world::World};
 use reqwest::Method;
 use serde_json::{Value, json};
 

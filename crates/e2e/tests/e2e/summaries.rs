@@ -7,12 +7,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use common::time;
-use e2e::{User, World, payment};
-use harness::{
+use lab::{
     http::{Api, Reply, eventually},
     wallet::Service,
+    world::{User, World, payment},
 };
+use money::time;
 use serde_json::json;
 use tokio::{sync::watch, task::JoinSet};
 

@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use e2e::World;
-use harness::wallet::Service;
+use lab::{wallet::Service, world::World};
 use serde_json::json;
 use tokio::{
     io::AsyncWriteExt,

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::{User, World, payment};
 use futures::future::join_all;
-use harness::{
+use lab::{
     database::temporary_server,
     http::{Reply, eventually},
     server::Purpose,
     wallet::Service,
+    world::{User, World, payment},
 };
 use sqlx::{AssertSqlSafe, Connection};
 

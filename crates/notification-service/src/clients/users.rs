@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use common::{
-    UserId,
-    http::client::{CallError, ServiceClient},
-    point,
-};
+use common::client::{CallError, ServiceClient};
+use fault::point;
+use money::UserId;
 use serde::Deserialize;
 
 /// Whom a mail goes to.

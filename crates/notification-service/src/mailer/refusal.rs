@@ -6,7 +6,7 @@ use std::{error::Error, io};
 use common::error::error_chain;
 use lettre::transport::smtp;
 
-use super::{Fault, SendError};
+use super::fault::{Fault, SendError};
 
 /// Replies to a wrong or missing login (RFC 4954): the configuration is at fault, not the mail.
 const LOGIN_REPLIES: [u16; 4] = [530, 534, 535, 538];

@@ -4,18 +4,18 @@ use axum::extract::State;
 use common::{
     ApiError, Result,
     caller::Service,
-    db,
     extract::Json,
     outbox::{Events, MAX_EVENTS},
-    point, time,
     trace::Trace,
 };
+use fault::point;
+use money::time;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlPool;
 
 use super::notifications::Text;
-use crate::{fairness::Fairness, store::notifications as store};
+use crate::{domain::fairness::Fairness, store::notifications as store};
 
 /// The longest identity of an event, in bytes.
 const MAX_EVENT_ID: usize = 64;
@@ -57,8 +57,8 @@ pub async fn receive(
     }
     let (pool, accepted, now) = (&pool, events.len(), time::now());
     let (events, fairness) = (&events, &fairness);
-    let meters = db::retry(|attempt| async move {
-        let mut tx = db::begin(pool, point!("events")).await?;
+    let meters = mysql::retry(|attempt| async move {
+        let mut tx = mysql::begin(pool, point!("events")).await?;
         let meters = store::insert_events(&mut tx, events, fairness, now, attempt).await?;
         tx.commit().await?;
         Ok(meters)

@@ -3,30 +3,36 @@
 use axum::{extract::State, http::StatusCode};
 use chrono_tz::Tz;
 use common::{
-    ApiError, Code, NotificationId, Result, UserId,
+    ApiError, Result,
+    answer::{Created, Message, Reply},
     caller::{Caller, Service, Trusted, Visitor},
-    context::Origin,
-    db,
     extract::{Json, Path},
-    http::api::{Created, Message, Reply},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
+    origin::Origin,
     outbox::Event,
     page::{List, Listed},
-    point,
     reads::ReadPool,
     request,
-    scan::Stretch,
+};
+use fault::point;
+use money::{
+    NotificationId, UserId,
     time::{self, Bound, Period},
 };
+use mysql::scan::Stretch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::MySqlPool;
 
 use crate::{
-    delivery::{Delivery, SentNow},
-    fairness::Fairness,
-    store::notifications::{self as store, Filter, Notification, Status},
+    app::delivery::{Delivery, SentNow},
+    codes,
+    domain::fairness::Fairness,
+    store::{
+        notifications as store,
+        notifications::{Filter, Notification, Status},
+    },
 };
 
 /// The longest message, in characters.
@@ -41,7 +47,7 @@ pub struct Text(String);
 impl TryFrom<String> for Text {
     type Error = String;
     fn try_from(text: String) -> std::result::Result<Self, String> {
-        common::text::parse_lines(&text, 1..=MAX_MESSAGE).map(Self)
+        money::text::parse_lines(&text, 1..=MAX_MESSAGE).map(Self)
     }
 }
 
@@ -75,8 +81,8 @@ pub async fn create(
     let event_id = format!("once:{}", uuid::Uuid::new_v4());
     let event = Event::new(event_id, new.user_id, new.message.into()).within(&Origin::current().trace);
     let (pool, request, event, fairness) = (&pool, request.as_ref(), &event, &fairness);
-    let answered = db::retry(|attempt| async move {
-        let mut tx = db::begin(pool, point!("create")).await?;
+    let answered = mysql::retry(|attempt| async move {
+        let mut tx = mysql::begin(pool, point!("create")).await?;
         if let Some(known) = idempotency::look_up(&mut tx, request).await? {
             return Ok(known);
         }
@@ -153,11 +159,11 @@ pub async fn update(
     Json(update): Json<Update>,
 ) -> Result<Json<Notification>> {
     if update.message.is_none() && update.status.is_none() {
-        return Err(Code::NothingToChange.into());
+        return Err(codes::NOTHING_TO_CHANGE.into());
     }
     let (message, now) = (update.message.as_ref().map(|m| m.0.as_str()), time::now());
-    let notification = db::retry(|_| async {
-        let mut tx = db::begin(&pool, point!("update")).await?;
+    let notification = mysql::retry(|_| async {
+        let mut tx = mysql::begin(&pool, point!("update")).await?;
         store::update(&mut tx, id, message, update.status, now).await?;
         // read before the commit, after which the worker may go on with it
         let notification = store::find(&mut tx, id).await?;
@@ -165,7 +171,7 @@ pub async fn update(
         Ok(notification)
     })
     .await?;
-    Ok(Json(notification.ok_or(Code::NotificationNotFound)?))
+    Ok(Json(notification.ok_or(codes::NOTIFICATION_NOT_FOUND)?))
 }
 
 /// `DELETE /notifications/{id}`
@@ -176,15 +182,15 @@ pub async fn delete(
 ) -> Result<Json<Message>> {
     visible(&pool, &visitor, id).await?;
     let now = time::now();
-    let is_hidden = db::retry(|_| async {
-        let mut tx = db::begin(&pool, point!("hide")).await?;
+    let is_hidden = mysql::retry(|_| async {
+        let mut tx = mysql::begin(&pool, point!("hide")).await?;
         let is_hidden = store::hide(&mut tx, id, now).await?;
         tx.commit().await?;
         Ok(is_hidden)
     })
     .await?;
     if !is_hidden {
-        return Err(Code::NotificationNotFound.into());
+        return Err(codes::NOTIFICATION_NOT_FOUND.into());
     }
     Ok(Json(Message { message: "Notification deleted successfully" }))
 }
@@ -251,8 +257,8 @@ pub async fn resend_failed(
     let mut resent = 0;
     // one commit for so many: rows are locked for a moment only, and those who pay have the disk meanwhile
     loop {
-        let some = db::retry(|_| async {
-            let mut tx = db::begin(&pool, point!("resend")).await?;
+        let some = mysql::retry(|_| async {
+            let mut tx = mysql::begin(&pool, point!("resend")).await?;
             let some = store::resend_some(&mut tx, &filter, time::now()).await?;
             tx.commit().await?;
             Ok(some)
@@ -268,11 +274,13 @@ pub async fn resend_failed(
 fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Sent>> {
     match outcome {
         SentNow::Sent => Ok(sent(message)),
-        SentNow::TooMany(wait) => Err(ApiError::new(Code::RateLimited).retry_after(wait)),
-        SentNow::NotFound => Err(Code::NotificationNotFound.into()),
-        SentNow::WrongStatus(status) => Err(ApiError::new(Code::NotificationNotFailed).detail("status", json!(status))),
-        SentNow::Failed(reason) => Err(ApiError::new(Code::MailRefused).because(reason)),
-        SentNow::Later(reason) => Err(ApiError::new(Code::MailUnavailable).because(reason)),
+        SentNow::TooMany(wait) => Err(ApiError::new(codes::RATE_LIMITED).retry_after(wait)),
+        SentNow::NotFound => Err(codes::NOTIFICATION_NOT_FOUND.into()),
+        SentNow::WrongStatus(status) => {
+            Err(ApiError::new(codes::NOTIFICATION_NOT_FAILED).detail("status", json!(status)))
+        }
+        SentNow::Failed(reason) => Err(ApiError::new(codes::MAIL_REFUSED).because(reason)),
+        SentNow::Later(reason) => Err(ApiError::new(codes::MAIL_UNAVAILABLE).because(reason)),
     }
 }
 
@@ -289,7 +297,7 @@ fn sent(message: &'static str) -> Json<Sent> {
 }
 
 async fn visible(pool: &MySqlPool, visitor: &Visitor, id: NotificationId) -> Result<Notification> {
-    let notification = store::find(&mut *pool.acquire().await?, id).await?.ok_or(Code::NotificationNotFound)?;
-    visitor.must_be_a_party(&[notification.user_id], notification.created_at, Code::NotificationNotFound)?;
+    let notification = store::find(&mut *pool.acquire().await?, id).await?.ok_or(codes::NOTIFICATION_NOT_FOUND)?;
+    visitor.must_be_a_party(&[notification.user_id], notification.created_at, codes::NOTIFICATION_NOT_FOUND)?;
     Ok(notification)
 }

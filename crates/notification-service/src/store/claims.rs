@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use common::{NotificationId, UserId, db, lease::Holder};
+use money::{NotificationId, UserId};
+use mysql::lease::Holder;
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::notifications::{Notification, Status};
-use crate::fairness::LANES;
+use crate::domain::fairness::LANES;
 
 /// Seconds for which a claim lasts unless it is renewed, and for which its successor waits after a crash.
 pub const LEASE_SECONDS: u32 = 3;
@@ -51,7 +52,7 @@ pub async fn claim_due(
     let mut claim = QueryBuilder::new("UPDATE notifications FORCE INDEX (PRIMARY) SET claim = ");
     claim.push_bind(holder.as_str());
     claim.push(", claimed_until = NOW(6) + INTERVAL ").push_bind(LEASE_SECONDS).push(" SECOND WHERE id IN ");
-    db::push_list(&mut claim, ids.iter().copied());
+    mysql::push_list(&mut claim, ids.iter().copied());
     claim.push(
         " AND status = 'pending' AND next_attempt_at <= NOW(6) AND (hidden_at IS NULL OR address <> '')
           AND (claimed_until IS NULL OR claimed_until < NOW(6))",
@@ -62,7 +63,7 @@ pub async fn claim_due(
         "SELECT id, user_id, message, status, failure_reason, attempts, traceparent, address, created_at, updated_at
          FROM notifications WHERE id IN ",
     );
-    db::push_list(&mut query, ids.iter().copied());
+    mysql::push_list(&mut query, ids.iter().copied());
     query.push(" AND claim = ").push_bind(holder.as_str());
     let mut claimed: Vec<Notification> = query.build_query_as().fetch_all(conn).await?;
     claimed.sort_by_cached_key(|notification| ids.iter().position(|id| *id == notification.id));
@@ -180,7 +181,7 @@ async fn execute_on(
     holder: &Holder,
 ) -> sqlx::Result<()> {
     update.push(" WHERE id IN ");
-    db::push_list(&mut update, ids.iter().copied());
+    mysql::push_list(&mut update, ids.iter().copied());
     update.push(" AND claim = ").push_bind(holder.as_str());
     update.build().execute(conn).await?;
     Ok(())
@@ -188,17 +189,18 @@ async fn execute_on(
 
 #[cfg(test)]
 mod tests {
-    use common::{outbox::Event, time};
-    use harness::database::database;
+    use common::outbox::Event;
+    use lab::database::database;
+    use money::time;
 
     use super::*;
-    use crate::{fairness::Fairness, store::notifications};
+    use crate::{domain::fairness::Fairness, store::notifications};
 
     #[tokio::test]
     async fn a_holder_whose_lease_ran_out_changes_nothing_after_its_successor() {
         let database = database().await;
-        let pool = db::pool(&database.config);
-        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
+        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
         let event = Event::new("1".into(), 1.try_into().unwrap(), "Hello".into());
         notifications::insert_events(conn, &[event], &Fairness::default(), time::now(), 1).await.unwrap();

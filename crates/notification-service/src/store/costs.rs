@@ -3,24 +3,23 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::{
-    NotificationId, UserId, db,
-    lease::Holder,
-    outbox::Event,
-    scan::MOST_LOOKED_AT,
-    time::{self, Period},
-};
-use harness::{
+use common::outbox::Event;
+use lab::{
     database::{TestDatabase, database},
     plan::within,
 };
+use money::{
+    NotificationId, UserId,
+    time::{self, Period},
+};
+use mysql::{lease::Holder, scan::MOST_LOOKED_AT};
 use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool};
 
 use super::{
     claims, meters,
     notifications::{self, Filter, Status},
 };
-use crate::fairness::{Allowance, Fairness, Meters};
+use crate::domain::fairness::{Allowance, Fairness, Meters};
 
 /// Notifications in the table, and those of one user.
 const ROWS: usize = 8_000;
@@ -31,8 +30,8 @@ const FEW: u32 = 50;
 /// A table with many rows, all to be mailed.
 async fn table() -> (TestDatabase, MySqlPool) {
     let database = database().await;
-    let pool = db::pool(&database.config);
-    db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
+    mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     let user = |n: usize| i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
     let event = |n: usize| Event::new(n.to_string(), user(n), format!("Number {n}"));

@@ -5,14 +5,11 @@ use std::{
     time::Duration,
 };
 
-use common::{
-    UserId,
-    bulk::{BulkInsert, Value},
-    db,
-};
+use money::UserId;
+use mysql::bulk::{BulkInsert, Value};
 use sqlx::{MySqlConnection, QueryBuilder};
 
-use crate::fairness::{Allowance, Meter, Meters};
+use crate::domain::fairness::{Allowance, Meter, Meters};
 
 /// Users whose meters one query reads: what fits one flight.
 const MAX_USERS: usize = 1000;
@@ -25,7 +22,7 @@ pub async fn lock(conn: &mut MySqlConnection, users: &BTreeSet<UserId>) -> sqlx:
         let mut query = QueryBuilder::new(
             "SELECT user_id, meter, TIMESTAMPDIFF(MICROSECOND, NOW(6), runs_until) FROM mail_meters WHERE user_id IN ",
         );
-        db::push_list(&mut query, users.iter().copied());
+        mysql::push_list(&mut query, users.iter().copied());
         query.push(" ORDER BY user_id, meter FOR UPDATE");
         let rows: Vec<(UserId, String, i64)> = query.build_query_as().fetch_all(&mut *conn).await?;
         ahead.extend(rows.into_iter().filter_map(|(user, name, microseconds)| {

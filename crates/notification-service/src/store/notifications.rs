@@ -3,15 +3,12 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use common::{
-    NotificationId, UserId,
+use common::{monitoring::MOST_COUNTED, outbox::Event, trace::Trace};
+use money::{NotificationId, UserId, time::Period};
+use mysql::{
+    DbError,
     bulk::{BulkInsert, Value},
-    db::{self, DbError},
-    monitoring::MOST_COUNTED,
-    outbox::Event,
     scan::{Condition, Order, Scan, Stretch, push_created_within},
-    time::Period,
-    trace::Trace,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +16,7 @@ use serde_json::json;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::meters;
-use crate::fairness::{Fairness, LANES, Meter, Meters, Place};
+use crate::domain::fairness::{Fairness, LANES, Meter, Meters, Place};
 
 /// How far a notification has come.
 #[derive(
@@ -36,7 +33,7 @@ pub enum Status {
     Failed,
 }
 
-common::stored_as_text!(Status);
+mysql::stored_as_text!(Status);
 
 /// A notification as it stands.
 #[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
@@ -117,14 +114,14 @@ pub async fn insert_events(
         // whoever hands the same events over at this moment may be faster still
         insert = insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)");
     }
-    insert.execute(conn).await.map_err(db::raced)?;
+    insert.execute(conn).await.map_err(mysql::raced)?;
     Ok(meters)
 }
 
 /// Those of `events` that have no notification, each once.
 async fn unknown<'a>(conn: &mut MySqlConnection, events: &'a [Event]) -> sqlx::Result<Vec<&'a Event>> {
     let mut query = QueryBuilder::new("SELECT event_id FROM notifications WHERE event_id IN ");
-    db::push_list(&mut query, events.iter().map(|event| event.event_id.as_str()));
+    mysql::push_list(&mut query, events.iter().map(|event| event.event_id.as_str()));
     let known: Vec<String> = query.build_query_scalar().fetch_all(conn).await?;
     let mut known: HashSet<String> = known.into_iter().collect();
     Ok(events.iter().filter(|event| known.insert(event.event_id.clone())).collect())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::{
+use lab::{
     http::eventually,
     smtp::{Mail, SmtpServer},
 };

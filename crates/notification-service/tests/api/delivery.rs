@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use harness::smtp::{Mail, SmtpServer};
+use lab::smtp::{Mail, SmtpServer};
 use serde_json::json;
 use tokio::task::JoinSet;
 

@@ -1,6 +1,6 @@
 //! Events from the outboxes of the other services.
 
-use harness::{http::Reply, smtp::SmtpServer};
+use lab::{http::Reply, smtp::SmtpServer};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -156,7 +156,7 @@ async fn an_event_is_mailed_once() {
 
 /// The addresses that notifications still have of their own.
 async fn addresses(service: &Service) -> Vec<Option<String>> {
-    let pool = common::db::pool(service.database());
+    let pool = service.database().pool();
     let addresses = sqlx::query_scalar("SELECT address FROM notifications ORDER BY id").fetch_all(&pool).await.unwrap();
     pool.close().await;
     addresses
@@ -223,7 +223,7 @@ async fn what_warns_the_owner_of_an_account_cannot_be_deleted_in_time_by_whoever
     service.work();
     let mails = server.received(1).await;
     assert_eq!(mails[0].to, ["owner@example.com"]);
-    harness::http::eventually("the address to be erased", async || {
+    lab::http::eventually("the address to be erased", async || {
         (addresses(&service).await == [Some(String::new()), None]).then_some(())
     })
     .await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::smtp::SmtpServer;
+use lab::smtp::SmtpServer;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -48,7 +48,7 @@ async fn thousands_of_mails_that_a_few_cause_hold_up_nobody_and_come_at_their_pa
         let begun = Instant::now();
         hand_over(&service, &[caused(&format!("honest.{n}"), BUDI, ANI)]).await;
         let came =
-            harness::http::eventually("the mail", async || mails(&server, "ani@example.com").1.get(n).copied()).await;
+            lab::http::eventually("the mail", async || mails(&server, "ani@example.com").1.get(n).copied()).await;
         assert!(came - begun < SOON, "it took {:?}", came - begun);
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -106,7 +106,7 @@ async fn mailboxes_that_take_long_hold_up_nobody() {
         let begun = Instant::now();
         hand_over(&service, &[caused(&format!("honest.{n}"), BUDI, BUDI)]).await;
         let came =
-            harness::http::eventually("the mail", async || mails(&server, "budi@example.com").1.get(n).copied()).await;
+            lab::http::eventually("the mail", async || mails(&server, "budi@example.com").1.get(n).copied()).await;
         assert!(came - begun < SOON, "it took {:?}", came - begun);
     }
     service.stop().await;

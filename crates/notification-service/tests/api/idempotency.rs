@@ -1,6 +1,6 @@
 //! `Idempotency-Key` on `POST /notifications`.
 
-use harness::http::Reply;
+use lab::http::Reply;
 use serde_json::json;
 use tokio::task::JoinSet;
 

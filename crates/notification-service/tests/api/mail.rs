@@ -1,6 +1,6 @@
 //! What a user finds in the mailbox.
 
-use harness::smtp::{Mail, SmtpServer};
+use lab::smtp::{Mail, SmtpServer};
 use mail_parser::{Address, MimeHeaders};
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Every route as it is documented.
 
-use harness::http::Reply;
+use lab::http::Reply;
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use harness::{ports::free_port, smtp::SmtpServer};
+use lab::{ports::free_port, smtp::SmtpServer};
 use serde_json::json;
 
 use crate::support::{

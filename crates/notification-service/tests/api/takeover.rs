@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use harness::{http::eventually, smtp::SmtpServer};
+use lab::{http::eventually, smtp::SmtpServer};
 use serde_json::json;
 
 use crate::support::{

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use harness::smtp::SmtpServer;
+use lab::smtp::SmtpServer;
 use serde_json::json;
 
 use crate::support::{

@@ -3,5 +3,5 @@
 mod transactions;
 mod users;
 
-pub use transactions::{AsOf, Change, MAX_IDS, PAGE, Position, Status, TransactionClient};
+pub use transactions::{MAX_IDS, PAGE, TransactionClient};
 pub use users::UserClient;

@@ -1,11 +1,11 @@
 //! user-service, as the one that knows who exists.
 
-use common::{
-    Code, UserId,
-    http::client::{CallError, ServiceClient},
-    point,
-};
+use common::client::{CallError, ServiceClient};
+use fault::point;
+use money::UserId;
 use serde::Deserialize;
+
+use crate::codes;
 
 /// Users on a page: as many as user-service gives.
 const PAGE: u32 = common::page::MAX_LIMIT;
@@ -29,7 +29,7 @@ impl UserClient {
     pub async fn exists(&self, id: UserId) -> Result<bool, CallError> {
         match self.0.get::<User>(point!("call.user"), &format!("/internal/users/{id}"), &()).await {
             Ok(_) => Ok(true),
-            Err(error) if error.has_code(Code::UserNotFound) => Ok(false),
+            Err(error) if error.has_code(codes::USER_NOT_FOUND) => Ok(false),
             Err(error) => Err(error),
         }
     }

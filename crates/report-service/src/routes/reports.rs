@@ -3,20 +3,18 @@
 use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use common::{
-    ApiError, Code, Result, TransactionId, UserId,
+    ApiError, Result,
+    answer::{Created, Either, Reply},
+    as_of::AsOf,
     caller::{Caller, Service, Viewer},
-    db,
     extract::{Json, Query},
-    http::{
-        api::{Created, Either, Reply},
-        as_of::AsOf,
-    },
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     page::UpTo,
-    point,
     reads::ReadPool,
-    request, time,
+    request,
 };
+use fault::point;
+use money::{TransactionId, UserId, time};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -24,12 +22,14 @@ use sqlx::MySqlPool;
 
 use super::must_exist;
 use crate::{
-    clients::{Change, TransactionClient, UserClient},
+    app::{reported::Reported, sync::Sync},
+    clients::{TransactionClient, UserClient},
+    codes,
+    domain::change::Change,
     store::{
-        copies,
-        reports::{self as store, Report, ReportedTransaction},
+        copies, reports as store,
+        reports::{Report, ReportedTransaction},
     },
-    sync::{Reported, Sync},
 };
 
 /// Reports on a page when the caller does not say.
@@ -87,8 +87,8 @@ pub async fn create(
     }
     let subject = subject(&users, &transactions, &new).await?;
     let now = time::now();
-    let answered = db::retry(|_| async {
-        let mut tx = db::begin(&pool, point!("report")).await?;
+    let answered = mysql::retry(|_| async {
+        let mut tx = mysql::begin(&pool, point!("report")).await?;
         if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
             return Ok(known);
         }
@@ -116,15 +116,15 @@ async fn subject(
     new: &Create,
 ) -> Result<std::result::Result<Change, ApiError>> {
     if !users.exists(new.user_id).await? {
-        return Ok(Err(Code::UserNotFound.into()));
+        return Ok(Err(codes::USER_NOT_FOUND.into()));
     }
     let Some(transaction) = transactions.find(new.transaction_id).await? else {
-        return Ok(Err(Code::TransactionNotFound.into()));
+        return Ok(Err(codes::TRANSACTION_NOT_FOUND.into()));
     };
     Ok(match transaction.share_of(new.user_id).filter(|share| share.counts) {
-        Some(share) if share.hidden => Err(Code::TransactionNotFound.into()),
+        Some(share) if share.hidden => Err(codes::TRANSACTION_NOT_FOUND.into()),
         Some(_) => Ok(transaction),
-        None => Err(ApiError::new(Code::NotAParty).field("user_id", "is no party to the transaction")),
+        None => Err(ApiError::new(codes::NOT_A_PARTY).field("user_id", "is no party to the transaction")),
     })
 }
 

@@ -1,7 +1,8 @@
 //! Summaries.
 
 use axum::extract::State;
-use common::{Result, UserId, caller::Viewer, http::as_of::AsOf, reads::ReadPool};
+use common::{Result, as_of::AsOf, caller::Viewer, reads::ReadPool};
+use money::UserId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -9,9 +10,9 @@ use sqlx::MySqlPool;
 
 use super::must_exist;
 use crate::{
+    app::sync::{Sync, Told},
     clients::UserClient,
     store::summaries::Totals,
-    sync::{Sync, Told},
 };
 
 #[derive(Serialize, JsonSchema)]
@@ -25,8 +26,8 @@ use crate::{
 pub struct Summary {
     user_id: UserId,
     total_transactions: i64,
-    total_spent: common::Money,
-    total_received: common::Money,
+    total_spent: money::Money,
+    total_received: money::Money,
     last_transaction: Option<chrono::DateTime<chrono::Utc>>,
 }
 

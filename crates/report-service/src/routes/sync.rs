@@ -2,12 +2,13 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use common::{Result, caller::Service, extract::Json, time};
+use common::{Result, caller::Service, extract::Json};
+use money::time;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::sync::Sync;
+use crate::app::sync::Sync;
 
 /// What a synchronization took over.
 #[derive(Serialize, JsonSchema)]

@@ -5,17 +5,17 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use common::{
-    TransactionId, UserId,
+use money::{TransactionId, UserId};
+use mysql::{
+    DbError,
     bulk::{BulkInsert, Value},
-    db::{self, DbError},
 };
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::{reports, summaries, sync_state};
 use crate::{
-    clients::{Change, Status},
-    summary::{Counted, Deltas, Share},
+    domain::change::{Change, Status},
+    domain::totals::{Counted, Deltas, Share},
 };
 
 /// Takes changes over: whatever is newer than its copy replaces it, and the totals follow in the same transaction.
@@ -53,7 +53,7 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
         }
     }
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
-    write(conn, &added, "").await.map_err(db::raced)?;
+    write(conn, &added, "").await.map_err(mysql::raced)?;
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver)";
     write(conn, &changed, replace).await?;
@@ -117,7 +117,7 @@ async fn select(
         "SELECT transaction_id, version, status, counts_for_sender, counts_for_receiver FROM transactions
              WHERE transaction_id IN ",
     );
-    db::push_list(&mut query, ids);
+    mysql::push_list(&mut query, ids);
     query.push(" ORDER BY transaction_id").push(lock);
     let rows: Vec<Stored> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(|copy| (copy.transaction_id, copy)).collect())

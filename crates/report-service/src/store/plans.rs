@@ -1,10 +1,7 @@
 //! How the database carries out what a request reads: by index, however large the tables are.
 
-use common::{
-    bulk::{BulkInsert, Value},
-    db,
-};
-use harness::{database::database, plan::assert_by_index};
+use lab::{database::database, plan::assert_by_index};
+use mysql::bulk::{BulkInsert, Value};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use super::{copies, reports, summaries};
@@ -17,7 +14,7 @@ const USERS: i64 = 40;
 async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
     let database = database().await;
     let pool = database.pool();
-    db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     fill(&mut conn).await;
 

@@ -1,12 +1,13 @@
 //! Reports: one for each user and transaction.
 
 use chrono::{DateTime, Utc};
-use common::{Amount, Money, TransactionId, UserId, bulk::BulkInsert, db};
+use money::{Amount, Money, TransactionId, UserId};
+use mysql::bulk::BulkInsert;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 
-use crate::clients::Status;
+use crate::domain::change::Status;
 
 /// A report as it was made.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -43,7 +44,7 @@ pub async fn insert(
         .await;
     let new = match inserted {
         Ok(_) => true,
-        Err(error) if db::is_duplicate(&error) => false,
+        Err(error) if mysql::is_duplicate(&error) => false,
         Err(error) => return Err(error),
     };
     let report = sqlx::query_as(
@@ -164,8 +165,9 @@ pub async fn page(
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use common::{bulk::Value, time};
-    use harness::{database::database, plan::within};
+    use lab::{database::database, plan::within};
+    use money::time;
+    use mysql::bulk::Value;
 
     use super::*;
 
@@ -198,7 +200,7 @@ mod tests {
     async fn a_page_costs_its_rows_and_those_down_from_a_mark_however_far_behind_it_is() {
         let database = database().await;
         let pool = database.pool();
-        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
         fill(conn).await;
         let user: UserId = USER.try_into().unwrap();

@@ -6,11 +6,12 @@
 //! own user; before totals that are true change, they are kept as published ones.
 
 use chrono::{DateTime, Utc};
-use common::{Money, UserId, bulk::BulkInsert};
+use money::{Money, UserId};
+use mysql::bulk::BulkInsert;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 
-use crate::summary::Deltas;
+use crate::domain::totals::Deltas;
 
 /// A user's totals.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -138,7 +139,7 @@ pub async fn add(conn: &mut MySqlConnection, deltas: &Deltas, run_at: Option<Dat
         "INSERT INTO summaries (user_id, published_transactions, published_spent, published_received, published_at,
              total_transactions, total_spent, total_received, last_transaction, changed_to)",
     );
-    let zero = || run_at.map_or(common::bulk::Value::Null, |_| 0.into());
+    let zero = || run_at.map_or(mysql::bulk::Value::Null, |_| 0.into());
     for (user, delta) in &deltas.0 {
         insert.row(&[
             user.get().into(),

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use common::time;
-use harness::http::eventually;
+use lab::http::eventually;
+use money::time;
 
 use crate::support::{
     service::Service,

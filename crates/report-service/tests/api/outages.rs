@@ -1,8 +1,8 @@
 //! When a source is away, the last copy answers and says so.
 
 use chrono::{DateTime, Utc};
-use common::time;
-use harness::http::Reply;
+use lab::http::Reply;
+use money::time;
 use tokio::task::JoinSet;
 
 use crate::support::{

@@ -1,7 +1,7 @@
 //! What a request takes over for its user before it answers.
 
 use chrono::TimeDelta;
-use common::time;
+use money::time;
 
 use crate::support::{
     service::{Service, totals},

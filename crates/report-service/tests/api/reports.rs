@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::http::Reply;
+use lab::http::Reply;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -1,8 +1,8 @@
 //! Taking over everything on request.
 
 use chrono::{TimeDelta, Utc};
-use common::time;
-use harness::http::eventually;
+use lab::http::eventually;
+use money::time;
 use tokio::task::JoinSet;
 
 use crate::support::{

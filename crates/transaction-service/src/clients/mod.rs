@@ -2,4 +2,4 @@
 
 mod users;
 
-pub use users::{StepOutcome, UserClient};
+pub use users::UserClient;

@@ -1,25 +1,10 @@
 //! user-service, as the mover of money.
 
-use common::{
-    http::client::{CallError, ServiceClient},
-    point,
-};
+use common::client::{CallError, ServiceClient};
+use fault::point;
 use serde::{Deserialize, Serialize};
 
-use crate::transfer::{Failure, Step};
-
-/// What user-service did with a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum StepOutcome {
-    /// The money moved, now or when it was first asked.
-    Applied,
-    /// It did not and will not.
-    Refused {
-        /// Why.
-        code: Failure,
-    },
-}
+use crate::domain::step::{Step, StepOutcome};
 
 #[derive(Serialize)]
 struct Operations<'a> {

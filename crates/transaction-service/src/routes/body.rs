@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use common::{
-    Amount, ApiError, Code, Money, Result, TransactionId, UserId,
-    money::AmountBound,
-    request,
+use common::{ApiError, Result, request};
+use money::{
+    Amount, AmountBound, Money, TransactionId, UserId,
     time::{Bound, Period},
 };
 use schemars::JsonSchema;
@@ -13,8 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
+    codes,
+    domain::{
+        decision::Decision,
+        intent::NewTransaction,
+        reason::{Reason, StatusReason},
+        step::Failure,
+        transaction::{Status, Transaction},
+    },
     store::lists::Filter,
-    transfer::{Decision, Failure, NewTransaction, Reason, Status, StatusReason, Transaction},
 };
 
 /// The longest description, in characters.
@@ -29,7 +35,7 @@ pub struct Description(pub String);
 impl TryFrom<String> for Description {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        common::text::parse_lines(&text, 0..=MAX_DESCRIPTION).map(Self)
+        money::text::parse_lines(&text, 0..=MAX_DESCRIPTION).map(Self)
     }
 }
 
@@ -50,7 +56,9 @@ impl TryFrom<Create> for NewTransaction {
     type Error = ApiError;
     fn try_from(body: Create) -> Result<Self> {
         if body.sender_id == body.receiver_id {
-            return Err(ApiError::new(Code::SelfTransfer).field("receiver_id", "must be another user than the sender"));
+            return Err(
+                ApiError::new(codes::SELF_TRANSFER).field("receiver_id", "must be another user than the sender")
+            );
         }
         Ok(Self {
             sender_id: body.sender_id,

@@ -3,25 +3,29 @@
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use common::{
-    Amount, Code, Money, Result, TransactionId, UserId,
+    Result,
+    as_of::AsOf,
     caller::Service,
     extract::{Json, Path, Query},
-    http::as_of::AsOf,
-    ids::IdList,
     page::UpTo,
     reads::ReadPool,
     request,
-    time::Moment,
 };
+use money::{Amount, Money, TransactionId, UserId, ids::IdList, time::Moment};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    codes,
+    domain::{
+        actor::Actor,
+        reason::StatusReason,
+        transaction::{Status, Transaction},
+    },
     store::{
         feed::{self, Position},
         transactions as store,
     },
-    transfer::{Actor, Status, StatusReason, Transaction},
 };
 
 /// The most transactions in one answer.
@@ -169,5 +173,5 @@ pub async fn batch(
 /// `GET /internal/transactions/{id}`
 pub async fn show(_: Service, Path(id): Path<TransactionId>, State(reads): State<ReadPool>) -> Result<Json<Change>> {
     let row = store::find(&mut *reads.acquire().await?, id).await?.filter(|row| !row.is_hidden());
-    Ok(Json(row.ok_or(Code::TransactionNotFound)?.into()))
+    Ok(Json(row.ok_or(codes::TRANSACTION_NOT_FOUND)?.into()))
 }

@@ -7,23 +7,31 @@ use axum::{
 };
 use chrono_tz::Tz;
 use common::{
-    ApiError, Code, Result, TransactionId,
+    ApiError, Result,
+    answer::{Accepted, Created, Either, Message, Reply, WithStatus},
     caller::{Authenticated, Viewer, Visitor},
     extract::{Json, Path},
-    http::api::{Accepted, Created, Either, Message, Reply, WithStatus},
-    idempotency::{IdempotencyKey, KeyedRequest, REPLAYED, fingerprint},
+    headers::REPLAYED,
+    idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
     page::{List, Listed},
     reads::ReadPool,
 };
+use money::TransactionId;
 use serde_json::json;
 
 use super::body::{Body, Create, ListQuery, NewStatus, Update};
 use crate::{
-    store::lists,
-    transfer::{
-        Actor, Change, Creation, Decided, Decision, Failure, NewTransaction, Request, Ruling, Status, Transaction,
-        Transfers,
+    app::{create::Creation, decide::Decided, transfers::Transfers},
+    codes,
+    domain::{
+        actor::Actor,
+        decision::{Decision, Ruling},
+        intent::{NewTransaction, Request},
+        step::Failure,
+        transaction::{Status, Transaction},
+        transition::Transition,
     },
+    store::lists,
 };
 
 /// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
@@ -41,7 +49,7 @@ pub async fn create(
     };
     match transfers.create(&new, &request).await? {
         Creation::New(row) => Ok(Reply::new(creation(row, new))),
-        Creation::Before(row) if row.is_being_created() => Err(Code::RequestInProgress.into()),
+        Creation::Before(row) if row.is_being_created() => Err(codes::REQUEST_IN_PROGRESS.into()),
         Creation::Before(row) => {
             let mut response = creation(row, new);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -62,14 +70,14 @@ fn creation(row: Transaction, new: NewTransaction) -> Response {
 }
 
 fn refusal(failure: Failure) -> ApiError {
-    let no_user = |field: &str| ApiError::new(Code::UserNotFound).field(field, "does not exist");
+    let no_user = |field: &str| ApiError::new(codes::USER_NOT_FOUND).field(field, "does not exist");
     match failure {
         Failure::UserNotFound => no_user("sender_id"),
         Failure::ReceiverNotFound => no_user("receiver_id"),
-        Failure::InsufficientBalance => ApiError::new(Code::InsufficientBalance),
-        Failure::ReceiverUnavailable => ApiError::new(Code::ReceiverUnavailable),
-        Failure::NotHeld | Failure::ReferenceReused => ApiError::new(Code::NotHeld),
-        Failure::NotReached => ApiError::new(Code::ServiceUnavailable),
+        Failure::InsufficientBalance => ApiError::new(codes::INSUFFICIENT_BALANCE),
+        Failure::ReceiverUnavailable => ApiError::new(codes::RECEIVER_UNAVAILABLE),
+        Failure::NotHeld | Failure::ReferenceReused => ApiError::new(codes::NOT_HELD),
+        Failure::NotReached => ApiError::new(codes::SERVICE_UNAVAILABLE),
     }
 }
 
@@ -120,11 +128,11 @@ pub async fn update(
 ) -> Result<Reply<Either<Json<Body>, Accepted<Body>>>> {
     let (row, actor) = visible(&transfers, &visitor, id).await?;
     let decision = update.status.and_then(NewStatus::decision);
-    if actor == Actor::Receiver && (update.description.is_some() || !decision.is_some_and(|d| actor.may(d))) {
-        return Err(Code::Forbidden.into());
+    if actor == Actor::Receiver && (update.description.is_some() || !decision.is_some_and(|d| d.is_open_to(actor))) {
+        return Err(codes::FORBIDDEN.into());
     }
     let Some(status) = update.status.or(update.description.is_some().then_some(NewStatus::Pending)) else {
-        return Err(Code::NothingToChange.into());
+        return Err(codes::NOTHING_TO_CHANGE.into());
     };
     let description = update.description.map(|d| d.0);
     if let Some(decision) = status.decision() {
@@ -136,14 +144,14 @@ pub async fn update(
             // the decision stood, and could not be carried out
             Decided::Stands(row) => Err(row.failure.map_or_else(|| illegal_change(&row), refusal)),
             Decided::Lost(row) => Err(illegal_change(&row)),
-            Decided::NotFound => Err(Code::TransactionNotFound.into()),
+            Decided::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
         };
     }
     let still_pending = match description {
-        Some(text) => transfers.change(&row, Change::Describe(text)).await?.won,
+        Some(text) => transfers.change(&row, Transition::Describe(text)).await?.won,
         None => row.status == Status::Pending,
     };
-    let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
+    let row = transfers.find(id).await?.ok_or(codes::TRANSACTION_NOT_FOUND)?;
     if still_pending { Ok(Reply::new(Json(Body::from(row)))) } else { Err(illegal_change(&row)) }
 }
 
@@ -155,7 +163,7 @@ pub async fn delete(
 ) -> Result<Json<Message>> {
     let (row, actor) = visible(&transfers, &visitor, id).await?;
     let hide = async || {
-        let row = transfers.change(&row, Change::Hide(actor)).await?.row;
+        let row = transfers.change(&row, Transition::Hide(actor)).await?.row;
         Ok::<_, ApiError>(row.is_some_and(|row| row.is_hidden_from(actor)))
     };
     if !hide().await? {
@@ -164,7 +172,7 @@ pub async fn delete(
             Decided::Stands(row) if row.is_hidden_from(actor) => {}
             // it settled between the two looks, or another request cancelled it
             Decided::Stands(_) | Decided::Lost(_) if hide().await? => {}
-            Decided::NotFound => return Err(Code::TransactionNotFound.into()),
+            Decided::NotFound => return Err(codes::TRANSACTION_NOT_FOUND.into()),
             Decided::Stands(row) | Decided::Lost(row) => return Err(illegal_change(&row)),
         }
     }
@@ -173,15 +181,15 @@ pub async fn delete(
 
 /// The transaction as its visitor sees it, and what the visitor is to it.
 async fn visible(transfers: &Transfers, visitor: &Visitor, id: TransactionId) -> Result<(Transaction, Actor)> {
-    let row = transfers.find(id).await?.ok_or(Code::TransactionNotFound)?;
-    visitor.must_be_a_party(&row.parties(), row.created_at, Code::TransactionNotFound)?;
+    let row = transfers.find(id).await?.ok_or(codes::TRANSACTION_NOT_FOUND)?;
+    visitor.must_be_a_party(&row.parties(), row.created_at, codes::TRANSACTION_NOT_FOUND)?;
     let actor = Actor::of(visitor.caller, &row);
-    if row.is_hidden_from(actor) { Err(Code::TransactionNotFound.into()) } else { Ok((row, actor)) }
+    if row.is_hidden_from(actor) { Err(codes::TRANSACTION_NOT_FOUND.into()) } else { Ok((row, actor)) }
 }
 
 fn illegal_change(row: &Transaction) -> ApiError {
     if row.status == Status::Processing {
-        return ApiError::new(Code::TransactionInProgress);
+        return ApiError::new(codes::TRANSACTION_IN_PROGRESS);
     }
-    ApiError::new(Code::IllegalStatusChange).detail("status", json!(row.status))
+    ApiError::new(codes::ILLEGAL_STATUS_CHANGE).detail("status", json!(row.status))
 }

@@ -3,101 +3,84 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use common::{
-    TransactionId,
+use common::outbox;
+use money::TransactionId;
+use mysql::{
+    DbError,
     bulk::{Assignment, BulkUpdate, Script, Value, Written},
-    db::{self, DbError},
-    outbox,
-    trace::Trace,
 };
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
-use crate::transfer::{Change, Status, Terms, Transaction};
+use crate::domain::{
+    transaction::{Status, Terms, Transaction},
+    transition::{ChangeRequest, Changed},
+};
 
-/// A change that somebody wants for one transaction.
-#[derive(Debug, Clone)]
-pub struct Wish {
-    /// The transaction as it was last seen.
-    pub seen: Transaction,
-    pub change: Change,
-    /// The trace in which it is told.
-    pub trace: Trace,
-}
-
-/// What became of a wish.
-#[derive(Debug, Clone)]
-pub struct Changed {
-    /// The transaction as it stands then; `None` if there is none.
-    pub row: Option<Transaction>,
-    /// True if this wish changed it.
-    pub won: bool,
-}
-
-/// A row before and after the wishes for it.
+/// A row before and after the requests for it.
 struct Row {
     before: Transaction,
     after: Transaction,
 }
 
-/// What a script is to write of wishes, and what becomes of them then.
-pub struct Draft {
+/// What a script is to write of requests, and what becomes of them then.
+pub struct Plan {
     changed: Vec<Changed>,
     /// How many rows change.
     rows: u64,
 }
 
-impl Draft {
-    /// What became of each wish, after the script that writes them. It fails as raced if a row was another version than
+impl Plan {
+    /// What became of each request, after the script that writes them. It fails as raced if a row was another version than
     /// presumed.
-    pub fn confirm(self, written: &Written) -> Result<Vec<Changed>, DbError> {
-        if written.found == self.rows { Ok(self.changed) } else { Err(db::stale()) }
+    pub fn outcomes(self, written: &Written) -> Result<Vec<Changed>, DbError> {
+        if written.found == self.rows { Ok(self.changed) } else { Err(mysql::stale()) }
     }
 }
 
-/// Decides wishes in their order, each on what the one before it left, and has `script` write them and what the parties are
-/// told. The statements are as many as there are kinds of changes, not wishes.
+/// Decides requests in their order, each on what the one before it left, and has `script` write them and what the parties are
+/// told. The statements are as many as there are kinds of changes, not requests.
 ///
 /// Most transactions are as they were last seen. The first `attempt` takes them so, which the version in each update
-/// makes sure of: if one is not, it fails as raced, as it does where a wish would lose. The others lock the rows and look.
-pub async fn draft(
+/// makes sure of: if one is not, it fails as raced, as it does where a request would lose. The others lock the rows and look.
+pub async fn plan(
     conn: &mut MySqlConnection,
     script: &mut Script,
-    wishes: &[&Wish],
+    requests: &[&ChangeRequest],
     now: DateTime<Utc>,
     terms: &Terms,
     attempt: u32,
-) -> Result<Draft, DbError> {
-    let rows = if attempt == 1 || wishes.is_empty() { as_seen(wishes) } else { lock(conn, wishes).await? };
+) -> Result<Plan, DbError> {
+    let rows = if attempt == 1 || requests.is_empty() { as_seen(requests) } else { lock(conn, requests).await? };
     let mut rows: BTreeMap<TransactionId, Row> =
         rows.into_iter().map(|row| (row.id, Row { before: row.clone(), after: row })).collect();
     let mut events = Vec::new();
-    let mut changed = Vec::with_capacity(wishes.len());
-    for wish in wishes {
-        let Some(row) = rows.get_mut(&wish.seen.id) else {
+    let mut changed = Vec::with_capacity(requests.len());
+    for request in requests {
+        let Some(row) = rows.get_mut(&request.seen.id) else {
             changed.push(Changed { row: None, won: false });
             continue;
         };
-        let told = wish.change.apply(&mut row.after, now, &terms.currency);
+        let told = request.transition.apply(&mut row.after, now, &terms.currency);
         changed.push(Changed { row: Some(row.after.clone()), won: told.is_some() });
-        events.extend(told.into_iter().flatten().map(|event| event.within(&wish.trace)));
+        events.extend(told.into_iter().flatten().map(|event| event.within(&request.trace)));
     }
     if attempt == 1 && changed.iter().any(|changed| !changed.won) {
-        return Err(db::stale());
+        return Err(mysql::stale());
     }
     let dirty: Vec<&Row> = rows.values().filter(|row| row.before.version != row.after.version).collect();
     script.update(update(&dirty, terms));
     script.insert(outbox::insertion(&events));
-    Ok(Draft { changed, rows: dirty.len() as u64 })
+    Ok(Plan { changed, rows: dirty.len() as u64 })
 }
 
-fn as_seen(wishes: &[&Wish]) -> Vec<Transaction> {
-    wishes.iter().map(|wish| wish.seen.clone()).collect()
+fn as_seen(requests: &[&ChangeRequest]) -> Vec<Transaction> {
+    requests.iter().map(|request| request.seen.clone()).collect()
 }
 
-async fn lock(conn: &mut MySqlConnection, wishes: &[&Wish]) -> sqlx::Result<Vec<Transaction>> {
+async fn lock(conn: &mut MySqlConnection, requests: &[&ChangeRequest]) -> sqlx::Result<Vec<Transaction>> {
     let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE id IN "));
-    db::push_list(&mut query, wishes.iter().map(|wish| wish.seen.id));
+    mysql::push_list(&mut query, requests.iter().map(|request| request.seen.id));
     query.push(" ORDER BY id FOR UPDATE");
     query.build_query_as().fetch_all(conn).await
 }

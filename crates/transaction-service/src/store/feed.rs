@@ -4,11 +4,11 @@
 //! reader's cursor: the reader goes back by an overlap. Hidden transactions are always included.
 
 use chrono::{DateTime, Utc};
-use common::{TransactionId, UserId};
+use money::{TransactionId, UserId};
 use sqlx::MySqlConnection;
 
 use super::columns;
-use crate::transfer::Transaction;
+use crate::domain::transaction::Transaction;
 
 /// Where a reader of the feed stands.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +93,7 @@ pub async fn of_user(
 
 #[cfg(test)]
 mod tests {
-    use harness::plan::{assert_by_index, text};
+    use lab::plan::{assert_by_index, text};
     use sqlx::{AssertSqlSafe, mysql::MySqlRow};
 
     use super::*;

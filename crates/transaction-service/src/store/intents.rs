@@ -1,51 +1,27 @@
-//! Intents: transactions that were asked for, before any money is asked for.
+//! Writes intents.
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
-use common::{
-    TransactionId,
-    bulk::{BulkInsert, Script, Value, Written},
-    db,
-};
+use money::TransactionId;
+use mysql::bulk::{BulkInsert, Script, Value, Written};
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
-use crate::transfer::{NewTransaction, Request, Status, Transaction, Verb};
-
-/// A transaction that somebody wants to make.
-#[derive(Debug, Clone)]
-pub struct Intent {
-    pub new: NewTransaction,
-    pub request: Request,
-    pub now: DateTime<Utc>,
-}
-
-impl Intent {
-    fn identity(&self) -> &str {
-        &self.request.identity
-    }
-}
-
-/// What became of an intent.
-#[derive(Debug, Clone)]
-pub enum Inserted {
-    /// It is written.
-    New(Transaction),
-    /// The request is known; this is what it made.
-    Before(Transaction),
-}
+use crate::domain::{
+    intent::{Inserted, Intent},
+    transaction::{Status, Transaction},
+};
 
 /// What a script is to write of intents, and what is known of them.
-pub struct Draft<'a> {
+pub struct Plan<'a> {
     intents: &'a [&'a Intent],
     known: HashMap<String, Transaction>,
     new: Vec<&'a Intent>,
 }
 
-impl Draft<'_> {
+impl Plan<'_> {
     /// What became of each intent, after the script that writes them.
-    pub fn confirm(self, written: &Written) -> Vec<Inserted> {
+    pub fn outcomes(self, written: &Written) -> Vec<Inserted> {
         let Self { intents, mut known, new } = self;
         let rows = new.iter().zip(&written.ids).map(|(intent, id)| (intent.identity(), written_row(*id, intent)));
         let mut rows: HashMap<&str, Transaction> = rows.collect();
@@ -65,12 +41,12 @@ impl Draft<'_> {
 ///
 /// Most requests are new. The first `attempt` takes them for new, which the unique key makes sure of; the others look, once
 /// what the script has so far is done.
-pub async fn draft<'a>(
+pub async fn plan<'a>(
     conn: &mut MySqlConnection,
     script: &mut Script,
     intents: &'a [&'a Intent],
     attempt: u32,
-) -> sqlx::Result<Draft<'a>> {
+) -> sqlx::Result<Plan<'a>> {
     let known = if attempt == 1 || intents.is_empty() {
         HashMap::new()
     } else {
@@ -85,7 +61,7 @@ pub async fn draft<'a>(
         .filter(|intent| !known.contains_key(intent.identity()) && first.insert(intent.identity()))
         .collect();
     script.insert_for_ids(insertion(&new));
-    Ok(Draft { intents, known, new })
+    Ok(Plan { intents, known, new })
 }
 
 /// Writes what is new.
@@ -101,7 +77,7 @@ fn insertion(intents: &[&Intent]) -> BulkInsert {
             new.amount.money().into(),
             Value::Text(&new.description),
             Value::Text(Status::Processing.into()),
-            Value::Text(first_verb(new).into()),
+            Value::Text(new.first_verb().into()),
             Value::InSeconds(SETTLE_AFTER_SECONDS),
             Value::Text(&request.identity),
             Value::Bytes(&request.fingerprint),
@@ -114,13 +90,9 @@ fn insertion(intents: &[&Intent]) -> BulkInsert {
 
 async fn find_requests(conn: &mut MySqlConnection, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {
     let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE request IN "));
-    db::push_list(&mut query, intents.iter().map(|intent| intent.request.identity.clone()));
+    mysql::push_list(&mut query, intents.iter().map(|intent| intent.request.identity.clone()));
     let rows: Vec<Transaction> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| (row.request.clone(), row)).collect())
-}
-
-fn first_verb(new: &NewTransaction) -> Verb {
-    if new.auto_complete { Verb::Transfer } else { Verb::Hold }
 }
 
 fn written_row(id: i64, intent: &Intent) -> Transaction {
@@ -130,7 +102,7 @@ fn written_row(id: i64, intent: &Intent) -> Transaction {
         sender_id: new.sender_id,
         receiver_id: new.receiver_id,
         amount: new.amount,
-        step: Some(first_verb(&new)),
+        step: Some(new.first_verb()),
         description: new.description,
         status: Status::Processing,
         target: None,

@@ -1,14 +1,11 @@
 //! Lists of transactions, newest first. Each page looks at a bounded number of them.
 
-use common::{
-    Money, UserId,
-    scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch, push_created_within},
-    time::Period,
-};
+use money::{Money, UserId, time::Period};
+use mysql::scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch, push_created_within};
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::columns;
-use crate::transfer::{Status, Transaction};
+use crate::domain::transaction::{Status, Transaction};
 
 /// What a list is narrowed to.
 #[derive(Debug, Default, Clone)]
@@ -150,7 +147,7 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use harness::plan::within;
+    use lab::plan::within;
 
     use super::*;
     use crate::store::testing::{FAILED_EACH, TRANSACTIONS, USERS, filled_database, time};

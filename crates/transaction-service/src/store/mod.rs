@@ -7,11 +7,12 @@ pub mod lists;
 #[cfg(test)]
 pub mod testing;
 pub mod transactions;
+pub mod writer;
 
 /// Seconds after which the settler takes over a step whose outcome was not stored.
 const SETTLE_AFTER_SECONDS: u32 = 3;
 
-/// The columns of a [`crate::transfer::Transaction`].
+/// The columns of a [`crate::domain::transaction::Transaction`].
 macro_rules! columns {
     () => {
         "id, sender_id, receiver_id, amount, description, status, step, target, failure, accepted_at, hidden_at,

@@ -1,8 +1,9 @@
 //! What tests need: a table with many transactions, and the outbox.
 
 use chrono::{DateTime, Utc};
-use common::{TransactionId, bulk::BulkInsert, db};
-use harness::database::{TestDatabase, database};
+use lab::database::{TestDatabase, database};
+use money::TransactionId;
+use mysql::bulk::BulkInsert;
 use sqlx::MySqlConnection;
 
 /// Enough for a whole scan to be dearer than an index.
@@ -14,8 +15,8 @@ pub const FAILED_EACH: i64 = 100;
 /// A database of transactions among the users, completed or failed, each changed a second after the one before.
 pub async fn filled_database() -> TestDatabase {
     let database = database().await;
-    let pool = database.pool();
-    db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
+    mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
     fill(&mut pool.acquire().await.unwrap()).await;
     database
 }

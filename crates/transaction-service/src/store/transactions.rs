@@ -1,10 +1,10 @@
 //! Transactions by id, and those that are due.
 
-use common::{TransactionId, db};
+use money::TransactionId;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
-use crate::transfer::Transaction;
+use crate::domain::transaction::Transaction;
 
 pub(super) const THOSE: &str = concat!("SELECT ", columns!(), " FROM transactions WHERE id IN ");
 
@@ -23,7 +23,7 @@ pub async fn find_all(conn: &mut MySqlConnection, ids: &[TransactionId]) -> sqlx
 
 pub(super) fn with_ids(head: &str, ids: &[TransactionId]) -> QueryBuilder<MySql> {
     let mut query = QueryBuilder::new(head);
-    db::push_list(&mut query, ids.iter().copied());
+    mysql::push_list(&mut query, ids.iter().copied());
     query
 }
 

@@ -1,6 +1,6 @@
 //! What every route has in common: JSON for every error, the request's identity, liveness.
 
-use harness::{
+use lab::{
     http::{Api, serve},
     ports::free_port,
 };

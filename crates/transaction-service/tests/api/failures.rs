@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use harness::{http::eventually, ports::free_port};
+use lab::{http::eventually, ports::free_port};
 use serde_json::json;
 use tokio::sync::Semaphore;
 

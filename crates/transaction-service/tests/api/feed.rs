@@ -1,6 +1,6 @@
 //! `GET /internal/transactions…`: what report-service keeps its copy by.
 
-use harness::http::Reply;
+use lab::http::Reply;
 use serde_json::{Value, json};
 
 use crate::support::{Service, assert_names_field, ids, payment};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use harness::http::{Api, Reply, eventually};
+use lab::http::{Api, Reply, eventually};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

@@ -99,7 +99,7 @@ async fn an_event_that_is_refused_does_not_hold_up_the_others() {
     let _ = service.create(payment(66_666)).await.expect(201);
     let good = service.pending().await;
     service.start_workers();
-    harness::http::eventually("the other event to be told", async || {
+    lab::http::eventually("the other event to be told", async || {
         let told = service.notifications.told();
         (!told_of(&told, good).is_empty()).then_some(())
     })

@@ -1,7 +1,7 @@
 //! What of a transaction is whose: who sees it, who may end it, and why it ended.
 
 use common::config::Mode;
-use harness::http::{Api, Reply};
+use lab::http::{Api, Reply};
 use serde_json::{Value, json};
 
 use crate::{

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use harness::{http::serve, ports::free_port, wallet::DEVELOPMENT_TOKEN};
+use lab::{http::serve, ports::free_port, wallet::DEVELOPMENT_TOKEN};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
 use url::Url;
@@ -69,7 +69,7 @@ impl UserService {
     fn router(&self) -> Router {
         Router::new()
             .route("/internal/operations", post(Self::operations))
-            .merge(harness::accounts::routes())
+            .merge(lab::accounts::routes())
             .with_state(self.clone())
     }
 

@@ -3,18 +3,22 @@
 use common::{
     caller::{Grant, Signer},
     config::Env,
-    time,
     worker::Workers,
 };
-use harness::{
+use lab::{
     database::{self, TestDatabase},
     http::{Api, Reply, eventually, serve},
 };
+use money::time;
+use mysql::DatabaseConfig;
 use serde_json::{Value, json};
 use transaction_service::{AppState, Config, app, start_workers};
 use url::Url;
 
 use crate::peers::{Notifications, UserService};
+
+/// Connections that the service opens at most.
+const POOL_SIZE: u32 = 8;
 
 /// The user who pays in most tests.
 pub const SENDER: i64 = 1;
@@ -55,7 +59,7 @@ impl Service {
         let mut config = development();
         config.user_service_url = user_service_url;
         config.notification_service_url = notification_service_url;
-        config.service.database = database.config.clone();
+        config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         change(&mut config);
         let state = AppState::new(&config);
         state.migrate().await.expect("an empty schema can be migrated");

@@ -2,28 +2,26 @@
 
 use axum::extract::State;
 use common::{
-    ApiError, Code, Money, Result, UserId,
-    caller::{Gatekeeper, Grant, Signer, Trusted},
-    client_address::ClientAddress,
+    ApiError, Result,
+    answer::{Created, WithStatus},
+    caller::{Gatekeeper, Grant, Signer, Trusted, address::ClientAddress},
     config::Mode,
-    db,
     extract::Json,
-    http::api::{Created, WithStatus},
-    point, request, text, time,
+    request,
 };
+use fault::point;
+use money::{Email, Money, UserId, text, time};
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::{
-    email_taken,
-    fields::{Email, FullName},
-};
+use super::{email_taken, fields::FullName};
 use crate::{
-    TokenLifetime,
-    password::{NewPassword, Passwords, Place, Verdict},
+    app::passwords::{NewPassword, Passwords, Place, Verdict},
+    codes,
+    state::TokenLifetime,
     store::{
         attempts::{self, Subject},
         users::{self, User},
@@ -67,8 +65,8 @@ async fn open_account(pool: &MySqlPool, passwords: &Passwords, mode: Mode, new: 
     }
     let hash = passwords.enter()?.hash(new.password.0).await?;
     let now = time::now();
-    let id = db::retry(|_| async {
-        let mut tx = db::begin(pool, point!("register")).await?;
+    let id = mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("register")).await?;
         let id = users::insert(&mut tx, &new.full_name.0, &new.email.0, &hash, now).await?;
         tx.commit().await?;
         Ok(id)
@@ -112,8 +110,8 @@ struct LoggedInUser {
 
 /// Counts an attempt to log in, or refuses it because there were too many.
 async fn count_attempt(pool: &MySqlPool, account: Subject<'_>, client: Subject<'_>) -> Result<()> {
-    let wait = db::retry(|_| async {
-        let mut tx = db::begin(pool, point!("login.attempt")).await?;
+    let wait = mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("login.attempt")).await?;
         for subject in [account, client] {
             if let Some(wait) = attempts::begin(&mut tx, subject).await? {
                 return Ok(Some(wait));
@@ -124,14 +122,14 @@ async fn count_attempt(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
     });
     match wait.await? {
         None => Ok(()),
-        Some(wait) => Err(ApiError::new(Code::TooManyAttempts).retry_after(wait)),
+        Some(wait) => Err(ApiError::new(codes::TOO_MANY_ATTEMPTS).retry_after(wait)),
     }
 }
 
 /// Takes back what [`count_attempt`] has counted.
 async fn count_success(pool: &MySqlPool, account: Subject<'_>, client: Subject<'_>) -> Result<()> {
-    let counted = db::retry(|_| async {
-        let mut tx = db::begin(pool, point!("login.success")).await?;
+    let counted = mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("login.success")).await?;
         attempts::succeeded(&mut tx, account, client).await?;
         tx.commit().await
     });
@@ -147,12 +145,12 @@ pub async fn prove(
     ClientAddress(client): ClientAddress,
 ) -> Result<String> {
     let secrets = users::secrets(&mut *pool.acquire().await?, user).await?;
-    let (email, hash) = secrets.ok_or(Code::UserNotFound)?;
+    let (email, hash) = secrets.ok_or(codes::USER_NOT_FOUND)?;
     let client = client.to_string();
     let (account, client) = (Subject::Account(&email), Subject::Client(&client));
     count_attempt(pool, account, client).await?;
     if passwords.verify(password, Some(hash.clone())).await? == Verdict::Wrong {
-        return Err(Code::WrongPassword.into());
+        return Err(codes::WRONG_PASSWORD.into());
     }
     count_success(pool, account, client).await?;
     Ok(hash)
@@ -177,13 +175,13 @@ pub async fn login(
     let known = if typed.is_ascii() { users::credentials(&mut *pool.acquire().await?, &typed).await? } else { None };
     let hash = known.as_ref().map(|user| user.password_hash.clone());
     let verdict = passwords.verify(login.password.clone(), hash).await?;
-    let user = known.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| ApiError::new(Code::InvalidCredentials))?;
+    let user = known.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| ApiError::new(codes::INVALID_CREDENTIALS))?;
     count_success(&pool, account, client).await?;
     if verdict == Verdict::RightButOutdated {
         let password = text::composed(login.password.expose_secret());
         let hash = passwords.hash(password.into()).await?;
-        db::retry(|_| async {
-            let mut tx = db::begin(&pool, point!("rehash")).await?;
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&pool, point!("rehash")).await?;
             users::rehash(&mut tx, user.id, &user.password_hash, &hash).await?;
             tx.commit().await
         })

@@ -2,20 +2,24 @@
 
 use axum::{extract::State, http::HeaderValue, response::IntoResponse};
 use common::{
-    Amount, ApiError, Code, Money, Result, UserId,
+    ApiError, Result,
+    answer::Reply,
     caller::{Owner, Viewer},
     extract::Json,
-    http::api::Reply,
-    idempotency::{IdempotencyKey, KeyedRequest, REPLAYED},
+    headers::REPLAYED,
+    idempotency::{IdempotencyKey, KeyedRequest},
     request,
 };
+use money::{Amount, Money, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
 use super::funder::Funder;
 use crate::{
-    ledger::{Ledger, Movement, Operation, Outcome},
+    app::ledger::Ledger,
+    codes,
+    domain::operation::{Movement, Operation, Outcome},
     store::users::Accounts,
 };
 
@@ -29,7 +33,7 @@ pub struct Balance {
 
 /// `GET /users/{id}/balance`: what the user can spend, and what is set aside.
 pub async fn show(Viewer { user: id, .. }: Viewer, State(accounts): State<Accounts>) -> Result<Json<Balance>> {
-    let user = accounts.find(id).await?.ok_or(Code::UserNotFound)?;
+    let user = accounts.find(id).await?.ok_or(codes::USER_NOT_FOUND)?;
     Ok(Json(Balance { user_id: id, balance: user.balance, held: user.held }))
 }
 

@@ -6,12 +6,12 @@ use axum::{
     http::request::Parts,
 };
 use common::{
-    ApiError, Code, Result,
+    ApiError, Result,
     caller::{Caller, Gatekeeper, Owner},
-    http::api,
+    describe,
 };
 
-use crate::SelfTopup;
+use crate::{codes, state::SelfTopup};
 
 /// A service, for the user whom the path names; that user too where users may top up by themselves.
 pub struct Funder(pub Owner);
@@ -26,7 +26,7 @@ where
         let owner = Owner::from_request_parts(parts, state).await?;
         let SelfTopup(allowed) = SelfTopup::from_ref(state);
         match owner.caller {
-            Caller::User(_) if !allowed => Err(Code::TopupNotAllowed.into()),
+            Caller::User(_) if !allowed => Err(codes::TOPUP_NOT_ALLOWED.into()),
             _ => Ok(Self(owner)),
         }
     }
@@ -35,6 +35,6 @@ where
 impl OperationInput for Funder {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         Owner::operation_input(context, operation);
-        api::refuses(operation, &[Code::TopupNotAllowed]);
+        describe::refuses(operation, &[codes::TOPUP_NOT_ALLOWED]);
     }
 }

@@ -2,19 +2,20 @@
 
 use axum::extract::State;
 use common::{
-    Amount, ApiError, Code, Result, UserId,
-    accounts::{Account, MAX_ASKED},
-    caller::{Caller, Service},
+    ApiError, Result,
+    answer::Reply,
+    caller::{
+        Caller, Service,
+        account::{Account, MAX_ASKED},
+        revocation::{Position, Revocation},
+    },
     extract::{Json, Path, Query},
-    http::api::Reply,
     idempotency::{IdempotencyKey, KeyedRequest},
-    ids::IdList,
     page::{List, Listed},
     reads::ReadPool,
     request,
-    revocation::{Position, Revocation},
-    time::Moment,
 };
+use money::{Amount, UserId, ids::IdList, time::Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,7 +23,10 @@ use sqlx::MySqlPool;
 
 use super::balance::{self, NewBalance};
 use crate::{
-    ledger::{Ledger, Movement, Operation, Outcome, Refusal, Verification},
+    app::ledger::Ledger,
+    codes,
+    domain::operation::{Movement, Operation, Outcome, Refusal},
+    store::verify::Verification,
     store::{
         revocations, tokens,
         users::{self, Accounts, User},
@@ -68,7 +72,7 @@ pub async fn list(
 
 /// `GET /internal/users/{id}`
 pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Accounts>) -> Result<Json<User>> {
-    Ok(Json(accounts.find(id).await?.ok_or(Code::UserNotFound)?))
+    Ok(Json(accounts.find(id).await?.ok_or(codes::USER_NOT_FOUND)?))
 }
 
 request! {
@@ -135,7 +139,7 @@ pub async fn change_balance(
     State(ledger): State<Ledger>,
     Json(mut body): Json<BalanceChange>,
 ) -> Result<Reply<Json<NewBalance>>> {
-    let note = body.reference.map(|text| common::text::parse(&text, 1..=MAX_NOTE)).transpose();
+    let note = body.reference.map(|text| money::text::parse(&text, 1..=MAX_NOTE)).transpose();
     body.reference = note.map_err(|phrase| ApiError::invalid("reference", phrase))?;
     let route = format!("PUT /internal/users/{user_id}/balance");
     let key = KeyedRequest::new(key, Caller::Service, &route, &body);

@@ -7,8 +7,10 @@ mod funder;
 pub mod internal;
 pub mod users;
 
-use common::{ApiError, Code};
+use common::ApiError;
+
+use crate::codes;
 
 fn email_taken() -> ApiError {
-    ApiError::new(Code::EmailTaken).field("email", "is used by another account")
+    ApiError::new(codes::EMAIL_TAKEN).field("email", "is used by another account")
 }

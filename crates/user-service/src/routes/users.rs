@@ -2,18 +2,18 @@
 
 use axum::extract::State;
 use common::{
-    ApiError, Code, Money, Result, UserId,
-    caller::{Caller, Gatekeeper, Owner, Viewer, Visitor},
-    client_address::ClientAddress,
+    ApiError, Result,
+    caller::{Caller, Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
     config::Mode,
-    context::Origin,
-    db::{self, DbError},
     extract::Json,
+    origin::Origin,
     page::{List, Listed},
-    point,
     reads::ReadPool,
-    request, time,
+    request,
 };
+use fault::point;
+use money::{Email, Money, UserId, time};
+use mysql::DbError;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -21,14 +21,12 @@ use serde_json::json;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-use super::{
-    auth::prove,
-    email_taken,
-    fields::{Email, FullName},
-};
+use super::{auth::prove, email_taken, fields::FullName};
 use crate::{
-    ledger::{Closing, Ledger},
-    password::{NewPassword, Passwords},
+    app::close::Closing,
+    app::ledger::Ledger,
+    app::passwords::{NewPassword, Passwords},
+    codes,
     store::users::{self, Accounts, Changes, Updated, User},
 };
 
@@ -48,7 +46,7 @@ pub async fn list(
 
 /// `GET /users/{id}`
 pub async fn show(Viewer { user: id, .. }: Viewer, State(accounts): State<Accounts>) -> Result<Json<User>> {
-    Ok(Json(accounts.find(id).await?.ok_or(Code::UserNotFound)?))
+    Ok(Json(accounts.find(id).await?.ok_or(codes::USER_NOT_FOUND)?))
 }
 
 request! {
@@ -75,14 +73,14 @@ pub async fn update(
     Json(update): Json<Update>,
 ) -> Result<Json<User>> {
     if update.full_name.is_none() && update.email.is_none() && update.password.is_none() {
-        return Err(Code::NothingToChange.into());
+        return Err(codes::NOTHING_TO_CHANGE.into());
     }
     let needs_proof = owner.caller != Caller::Service && (update.email.is_some() || update.password.is_some());
     if needs_proof && update.current_password.is_none() {
-        return Err(ApiError::new(Code::MissingField).field("current_password", "is missing"));
+        return Err(ApiError::new(codes::MISSING_FIELD).field("current_password", "is missing"));
     }
     if let (Some(password), Mode::Production) = (&update.password, gatekeeper.mode()) {
-        let now = accounts.find(owner.user).await?.ok_or(Code::UserNotFound)?;
+        let now = accounts.find(owner.user).await?.ok_or(codes::USER_NOT_FOUND)?;
         let full_name = update.full_name.as_ref().map_or(&now.full_name, |name| &name.0);
         let email = update.email.as_ref().map_or(&now.email, |email| &email.0);
         password.must_be_hard_to_guess(full_name, email)?;
@@ -117,8 +115,8 @@ pub async fn update(
 
 async fn change(pool: &MySqlPool, user: UserId, changes: &Changes) -> Result<Updated, DbError> {
     let now = time::now();
-    db::retry(|_| async {
-        let mut tx = db::begin(pool, point!("update")).await?;
+    mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("update")).await?;
         let updated = users::update(&mut tx, user, changes, now).await?;
         tx.commit().await?;
         Ok(updated)
@@ -129,9 +127,9 @@ async fn change(pool: &MySqlPool, user: UserId, changes: &Changes) -> Result<Upd
 fn answer(updated: Updated) -> Result<Json<User>> {
     match updated {
         Updated::Done(user) => Ok(Json(user)),
-        Updated::NotFound => Err(Code::UserNotFound.into()),
+        Updated::NotFound => Err(codes::USER_NOT_FOUND.into()),
         Updated::EmailTaken => Err(email_taken()),
-        Updated::Unproven => Err(Code::WrongPassword.into()),
+        Updated::Unproven => Err(codes::WRONG_PASSWORD.into()),
     }
 }
 
@@ -147,7 +145,7 @@ pub struct Closed {
 pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Closed>> {
     match ledger.close(owner.user, time::now()).await? {
         Closing::Done { paid_out } => Ok(Json(Closed { message: "User deleted successfully", paid_out })),
-        Closing::NotFound => Err(Code::UserNotFound.into()),
-        Closing::Pending => Err(Code::PendingTransactions.into()),
+        Closing::NotFound => Err(codes::USER_NOT_FOUND.into()),
+        Closing::Pending => Err(codes::PENDING_TRANSACTIONS.into()),
     }
 }

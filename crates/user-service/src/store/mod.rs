@@ -1,7 +1,11 @@
-//! The SQL of user-service outside the ledger. Each function takes a connection; the caller owns the transaction.
+//! The SQL of user-service. Each function takes a connection; the caller owns the transaction.
 
 pub mod attempts;
+pub mod audits;
 pub mod backups;
+pub mod closing;
+pub mod ledger;
 pub mod revocations;
 pub mod tokens;
 pub mod users;
+pub mod verify;

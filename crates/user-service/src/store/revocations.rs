@@ -1,9 +1,7 @@
 //! Which tokens have ended before their time.
 
-use common::{
-    UserId,
-    revocation::{KEPT_FOR, MAX_REVOCATIONS, Position, Revocation},
-};
+use common::caller::revocation::{KEPT_FOR, MAX_REVOCATIONS, Position, Revocation};
+use money::UserId;
 use sqlx::MySqlConnection;
 
 /// Ends all tokens that `user` has.
@@ -40,8 +38,8 @@ pub async fn from(conn: &mut MySqlConnection, position: Position) -> sqlx::Resul
 
 #[cfg(test)]
 mod tests {
-    use common::db;
-    use harness::{database::database, plan::within};
+
+    use lab::{database::database, plan::within};
 
     use super::*;
 
@@ -52,8 +50,8 @@ mod tests {
     #[tokio::test]
     async fn they_are_read_in_pages_and_only_while_they_matter() {
         let database = database().await;
-        let pool = db::pool(&database.config);
-        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
+        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
         let mut conn = pool.acquire().await.unwrap();
         let count = i64::try_from(MAX_REVOCATIONS).unwrap() + 1;
         for n in 1..=count {

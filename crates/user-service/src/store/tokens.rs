@@ -1,6 +1,7 @@
 //! What the access tokens of an account are known by.
 
-use common::{UserId, accounts::Account, db};
+use common::caller::account::Account;
+use money::UserId;
 use sqlx::{MySqlConnection, QueryBuilder};
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ pub async fn accounts(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Resul
         "SELECT id, token_key AS `key`, COALESCE(version, 0) AS version, created_at, NOW(6) AS read_at
          FROM users LEFT JOIN revocations ON user_id = id WHERE status = 'active' AND id IN ",
     );
-    db::push_list(&mut query, ids.iter().copied());
+    mysql::push_list(&mut query, ids.iter().copied());
     query.push(" ORDER BY id").build_query_as().fetch_all(conn).await
 }
 

@@ -1,13 +1,11 @@
 //! Accounts. A closed account is as if it were not there.
 
+use batch::Lookups;
 use chrono::{DateTime, Utc};
-use common::{
-    Money, UserId, db,
-    lookups::Lookups,
-    outbox,
-    scan::{Order, Scan, Stretch},
-    trace::Trace,
-};
+use common::{outbox, trace::Trace};
+use money::{Money, UserId};
+use mysql::DbError;
+use mysql::scan::{Order, Scan, Stretch};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -15,7 +13,7 @@ use sqlx::{MySql, MySqlConnection, MySqlPool, QueryBuilder};
 use uuid::Uuid;
 
 use super::{revocations, tokens};
-use crate::notices;
+use crate::domain::notices;
 
 /// An active account as others may see it.
 #[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
@@ -85,7 +83,7 @@ pub async fn insert(
             Ok(Some(UserId::try_from(id).expect("generated ids are positive")))
         }
         // after an unknown commit the second run finds what the first one did: no other hash has this salt
-        Err(error) if db::is_duplicate(&error) => {
+        Err(error) if mysql::is_duplicate(&error) => {
             sqlx::query_scalar("SELECT id FROM users WHERE email = ? AND password_hash = ?")
                 .bind(email)
                 .bind(password_hash)
@@ -108,12 +106,12 @@ pub async fn find(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option
 pub async fn find_all(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<User>> {
     let mut query =
         QueryBuilder::new("SELECT id, full_name, email, balance, held FROM users WHERE status = 'active' AND id IN ");
-    db::push_list(&mut query, ids.iter().copied());
+    mysql::push_list(&mut query, ids.iter().copied());
     query.push(" ORDER BY id").build_query_as().fetch_all(conn).await
 }
 
 /// Active accounts by id, for requests that share queries.
-pub type Accounts = Lookups<UserId, User>;
+pub type Accounts = Lookups<UserId, User, DbError>;
 
 /// Looks accounts up in `pool`, at most `max_batch` in one query.
 pub fn accounts(pool: MySqlPool, max_batch: usize) -> Accounts {
@@ -121,9 +119,10 @@ pub fn accounts(pool: MySqlPool, max_batch: usize) -> Accounts {
         "accounts",
         max_batch,
         |user: &User| user.id,
+        DbError::is_unavailable,
         move |ids| {
             let pool = pool.clone();
-            async move { find_all(&mut *pool.acquire().await?, &ids).await }
+            async move { Ok(find_all(&mut *pool.acquire().await?, &ids).await?) }
         },
     )
 }
@@ -243,15 +242,16 @@ pub async fn update(
             outbox::insertion(&told).execute(conn).await?;
             Ok(Updated::Done(user))
         }
-        Err(error) if db::is_duplicate(&error) => Ok(Updated::EmailTaken),
+        Err(error) if mysql::is_duplicate(&error) => Ok(Updated::EmailTaken),
         Err(error) => Err(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use common::{bulk::BulkInsert, db, time};
-    use harness::{database::database, plan::within};
+    use lab::{database::database, plan::within};
+    use money::time;
+    use mysql::bulk::BulkInsert;
 
     use super::*;
 
@@ -270,8 +270,8 @@ mod tests {
     #[tokio::test]
     async fn a_list_of_accounts_costs_its_rows() {
         let database = database().await;
-        let pool = db::pool(&database.config);
-        db::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
+        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
         let mut conn = pool.acquire().await.unwrap();
         let mut accounts =
             BulkInsert::new("INSERT INTO users (full_name, email, password_hash, created_at, updated_at)");

@@ -1,7 +1,7 @@
 //! Opening, reading and changing accounts.
 
 use common::config::Mode;
-use harness::http::Reply;
+use lab::http::Reply;
 use serde_json::{Value, json};
 
 use crate::support::{PASSWORD, Service, assert_documented, assert_names_field, registration};

@@ -1,7 +1,9 @@
 //! Operations that share a batch come to the same as one after another.
 
-use common::{Amount, Money, TransactionId, UserId, db, idempotency, trace::Trace};
-use harness::database::{self, TestDatabase};
+use common::{idempotency, trace::Trace};
+use lab::database::{self, TestDatabase};
+use money::{Amount, Money, TransactionId, UserId};
+use mysql::DatabaseConfig;
 use proptest::{
     collection::vec,
     prelude::*,
@@ -10,10 +12,14 @@ use proptest::{
 use sqlx::{AssertSqlSafe, MySqlPool};
 use user_service::{
     AppState,
-    ledger::{Ledger, Movement, Operation, Outcome, operation::Transfer},
+    app::ledger::Ledger,
+    domain::operation::{Movement, Operation, Outcome, Transfer},
 };
 
 use crate::support::development;
+
+/// Connections that the service opens at most.
+const POOL_SIZE: u32 = 8;
 
 /// Lists of operations that are tried.
 const CASES: u32 = 60;
@@ -38,9 +44,9 @@ impl Side {
     async fn with(max_batch: usize) -> Self {
         let database = database::database().await;
         let mut config = development();
-        config.service.database = database.config.clone();
+        config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         AppState::new(&config).migrate().await.expect("an empty schema can be migrated");
-        let pool = db::pool(&database.config);
+        let pool = mysql::pool(&DatabaseConfig::at(&database.url(), 8).unwrap());
         Self { ledger: Ledger::new(pool.clone(), "IDR", max_batch), pool, _database: database }
     }
 

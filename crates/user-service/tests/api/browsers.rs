@@ -1,7 +1,7 @@
 //! What browsers are told: to guess no types, to keep nothing, to show nothing in frames, and whose pages may call.
 
 use common::config::Mode;
-use harness::http::{Api, Reply};
+use lab::http::{Api, Reply};
 use reqwest::Method;
 
 use crate::support::Service;

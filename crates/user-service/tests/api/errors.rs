@@ -1,7 +1,7 @@
 //! What every route has in common: JSON for every error, the request's identity, liveness.
 
-use common::http::client::http_client;
-use harness::{
+use common::client::http_client;
+use lab::{
     http::{Api, serve},
     ports::free_port,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::http::{Api, Reply};
+use lab::http::{Api, Reply};
 use serde_json::json;
 use tokio::task::JoinSet;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use common::Money;
-use harness::http::{Api, Reply};
+use lab::http::{Api, Reply};
+use money::Money;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, MySqlPool};
-use user_service::ledger::{Ledger, audit};
+use user_service::app::{audit, ledger::Ledger};
 
 use crate::support::{Service, capture, hold, release, transfer};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use harness::http::Api;
+use lab::http::Api;
 
 use crate::support::Service;
 

@@ -3,10 +3,10 @@
 use common::{
     caller::{Grant, MAX_TOKEN_SECONDS, Signer},
     config::Mode,
-    time,
 };
-use harness::http::eventually;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use lab::http::eventually;
+use money::time;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn in_production() -> Service {
 }
 
 /// What `GET /users/{id}` answers to somebody with `token`.
-async fn shown_with(service: &Service, user: &User, token: &str) -> harness::http::Reply {
+async fn shown_with(service: &Service, user: &User, token: &str) -> lab::http::Reply {
     service.anyone.as_user(token).get(&user.path("")).await
 }
 

@@ -2,13 +2,17 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use common::{db, time};
-use harness::database::database;
+use lab::database::database;
+use money::time;
+use mysql::DatabaseConfig;
 use sqlx::{Connection, MySqlConnection, MySqlPool, migrate::Migrator};
 use tokio::time::{Instant, sleep, timeout};
-use user_service::{AppState, ledger::audit};
+use user_service::{AppState, app::audit};
 
 use crate::support::development;
+
+/// Connections that the service opens at most.
+const POOL_SIZE: u32 = 8;
 
 /// The last migration before those that change the ledger's tables.
 const BEFORE: i64 = 15;
@@ -24,12 +28,12 @@ fn until(version: i64) -> Migrator {
 }
 
 /// A state whose schema is at the version before, with one account.
-async fn at_the_version_before() -> (harness::database::TestDatabase, MySqlPool, AppState) {
+async fn at_the_version_before() -> (lab::database::TestDatabase, MySqlPool, AppState) {
     let database = database().await;
     let mut config = development();
-    config.service.database = database.config.clone();
-    let pool = db::pool(&config.service.database);
-    db::migrate(&pool, until(BEFORE)).await.unwrap();
+    config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
+    let pool = mysql::pool(&config.service.database);
+    mysql::migrate(&pool, until(BEFORE)).await.unwrap();
     let account = "INSERT INTO users (id, full_name, balance, created_at, updated_at) VALUES (1, 'John Doe', 10, ?, ?)";
     sqlx::query(account).bind(time::now()).bind(time::now()).execute(&pool).await.unwrap();
     (database, pool, AppState::new(&config))

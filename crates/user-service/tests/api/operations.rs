@@ -1,6 +1,6 @@
 //! `POST /internal/operations`: the steps of transactions.
 
-use common::Money;
+use money::Money;
 use serde_json::{Value, json};
 
 use crate::support::{Balance, Service, User, assert_names_field, capture, hold, release, transfer};

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::post,
 };
-use harness::{
+use lab::{
     http::{eventually, serve},
     wallet::DEVELOPMENT_TOKEN,
 };
@@ -164,7 +164,7 @@ async fn whoever_had_the_account_is_warned_of_what_becomes_of_it() {
 async fn money_moves_while_notification_service_is_away() {
     let service = Service::start_with(|config| {
         config.notification_service_url =
-            format!("http://127.0.0.1:{}", harness::ports::free_port()).parse().expect("a URL");
+            format!("http://127.0.0.1:{}", lab::ports::free_port()).parse().expect("a URL");
     })
     .await;
     service.start_workers();

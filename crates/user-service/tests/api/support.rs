@@ -1,15 +1,20 @@
 //! user-service on a schema of its own, and what its callers do.
 
-use common::{Money, config::Env, worker::Workers};
-use harness::{
+use common::{config::Env, worker::Workers};
+use lab::{
     database::{self, TestDatabase},
     http::{Api, Reply, serve},
 };
+use money::Money;
+use mysql::DatabaseConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tokio::task::JoinSet;
 use user_service::{AppState, Config, app, start_workers};
+
+/// Connections that the service opens at most.
+const POOL_SIZE: u32 = 8;
 
 /// The password of every [`User`].
 pub const PASSWORD: &str = "a walk along the river";
@@ -53,7 +58,7 @@ impl Service {
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let database = database::database().await;
         let mut config = development();
-        config.service.database = database.config.clone();
+        config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         change(&mut config);
         let state = AppState::new(&config);
         state.migrate().await.expect("an empty schema can be migrated");

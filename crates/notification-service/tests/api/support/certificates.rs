@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use harness::smtp::SmtpServer;
+use lab::smtp::SmtpServer;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
 use tempfile::TempDir;

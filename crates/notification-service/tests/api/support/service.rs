@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, future::pending};
 
 use common::{
     caller::{Grant, Signer},
-    config::{DatabaseConfig, Env, Mode},
-    db, time,
+    config::{Env, Mode},
     worker::Workers,
 };
-use harness::{
+use lab::{
+    admin::Schema,
     database::{TestDatabase, database},
     http::{Api, Reply, eventually, serve},
 };
+use money::time;
+use mysql::DatabaseConfig;
 use notification_service::{AppState, Config, app, start_workers};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,6 +21,9 @@ use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
 use super::users::Users;
+
+/// Connections that the service opens at most.
+const POOL_SIZE: u32 = 8;
 
 /// A running service. Its workers run after [`Service::work`] only.
 pub struct Service {
@@ -66,7 +71,7 @@ impl Service {
         environment.extend(variables.iter().cloned());
         let mut config = Config::from_env(Env::new(move |name| environment.get(name).cloned())).unwrap();
         config.service.mode = mode;
-        config.service.database = database.config.clone();
+        config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         let state = AppState::new(&config).unwrap();
         state.migrate().await.unwrap();
         let api = Api::new(serve(app(state.clone())).await);
@@ -98,13 +103,13 @@ impl Service {
     }
 
     /// Where its schema is.
-    pub fn database(&self) -> &DatabaseConfig {
-        &self.database.config
+    pub fn database(&self) -> &Schema {
+        &self.database.schema
     }
 
     /// Runs a statement behind its back.
     pub async fn execute(&self, statement: &'static str) {
-        let pool = db::pool(&self.database.config);
+        let pool = self.database.pool();
         sqlx::raw_sql(statement).execute(&pool).await.unwrap();
         pool.close().await;
     }

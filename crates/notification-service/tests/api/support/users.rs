@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use harness::wallet::DEVELOPMENT_TOKEN;
+use lab::wallet::DEVELOPMENT_TOKEN;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ impl Users {
 
     /// The routes that notification-service calls.
     pub fn routes(&self) -> Router {
-        Router::new().route("/internal/users", get(list)).merge(harness::accounts::routes()).with_state(self.clone())
+        Router::new().route("/internal/users", get(list)).merge(lab::accounts::routes()).with_state(self.clone())
     }
 }
 

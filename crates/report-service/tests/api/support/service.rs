@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use common::{config::Env, worker::Workers};
-use harness::{
+use lab::{
     database::{TestDatabase, database},
     http::{Api, Reply, serve},
 };
+use mysql::DatabaseConfig;
 use report_service::{AppState, Config, app, start_workers};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -16,6 +17,9 @@ use super::{
     sources::{Cents, Sources, Totals},
     stub,
 };
+
+/// Connections that the service opens at most.
+const POOL_SIZE: u32 = 8;
 
 /// A running service. Its workers run after [`Service::work`] only.
 pub struct Service {
@@ -51,7 +55,7 @@ impl Service {
             ("REPORT_SYNC_INTERVAL", "1".to_owned()),
         ]);
         let mut config = Config::from_env(Env::new(move |name| environment.get(name).cloned())).unwrap();
-        config.service.database = database.config.clone();
+        config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         let state = AppState::new(&config);
         state.migrate().await.unwrap();
         let api = Api::new(serve(app(state.clone())).await);

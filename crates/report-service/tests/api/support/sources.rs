@@ -8,8 +8,8 @@ use std::{
 };
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use common::time;
-use harness::http::eventually;
+use lab::http::eventually;
+use money::time;
 use tokio::sync::watch;
 
 /// An account of most tests.

@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use chrono::{DateTime, Utc};
-use harness::wallet::DEVELOPMENT_TOKEN;
+use lab::wallet::DEVELOPMENT_TOKEN;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -25,7 +25,7 @@ pub fn routes(sources: &Sources) -> Router {
     Router::new()
         .route("/internal/users", get(list_users))
         .route("/internal/users/{id}", get(show_user))
-        .merge(harness::accounts::routes())
+        .merge(lab::accounts::routes())
         .route("/internal/transactions", get(feed))
         .route("/internal/transactions/newest", get(newest))
         .route("/internal/transactions/batch", get(batch))

@@ -1,0 +1,377 @@
+//! Calls to other services, and what their failure means: the money may have moved, or certainly has not.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::body::Bytes;
+use chrono::{DateTime, Utc};
+use fault::{Injected, Point};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use reqwest::{
+    Method, Request, RequestBuilder, StatusCode,
+    header::{HOST, HeaderMap, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::{sleep, timeout};
+use url::Url;
+
+use super::instances::Instances;
+use crate::{
+    as_of,
+    code::Code,
+    codes,
+    error::{ApiError, error_chain},
+    headers::{REQUEST_ID, SERVICE_TOKEN},
+    origin::Origin,
+};
+
+/// How long a connection to another service may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long an instance may be silent before another one is asked: half of what the gateway gives the whole request.
+const SILENCE: Duration = Duration::from_millis(500);
+/// How long a call may take in all.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections to one service that are kept for the next call.
+const MAX_IDLE_CONNECTIONS: usize = 32;
+
+/// Why a call brought no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// No connection came about: the request was certainly not sent.
+    #[error("{service} could not be reached: {cause}")]
+    NotReached {
+        /// Who was called.
+        service: &'static str,
+        /// What the connection failed of.
+        cause: String,
+    },
+    /// The request was sent and no usable answer came: it may have taken effect, or still may.
+    #[error("the outcome of a call to {service} is not known: {cause}")]
+    Unknown {
+        /// Who was called.
+        service: &'static str,
+        /// What went wrong: a time-out, a broken connection, a 5xx.
+        cause: String,
+    },
+    /// The service understood and said no.
+    #[error("{service} answered {status} {code}")]
+    Refused {
+        /// Who was called.
+        service: &'static str,
+        /// A 4xx.
+        status: StatusCode,
+        /// The stable code of the error.
+        code: String,
+    },
+}
+
+impl CallError {
+    /// True if the service refused with this code. A status alone may come from something in between.
+    pub fn has_code(&self, expected: Code) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == expected.name())
+    }
+}
+
+/// For calls that only read: whatever went wrong, nothing was moved.
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        match &error {
+            CallError::Refused { status: StatusCode::BAD_REQUEST, .. } => Self::internal(error),
+            _ => Self::new(codes::SERVICE_UNAVAILABLE).because(error),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    code: String,
+}
+
+/// One other service, as this one calls it. Cheap to clone.
+///
+/// Every route that is called so may be asked twice: it reads, or what it is asked for has an identity. So a call that an instance
+/// leaves without an answer goes on to another one.
+#[derive(Debug, Clone)]
+pub struct ServiceClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    http: reqwest::Client,
+    base: Url,
+    /// `None` if it can only be called by its name.
+    instances: Option<Instances>,
+    token: SecretString,
+    service: &'static str,
+}
+
+/// The client of a process, which all its [`ServiceClient`]s share.
+#[expect(clippy::disallowed_methods, reason = "this is the client that the rest of the code asks for")]
+pub fn http_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .redirect(reqwest::redirect::Policy::none())
+        // the environment may name a proxy for whatever else this machine does; it would get the service token
+        .no_proxy()
+        .build()
+        .expect("the TLS roots of the system can be read")
+}
+
+/// The client of a thread that may wait, for the traces. It goes through no proxy either.
+pub fn blocking_http_client() -> reqwest::blocking::Client {
+    // it has a runtime of its own, which must not begin within another one
+    let build = || {
+        reqwest::blocking::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("the TLS roots of the system can be read")
+    };
+    std::thread::spawn(build).join().expect("the client was built")
+}
+
+impl ServiceClient {
+    /// A client of `service` at `base`, which shows `token`.
+    pub fn new(http: reqwest::Client, base: Url, token: SecretString, service: &'static str) -> Self {
+        let instances = Instances::at(&base);
+        Self(Arc::new(Inner { http, base, instances, token, service }))
+    }
+
+    /// GET of `path`, with a query.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        query: &(impl Serialize + Sync),
+    ) -> Result<T, CallError> {
+        Ok(self.send(point, path, self.request(Method::GET, path).query(query)).await?.0)
+    }
+
+    /// The same, and the moment at which the answer was true, if the service says so.
+    pub async fn get_as_of<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        query: &(impl Serialize + Sync),
+    ) -> Result<(T, Option<DateTime<Utc>>), CallError> {
+        let (answer, headers) = self.send(point, path, self.request(Method::GET, path).query(query)).await?;
+        Ok((answer, as_of::moment(&headers)))
+    }
+
+    /// POST of `body` to `path`.
+    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        body: &B,
+    ) -> Result<T, CallError> {
+        Ok(self.send(point, path, self.request(Method::POST, path).json(body)).await?.0)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = self.0.base.join(path).expect("paths are written in the code");
+        self.0.http.request(method, url).header(SERVICE_TOKEN, self.0.token.expose_secret())
+    }
+
+    /// Sends a request, and tells the service what it is for.
+    async fn send<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        path: &str,
+        request: RequestBuilder,
+    ) -> Result<(T, HeaderMap), CallError> {
+        let Origin { request_id, trace } = Origin::current();
+        let span = trace.call(self.0.service, path);
+        let mut headers = HeaderMap::new();
+        headers.extend(request_id.map(|id| (REQUEST_ID, id)));
+        span.write(&mut headers);
+        let answer = self.receive(point, request.headers(headers)).await;
+        span.end(answer.as_ref().err().map(ToString::to_string));
+        answer
+    }
+
+    async fn receive<T: DeserializeOwned>(
+        &self,
+        point: Point,
+        request: RequestBuilder,
+    ) -> Result<(T, HeaderMap), CallError> {
+        let service = self.0.service;
+        let unknown = |cause: &dyn std::fmt::Display| CallError::Unknown { service, cause: cause.to_string() };
+        let not_reached = |injected: Injected| CallError::NotReached { service, cause: injected.to_string() };
+        point.before().await.map_err(not_reached)?;
+        let request = request.build().map_err(|cause| CallError::NotReached { service, cause: error_chain(&cause) })?;
+        let asking = timeout(CALL_TIMEOUT, self.ask(request));
+        let (status, headers, body) = asking.await.map_err(|_| unknown(&"it took too long"))??;
+        point.after().await.map_err(|injected| unknown(&injected))?;
+        if status.is_client_error() {
+            let code = serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| String::new(), |error| error.code);
+            return Err(CallError::Refused { service, status, code });
+        }
+        if !status.is_success() {
+            return Err(unknown(&status));
+        }
+        let answer = serde_json::from_slice(&body).map_err(|cause| unknown(&cause))?;
+        Ok((answer, headers))
+    }
+
+    /// The first answer of an instance. Another one is asked in its place if it is not there, and beside it if it is silent; but
+    /// that only if the other has answered of late: where all are slow, more requests would only add to the load.
+    async fn ask(&self, request: Request) -> Result<Answer, CallError> {
+        let Some(instances) = &self.0.instances else { return self.ask_at(request, None).await };
+        let mut others = instances.in_order().await.into_iter().peekable();
+        let Some((mut address, _)) = others.next() else {
+            let cause = format!("nobody knows the name in {}", self.0.base);
+            return Err(CallError::NotReached { service: self.0.service, cause });
+        };
+        let (mut asked, mut failed) = (FuturesUnordered::new(), None);
+        loop {
+            let copy = request.try_clone().expect("bodies are in memory");
+            asked.push(self.ask_at(copy, Some(address)).map(move |answer| (address, answer)));
+            (address, _) = loop {
+                tokio::select! {
+                    Some((by, answer)) = asked.next() => match answer {
+                        Ok(answer) => {
+                            instances.answered(by);
+                            return Ok(answer);
+                        }
+                        Err(error) => {
+                            instances.silent(by);
+                            let error = worse(failed.take(), error);
+                            let other = others.next();
+                            if other.is_none() && asked.is_empty() {
+                                return Err(error);
+                            }
+                            failed = Some(error);
+                            if let Some(other) = other {
+                                break other;
+                            }
+                        }
+                    },
+                    () = sleep(SILENCE) => {
+                        instances.silent(address);
+                        if let Some(other) = others.next_if(|(_, answers)| *answers) {
+                            break other;
+                        }
+                    }
+                }
+            };
+        }
+    }
+
+    /// The answer of the instance at `address`, or of whoever has the name.
+    async fn ask_at(&self, mut request: Request, address: Option<SocketAddr>) -> Result<Answer, CallError> {
+        let service = self.0.service;
+        if let Some(address) = address {
+            let name = HeaderValue::try_from(self.0.base.authority()).expect("a URL's authority is ASCII");
+            request.headers_mut().insert(HOST, name);
+            let url = request.url_mut();
+            url.set_ip_host(address.ip()).expect("an http URL has a host");
+            url.set_port(Some(address.port())).expect("an http URL has a port");
+        }
+        let response = self.0.http.execute(request).await.map_err(|cause| {
+            let reached = !cause.is_connect();
+            let cause = error_chain(&cause);
+            if reached { CallError::Unknown { service, cause } } else { CallError::NotReached { service, cause } }
+        })?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await;
+        let body = body.map_err(|cause| CallError::Unknown { service, cause: error_chain(&cause) })?;
+        Ok((status, headers, body))
+    }
+}
+
+type Answer = (StatusCode, HeaderMap, Bytes);
+
+/// What is told of several failures: that nothing was sent only if nothing was.
+fn worse(before: Option<CallError>, error: CallError) -> CallError {
+    before.filter(|before| matches!(before, CallError::Unknown { .. })).unwrap_or(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use axum::{Router, http::Uri, routing::get};
+    use futures::future::join_all;
+    use lab::{http::serve, ports::free_port};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn client(instances: impl IntoIterator<Item = SocketAddr>) -> ServiceClient {
+        let base = "http://user-service:5001".parse().unwrap();
+        let instances = Some(Instances::fixed(instances));
+        let (token, service) = (String::new().into(), "user-service");
+        ServiceClient(Arc::new(Inner { http: http_client(), base, instances, token, service }))
+    }
+
+    /// An instance that answers with the name by which it is called.
+    async fn sound() -> SocketAddr {
+        let name = async |headers: HeaderMap, _: Uri| axum::Json(headers[HOST].to_str().unwrap().to_owned());
+        let url = serve(Router::new().route("/name", get(name).post(name))).await;
+        url.trim_start_matches("http://").parse().unwrap()
+    }
+
+    /// One that takes connections and is never heard of again, as if its process had been stopped.
+    async fn frozen() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    async fn ask(client: &ServiceClient) -> Result<String, CallError> {
+        let request = client.request(Method::POST, "/name").json(&()).build().unwrap();
+        let (_, _, body) = client.ask(request).await?;
+        Ok(serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_frozen_holds_a_call_up_once_and_the_next_ones_not_at_all() {
+        let (_listener, frozen) = frozen().await;
+        let client = client([frozen, sound().await]);
+        let begun = Instant::now();
+        for answer in join_all((0..10).map(|_| ask(&client))).await {
+            assert_eq!(answer.unwrap(), "user-service:5001");
+        }
+        assert!((SILENCE..SILENCE * 4).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        let begun = Instant::now();
+        for _ in 0..10 {
+            ask(&client).await.unwrap();
+        }
+        assert!(begun.elapsed() < SILENCE, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_gone_costs_nothing_and_without_any_nothing_was_sent() {
+        let gone = || SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let some = client([gone(), gone(), sound().await]);
+        let begun = Instant::now();
+        for _ in 0..10 {
+            ask(&some).await.unwrap();
+        }
+        assert!(begun.elapsed() < SILENCE, "{:?}", begun.elapsed());
+        let none = client([gone(), gone()]);
+        for _ in 0..2 {
+            assert!(matches!(ask(&none).await, Err(CallError::NotReached { .. })));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_have_arrived_somewhere_is_not_known_although_another_is_gone() {
+        let (listener, broken) = frozen().await;
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                stream.readable().await.ok();
+                drop(stream); // after the request came
+            }
+        });
+        let gone = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let client = client([broken, gone]);
+        for _ in 0..2 {
+            assert!(matches!(ask(&client).await, Err(CallError::Unknown { .. })));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! MySQL and MariaDB as every service uses them: sessions, migrations, units of work and how they are repeated, what an
+//! error means, leases, and statements of many rows.
+
+mod config;
+mod durability;
+mod error;
+mod held_up;
+mod list;
+mod migrate;
+mod pool;
+mod readiness;
+mod retry;
+mod stored;
+mod tls;
+mod unit;
+
+pub mod bulk;
+pub mod lease;
+pub mod scan;
+
+pub use config::{DatabaseConfig, DatabaseTls};
+pub use durability::weak_settings;
+pub use error::{DbError, is_duplicate, is_transient, is_unavailable, raced, stale};
+pub use held_up::HeldUp;
+pub use list::push_list;
+pub use migrate::{migrate, migrate_apart_from};
+pub use pool::{connect, pool, prepare_session};
+pub use readiness::Readiness;
+pub use retry::{RETRIES, retry};
+pub use unit::{Unit, begin};

@@ -1,0 +1,346 @@
+//! Delivery: every pending notification is mailed once, or has failed with a reason.
+//!
+//! Whoever mails a notification has a claim on its row, so that the worker, its second instance and `POST …/send` do
+//! not mail it side by side. The claim is renewed while the mail is under way, and runs out soon after a crash. A crash
+//! between the mail server's answer and the commit mails it again, under the same Message-ID.
+
+use std::time::Duration;
+
+use common::monitoring::{number, seconds, show};
+use fault::point;
+use metrics::counter;
+use money::{NotificationId, UserId, time};
+use mysql::{DbError, lease::Holder};
+use sqlx::{MySqlConnection, MySqlPool};
+use tokio::time::{Instant, sleep};
+
+use super::{server::Server, under_way::UnderWay};
+use crate::{
+    clients::{Recipient, UserClient},
+    config::MailConfig,
+    domain::fairness::Allowance,
+    mailer::{Fault, Letter, Mailer, SendError},
+    store::{
+        claims::{self, LEASE_SECONDS},
+        meters,
+        notifications::{self as store, Notification, Status},
+    },
+};
+
+/// How long after its claim a mail may be begun: it says what the notification said then.
+pub(super) const START_LIMIT: Duration = Duration::from_secs(1);
+/// How often a claim is renewed.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// How long it is tried to mark mails that were sent.
+const MARK_PATIENCE: Duration = Duration::from_secs(10);
+/// The pause after a failed mark or look-up.
+pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts to mail, in seconds.
+const MAX_RETRY_SECONDS: u32 = 24 * 60 * 60;
+/// How many times longer each pause is than the one before: the four after the first five attempts outlast those mail servers
+/// that put strangers off for hours (greylisting).
+const RETRY_GROWTH: u32 = 12;
+/// Metric: mails by result: `sent`, `deferred` until the next attempt, or `failed` for good.
+const MAILS: &str = "mails_total";
+/// How long a request to send waits for somebody who is mailing the same notification; other services wait 10 seconds
+/// for the answer.
+const CLAIM_WAIT: Duration = Duration::from_secs(8);
+/// How often it looks meanwhile.
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
+
+// a mail is begun, and its claim renewed, long before the claim runs out
+const _: () = assert!(START_LIMIT.as_secs() + RENEWAL.as_secs() < LEASE_SECONDS as u64);
+
+/// Shows how many notifications wait to be mailed, and for how long.
+pub async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    let (pending, oldest) = store::pending(&mut *pool.acquire().await?).await?;
+    show("notifications_pending", "Notifications that are to be mailed; 100,000 are counted at most", number(pending));
+    show("notifications_oldest_pending_seconds", "How long the oldest of them has waited", seconds(oldest));
+    Ok(())
+}
+
+/// Counts mails by what came of them.
+pub(super) fn tally(result: &'static str, mails: usize) {
+    counter!(MAILS, "result" => result).increment(mails as u64);
+}
+
+/// What came of a request to mail a notification now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentNow {
+    /// It was mailed, now or before.
+    Sent,
+    /// It cannot be mailed at the moment; the worker goes on with it.
+    Later(String),
+    /// It cannot be mailed at all.
+    Failed(String),
+    /// The user who asks has caused too many mails of late, and may ask again after a while.
+    TooMany(Duration),
+    /// Its status is none from which it may be mailed.
+    WrongStatus(Status),
+    /// There is no such notification.
+    NotFound,
+}
+
+/// Mails notifications. Cheap to clone.
+#[derive(Clone)]
+pub struct Delivery {
+    pub(super) pool: MySqlPool,
+    pub(super) users: UserClient,
+    pub(super) mailer: Mailer,
+    pub(super) max_attempts: u32,
+    pub(super) retry_seconds: u32,
+    pub(super) rate: u32,
+    pub(super) allowance: Option<Allowance>,
+    pub(super) under_way: UnderWay,
+    pub(super) server: Server,
+}
+
+/// A claim on notifications, under a name of its own: what is done late under one cannot be taken for the work of the
+/// next, and two requests for one notification exclude each other too.
+pub(super) struct Claim {
+    pub(super) ids: Vec<NotificationId>,
+    pub(super) holder: Holder,
+    pub(super) since: Instant,
+}
+
+impl Claim {
+    pub(super) fn on(ids: Vec<NotificationId>) -> Self {
+        Self { ids, holder: Holder::new(), since: Instant::now() }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        self.since.elapsed() < START_LIMIT
+    }
+}
+
+impl Delivery {
+    /// Delivery of the notifications in `pool`.
+    pub fn new(pool: MySqlPool, users: UserClient, mailer: Mailer, config: &MailConfig) -> Self {
+        let MailConfig { max_attempts, retry_seconds, rate, user_rate, .. } = *config;
+        let (allowance, under_way) = (user_rate.map(Allowance), UnderWay::new(mailer.at_once()));
+        let server = Server::new();
+        Self { pool, users, mailer, max_attempts, retry_seconds, rate, allowance, under_way, server }
+    }
+
+    /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again.
+    pub(super) async fn not_sent(&self, notification: &Notification, error: SendError, claim: &Claim) {
+        let (id, attempts, trace_id) = (notification.id, notification.attempts + 1, notification.trace().id());
+        let SendError { fault, reason } = error;
+        let written = match fault {
+            // it is not about this mail: that was no attempt
+            Fault::Away | Fault::Barred => {
+                tracing::debug!(notification = %id, trace_id, reason, "not mailed yet");
+                self.try_later(notification, notification.attempts, self.server.pause(), &reason, claim).await
+            }
+            Fault::Deferred | Fault::Unclear if attempts < self.max_attempts => {
+                tracing::warn!(notification = %id, trace_id, reason, attempt = attempts, "not mailed yet");
+                let growth = RETRY_GROWTH.saturating_pow(notification.attempts);
+                let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
+                let delay = Duration::from_secs(delay.into());
+                self.try_later(notification, attempts, delay, &reason, claim).await
+            }
+            _ => {
+                tracing::error!(notification = %id, trace_id, reason, "not mailed");
+                self.failed(id, &reason, claim).await
+            }
+        };
+        if let Err(error) = written {
+            tracing::warn!(notification = %id, %error, "what came of a mail could not be written down");
+        }
+    }
+
+    /// Mails notification `id` now if its status is one of `from`; one that is sent already is not mailed again
+    /// unless `from` says so. If a user asks, the mail counts as caused by it.
+    pub async fn send_now(
+        &self,
+        id: NotificationId,
+        from: &[Status],
+        user: Option<UserId>,
+    ) -> Result<SentNow, DbError> {
+        let deadline = Instant::now() + CLAIM_WAIT;
+        let (claim, notification) = loop {
+            let mut conn = self.pool.acquire().await?;
+            let Some(found) = store::find(&mut conn, id).await? else { return Ok(SentNow::NotFound) };
+            if !from.contains(&found.status) {
+                return Ok(SentNow::WrongStatus(found.status));
+            }
+            let claim = Claim::on(vec![id]);
+            drop(conn);
+            let claimed = mysql::retry(|_| async {
+                let mut tx = mysql::begin(&self.pool, point!("claim")).await?;
+                let is_ours = claims::claim(&mut tx, id, found.status, &claim.holder).await?;
+                if is_ours && let Some(wait) = self.too_many(&mut tx, user).await? {
+                    return Ok(Err(wait));
+                }
+                // read under the claim: its words may have changed since
+                let claimed = if is_ours { store::find(&mut tx, id).await? } else { None };
+                tx.commit().await?;
+                Ok(Ok(claimed))
+            });
+            match claimed.await? {
+                Err(wait) => return Ok(SentNow::TooMany(wait)),
+                Ok(Some(claimed)) => break (claim, claimed),
+                Ok(None) => {}
+            }
+            if Instant::now() > deadline {
+                return Ok(SentNow::Later("it is being mailed at the moment".into()));
+            }
+            sleep(CLAIM_PAUSE).await;
+        };
+        let Err(SendError { fault, reason }) = self.renewing(&claim, self.mail_one(&notification)).await else {
+            self.mark_sent(&[id], &claim).await?;
+            return Ok(SentNow::Sent);
+        };
+        match fault {
+            Fault::Refused | Fault::Doubtful | Fault::Unsendable => {
+                self.failed(id, &reason, &claim).await?;
+                Ok(SentNow::Failed(reason))
+            }
+            Fault::Away | Fault::Barred | Fault::Deferred | Fault::Unclear => {
+                // the worker counts its own attempts, and begins anew with one that it had given up
+                let attempts = if notification.status == Status::Failed { 0 } else { notification.attempts };
+                let delay = Duration::from_secs(self.retry_seconds.into());
+                self.try_later(&notification, attempts, delay, &reason, &claim).await?;
+                Ok(SentNow::Later(reason))
+            }
+        }
+    }
+
+    /// How long `user` has to wait before it may have one more mail sent, if it has to. What is refused counts for nothing.
+    async fn too_many(&self, conn: &mut MySqlConnection, user: Option<UserId>) -> sqlx::Result<Option<Duration>> {
+        let (Some(allowance), Some(user)) = (self.allowance, user) else { return Ok(None) };
+        let mut meters = meters::lock(conn, &[user].into()).await?;
+        let wait = allowance.wait(user, &mut meters);
+        if wait.is_none() {
+            meters::store(conn, &meters, allowance).await?;
+        }
+        Ok(wait)
+    }
+
+    pub(super) async fn mail_one(&self, notification: &Notification) -> Result<(), SendError> {
+        let user = notification.user_id;
+        let recipient = if notification.address.is_some() {
+            None
+        } else {
+            let recipients = self.users.recipients([user]).await;
+            // this says nothing about the mail server
+            let recipients = recipients.map_err(|error| SendError::new(Fault::Deferred, error.to_string()))?;
+            recipients.get(&user).cloned()
+        };
+        let sent = send(self.mailer.clone(), notification.clone(), recipient).await;
+        self.server.judge(user, sent)
+    }
+
+    /// Does `work` while the claim is renewed.
+    pub(super) async fn renewing<T>(&self, claim: &Claim, work: impl Future<Output = T>) -> T {
+        let renewal = async {
+            loop {
+                sleep(RENEWAL).await;
+                let renewed = mysql::retry(|_| async {
+                    let mut tx = mysql::begin(&self.pool, point!("renew")).await?;
+                    claims::renew(&mut tx, &claim.ids, &claim.holder).await?;
+                    tx.commit().await
+                });
+                if let Err(error) = renewed.await {
+                    tracing::warn!(%error, "a claim could not be renewed");
+                }
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = renewal => never,
+        }
+    }
+
+    /// Tries for a while: a mail without its mark is mailed again.
+    pub(super) async fn mark_sent(&self, ids: &[NotificationId], claim: &Claim) -> Result<(), DbError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + MARK_PATIENCE;
+        loop {
+            let now = time::now();
+            let marked = mysql::retry(|_| async {
+                let mut tx = mysql::begin(&self.pool, point!("sent")).await?;
+                claims::sent(&mut tx, ids, &claim.holder, now).await?;
+                tx.commit().await
+            });
+            match marked.await {
+                Ok(()) => {
+                    tally("sent", ids.len());
+                    return Ok(());
+                }
+                Err(error) if Instant::now() < deadline => {
+                    tracing::warn!(mails = ids.len(), %error, "sent mails could not be marked yet");
+                    sleep(RETRY_PAUSE).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    pub(super) async fn try_later(
+        &self,
+        notification: &Notification,
+        attempts: u32,
+        delay: Duration,
+        reason: &str,
+        claim: &Claim,
+    ) -> Result<(), DbError> {
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("try_later")).await?;
+            claims::try_later(&mut tx, notification.id, &claim.holder, attempts, delay, reason).await?;
+            tx.commit().await
+        })
+        .await?;
+        tally("deferred", 1);
+        Ok(())
+    }
+
+    pub(super) async fn failed(&self, id: NotificationId, reason: &str, claim: &Claim) -> Result<(), DbError> {
+        let now = time::now();
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("failed")).await?;
+            claims::failed(&mut tx, id, &claim.holder, reason, now).await?;
+            tx.commit().await
+        })
+        .await?;
+        tally("failed", 1);
+        Ok(())
+    }
+}
+
+pub(super) async fn send(
+    mailer: Mailer,
+    notification: Notification,
+    recipient: Option<Recipient>,
+) -> Result<(), SendError> {
+    let span = notification.trace().work("mail");
+    let sent = async { mailer.send(&letter(&notification, recipient.as_ref())?).await }.await;
+    match &sent {
+        Ok(()) => {
+            tracing::info!(notification = %notification.id, trace_id = span.id(), "mailed");
+            span.end(None);
+        }
+        // why, the log says: a mail server's words may have the address in them
+        Err(_) => span.end(Some("not mailed".to_owned())),
+    }
+    sent
+}
+
+/// The mail of a notification: to its own address if it has one, else to that of its user's account.
+fn letter(notification: &Notification, recipient: Option<&Recipient>) -> Result<Letter, SendError> {
+    let never = |reason: &str| Err(SendError::new(Fault::Unsendable, reason));
+    let address = match (&notification.address, recipient) {
+        (Some(address), _) if address.is_empty() => return never("the address that it was for is not kept"),
+        (Some(address), _) => address.clone(),
+        (None, Some(recipient)) => recipient.email.clone(),
+        (None, None) => return never("there is no such user"),
+    };
+    Ok(Letter {
+        notification: notification.id,
+        created_at: notification.created_at,
+        address,
+        message: notification.message.clone(),
+    })
+}

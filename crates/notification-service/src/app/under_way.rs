@@ -1,0 +1,119 @@
+//! What the worker has in hand.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use money::{NotificationId, UserId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::domain::fairness::{LANES, choose};
+
+/// Mails that are claimed for each one that can be begun at once: most are quick.
+const CLAIMS_FOR_A_SLOT: usize = 4;
+
+/// What the worker has in hand, also of earlier batches.
+#[derive(Clone)]
+pub struct UnderWay {
+    slots: Arc<Semaphore>,
+    most: usize,
+    mails: Arc<Mutex<Mails>>,
+}
+
+#[derive(Default)]
+struct Mails {
+    /// Those whose outcome is not written down yet: even if the claim ran out, this instance mails none of them again.
+    open: HashSet<NotificationId>,
+    /// How many conversations there are about mails to each recipient.
+    begun: HashMap<UserId, usize>,
+}
+
+/// A conversation about a mail, until this is dropped.
+pub(super) struct Begun {
+    recipient: UserId,
+    mails: Arc<Mutex<Mails>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Notifications of a batch whose outcome is open, until this is dropped.
+pub(super) struct Open {
+    ids: Vec<NotificationId>,
+    mails: Arc<Mutex<Mails>>,
+}
+
+impl UnderWay {
+    /// Nothing yet, and at most `most` conversations.
+    pub fn new(most: usize) -> Self {
+        Self { slots: Arc::new(Semaphore::new(most)), most, mails: Arc::default() }
+    }
+
+    /// Waits for a free conversation.
+    pub(super) async fn slot(&self) -> OwnedSemaphorePermit {
+        self.slots.clone().acquire_owned().await.expect("it is never closed")
+    }
+
+    /// The most that may be claimed: where most slots are taken, what is claimed would wait.
+    pub(super) fn room(&self) -> usize {
+        match self.slots.available_permits() {
+            free if free == self.most => usize::MAX,
+            free => CLAIMS_FOR_A_SLOT * free.max(1),
+        }
+    }
+
+    /// Of what is `due` in each lane, what to mail next: `most` of them, and `each` of one recipient.
+    pub(super) fn choose(
+        &self,
+        due: [Vec<(NotificationId, UserId)>; LANES],
+        most: usize,
+        each: usize,
+    ) -> Vec<(NotificationId, UserId)> {
+        let mails = lock(&self.mails);
+        let due = due.map(|lane| lane.into_iter().filter(|(id, _)| !mails.open.contains(id)).collect());
+        choose(due, most, each, &mails.begun)
+    }
+
+    /// Notes that the outcome of these is open.
+    pub(super) fn open(&self, ids: Vec<NotificationId>) -> Open {
+        lock(&self.mails).open.extend(&ids);
+        Open { ids, mails: self.mails.clone() }
+    }
+
+    /// Notes that a mail to `recipient` is being handed over.
+    pub(super) fn begin(&self, recipient: UserId, slot: OwnedSemaphorePermit) -> Begun {
+        *lock(&self.mails).begun.entry(recipient).or_default() += 1;
+        Begun { recipient, mails: self.mails.clone(), _slot: slot }
+    }
+}
+
+impl Open {
+    /// These are no longer this batch's.
+    pub(super) fn leave(&self, ids: &[NotificationId]) {
+        let mut mails = lock(&self.mails);
+        for id in ids {
+            mails.open.remove(id);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.leave(&self.ids);
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let mut mails = lock(&self.mails);
+        if let Entry::Occupied(mut mails) = mails.begun.entry(self.recipient) {
+            *mails.get_mut() -= 1;
+            if *mails.get() == 0 {
+                mails.remove();
+            }
+        }
+    }
+}
+
+fn lock(mails: &Mutex<Mails>) -> MutexGuard<'_, Mails> {
+    mails.lock().expect("the lock is never poisoned")
+}

@@ -1,0 +1,162 @@
+//! The worker: mails what is due, lane by lane, and does not wait for a mail that takes long.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use common::worker::{Pace, Rest, Step};
+use fault::point;
+use money::{NotificationId, UserId};
+use mysql::DbError;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, interval, sleep, sleep_until, timeout},
+};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    delivery::{Claim, Delivery, RETRY_PAUSE, START_LIMIT, send},
+    under_way::{Begun, Open},
+};
+use crate::{
+    clients::Recipient,
+    mailer::{Fault, SendError},
+    store::{claims, notifications::Notification},
+};
+
+/// The worker looks for pending notifications four times a second. `MAIL_RATE` bounds what it does, so it need not rest.
+pub const DELIVERY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::Never };
+/// Notifications of each lane that are looked at, and the most that are claimed, at a time.
+const MAX_BATCH: u32 = 128;
+/// Batches in a second, if there is enough to mail: whoever is next waits for one of them.
+const BATCHES_A_SECOND: u32 = 4;
+/// How long the next batch waits for one that takes long.
+const BATCH_PATIENCE: Duration = Duration::from_millis(250);
+/// How long a mail that was sent waits for others before they are marked together.
+const MARK_PAUSE: Duration = Duration::from_millis(100);
+
+impl Delivery {
+    /// Mails a batch of those that are due. What takes long goes on `beside` the next one.
+    pub async fn run_once(&self, beside: &TaskTracker) -> anyhow::Result<Step> {
+        let allowance = self.server.allowance();
+        if allowance == 0 {
+            return Ok(Step::Idle);
+        }
+        drop(self.under_way.slot().await);
+        let limit = (self.rate / BATCHES_A_SECOND).clamp(1, MAX_BATCH) as usize;
+        let due = claims::due(&mut *self.pool.acquire().await?, MAX_BATCH).await?;
+        let most = limit.min(self.under_way.room()).min(allowance);
+        let chosen = self.under_way.choose(due, most, self.mailer.at_once_for_one());
+        if chosen.is_empty() {
+            return Ok(Step::Idle);
+        }
+        let (ids, users): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
+        // before the claim: while user-service is away, no attempt counts and nothing changes
+        let recipients = match self.users.recipients(users).await {
+            Ok(recipients) => recipients,
+            Err(error) => {
+                sleep(RETRY_PAUSE).await;
+                return Err(error.into());
+            }
+        };
+        let claim = Claim::on(ids);
+        let claimed = mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("claim_due")).await?;
+            let claimed = claims::claim_due(&mut tx, &claim.ids, &claim.holder).await?;
+            tx.commit().await?;
+            Ok(claimed)
+        })
+        .await?;
+        if claimed.is_empty() {
+            return Ok(Step::Idle); // another instance was faster
+        }
+        self.server.begin();
+        // mail can wait, money cannot; and mail servers refuse those who are too fast
+        let turn = Duration::from_secs(1) * u32::try_from(claimed.len())? / self.rate;
+        let turn_over = Instant::now() + turn;
+        let delivery = self.clone();
+        let open = self.under_way.open(claimed.iter().map(|notification| notification.id).collect());
+        let batch = beside.spawn(async move {
+            let mailing = delivery.mail_all(claimed.into(), &recipients, &claim, &open);
+            if let Err(error) = delivery.renewing(&claim, Box::pin(mailing)).await {
+                tracing::warn!(%error, "what came of a batch of mails could not be written down");
+            }
+        });
+        timeout(BATCH_PATIENCE, batch).await.unwrap_or(Ok(()))?;
+        sleep_until(turn_over).await;
+        Ok(Step::Worked)
+    }
+
+    /// Mails those that can be begun while the claim is fresh, gives the others back, and writes down what came of each.
+    async fn mail_all(
+        &self,
+        mut waiting: VecDeque<Notification>,
+        recipients: &HashMap<UserId, Recipient>,
+        claim: &Claim,
+        open: &Open,
+    ) -> Result<(), DbError> {
+        let mut mails = JoinSet::new();
+        let (mut sent, mut pause) = (Vec::new(), interval(MARK_PAUSE));
+        while !waiting.is_empty() || !mails.is_empty() {
+            tokio::select! {
+                slot = self.under_way.slot(), if !waiting.is_empty() && claim.is_fresh() => {
+                    if self.server.is_pausing() {
+                        drop(slot);
+                        self.give_back(&take_ids(&mut waiting), claim, open).await;
+                    } else if let Some(notification) = waiting.pop_front() {
+                        let recipient = recipients.get(&notification.user_id).cloned();
+                        let begun = self.under_way.begin(notification.user_id, slot);
+                        mails.spawn(self.clone().mail(notification, recipient, begun));
+                    }
+                }
+                () = sleep_until(claim.since + START_LIMIT), if !waiting.is_empty() => {
+                    self.give_back(&take_ids(&mut waiting), claim, open).await;
+                }
+                Some(ended) = mails.join_next(), if !mails.is_empty() => match ended {
+                    Ok((notification, Ok(()))) => sent.push(notification.id),
+                    Ok((notification, Err(error))) => self.not_sent(&notification, error, claim).await,
+                    Err(error) => tracing::error!(%error, "a mail was cut off"), // its claim runs out
+                },
+                _ = pause.tick() => if self.mark_sent(&sent, claim).await.is_ok() {
+                    sent.clear();
+                },
+            }
+        }
+        self.mark_sent(&sent, claim).await
+    }
+
+    /// Lets others mail what has not been begun. If that fails, the claim runs out.
+    async fn give_back(&self, left: &[NotificationId], claim: &Claim, open: &Open) {
+        if left.is_empty() {
+            return;
+        }
+        let given_back = mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("give_back")).await?;
+            claims::give_back(&mut tx, left, &claim.holder).await?;
+            tx.commit().await
+        });
+        if let Err(error) = given_back.await {
+            tracing::warn!(%error, "mails that were not begun could not be given back");
+        }
+        open.leave(left);
+    }
+
+    async fn mail(
+        self,
+        notification: Notification,
+        recipient: Option<Recipient>,
+        _begun: Begun,
+    ) -> (Notification, Result<(), SendError>) {
+        // in a task of its own: its panic ends no other mail
+        let mailing = tokio::spawn(send(self.mailer, notification.clone(), recipient));
+        let panicked = |_| Err(SendError::new(Fault::Unclear, "writing the mail panicked"));
+        let sent = mailing.await.unwrap_or_else(panicked);
+        let sent = self.server.judge(notification.user_id, sent);
+        (notification, sent)
+    }
+}
+
+fn take_ids(waiting: &mut VecDeque<Notification>) -> Vec<NotificationId> {
+    waiting.drain(..).map(|notification| notification.id).collect()
+}

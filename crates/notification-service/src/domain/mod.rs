@@ -1,0 +1,3 @@
+//! Whose mail goes next. Pure.
+
+pub mod fairness;

@@ -1,0 +1,15 @@
+//! Keeps the copy of the transactions up to date.
+//!
+//! A *run* ([`run`]) takes over the feed of changes page by page: all of it ([`full_sync`]), or what changed since the last one
+//! ([`background`]). A request takes over what a run may not have seen yet: of its user ([`refresh`]), or of the
+//! transactions on its page ([`reported`]). Taking a change
+//! over twice is the same as once. What is missing is added; nothing is deleted first, so readers see the old or the new.
+//!
+//! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
+
+pub mod background;
+pub mod full_sync;
+pub mod refresh;
+pub mod reported;
+pub mod run;
+pub mod sync;

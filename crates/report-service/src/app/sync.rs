@@ -1,0 +1,119 @@
+//! The synchronization: what its parts share. See [`super`].
+
+use batch::PerKey;
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    ApiError,
+    client::CallError,
+    monitoring::{seconds, show},
+    reads::ReadPool,
+};
+use fault::point;
+use money::{UserId, time};
+use mysql::{
+    DbError,
+    lease::{self, Holder},
+};
+use sqlx::MySqlPool;
+
+use crate::{
+    clients::{TransactionClient, UserClient},
+    codes,
+    domain::change::Change,
+    store::{copies, summaries::Totals, sync_state},
+};
+
+/// How long a change may take to show in the feed, and more: longer than any database transaction there may take.
+pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// Seconds for which one instance does a run.
+const LEASE_SECONDS: u32 = 4;
+
+/// A user's totals, and when they were exactly true, on transaction-service's clock.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub totals: Totals,
+    pub moment: DateTime<Utc>,
+    /// True if that was while the request was under way.
+    pub is_present: bool,
+}
+
+/// What was told last of a user, and when it was asked of transaction-service.
+pub type LastTold = Option<(Instant, Told)>;
+
+/// Takes over what changed. Cheap to clone.
+#[derive(Clone)]
+pub struct Sync {
+    pub(super) pool: MySqlPool,
+    pub(super) reads: ReadPool,
+    /// Requests for one user come one after the other.
+    pub(super) turns: PerKey<UserId, LastTold>,
+    pub(super) users: UserClient,
+    pub(super) transactions: TransactionClient,
+}
+
+/// Why taking over ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    #[error(transparent)]
+    Source(#[from] CallError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error("another instance took over")]
+    LeaseLost,
+}
+
+/// Shows how long ago the last run began that came to its end.
+pub async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    let state = sync_state::find(&mut *pool.acquire().await?).await?;
+    if let Some(synced_at) = state.and_then(|state| state.synced_at) {
+        let behind = (time::now() - synced_at).num_microseconds().unwrap_or(i64::MAX);
+        show("report_sync_lag_seconds", "How long ago the last run began that came to its end", seconds(behind));
+    }
+    Ok(())
+}
+
+impl From<sqlx::Error> for RunError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl From<RunError> for ApiError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Source(error) => error.into(),
+            RunError::Db(error) => error.into(),
+            RunError::LeaseLost => codes::SYNC_IN_PROGRESS.into(),
+        }
+    }
+}
+
+impl Sync {
+    /// A synchronization of the copy in `pool`.
+    pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient) -> Self {
+        Self { pool, reads, turns: PerKey::default(), users, transactions }
+    }
+
+    /// Takes over `changes` in one database transaction.
+    pub(super) async fn take_over(&self, changes: &[Change]) -> Result<(), DbError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("refresh")).await?;
+            copies::take_over(&mut tx, changes).await?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    pub(super) async fn hold(&self, lease: &str, holder: &Holder) -> Result<bool, DbError> {
+        lease::hold(&self.pool, lease, holder, LEASE_SECONDS).await
+    }
+
+    pub(super) async fn release(&self, lease: &str, holder: &Holder) -> Result<(), DbError> {
+        lease::release(&self.pool, lease, holder).await
+    }
+}

@@ -1,0 +1,8 @@
+//! The codes of report-service's own errors, beside those that any service may have.
+
+pub use common::codes::*;
+
+common::codes! {
+    400 "not_a_party" NOT_A_PARTY "The user neither sent nor received this transaction";
+    409 "sync_in_progress" SYNC_IN_PROGRESS "A synchronization is running; wait for it to end";
+}

@@ -1,0 +1,99 @@
+//! Transactions as transaction-service tells them.
+
+use chrono::{DateTime, Utc};
+use money::{Amount, TransactionId, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a transaction stands.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::EnumString, strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Status {
+    Processing,
+    Pending,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+mysql::stored_as_text!(Status);
+
+impl Status {
+    /// True while the transaction may still change its status.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Processing | Self::Pending)
+    }
+}
+
+/// A transaction as the feed tells it.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a flat body, of which each is a fact of its own")]
+pub struct Change {
+    pub id: TransactionId,
+    pub sender_id: UserId,
+    pub receiver_id: UserId,
+    pub amount: Amount,
+    pub status: Status,
+    /// Rises with every change.
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+    /// True once it was deleted for everybody.
+    pub hidden: bool,
+    /// True if it is one of the sender's transactions. The version before does not say, and counted them all.
+    #[serde(default = "yes")]
+    pub counts_for_sender: bool,
+    /// True if it is one of the receiver's transactions.
+    #[serde(default = "yes")]
+    pub counts_for_receiver: bool,
+    /// True once its sender has deleted it.
+    #[serde(default)]
+    pub hidden_from_sender: bool,
+    /// True once its receiver has deleted it.
+    #[serde(default)]
+    pub hidden_from_receiver: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What a transaction is to one of its parties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// True if it is one of the user's transactions.
+    pub counts: bool,
+    /// True once the user has deleted it.
+    pub hidden: bool,
+}
+
+impl Change {
+    /// What it is to `user`, if that is a party to it.
+    pub fn share_of(&self, user: UserId) -> Option<Share> {
+        if user == self.sender_id {
+            Some(Share { counts: self.counts_for_sender, hidden: self.hidden_from_sender })
+        } else if user == self.receiver_id {
+            Some(Share { counts: self.counts_for_receiver, hidden: self.hidden_from_receiver })
+        } else {
+            None
+        }
+    }
+
+    /// True once somebody has deleted it, which is a change too.
+    pub fn is_deleted(&self) -> bool {
+        self.hidden || self.hidden_from_sender || self.hidden_from_receiver
+    }
+}
+
+/// An answer, and the moment at which exactly it was true, on transaction-service's clock, if it names one.
+pub type AsOf<T> = (T, Option<DateTime<Utc>>);
+
+/// How far the feed has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub changed_at: DateTime<Utc>,
+    pub id: i64,
+}

@@ -1,0 +1,4 @@
+//! What reports and summaries are made of. Pure.
+
+pub mod change;
+pub mod totals;

@@ -1,0 +1,58 @@
+//! Every route of the service, what it does, and what it refuses.
+
+use crate::codes::{
+    NOT_A_PARTY, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, SYNC_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+};
+use crate::routes::{reports, summaries, sync as sync_routes};
+use crate::state::AppState;
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with},
+};
+use axum::Router;
+use common::{describe::about, server::surround};
+
+/// Every route of report-service. Who may call one stands in its handler's signature.
+pub fn app(state: AppState) -> Router {
+    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
+    let routes = ApiRouter::new()
+        .api_route(
+            "/reports",
+            post_with(
+                reports::create,
+                about(
+                    "Makes the report of a transaction for one of its parties",
+                    [USER_NOT_FOUND, TRANSACTION_NOT_FOUND, NOT_A_PARTY, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
+            "/reports/user/{user_id}",
+            get_with(
+                reports::list_of_user,
+                about("A user's reports, newest first", [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .api_route(
+            "/summaries/user/{user_id}",
+            get_with(
+                summaries::show,
+                about(
+                    "How often and how much a user has paid and been paid",
+                    [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
+            "/sync/all",
+            post_with(
+                sync_routes::all,
+                about("Takes over every user and every transaction", [SYNC_IN_PROGRESS, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .with_state(state);
+    surround(routes, "report-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        crate::app::sync::measure(pool)
+    })
+}

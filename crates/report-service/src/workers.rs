@@ -1,0 +1,21 @@
+//! What the service does by itself.
+
+use std::sync::Arc;
+
+use crate::app::background::{BACKGROUND_REST, Background};
+use crate::config::Config;
+use crate::state::AppState;
+use common::reads::watch;
+use common::worker::{Pace, Workers};
+
+/// Starts the watch for revoked tokens, and the background run that takes over what changed.
+pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    watch(&state.pool, &state.reads, workers);
+    state.revocations.start(workers);
+    let Some(interval) = config.sync_interval else { return };
+    let background = Arc::new(Background::new(state.sync.clone()));
+    workers.spawn("sync", Pace { idle: interval, rest: BACKGROUND_REST }, move || {
+        let background = background.clone();
+        async move { background.run_once().await }
+    });
+}

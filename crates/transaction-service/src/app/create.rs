@@ -1,0 +1,73 @@
+//! Creating a transaction, once for each request however often it is sent.
+
+use std::time::Duration;
+
+use common::Result;
+use money::time;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::transfers::{NotSent, Transfers};
+use crate::{
+    codes,
+    domain::{
+        intent::{Inserted, Intent, NewTransaction, Request},
+        transaction::Transaction,
+    },
+};
+
+/// How long a request waits for another one under the same key.
+const OUTCOME_WAIT: Duration = Duration::from_secs(3);
+/// How long until it carries on what the other one has begun: the instance that was at it may be frozen.
+const OWN_TURN: Duration = Duration::from_millis(400);
+/// How often it looks meanwhile.
+const OUTCOME_PAUSE: Duration = Duration::from_millis(100);
+
+/// What became of a request to create a transaction.
+pub enum Creation {
+    /// A new transaction, as far as it has come.
+    New(Transaction),
+    /// The request was carried out before; this is its transaction.
+    Before(Transaction),
+}
+
+impl Transfers {
+    /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
+    pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Creation> {
+        let now = time::unique_now(); // tells this request from another one under the same key
+        let intent = Intent { new: new.clone(), request: request.clone(), now };
+        match self.0.writer.insert(intent).await? {
+            Inserted::New(row) => self.start(row).await,
+            Inserted::Before(row) if row.fingerprint != request.fingerprint => {
+                Err(codes::IDEMPOTENCY_KEY_REUSED.into())
+            }
+            // a second run after an unknown commit finds what the first one wrote
+            Inserted::Before(row) if row.created_at == now => self.start(row).await,
+            Inserted::Before(row) => Ok(Creation::Before(self.outcome(row).await?)),
+        }
+    }
+
+    /// The transaction of a request that is asked again, once it is known what came of it; for as long as that takes, up to
+    /// [`OUTCOME_WAIT`]. A proxy that gave an instance up asks another one while the first may still be at it, or never be again: then
+    /// this one goes on with it, as the settler would.
+    async fn outcome(&self, mut row: Transaction) -> Result<Transaction> {
+        let (mut own_turn, deadline) = (Instant::now() + OWN_TURN, Instant::now() + OUTCOME_WAIT);
+        while row.is_being_created() && Instant::now() < deadline {
+            sleep(OUTCOME_PAUSE).await;
+            row = self.0.lookups.find(row.id).await?.unwrap_or(row);
+            if row.is_being_created() && Instant::now() >= own_turn {
+                own_turn = deadline; // once: the settler goes on
+                if let Ok(Ok(advanced)) = timeout_at(deadline, self.advance(row.clone(), false)).await {
+                    row = advanced;
+                }
+            }
+        }
+        Ok(row)
+    }
+
+    async fn start(&self, row: Transaction) -> Result<Creation> {
+        match self.advance(row, true).await {
+            Ok(row) => Ok(Creation::New(row)),
+            Err(NotSent) => Err(codes::SERVICE_UNAVAILABLE.into()),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Deciding about a pending transaction. Of two decisions at the same time exactly one wins.
+
+use common::Result;
+
+use super::transfers::{NotSent, Transfers};
+use crate::domain::{
+    decision::Ruling,
+    transaction::Transaction,
+    transition::{Changed, Transition},
+};
+
+/// What became of a decision.
+#[derive(Debug, Clone)]
+pub enum Decided {
+    /// It stands, by this request or an earlier one like it; the transaction may still be `processing`.
+    Stands(Transaction),
+    /// Another decision won, or its outcome is still open.
+    Lost(Transaction),
+    /// There is no such transaction.
+    NotFound,
+}
+
+impl Transfers {
+    /// Decides about the transaction that was last `seen` so, and carries the decision out.
+    pub async fn decide(&self, seen: &Transaction, ruling: Ruling) -> Result<Decided> {
+        let Changed { row, won } = self.change(seen, Transition::Decide(ruling.clone())).await?;
+        let Ruling { decision, description, hide, .. } = ruling;
+        let decided = match row {
+            None => return Ok(Decided::NotFound),
+            Some(row) if row.is_hidden() && hide.is_none() => return Ok(Decided::NotFound),
+            // too late to describe it anew
+            Some(row) if !won && description.is_some_and(|text| text != row.description) => Decided::Lost(row),
+            Some(row) if row.status == decision.target() => Decided::Stands(row),
+            // in flight to the same end: this request helps to bring it there
+            Some(row) if row.target == Some(decision.target()) => Decided::Stands(row),
+            Some(row) => Decided::Lost(row),
+        };
+        match decided {
+            Decided::Stands(row) => match self.advance(row, false).await {
+                Ok(row) => Ok(Decided::Stands(row)),
+                Err(NotSent) => unreachable!("only a fresh transaction fails without being sent"),
+            },
+            other => Ok(other),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Pending transactions whose time is over are cancelled.
+
+use std::time::Duration;
+
+use common::worker::{Pace, Rest, Step as Turn};
+
+use super::{
+    decide::Decided,
+    settle::{MAX_STEPS, Settler},
+};
+use crate::{
+    domain::{decision::Ruling, transaction::Status},
+    store::transactions as store,
+};
+
+/// What has expired is looked for every second.
+pub const EXPIRY_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
+impl Settler {
+    /// Cancels one batch of expired transactions.
+    pub async fn expire_once(&self) -> anyhow::Result<Turn> {
+        let expired = store::expired(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
+        for pending in &expired {
+            let id = pending.id;
+            match self.transfers.decide(pending, Ruling::expiry()).await {
+                // user-service is silent: the settler goes on with this one, and the others wait for their turn
+                Ok(Decided::Stands(row)) if row.status == Status::Processing => return Ok(Turn::Idle),
+                Ok(_) => tracing::info!(transaction = %id, "expired"),
+                Err(error) => anyhow::bail!("transaction {id} could not be cancelled: {}", error.body()),
+            }
+        }
+        Ok(if expired.is_empty() { Turn::Idle } else { Turn::Worked })
+    }
+}

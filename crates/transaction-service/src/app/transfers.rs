@@ -1,0 +1,143 @@
+//! The life of a transfer: intent first, then the verb, then the outcome.
+//!
+//! Each change of a transaction is committed before user-service is asked for the verb that carries it out, and the
+//! outcome is committed after the answer, with what the parties are told. A crash anywhere leaves a row that says
+//! which verb to ask for again: see [`super::settle`].
+
+use std::{convert::Infallible, sync::Arc};
+
+use batch::{BatchError, Batcher, Lookups};
+use common::{Result, client::CallError, origin::Origin};
+use money::TransactionId;
+use mysql::DbError;
+use sqlx::MySqlPool;
+
+use crate::{
+    clients::UserClient,
+    config::Config,
+    domain::{
+        step::{Step, StepOutcome},
+        transaction::{Terms, Transaction},
+        transition::{Changed, Transition},
+    },
+    store::{transactions as store, writer::Writer},
+};
+
+/// A step to ask for, and the request that asks.
+type Asked = (Step, Origin);
+
+/// Calls to user-service under way at once: one that hangs does not hold up the others.
+const CALLS: usize = 4;
+
+/// Creates, decides and settles transactions. Requests that wait together share commits and calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Transfers(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) writer: Writer,
+    pub(super) lookups: Lookups<TransactionId, Transaction, DbError>,
+    steps: Batcher<Asked, Result<StepOutcome, CallError>, Infallible>,
+}
+
+impl Transfers {
+    /// Transfers in `pool`, with the money in user-service.
+    pub fn new(pool: MySqlPool, users: UserClient, config: &Config) -> Self {
+        let max_batch = config.service.group_commit_max;
+        let terms = Terms { currency: config.service.currency.clone(), pending_ttl: config.pending_ttl };
+        let writer = Writer::new(pool.clone(), max_batch, terms);
+        let steps =
+            Batcher::start("steps", max_batch, CALLS, |_| true, move |steps, _| execute_all(users.clone(), steps));
+        let lookups = Lookups::start(
+            "transactions",
+            max_batch,
+            |row: &Transaction| row.id,
+            DbError::is_unavailable,
+            move |ids| {
+                let pool = pool.clone();
+                async move { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }
+            },
+        );
+        Self(Arc::new(Inner { writer, lookups, steps }))
+    }
+
+    /// Asks user-service for the verb that `row` waits for and commits the outcome; returns the row as it stands then.
+    ///
+    /// A row whose outcome is not known, or could not be stored, comes back as it was: the money may have moved, so
+    /// this is no error, and the settler goes on with it. If `fresh`, this request has just created the row, and its
+    /// first verb fails the transaction at once when user-service was certainly not reached. Any later verb carries out
+    /// a decision of somebody who may have sent it already.
+    pub(super) async fn advance(&self, mut row: Transaction, fresh: bool) -> Result<Transaction, NotSent> {
+        while let Some(step) = row.outstanding() {
+            let stored = match self.execute(step).await {
+                Ok(outcome) => self.record(&row, outcome).await,
+                Err(error @ (CallError::NotReached { .. } | CallError::Refused { .. }))
+                    if fresh && row.is_being_created() =>
+                {
+                    tracing::warn!(transaction = %row.id, %error, "nothing was sent");
+                    match self.change(&row, Transition::Unsent).await {
+                        Ok(Changed { won: true, .. }) => return Err(NotSent),
+                        Ok(_) => return Ok(row),
+                        Err(error) => Err(error),
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(transaction = %row.id, %error, "the settler will ask again");
+                    return Ok(row);
+                }
+            };
+            match stored {
+                Ok(next) => row = next,
+                Err(error) => {
+                    tracing::warn!(transaction = %row.id, %error, "the settler will store the outcome");
+                    return Ok(row);
+                }
+            }
+        }
+        Ok(row)
+    }
+
+    /// Commits what `outcome` means for `row`, with what the parties are told, and returns the row as it stands then.
+    pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, BatchError<DbError>> {
+        let Some(step) = row.step else { return Ok(row.clone()) };
+        let changed = self.change(row, Transition::Outcome { step, outcome }).await?;
+        changed.row.ok_or_else(|| BatchError::Failed(DbError::from(sqlx::Error::RowNotFound)))
+    }
+
+    /// Commits a transition of the transaction that was last `seen` so, if its state allows it.
+    pub async fn change(&self, seen: &Transaction, transition: Transition) -> Result<Changed, BatchError<DbError>> {
+        self.0.writer.change(seen, transition).await
+    }
+
+    /// Asks user-service for a step, together with whatever else is to be asked.
+    pub async fn execute(&self, step: Step) -> Result<StepOutcome, CallError> {
+        // an overload means that nothing was sent, anything else that nobody knows
+        self.0.steps.submit((step, Origin::current())).await.unwrap_or_else(|error| {
+            let (service, cause) = ("user-service", error.to_string());
+            Err(match error {
+                BatchError::Overloaded => CallError::NotReached { service, cause },
+                BatchError::Lost => CallError::Unknown { service, cause },
+            })
+        })
+    }
+
+    /// The transaction `id`, unless it is hidden from everybody.
+    pub async fn find(&self, id: TransactionId) -> Result<Option<Transaction>> {
+        Ok(self.0.lookups.find(id).await?.filter(|row| !row.is_hidden()))
+    }
+}
+
+/// One call for all of them, on behalf of the request that was first.
+async fn execute_all(
+    users: UserClient,
+    asked: Arc<[Asked]>,
+) -> Result<Vec<Result<StepOutcome, CallError>>, Infallible> {
+    let origin = asked.first().map(|(_, origin)| origin.clone()).unwrap_or_default();
+    let steps: Vec<Step> = asked.iter().map(|(step, _)| *step).collect();
+    Ok(match origin.scope(users.execute(&steps)).await {
+        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Err(error) => steps.iter().map(|_| Err(error.clone())).collect(),
+    })
+}
+
+/// Nothing was sent; the transaction is failed and its key is free again.
+pub(super) struct NotSent;

@@ -1,0 +1,10 @@
+//! The codes of transaction-service's own errors, beside those that any service may have.
+
+pub use common::codes::*;
+
+common::codes! {
+    400 "self_transfer" SELF_TRANSFER "Sender and receiver must be different users";
+    409 "request_in_progress" REQUEST_IN_PROGRESS "A request with this Idempotency-Key is still running";
+    409 "transaction_in_progress" TRANSACTION_IN_PROGRESS "The transaction is being processed; try again shortly";
+    409 "illegal_status_change" ILLEGAL_STATUS_CHANGE "The transaction's status does not allow this change";
+}

@@ -1,0 +1,71 @@
+//! Who acts on a transaction, and whose it is.
+
+use common::caller::Caller;
+use money::UserId;
+
+use super::{
+    step::Failure,
+    transaction::{Status, Transaction},
+};
+
+/// Who acts on a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// The user who pays.
+    Sender,
+    /// The user who is paid.
+    Receiver,
+    /// A service.
+    Service,
+    /// A caller without a token, in development.
+    Anyone,
+}
+
+impl Actor {
+    /// What `caller` is to `row`. Users must be one of its parties.
+    pub fn of(caller: Caller, row: &Transaction) -> Self {
+        match caller {
+            Caller::User(user) if user == row.sender_id => Self::Sender,
+            Caller::User(_) => Self::Receiver,
+            Caller::Service => Self::Service,
+            Caller::Anyone => Self::Anyone,
+        }
+    }
+}
+
+/// What of a transaction is whose.
+impl Transaction {
+    /// True if it is one of the sender's transactions. Who does not exist has none, and neither has an account that gets the
+    /// number later; one that user-service never heard of is nobody's.
+    pub fn is_senders(&self) -> bool {
+        self.accepted_at.is_some() || !matches!(self.failure, Some(Failure::UserNotFound | Failure::NotReached))
+    }
+
+    /// True if it is one of the receiver's transactions: from when money was held for it. Anybody can ask for a payment that
+    /// fails, with any description.
+    pub fn is_receivers(&self) -> bool {
+        self.accepted_at.is_some()
+    }
+
+    /// True if it counts in the receiver's totals: as long as it is open that is so, too, since a total says what was so at a
+    /// moment, and whether money was held at that moment can only be told of those that never held any.
+    pub fn counts_for_receiver(&self) -> bool {
+        self.is_receivers() || self.status != Status::Failed
+    }
+
+    /// The users whose transaction it is.
+    pub fn parties(&self) -> Vec<UserId> {
+        let parties = [(self.is_senders(), self.sender_id), (self.is_receivers(), self.receiver_id)];
+        parties.into_iter().filter_map(|(is_party, user)| is_party.then_some(user)).collect()
+    }
+
+    /// True once it was deleted for `actor`.
+    pub fn is_hidden_from(&self, actor: Actor) -> bool {
+        self.is_hidden()
+            || match actor {
+                Actor::Sender => self.hidden_from_sender_at.is_some(),
+                Actor::Receiver => self.hidden_from_receiver_at.is_some(),
+                Actor::Service | Actor::Anyone => false,
+            }
+    }
+}

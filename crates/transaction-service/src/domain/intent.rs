@@ -1,0 +1,58 @@
+//! Intents: transactions that were asked for, before any money is asked for.
+
+use chrono::{DateTime, Utc};
+use money::{Amount, UserId};
+use serde::Serialize;
+
+use super::{step::Verb, transaction::Transaction};
+
+/// A transaction to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewTransaction {
+    pub sender_id: UserId,
+    pub receiver_id: UserId,
+    pub amount: Amount,
+    pub description: String,
+    /// True if the money moves in one step.
+    pub auto_complete: bool,
+}
+
+impl NewTransaction {
+    /// The step with which it begins.
+    pub fn first_verb(&self) -> Verb {
+        if self.auto_complete { Verb::Transfer } else { Verb::Hold }
+    }
+}
+
+/// The request that creates a transaction.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Unique: caller, route and key, or one of its kind.
+    pub identity: String,
+    /// Equal for equal requests.
+    pub fingerprint: Vec<u8>,
+}
+
+/// A transaction that somebody wants to make.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    pub new: NewTransaction,
+    pub request: Request,
+    pub now: DateTime<Utc>,
+}
+
+impl Intent {
+    /// Equal for requests that are the same one, asked again.
+    pub fn identity(&self) -> &str {
+        &self.request.identity
+    }
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone)]
+pub enum Inserted {
+    /// It is written.
+    New(Transaction),
+    /// The request is known; this is what it made.
+    Before(Transaction),
+}

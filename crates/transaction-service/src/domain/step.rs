@@ -1,0 +1,79 @@
+//! Steps: what user-service is asked to do with the money of a transaction, and what came of it.
+
+use money::{Amount, TransactionId, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What user-service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Verb {
+    /// Set the sender's money aside.
+    Hold,
+    /// Hold and capture in one.
+    Transfer,
+    /// Pay the receiver what was set aside.
+    Capture,
+    /// Give the sender back what was set aside.
+    Release,
+}
+
+/// Why a transaction failed: user-service's reasons, and one of our own.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Failure {
+    /// The sender does not exist.
+    UserNotFound,
+    /// The receiver does not exist.
+    ReceiverNotFound,
+    /// The sender has less than the amount.
+    InsufficientBalance,
+    /// The receiver cannot be paid; the versions before called it `balance_limit`, which tells of the receiver's balance.
+    #[serde(alias = "balance_limit")]
+    #[strum(to_string = "receiver_unavailable", serialize = "balance_limit")]
+    ReceiverUnavailable,
+    /// The money is not set aside, or no longer.
+    NotHeld,
+    /// user-service knows another transaction under this number.
+    ReferenceReused,
+    /// user-service was certainly not reached.
+    NotReached,
+}
+
+mysql::stored_as_text!(Verb, Failure);
+
+/// A verb for one transaction, as user-service is asked for it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Hold { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
+    Transfer { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
+    Capture { transaction_id: TransactionId },
+    Release { transaction_id: TransactionId },
+}
+
+/// What user-service did with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// The money moved, now or when it was first asked.
+    Applied,
+    /// It did not and will not.
+    Refused {
+        /// Why.
+        code: Failure,
+    },
+}

@@ -1,0 +1,238 @@
+//! Every transition of a transaction, as a rule about its row. Pure: the row is locked while a rule looks at it, so of two
+//! transitions at once each sees what the other left.
+
+use chrono::{DateTime, Utc};
+use common::{outbox::Event, trace::Trace};
+
+use super::{
+    actor::Actor,
+    decision::Ruling,
+    outcome::Next,
+    step::{StepOutcome, Verb},
+    transaction::{Status, Transaction},
+};
+
+/// A step of the state machine that somebody asks for.
+#[derive(Debug, Clone)]
+pub enum Transition {
+    /// To decide about a pending transaction, to describe it anew, and to hide it.
+    Decide(Ruling),
+    /// To store the outcome of a step.
+    Outcome { step: Verb, outcome: StepOutcome },
+    /// To fail a new transaction whose first verb was certainly never sent, and to free its request.
+    Unsent,
+    /// To describe a pending transaction anew.
+    Describe(String),
+    /// To hide a settled transaction: from a party, or from everybody.
+    Hide(Actor),
+}
+
+impl Transition {
+    /// Changes `row` and returns what its parties are told; `None` if its state does not allow the change.
+    pub fn apply(&self, row: &mut Transaction, now: DateTime<Utc>, currency: &str) -> Option<Vec<Event>> {
+        let events = match self {
+            // only from pending: whoever comes second finds it processing
+            Self::Decide(Ruling { decision, reason, description, hide }) if is_pending(row) => {
+                row.status = Status::Processing;
+                row.step = Some(decision.verb());
+                row.target = Some(decision.target());
+                // committed with the decision: whoever carries it out after a crash knows why
+                row.reason = Some(*reason);
+                row.description = description.clone().unwrap_or_else(|| row.description.clone());
+                if let Some(actor) = hide {
+                    hide_from(row, *actor, now);
+                }
+                Vec::new()
+            }
+            // a step ends once: whoever asked for it too finds another step, or none
+            Self::Outcome { step, outcome } if row.step == Some(*step) => {
+                become_next(row, Next::of(row, *outcome), now, currency)
+            }
+            // the settler counts its attempts before it sends: none so far means that nobody else has sent the verb
+            Self::Unsent if row.is_being_created() && row.settle_attempts == 0 => {
+                row.request = format!("unsent {}", row.id);
+                // whoever is asked to come back has not failed
+                hide_from(row, Actor::Service, now);
+                become_next(row, Next::unsent(), now, currency)
+            }
+            Self::Describe(text) if is_pending(row) => {
+                row.description.clone_from(text);
+                Vec::new()
+            }
+            Self::Hide(actor) if row.status.is_settled() && !row.is_hidden_from(*actor) => {
+                hide_from(row, *actor, now);
+                Vec::new()
+            }
+            _ => return None,
+        };
+        row.settle_attempts = 0;
+        row.version += 1;
+        row.updated_at = now;
+        Some(events)
+    }
+}
+
+/// A request for a transition of one transaction.
+#[derive(Debug, Clone)]
+pub struct ChangeRequest {
+    /// The transaction as it was last seen.
+    pub seen: Transaction,
+    pub transition: Transition,
+    /// The trace in which it is told.
+    pub trace: Trace,
+}
+
+/// What became of a change request.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The transaction as it stands then; `None` if there is none.
+    pub row: Option<Transaction>,
+    /// True if this request changed it.
+    pub won: bool,
+}
+
+fn become_next(row: &mut Transaction, next: Next, now: DateTime<Utc>, currency: &str) -> Vec<Event> {
+    let events = next.events(row, currency);
+    row.status = next.status;
+    row.step = next.step;
+    row.target = next.target;
+    row.failure = next.failure;
+    row.reason = next.reason;
+    if next.accepted {
+        row.accepted_at = Some(now);
+    }
+    events
+}
+
+/// Hides `row` from the party that wants it, or from everybody if it is none.
+fn hide_from(row: &mut Transaction, actor: Actor, now: DateTime<Utc>) {
+    match actor {
+        Actor::Sender => row.hidden_from_sender_at = Some(now),
+        Actor::Receiver => row.hidden_from_receiver_at = Some(now),
+        Actor::Service | Actor::Anyone => row.hidden_at = Some(now),
+    }
+}
+
+fn is_pending(row: &Transaction) -> bool {
+    row.status == Status::Pending && !row.is_hidden()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        decision::Decision,
+        outcome::tests::row,
+        reason::{Reason, StatusReason},
+        step::Failure,
+    };
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(100, 0).unwrap()
+    }
+
+    fn apply(change: &Transition, row: &mut Transaction) -> bool {
+        change.apply(row, now(), "IDR").is_some()
+    }
+
+    fn decide(decision: Decision) -> Transition {
+        Transition::Decide(Ruling::by(Actor::Sender, decision))
+    }
+
+    #[test]
+    fn only_the_first_decision_changes_a_pending_transaction() {
+        let mut row = row(Verb::Hold, None);
+        assert!(!apply(&decide(Decision::Complete), &mut row), "it is not pending yet");
+        assert!(apply(&Transition::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied }, &mut row));
+        assert!(apply(&decide(Decision::Cancel), &mut row));
+        assert!(!apply(&decide(Decision::Complete), &mut row));
+        assert_eq!((row.step, row.target, row.version), (Some(Verb::Release), Some(Status::Cancelled), 3));
+        assert_eq!((row.reason, row.status_reason()), (Some(Reason::CancelledBySender), None), "it has not ended yet");
+    }
+
+    #[test]
+    fn the_reason_of_a_decision_stays_unless_it_could_not_be_carried_out() {
+        let ended = |decision: Transition, outcomes: &[(Verb, StepOutcome)]| {
+            let mut row = row(Verb::Hold, None);
+            assert!(apply(&Transition::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied }, &mut row));
+            assert!(apply(&decision, &mut row));
+            for (step, outcome) in outcomes {
+                assert!(apply(&Transition::Outcome { step: *step, outcome: *outcome }, &mut row));
+            }
+            (row.status, row.status_reason().unwrap())
+        };
+        let expiry = Transition::Decide(Ruling::expiry());
+        let applied = StepOutcome::Applied;
+        let refused = StepOutcome::Refused { code: Failure::ReceiverNotFound };
+        assert_eq!(
+            ended(expiry.clone(), &[(Verb::Release, applied)]),
+            (Status::Cancelled, StatusReason::Decided(Reason::Expired))
+        );
+        assert_eq!(
+            ended(expiry, &[(Verb::Release, refused)]),
+            (Status::Completed, StatusReason::Decided(Reason::AlreadyCaptured))
+        );
+        assert_eq!(
+            ended(decide(Decision::Complete), &[(Verb::Capture, refused), (Verb::Release, applied)]),
+            (Status::Failed, StatusReason::Refused(Failure::ReceiverNotFound))
+        );
+    }
+
+    #[test]
+    fn a_party_hides_a_transaction_from_itself_alone() {
+        let mut row = row(Verb::Transfer, None);
+        apply(&Transition::Outcome { step: Verb::Transfer, outcome: StepOutcome::Applied }, &mut row);
+        assert!(
+            apply(&Transition::Hide(Actor::Receiver), &mut row) && !apply(&Transition::Hide(Actor::Receiver), &mut row)
+        );
+        assert!(row.is_hidden_from(Actor::Receiver));
+        assert!(!row.is_hidden_from(Actor::Sender) && !row.is_hidden_from(Actor::Service));
+        assert!(apply(&Transition::Hide(Actor::Service), &mut row));
+        assert!(row.is_hidden_from(Actor::Sender) && row.is_hidden_from(Actor::Anyone));
+    }
+
+    #[test]
+    fn the_outcome_of_a_step_is_stored_once() {
+        let mut row = row(Verb::Hold, None);
+        let applied = Transition::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied };
+        assert!(apply(&applied, &mut row));
+        assert_eq!((row.status, row.accepted_at), (Status::Pending, Some(now())));
+        let refused = StepOutcome::Refused { code: Failure::InsufficientBalance };
+        assert!(!apply(&applied, &mut row));
+        assert!(!apply(&Transition::Outcome { step: Verb::Hold, outcome: refused }, &mut row));
+    }
+
+    #[test]
+    fn a_transaction_that_the_settler_or_a_decision_has_touched_is_not_failed_as_unsent() {
+        let mut touched = row(Verb::Hold, None);
+        touched.settle_attempts = 1;
+        assert!(!apply(&Transition::Unsent, &mut touched));
+        let mut decided = row(Verb::Capture, Some(Status::Completed));
+        assert!(!apply(&Transition::Unsent, &mut decided));
+        let mut fresh = row(Verb::Transfer, None);
+        assert!(apply(&Transition::Unsent, &mut fresh));
+        assert_eq!(
+            (fresh.status, fresh.failure, &*fresh.request),
+            (Status::Failed, Some(Failure::NotReached), "unsent 10")
+        );
+        assert!(fresh.is_hidden() && fresh.parties().is_empty(), "nobody sees it");
+    }
+
+    #[test]
+    fn only_a_settled_transaction_is_hidden_and_only_a_pending_one_described() {
+        let mut row = row(Verb::Hold, None);
+        assert!(
+            !apply(&Transition::Hide(Actor::Anyone), &mut row) && !apply(&Transition::Describe("x".into()), &mut row)
+        );
+        apply(&Transition::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied }, &mut row);
+        assert!(
+            !apply(&Transition::Hide(Actor::Anyone), &mut row) && apply(&Transition::Describe("x".into()), &mut row)
+        );
+        apply(&decide(Decision::Complete), &mut row);
+        apply(&Transition::Outcome { step: Verb::Capture, outcome: StepOutcome::Applied }, &mut row);
+        assert!(
+            apply(&Transition::Hide(Actor::Anyone), &mut row) && !apply(&Transition::Hide(Actor::Anyone), &mut row)
+        );
+        assert_eq!((row.description.as_str(), row.is_hidden()), ("x", true));
+    }
+}

@@ -1,0 +1,101 @@
+//! Every route of the service, what it does, and what it refuses.
+
+use crate::codes::{
+    ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE, INVALID_AMOUNT, NOT_HELD, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE,
+    REQUEST_IN_PROGRESS, SELF_TRANSFER, SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND,
+    USER_NOT_FOUND,
+};
+use crate::routes::{feed, transactions};
+use crate::state::AppState;
+use aide::axum::{ApiRouter, routing::get_with};
+use axum::Router;
+use common::{
+    describe::about,
+    outbox::{self},
+    server::surround,
+};
+use sqlx::MySqlPool;
+
+/// Every route of transaction-service. Who may call one stands in its handler's signature.
+pub fn app(state: AppState) -> Router {
+    let (pool, reads, gatekeeper) = (state.background.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
+    let routes = ApiRouter::new()
+        .api_route(
+            "/transactions",
+            get_with(transactions::list, about("Transactions, newest first; a user sees its own", [INVALID_AMOUNT]))
+                .post_with(
+                    transactions::create,
+                    about(
+                        "Sets money aside for the receiver, or moves it at once",
+                        [
+                            INVALID_AMOUNT,
+                            SELF_TRANSFER,
+                            USER_NOT_FOUND,
+                            INSUFFICIENT_BALANCE,
+                            RECEIVER_UNAVAILABLE,
+                            NOT_HELD,
+                            REQUEST_IN_PROGRESS,
+                            SERVICE_UNAVAILABLE,
+                        ],
+                    ),
+                ),
+        )
+        .api_route(
+            "/transactions/{id}",
+            get_with(transactions::show, about("A transaction", [TRANSACTION_NOT_FOUND]))
+                .put_with(
+                    transactions::update,
+                    about(
+                        "Decides about a pending transaction, or describes it; its receiver may decline it",
+                        [
+                            TRANSACTION_NOT_FOUND,
+                            NOTHING_TO_CHANGE,
+                            USER_NOT_FOUND,
+                            RECEIVER_UNAVAILABLE,
+                            NOT_HELD,
+                            ILLEGAL_STATUS_CHANGE,
+                            TRANSACTION_IN_PROGRESS,
+                        ],
+                    ),
+                )
+                .delete_with(
+                    transactions::delete,
+                    about(
+                        "Cancels it if it is pending, then hides it: from the user who asks, or from everybody",
+                        [TRANSACTION_NOT_FOUND, ILLEGAL_STATUS_CHANGE, TRANSACTION_IN_PROGRESS],
+                    ),
+                ),
+        )
+        .api_route(
+            "/transactions/user/{user_id}",
+            get_with(
+                transactions::list_of_user,
+                about("What a user sent and received, newest first", [INVALID_AMOUNT]),
+            ),
+        )
+        .api_route("/internal/transactions", get_with(feed::changes, about("Changes of transactions, in order", [])))
+        .api_route(
+            "/internal/transactions/newest",
+            get_with(feed::newest, about("The transaction that changed last, or null", [])),
+        )
+        .api_route(
+            "/internal/transactions/batch",
+            get_with(feed::batch, about("Those of the transactions that there are", [])),
+        )
+        .api_route(
+            "/internal/transactions/user/{user_id}",
+            get_with(feed::of_user, about("A user's transactions, newest first", [])),
+        )
+        .api_route("/internal/transactions/{id}", get_with(feed::show, about("A transaction", [TRANSACTION_NOT_FOUND])))
+        .with_state(state);
+    surround(routes, "transaction-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        measure(pool)
+    })
+}
+
+/// Reads what the gauges show.
+async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    outbox::measure(&pool).await?;
+    crate::app::settle::measure(&pool).await
+}

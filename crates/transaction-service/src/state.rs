@@ -1,0 +1,63 @@
+//! What the handlers and workers of the service share.
+
+use std::sync::Arc;
+
+use crate::app::transfers::Transfers;
+use crate::clients::UserClient;
+use crate::config::Config;
+use axum::extract::FromRef;
+use chrono_tz::Tz;
+use common::{
+    caller::{Gatekeeper, account::Accounts, revocation::Watch},
+    client::{ServiceClient, http_client},
+    reads::ReadPool,
+};
+use sqlx::MySqlPool;
+
+/// What the handlers and workers of transaction-service share. Each request clones it some times.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub(crate) reads: ReadPool,
+    pub(crate) gatekeeper: Gatekeeper,
+    pub(crate) transfers: Transfers,
+    /// Where the days begin that requests name.
+    pub(crate) timezone: Tz,
+    #[from_ref(skip)]
+    pub(crate) background: Arc<Background>,
+}
+
+/// What the workers need.
+pub(crate) struct Background {
+    pub(crate) pool: MySqlPool,
+    pub(crate) revocations: Watch,
+    pub(crate) notifications: ServiceClient,
+}
+
+impl AppState {
+    /// The state for a configuration; nothing is connected yet.
+    pub fn new(config: &Config) -> Self {
+        let pool = mysql::pool(&config.service.database);
+        let http = http_client();
+        let token = || config.service.service_token.clone();
+        let users = ServiceClient::new(http.clone(), config.user_service_url.clone(), token(), "user-service");
+        let notifications =
+            ServiceClient::new(http, config.notification_service_url.clone(), token(), "notification-service");
+        let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
+        Self {
+            reads: ReadPool::new(&config.service.database),
+            transfers: Transfers::new(pool.clone(), UserClient::new(users.clone()), config),
+            timezone: config.service.timezone,
+            background: Arc::new(Background {
+                pool,
+                revocations: Watch::new(gatekeeper.revocations(), users),
+                notifications,
+            }),
+            gatekeeper,
+        }
+    }
+
+    /// Waits for the database and brings its schema up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        mysql::migrate(&self.background.pool, sqlx::migrate!()).await
+    }
+}

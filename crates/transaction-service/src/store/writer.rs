@@ -1,0 +1,105 @@
+//! Batches of intents and changes of transactions. Those that wait together share one commit, whichever they are:
+//! under load the outcomes of one round are written with the intents of the next.
+
+use std::sync::Arc;
+
+use batch::{BatchError, Batcher, Baton};
+use common::origin::Origin;
+use fault::point;
+use money::time;
+use mysql::{DbError, bulk::Script};
+use sqlx::MySqlPool;
+
+use super::{changes, intents};
+use crate::domain::{
+    intent::{Inserted, Intent},
+    transaction::{Terms, Transaction},
+    transition::{ChangeRequest, Changed, Transition},
+};
+
+/// Batches under way at once, from their beginning on: they hardly ever touch the same rows.
+const LANES: usize = 2;
+
+/// What is to be written.
+#[derive(Debug, Clone)]
+enum Write {
+    Intent(Intent),
+    Change(ChangeRequest),
+}
+
+/// What became of a [`Write`].
+#[derive(Debug)]
+enum Written {
+    Intent(Inserted),
+    Change(Changed),
+}
+
+/// Writes transactions. Cheap to clone.
+#[derive(Clone)]
+pub struct Writer(Batcher<Write, Written, DbError>);
+
+impl Writer {
+    /// Writes to `pool`, at most `max_batch` intents and changes in one commit.
+    pub fn new(pool: MySqlPool, max_batch: usize, terms: Terms) -> Self {
+        let terms = Arc::new(terms);
+        Self(Batcher::start("journal", max_batch, LANES, DbError::is_unavailable, move |writes, baton| {
+            write(pool.clone(), writes, terms.clone(), baton)
+        }))
+    }
+
+    /// Commits an intent.
+    pub async fn insert(&self, intent: Intent) -> Result<Inserted, BatchError<DbError>> {
+        match self.0.submit(Write::Intent(intent)).await? {
+            Written::Intent(inserted) => Ok(inserted),
+            Written::Change(_) => unreachable!("an intent is answered as one"),
+        }
+    }
+
+    /// Commits a transition of the transaction that was last `seen` so, if its state allows it.
+    pub async fn change(&self, seen: &Transaction, transition: Transition) -> Result<Changed, BatchError<DbError>> {
+        let request = ChangeRequest { seen: seen.clone(), transition, trace: Origin::current().trace };
+        match self.0.submit(Write::Change(request)).await? {
+            Written::Change(changed) => Ok(changed),
+            Written::Intent(_) => unreachable!("a change is answered as one"),
+        }
+    }
+}
+
+async fn write(
+    pool: MySqlPool,
+    writes: Arc<[Write]>,
+    terms: Arc<Terms>,
+    baton: Baton,
+) -> Result<Vec<Written>, DbError> {
+    let (mut intents, mut requests) = (Vec::new(), Vec::new());
+    for write in writes.iter() {
+        match write {
+            Write::Intent(intent) => intents.push(intent),
+            Write::Change(request) => requests.push(request),
+        }
+    }
+    baton.pass();
+    let (pool, intents, requests, terms, now) = (&pool, &intents, &requests, &terms, time::now());
+    let (inserted, changed) = mysql::retry(|attempt| async move {
+        let mut tx = mysql::begin(pool, point!("journal")).await?;
+        let mut script = Script::default();
+        // rows that exist are locked before new ones are made
+        let changes = changes::plan(&mut tx, &mut script, requests, now, terms, attempt).await?;
+        let intents = intents::plan(&mut tx, &mut script, intents, attempt).await?;
+        // a request that another instance writes at this moment waits at the unique key
+        let written = script.execute(&mut tx).await.map_err(mysql::raced)?;
+        let outcomes = (intents.outcomes(&written), changes.outcomes(&written)?);
+        tx.commit().await?;
+        Ok(outcomes)
+    })
+    .await?;
+    let (mut inserted, mut changed) = (inserted.into_iter(), changed.into_iter());
+    let written = writes.iter().map(|write| match write {
+        Write::Intent(_) => inserted.next().map(Written::Intent),
+        Write::Change(_) => changed.next().map(Written::Change),
+    });
+    Ok(written.map(|written| written.expect("each write has its outcome")).collect())
+}
+
+#[cfg(test)]
+mod tests;

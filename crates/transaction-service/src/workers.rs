@@ -1,0 +1,38 @@
+//! What the service does by itself.
+
+use std::sync::Arc;
+
+use crate::app::{
+    expire::EXPIRY_PACE,
+    settle::{SETTLE_PACE, Settler},
+};
+use crate::state::{AppState, Background};
+use common::reads::watch;
+use common::{
+    outbox::{RELAY_PACE, Relay},
+    worker::Workers,
+};
+
+/// Starts the settler, the expiry of pending transactions, the outbox relay and the watch for revoked tokens.
+pub fn start_workers(state: &AppState, workers: &Workers) {
+    let Background { pool, revocations, notifications } = &*state.background;
+    watch(&state.background.pool, &state.reads, workers);
+    revocations.start(workers);
+    let settler = Arc::new(Settler::new(pool.clone(), state.transfers.clone()));
+    workers.spawn("settler", SETTLE_PACE, {
+        let settler = settler.clone();
+        move || {
+            let settler = settler.clone();
+            async move { settler.settle_once().await }
+        }
+    });
+    workers.spawn("expiry", EXPIRY_PACE, move || {
+        let settler = settler.clone();
+        async move { settler.expire_once().await }
+    });
+    let relay = Arc::new(Relay::new(pool.clone(), notifications.clone()));
+    workers.spawn("outbox", RELAY_PACE, move || {
+        let relay = relay.clone();
+        async move { relay.run_once().await }
+    });
+}

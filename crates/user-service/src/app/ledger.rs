@@ -1,0 +1,58 @@
+//! The ledger: the only code that moves money.
+//!
+//! [`crate::domain::operation`] says what can be asked, [`crate::domain::book`] decides it in memory, [`super::post`] makes a
+//! list of operations durable in one database transaction, [`super::close`] ends an account, [`super::audit`] proves the
+//! invariants again and again.
+
+use std::sync::Arc;
+
+use batch::{BatchError, Batcher};
+use common::Result;
+use mysql::DbError;
+use sqlx::MySqlPool;
+
+use super::post;
+use crate::domain::operation::{Operation, Outcome};
+
+/// Batches under way at once: one is written while another one commits.
+const LANES: usize = 2;
+
+/// The ledger of this service's schema. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    pub(super) pool: MySqlPool,
+    group: Batcher<Operation, Outcome, DbError>,
+    pub(super) currency: Arc<str>,
+}
+
+impl Ledger {
+    /// The ledger in `pool`, which writes at most `max_batch` operations in one commit; `currency` words what users
+    /// are told.
+    pub fn new(pool: MySqlPool, currency: &str, max_batch: usize) -> Self {
+        let (writer, currency): (_, Arc<str>) = (pool.clone(), currency.into());
+        let words = currency.clone();
+        let group = Batcher::start(
+            "ledger",
+            max_batch,
+            LANES,
+            DbError::is_unavailable,
+            move |operations: Arc<[Operation]>, baton| {
+                let (pool, currency) = (writer.clone(), words.clone());
+                async move { post::post(&pool, &operations, &currency, &baton).await }
+            },
+        );
+        Self { pool, group, currency }
+    }
+
+    /// Carries out one operation; it is durable when this returns.
+    pub async fn post_one(&self, operation: Operation) -> Result<Outcome, BatchError<DbError>> {
+        self.group.submit(operation).await
+    }
+
+    /// Carries out `operations`, each applied or refused alone; all are durable when this returns.
+    ///
+    /// They share a database transaction with whatever else is waiting: see [`Batcher`].
+    pub async fn post(&self, operations: Vec<Operation>) -> Result<Vec<Outcome>, BatchError<DbError>> {
+        self.group.submit_all(operations).await
+    }
+}

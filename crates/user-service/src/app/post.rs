@@ -1,0 +1,185 @@
+//! Makes a batch of operations durable: lock, decide in memory, write, commit.
+
+use std::collections::{BTreeSet, HashMap};
+
+use batch::Baton;
+use common::outbox::{self, Event};
+use fault::point;
+use money::{Money, UserId};
+use mysql::{DbError, bulk::Script};
+use sqlx::{MySqlConnection, MySqlPool};
+
+use crate::{
+    domain::{
+        book::{self, Applied, Book, Entry},
+        notices,
+        operation::{Movement, Operation, Outcome, Refusal},
+    },
+    store::ledger::{self as rows, NewOperation, Stored},
+};
+
+/// Posts `operations` in order, in one database transaction. Safe to run again: what is stored is answered again.
+pub async fn post(
+    pool: &MySqlPool,
+    operations: &[Operation],
+    currency: &str,
+    baton: &Baton,
+) -> Result<Vec<Outcome>, DbError> {
+    mysql::retry(|attempt| async move {
+        let mut tx = mysql::begin(pool, point!("ledger")).await?;
+        let outcomes = write(&mut tx, operations, currency, attempt).await?;
+        baton.pass();
+        tx.commit().await?;
+        Ok(outcomes)
+    })
+    .await
+}
+
+/// Most operations are new. The first attempt takes them for new, and fails as raced when a unique key knows better; the
+/// others look.
+async fn write(
+    conn: &mut MySqlConnection,
+    operations: &[Operation],
+    currency: &str,
+    attempt: u32,
+) -> Result<Vec<Outcome>, DbError> {
+    // Lock order everywhere: holds, then users by ascending id, then inserts.
+    let may_exist = |o: &&Operation| attempt > 1 || o.movement.needs_hold();
+    let transactions = operations.iter().filter(may_exist).filter_map(|o| o.movement.transaction()).collect();
+    let holds = rows::lock_holds(conn, &transactions).await?;
+    let users: BTreeSet<UserId> = operations
+        .iter()
+        .flat_map(|o| users_of(&o.movement))
+        .chain(holds.values().filter_map(|h| h.transfer).flat_map(|t| [t.sender_id, t.receiver_id]))
+        .collect();
+    let accounts = rows::lock_users(conn, &users).await?;
+    let stored = if attempt > 1 { rows::stored(conn, operations).await? } else { HashMap::new() };
+
+    let before = Book { accounts, holds };
+    let batch = Batch::decide(&before, operations, stored);
+
+    if !batch.new.is_empty() {
+        let ids = rows::insert_operations(conn, &batch.new).await.map_err(mysql::raced)?;
+        let (new_holds, changed_holds) = batch.changed_holds(&before);
+        let mut script = Script::default();
+        script.insert(rows::entries(&batch.entries(&ids)));
+        script.insert(rows::new_holds(&new_holds));
+        script.insert(rows::changed_holds(&changed_holds));
+        script.insert(rows::balances(&batch.changed_balances(&before)));
+        let addresses = rows::addresses(conn, &batch.debited()).await?;
+        script.insert(outbox::insertion(&batch.events(&ids, &addresses, currency)));
+        script.execute(conn).await.map_err(mysql::raced)?;
+    }
+    Ok(batch.outcomes)
+}
+
+fn users_of(movement: &Movement) -> Vec<UserId> {
+    match movement {
+        Movement::Hold(transfer) | Movement::Transfer(transfer) => vec![transfer.sender_id, transfer.receiver_id],
+        other => other.subject().into_iter().collect(),
+    }
+}
+
+/// A batch after its decisions.
+struct Batch<'a> {
+    after: Book,
+    /// One for each operation asked for.
+    outcomes: Vec<Outcome>,
+    /// The operations to write, in the order of their ids.
+    new: Vec<NewOperation<'a>>,
+    /// The entries of each operation in `new`; empty for a refusal.
+    legs: Vec<Vec<Entry>>,
+}
+
+impl<'a> Batch<'a> {
+    fn decide(before: &Book, operations: &'a [Operation], mut known: HashMap<String, Stored>) -> Self {
+        let mut batch = Self { after: before.clone(), outcomes: Vec::new(), new: Vec::new(), legs: Vec::new() };
+        for operation in operations {
+            let references: Vec<&str> = operation.references().collect();
+            let (found, new): (Vec<&str>, Vec<&str>) = references.into_iter().partition(|r| known.contains_key(*r));
+            if found.iter().any(|reference| known[*reference].fingerprint != operation.fingerprint) {
+                batch.outcomes.push(Outcome { result: Err(Refusal::ReferenceReused), replayed: false });
+                continue;
+            }
+            let outcome = match found.first() {
+                Some(reference) => known[*reference].outcome,
+                None => batch.carry_out(operation),
+            };
+            batch.outcomes.push(outcome);
+            // from now on the operation is known under each; two items of one batch under one reference are one operation
+            batch.alias(operation, outcome.result, if found.is_empty() { &new[1..] } else { &new });
+            let again = Outcome { replayed: true, ..outcome };
+            for reference in new {
+                let stored = Stored { fingerprint: operation.fingerprint.clone(), outcome: again };
+                known.insert(reference.to_owned(), stored);
+            }
+        }
+        batch
+    }
+
+    /// Applies or refuses an operation that is new.
+    fn carry_out(&mut self, operation: &'a Operation) -> Outcome {
+        let (result, legs) = match self.after.apply(&operation.movement) {
+            Ok(Applied { entries, balance }) => (Ok(balance), entries),
+            Err(refusal) => (Err(refusal), Vec::new()),
+        };
+        let (reference, subject) = (&*operation.reference, operation.movement.subject());
+        self.new.push(NewOperation { operation, reference, is_alias: false, subject, result });
+        self.legs.push(legs);
+        Outcome { result, replayed: false }
+    }
+
+    /// Writes more `references` of an operation, with its outcome: one unique key keeps all of them apart.
+    fn alias(&mut self, operation: &'a Operation, result: Result<Money, Refusal>, references: &[&'a str]) {
+        for &reference in references {
+            let subject = operation.movement.subject();
+            let leg = subject.filter(|_| result.is_ok()).map(book::of_alias);
+            self.new.push(NewOperation { operation, reference, is_alias: true, subject, result });
+            self.legs.push(leg.into_iter().collect());
+        }
+    }
+
+    fn entries(&self, ids: &[i64]) -> Vec<(i64, i64, Entry)> {
+        let mut entries = Vec::new();
+        for (id, legs) in ids.iter().zip(&self.legs) {
+            entries.extend((0..).zip(legs).map(|(leg, entry)| (*id, leg, *entry)));
+        }
+        entries
+    }
+
+    fn changed_holds(&self, before: &Book) -> (Holds, Holds) {
+        let changed = self.after.holds.iter().filter(|(id, hold)| before.holds.get(id) != Some(hold));
+        changed.map(|(id, hold)| (*id, *hold)).partition(|(id, _)| !before.holds.contains_key(id))
+    }
+
+    fn changed_balances(&self, before: &Book) -> Vec<(UserId, book::Balances)> {
+        let changed = self.after.accounts.iter().filter(|(id, balances)| before.accounts.get(id) != Some(balances));
+        changed.map(|(id, balances)| (*id, *balances)).collect()
+    }
+
+    /// Whose money went out: they are told at the address that they have now.
+    fn debited(&self) -> BTreeSet<UserId> {
+        let debited = |new: &NewOperation<'_>| match new.operation.movement {
+            Movement::Debit { user_id, .. } if new.result.is_ok() && !new.is_alias => Some(user_id),
+            _ => None,
+        };
+        self.new.iter().filter_map(debited).collect()
+    }
+
+    fn events(&self, ids: &[i64], addresses: &HashMap<UserId, String>, currency: &str) -> Vec<Event> {
+        let told = |(id, new): (&i64, &NewOperation<'_>)| {
+            let event = match new.operation.movement {
+                _ if new.result.is_err() || new.is_alias => return None,
+                Movement::Topup { user_id, amount } => notices::topped_up(*id, user_id, amount, currency),
+                Movement::Debit { user_id, amount } => {
+                    notices::debited(*id, user_id, addresses.get(&user_id)?.clone(), amount, currency)
+                }
+                _ => return None,
+            };
+            Some(event.within(&new.operation.trace))
+        };
+        ids.iter().zip(&self.new).filter_map(told).collect()
+    }
+}
+
+type Holds = Vec<(money::TransactionId, book::Hold)>;

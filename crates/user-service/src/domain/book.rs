@@ -1,0 +1,232 @@
+//! The decision about each operation, in memory and without a database: the accounts and holds that a batch touches,
+//! and the rules by which operations change them.
+
+use std::collections::BTreeMap;
+
+use money::{Amount, MAX_BALANCE, MAX_STORED, Money, TransactionId, UserId};
+
+use super::operation::{Movement, Refusal, Transfer};
+
+/// A user's two accounts, and what others have set aside for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balances {
+    /// What the user can spend.
+    pub available: Money,
+    /// What is set aside for pending transactions.
+    pub held: Money,
+    /// How many pending transactions hold money for this user.
+    pub incoming: i32,
+}
+
+/// An account of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Account {
+    /// What the user can spend.
+    Available,
+    /// What is set aside.
+    Held,
+    /// The world outside; it has no balance of its own.
+    External,
+}
+
+/// Where a transaction's money is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum HoldState {
+    /// Set aside.
+    Held,
+    /// With the receiver.
+    Captured,
+    /// Back with the sender, or never to be set aside.
+    Released,
+    /// The hold was refused.
+    Rejected,
+}
+
+mysql::stored_as_text!(Account, HoldState);
+
+/// What became of a transaction's money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// Who pays whom how much; `None` in a tombstone, whose release came before its hold.
+    pub transfer: Option<Transfer>,
+    /// Where the money is.
+    pub state: HoldState,
+}
+
+/// One leg of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Which of the user's accounts.
+    pub account: Account,
+    /// Whose.
+    pub user: UserId,
+    /// What it changes by.
+    pub amount: Money,
+    /// What it stands at then; `None` for the world outside.
+    pub balance_after: Option<Money>,
+}
+
+/// An applied operation: its entries, which sum to 0, and the balance to answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The legs, in order.
+    pub entries: Vec<Entry>,
+    /// The available balance of the operation's subject.
+    pub balance: Money,
+}
+
+/// The accounts and holds that a batch touches, as locked in the database.
+#[derive(Debug, Default, Clone)]
+pub struct Book {
+    /// Active users only.
+    pub accounts: BTreeMap<UserId, Balances>,
+    /// Transactions that user-service has heard of.
+    pub holds: BTreeMap<TransactionId, Hold>,
+}
+
+impl Book {
+    /// Applies or refuses one movement. A refusal changes no account.
+    pub fn apply(&mut self, movement: &Movement) -> Result<Applied, Refusal> {
+        match *movement {
+            Movement::Topup { user_id, amount } | Movement::Credit { user_id, amount } => self.pay_in(user_id, amount),
+            Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
+            Movement::Hold(transfer) => self.reserve(transfer, HoldState::Held),
+            Movement::Transfer(transfer) => self.reserve(transfer, HoldState::Captured),
+            Movement::Capture { transaction_id } => self.capture(transaction_id),
+            Movement::Release { transaction_id } => self.release(transaction_id),
+        }
+    }
+
+    fn pay_in(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
+        let total = self.total(user).ok_or(Refusal::UserNotFound)? + amount.money();
+        if total > MAX_BALANCE {
+            return Err(Refusal::BalanceLimit);
+        }
+        let entries = vec![external(user, -amount.money()), self.available(user, amount.money())];
+        Ok(self.applied(user, entries))
+    }
+
+    fn pay_out(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
+        self.enough(user, amount)?;
+        let entries = vec![self.available(user, -amount.money()), external(user, amount.money())];
+        Ok(self.applied(user, entries))
+    }
+
+    /// A hold, or a transfer in one step: both take the sender's money and are refused for the same reasons.
+    fn reserve(&mut self, transfer: Transfer, state: HoldState) -> Result<Applied, Refusal> {
+        let Transfer { transaction_id, sender_id, receiver_id, amount } = transfer;
+        if self.holds.contains_key(&transaction_id) {
+            return Err(Refusal::NotHeld); // a tombstone, or a hold that was there before: this one is too late
+        }
+        let allowed = match state {
+            _ if !self.accounts.contains_key(&sender_id) => Err(Refusal::UserNotFound),
+            HoldState::Captured => self.can_be_paid(receiver_id, amount),
+            _ if self.accounts.contains_key(&receiver_id) => Ok(()),
+            _ => Err(Refusal::ReceiverNotFound),
+        };
+        let allowed = allowed.and_then(|()| self.enough(sender_id, amount));
+        let state = if allowed.is_ok() { state } else { HoldState::Rejected };
+        self.holds.insert(transaction_id, Hold { transfer: Some(transfer), state });
+        allowed?;
+        let target = if state == HoldState::Captured {
+            self.available(receiver_id, amount.money())
+        } else {
+            self.account(receiver_id).incoming += 1;
+            self.held(sender_id, amount.money())
+        };
+        let entries = vec![self.available(sender_id, -amount.money()), target];
+        Ok(self.applied(sender_id, entries))
+    }
+
+    fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
+        let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
+        self.can_be_paid(receiver_id, amount)?;
+        self.end_hold(transaction, receiver_id, HoldState::Captured);
+        let entries = vec![self.held(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
+        Ok(self.applied(sender_id, entries))
+    }
+
+    fn release(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
+        match self.holds.get(&transaction).map(|hold| hold.state) {
+            Some(HoldState::Held) => {}
+            Some(HoldState::Captured) => return Err(Refusal::NotHeld),
+            Some(HoldState::Released | HoldState::Rejected) => return Ok(nothing_to_do()),
+            None => {
+                self.holds.insert(transaction, Hold { transfer: None, state: HoldState::Released });
+                return Ok(nothing_to_do());
+            }
+        }
+        let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
+        self.end_hold(transaction, receiver_id, HoldState::Released);
+        let entries = vec![self.held(sender_id, -amount.money()), self.available(sender_id, amount.money())];
+        Ok(self.applied(sender_id, entries))
+    }
+
+    fn held_transfer(&self, transaction: TransactionId) -> Result<Transfer, Refusal> {
+        match self.holds.get(&transaction) {
+            Some(Hold { transfer: Some(transfer), state: HoldState::Held }) => Ok(*transfer),
+            _ => Err(Refusal::NotHeld),
+        }
+    }
+
+    fn end_hold(&mut self, transaction: TransactionId, receiver: UserId, state: HoldState) {
+        self.holds.get_mut(&transaction).expect("the rule before has looked the hold up").state = state;
+        self.account(receiver).incoming -= 1;
+    }
+
+    fn account(&mut self, user: UserId) -> &mut Balances {
+        self.accounts.get_mut(&user).expect("the rule before has looked it up, and no party to a hold is closed")
+    }
+
+    fn enough(&self, user: UserId, amount: Amount) -> Result<(), Refusal> {
+        let balances = self.accounts.get(&user).ok_or(Refusal::UserNotFound)?;
+        if balances.available < amount.money() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
+    }
+
+    /// Whoever is paid has no limit but what can be stored, which no number of payments reaches: see [`MAX_BALANCE`].
+    fn can_be_paid(&self, receiver: UserId, amount: Amount) -> Result<(), Refusal> {
+        let total = self.total(receiver).ok_or(Refusal::ReceiverNotFound)? + amount.money();
+        if total > MAX_STORED { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
+    }
+
+    /// Available and held together: limits hold for the sum, so that held money can always come back.
+    fn total(&self, user: UserId) -> Option<Money> {
+        self.accounts.get(&user).map(|balances| balances.available + balances.held)
+    }
+
+    fn available(&mut self, user: UserId, change: Money) -> Entry {
+        let balances = self.account(user);
+        balances.available = balances.available + change;
+        Entry { account: Account::Available, user, amount: change, balance_after: Some(balances.available) }
+    }
+
+    fn held(&mut self, user: UserId, change: Money) -> Entry {
+        let balances = self.account(user);
+        balances.held = balances.held + change;
+        Entry { account: Account::Held, user, amount: change, balance_after: Some(balances.held) }
+    }
+
+    fn applied(&self, subject: UserId, entries: Vec<Entry>) -> Applied {
+        debug_assert_eq!(entries.iter().map(|e| e.amount).sum::<Money>(), Money::ZERO, "an operation sums to 0");
+        let balance = self.accounts.get(&subject).map_or(Money::ZERO, |b| b.available);
+        Applied { entries, balance }
+    }
+}
+
+fn external(user: UserId, amount: Money) -> Entry {
+    Entry { account: Account::External, user, amount, balance_after: None }
+}
+
+/// The leg of a second reference of an applied operation: it moves nothing, and shows whose it is.
+pub fn of_alias(user: UserId) -> Entry {
+    external(user, Money::ZERO)
+}
+
+fn nothing_to_do() -> Applied {
+    Applied { entries: Vec::new(), balance: Money::ZERO }
+}
+
+#[cfg(test)]
+mod tests;

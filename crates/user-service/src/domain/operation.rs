@@ -1,0 +1,207 @@
+//! What can be asked of the ledger, and what it answers.
+
+use std::iter;
+
+use common::{
+    ApiError,
+    idempotency::{self, KeyedRequest},
+    origin::Origin,
+    trace::Trace,
+};
+use money::{Amount, Money, TransactionId, UserId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::codes;
+
+/// A movement of money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Movement {
+    /// Money comes in from outside, and the user is told.
+    Topup {
+        /// Whose balance rises.
+        user_id: UserId,
+        /// By how much.
+        amount: Amount,
+    },
+    /// Money comes in from outside, on behalf of another service.
+    Credit {
+        /// Whose balance rises.
+        user_id: UserId,
+        /// By how much.
+        amount: Amount,
+    },
+    /// Money goes out.
+    Debit {
+        /// Whose balance falls.
+        user_id: UserId,
+        /// By how much.
+        amount: Amount,
+    },
+    /// The sender's money is set aside for a transaction.
+    Hold(Transfer),
+    /// Hold and capture in one.
+    Transfer(Transfer),
+    /// The money set aside goes to the receiver.
+    Capture {
+        /// Whose hold.
+        transaction_id: TransactionId,
+    },
+    /// The money set aside goes back to the sender; a hold that comes later is refused.
+    Release {
+        /// Whose hold.
+        transaction_id: TransactionId,
+    },
+}
+
+/// Who pays whom how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    /// The transaction, as numbered by transaction-service.
+    pub transaction_id: TransactionId,
+    /// Who pays.
+    pub sender_id: UserId,
+    /// Who is paid.
+    pub receiver_id: UserId,
+    /// How much.
+    pub amount: Amount,
+}
+
+impl Movement {
+    /// The stable word for the kind of movement.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Topup { .. } => "topup",
+            Self::Credit { .. } => "credit",
+            Self::Debit { .. } => "debit",
+            Self::Hold(_) => "hold",
+            Self::Transfer(_) => "transfer",
+            Self::Capture { .. } => "capture",
+            Self::Release { .. } => "release",
+        }
+    }
+
+    /// The user whose balance the movement is about, where it names one.
+    pub fn subject(&self) -> Option<UserId> {
+        match self {
+            Self::Topup { user_id, .. } | Self::Credit { user_id, .. } | Self::Debit { user_id, .. } => Some(*user_id),
+            Self::Hold(transfer) | Self::Transfer(transfer) => Some(transfer.sender_id),
+            Self::Capture { .. } | Self::Release { .. } => None,
+        }
+    }
+
+    /// True for a step that carries on what another one began.
+    pub fn needs_hold(&self) -> bool {
+        matches!(self, Self::Capture { .. } | Self::Release { .. })
+    }
+
+    /// The transaction that the movement is a step of.
+    pub fn transaction(&self) -> Option<TransactionId> {
+        match self {
+            Self::Hold(transfer) | Self::Transfer(transfer) => Some(transfer.transaction_id),
+            Self::Capture { transaction_id } | Self::Release { transaction_id } => Some(*transaction_id),
+            Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } => None,
+        }
+    }
+}
+
+/// A movement with its identity: asked again under the same reference, it is answered again and not carried out.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// Unique for ever; ASCII, at most 400 bytes.
+    pub reference: String,
+    /// A second identity of the same kind: asked again under either, it is answered again.
+    pub also: Option<String>,
+    /// Equal for equal requests: another request under the same reference is refused.
+    pub fingerprint: Vec<u8>,
+    /// What to do.
+    pub movement: Movement,
+    /// The caller's remark, kept with the operation.
+    pub note: Option<String>,
+    /// The trace in which it is told.
+    pub trace: Trace,
+}
+
+impl Operation {
+    /// A step of a transaction, whose identity is the transaction and the verb.
+    pub fn step(transaction: TransactionId, movement: Movement) -> Self {
+        let reference = format!("transaction:{transaction}:{}", movement.kind());
+        Self {
+            reference,
+            also: None,
+            fingerprint: idempotency::fingerprint(&movement),
+            movement,
+            note: None,
+            trace: Trace::default(),
+        }
+    }
+
+    /// A request of a user or a service, identified by its key, or by the one or two `identities` that it has; without any
+    /// it is one of its kind.
+    pub fn requested(
+        identities: impl IntoIterator<Item = KeyedRequest>,
+        movement: Movement,
+        note: Option<String>,
+    ) -> Self {
+        let mut identities = identities.into_iter();
+        let reference = |identity: &KeyedRequest| format!("{}:{}", identity.scope, identity.key);
+        let (first, also) = (identities.next(), identities.next().as_ref().map(reference));
+        let (reference, fingerprint) = match first {
+            Some(identity) => (reference(&identity), identity.fingerprint),
+            None => (format!("once:{}", uuid::Uuid::new_v4()), idempotency::fingerprint(&movement)),
+        };
+        Self { reference, also, fingerprint, movement, note, trace: Origin::current().trace }
+    }
+
+    /// Everything under which it may be known.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        iter::once(&*self.reference).chain(self.also.as_deref())
+    }
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Applied, with the available balance of the operation's subject after it; or refused.
+    pub result: Result<Money, Refusal>,
+    /// True if this reference had been answered before.
+    pub replayed: bool,
+}
+
+/// Why an operation was not applied. Refusals are durable like applications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, strum::EnumString, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Refusal {
+    /// The user, or the sender, does not exist or is closed.
+    UserNotFound,
+    /// The receiver does not exist or is closed.
+    ReceiverNotFound,
+    /// The balance is smaller than the amount.
+    InsufficientBalance,
+    /// The account takes no more top-ups and credits. In the versions before, also of a receiver.
+    BalanceLimit,
+    /// The receiver cannot be paid; the payer does not learn why.
+    ReceiverUnavailable,
+    /// The transaction's money is not set aside, or no longer, so the verb does not fit.
+    NotHeld,
+    /// The reference belongs to another request. This one refusal is not stored.
+    ReferenceReused,
+}
+
+mysql::stored_as_text!(Refusal);
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(match refusal {
+            Refusal::UserNotFound | Refusal::ReceiverNotFound => codes::USER_NOT_FOUND,
+            Refusal::InsufficientBalance => codes::INSUFFICIENT_BALANCE,
+            Refusal::BalanceLimit => codes::BALANCE_LIMIT,
+            Refusal::ReceiverUnavailable => codes::RECEIVER_UNAVAILABLE,
+            Refusal::NotHeld => codes::NOT_HELD,
+            Refusal::ReferenceReused => codes::IDEMPOTENCY_KEY_REUSED,
+        })
+    }
+}

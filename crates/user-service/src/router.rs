@@ -1,0 +1,98 @@
+//! Every route of the service, what it does, and what it refuses.
+
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with, put_with},
+};
+use axum::Router;
+use common::{
+    caller::{account::ACCOUNTS_PATH, revocation::REVOCATIONS_PATH},
+    describe::about,
+    outbox::{self},
+    server::surround,
+};
+use sqlx::MySqlPool;
+
+use crate::app::audit;
+use crate::codes::{
+    BALANCE_LIMIT, EMAIL_TAKEN, INSUFFICIENT_BALANCE, INVALID_AMOUNT, INVALID_CREDENTIALS, NOTHING_TO_CHANGE,
+    PENDING_TRANSACTIONS, TOO_MANY_ATTEMPTS, USER_NOT_FOUND, WRONG_PASSWORD,
+};
+use crate::routes::{auth, balance, internal, users};
+use crate::state::AppState;
+use crate::store::backups;
+
+/// Every route of user-service. Who may call one stands in its handler's signature.
+pub fn app(state: AppState) -> Router {
+    let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
+    let operations = post_with(internal::execute, about("Carries out steps of transactions", [INVALID_AMOUNT]));
+    let routes = ApiRouter::new()
+        .api_route("/auth/register", post_with(auth::register, about("Opens an account", [EMAIL_TAKEN])))
+        .api_route(
+            "/auth/login",
+            post_with(auth::login, about("Gives an access token", [INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS])),
+        )
+        .api_route(
+            "/users",
+            get_with(users::list, about("Accounts by id; a user sees its own", []))
+                .post_with(auth::register_other, about("Opens an account for somebody", [EMAIL_TAKEN])),
+        )
+        .api_route(
+            "/users/{id}",
+            get_with(users::show, about("An account", [USER_NOT_FOUND]))
+                .put_with(
+                    users::update,
+                    about(
+                        "Changes an account; a user shows its password for a new one, or another address",
+                        [USER_NOT_FOUND, EMAIL_TAKEN, NOTHING_TO_CHANGE, WRONG_PASSWORD, TOO_MANY_ATTEMPTS],
+                    ),
+                )
+                .delete_with(
+                    users::close,
+                    about("Closes an account and pays out what is left", [USER_NOT_FOUND, PENDING_TRANSACTIONS]),
+                ),
+        )
+        .api_route(
+            "/users/{id}/balance",
+            get_with(balance::show, about("What can be spent, and what is set aside", [USER_NOT_FOUND])),
+        )
+        .api_route(
+            "/users/{id}/topup",
+            post_with(balance::top_up, about("Money comes in", [INVALID_AMOUNT, USER_NOT_FOUND, BALANCE_LIMIT])),
+        )
+        .api_route(
+            "/users/{id}/debit",
+            post_with(balance::debit, about("Money goes out", [INVALID_AMOUNT, USER_NOT_FOUND, INSUFFICIENT_BALANCE])),
+        )
+        .api_route(
+            REVOCATIONS_PATH,
+            get_with(internal::revocations, about("Access tokens that have ended before their time", [])),
+        )
+        .api_route(
+            ACCOUNTS_PATH,
+            get_with(internal::accounts, about("By what the access tokens of accounts are known", [])),
+        )
+        .api_route("/internal/users", get_with(internal::list, about("Accounts by id", [])))
+        .api_route("/internal/users/{id}", get_with(internal::show, about("An account", [USER_NOT_FOUND])))
+        .api_route(
+            "/internal/users/{id}/balance",
+            put_with(
+                internal::change_balance,
+                about("Debits or credits", [INVALID_AMOUNT, USER_NOT_FOUND, INSUFFICIENT_BALANCE, BALANCE_LIMIT]),
+            ),
+        )
+        .api_route("/internal/operations", operations)
+        .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
+        .with_state(state);
+    surround(routes, "user-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        measure(pool)
+    })
+}
+
+/// Reads what the gauges show.
+async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
+    outbox::measure(&pool).await?;
+    audit::measure(&pool).await?;
+    backups::measure(&pool).await
+}

@@ -1,0 +1,68 @@
+//! The end of an account.
+
+use chrono::{DateTime, Utc};
+use common::idempotency;
+use money::{Money, UserId};
+use sqlx::MySqlConnection;
+
+use super::ledger;
+use crate::domain::book::{Account, Entry};
+
+/// Closes the account of a user that is locked: its name, its address and its money go, its number stays.
+pub async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE users SET full_name = '', email = NULL, password_hash = NULL, balance = 0, status = 'closed', updated_at = ?
+         WHERE id = ?",
+    )
+    .bind(now)
+    .bind(user)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// True if the account was closed at exactly this moment, which is to say by this request.
+pub async fn was_closed_at(conn: &mut MySqlConnection, user: UserId, moment: DateTime<Utc>) -> sqlx::Result<bool> {
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT id FROM users WHERE id = ? AND status = 'closed' AND updated_at = ?")
+            .bind(user)
+            .bind(moment)
+            .fetch_optional(conn)
+            .await?;
+    Ok(found.is_some())
+}
+
+fn reference(user: UserId) -> String {
+    format!("user:{user}:close")
+}
+
+/// What was paid out when the account was closed.
+pub async fn paid_out(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Money> {
+    let paid_out: Option<Money> = sqlx::query_scalar(
+        "SELECT amount FROM ledger_entries JOIN operations ON id = operation_id
+         WHERE reference = ? AND account = 'external'",
+    )
+    .bind(reference(user))
+    .fetch_optional(conn)
+    .await?;
+    Ok(paid_out.unwrap_or_default())
+}
+
+/// Pays out what is left, as an operation of the ledger.
+pub async fn pay_out(conn: &mut MySqlConnection, user: UserId, rest: Money) -> sqlx::Result<()> {
+    let written = sqlx::query(
+        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after) VALUES (?, ?, 'close', ?, 0)",
+    )
+    .bind(reference(user))
+    .bind(idempotency::fingerprint(&user))
+    .bind(user)
+    .execute(&mut *conn)
+    .await?;
+    let operation = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+    if rest == Money::ZERO {
+        return Ok(());
+    }
+    let available = Entry { account: Account::Available, user, amount: -rest, balance_after: Some(Money::ZERO) };
+    let external = Entry { account: Account::External, user, amount: rest, balance_after: None };
+    ledger::entries(&[(operation, 0, available), (operation, 1, external)]).execute(conn).await
+}

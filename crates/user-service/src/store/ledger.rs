@@ -1,0 +1,178 @@
+//! The ledger's SQL. Each function is one statement for a whole batch, or makes one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use money::{Amount, Money, TransactionId, UserId};
+use mysql::bulk::{BulkInsert, Value};
+use sqlx::{MySqlConnection, QueryBuilder};
+
+use crate::domain::{
+    book::{Balances, Entry, Hold, HoldState},
+    operation::{Operation, Outcome, Refusal, Transfer},
+};
+
+/// An operation that stands in the ledger already.
+pub struct Stored {
+    pub fingerprint: Vec<u8>,
+    pub outcome: Outcome,
+}
+
+/// An operation as it is written: what was asked and what became of it.
+pub struct NewOperation<'a> {
+    pub operation: &'a Operation,
+    pub reference: &'a str,
+    /// True for one more reference of an operation that stands in the ledger already, or before this one.
+    pub is_alias: bool,
+    pub subject: Option<UserId>,
+    pub result: Result<Money, Refusal>,
+}
+
+/// The kind of an operation that is one more reference of another one.
+const ALIAS: &str = "alias";
+
+type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, HoldState);
+type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
+
+/// Locks the holds that exist among `transactions`, in ascending order.
+pub async fn lock_holds(
+    conn: &mut MySqlConnection,
+    transactions: &BTreeSet<TransactionId>,
+) -> sqlx::Result<BTreeMap<TransactionId, Hold>> {
+    if transactions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut query = QueryBuilder::new(
+        "SELECT transaction_id, sender_id, receiver_id, amount, state FROM holds WHERE transaction_id IN ",
+    );
+    mysql::push_list(&mut query, transactions.iter().copied());
+    query.push(" ORDER BY transaction_id FOR UPDATE");
+    let rows: Vec<HoldRow> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(transaction_id, sender, receiver, amount, state)| {
+            let transfer = sender.zip(receiver).zip(amount).map(|((sender_id, receiver_id), amount)| Transfer {
+                transaction_id,
+                sender_id,
+                receiver_id,
+                amount,
+            });
+            (transaction_id, Hold { transfer, state })
+        })
+        .collect())
+}
+
+/// The active users among `users`, locked in ascending order.
+pub async fn lock_users(
+    conn: &mut MySqlConnection,
+    users: &BTreeSet<UserId>,
+) -> sqlx::Result<BTreeMap<UserId, Balances>> {
+    if users.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut query =
+        QueryBuilder::new("SELECT id, balance, held, incoming FROM users WHERE status = 'active' AND id IN ");
+    mysql::push_list(&mut query, users.iter().copied());
+    query.push(" ORDER BY id FOR UPDATE");
+    let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
+    let balances = |(id, available, held, incoming)| (id, Balances { available, held, incoming });
+    Ok(rows.into_iter().map(balances).collect())
+}
+
+/// The addresses of `users`, who are locked and active.
+pub async fn addresses(conn: &mut MySqlConnection, users: &BTreeSet<UserId>) -> sqlx::Result<HashMap<UserId, String>> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut query = QueryBuilder::new("SELECT id, email FROM users WHERE email IS NOT NULL AND id IN ");
+    mysql::push_list(&mut query, users.iter().copied());
+    let rows: Vec<(UserId, String)> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// What is stored under the references of `operations`.
+pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
+    let mut query =
+        QueryBuilder::new("SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN ");
+    mysql::push_list(&mut query, operations.iter().flat_map(Operation::references).map(str::to_owned));
+    let rows: Vec<OperationRow> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(reference, fingerprint, balance, refusal)| {
+            let result = refusal.map_or(Ok(balance.unwrap_or_default()), Err);
+            (reference, Stored { fingerprint, outcome: Outcome { result, replayed: true } })
+        })
+        .collect())
+}
+
+/// Writes operations and returns their ids.
+pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOperation<'_>]) -> sqlx::Result<Vec<i64>> {
+    let mut insert =
+        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
+    for new in operations {
+        insert.row(&[
+            Value::Text(new.reference),
+            Value::Bytes(&new.operation.fingerprint),
+            Value::Text(if new.is_alias { ALIAS } else { new.operation.movement.kind() }),
+            new.subject.map(UserId::get).into(),
+            new.result.ok().into(),
+            new.result.err().map(<&'static str>::from).into(),
+            new.operation.note.as_deref().into(),
+        ]);
+    }
+    insert.execute_for_ids(conn).await
+}
+
+/// Appends entries, each with its operation and its place in it.
+pub fn entries(entries: &[(i64, i64, Entry)]) -> BulkInsert {
+    let mut insert =
+        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
+    for (operation, leg, entry) in entries {
+        insert.row(&[
+            (*operation).into(),
+            (*leg).into(),
+            Value::Text(entry.account.into()),
+            entry.user.get().into(),
+            entry.amount.into(),
+            entry.balance_after.into(),
+        ]);
+    }
+    insert
+}
+
+/// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
+pub fn new_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
+    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
+    for (transaction, hold) in holds {
+        insert.row(&[
+            transaction.get().into(),
+            hold.transfer.map(|t| t.sender_id.get()).into(),
+            hold.transfer.map(|t| t.receiver_id.get()).into(),
+            hold.transfer.map(|t| t.amount.money()).into(),
+            Value::Text(hold.state.into()),
+        ]);
+    }
+    insert
+}
+
+/// Writes the new states of holds that are locked: each is a duplicate of itself.
+pub fn changed_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
+    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, state)");
+    for (transaction, hold) in holds {
+        insert.row(&[transaction.get().into(), Value::Text(hold.state.into())]);
+    }
+    insert.on_duplicate(" ON DUPLICATE KEY UPDATE state = VALUES(state)")
+}
+
+/// Writes the new balances of users that are locked: each is a duplicate of itself, so that nothing else of it changes.
+pub fn balances(users: &[(UserId, Balances)]) -> BulkInsert {
+    let mut insert =
+        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
+    for (user, balances) in users {
+        let (id, unused) = (user.get().into(), Value::Text("2000-01-01"));
+        let (balance, held) = (balances.available.into(), balances.held.into());
+        insert.row(&[id, Value::Text(""), unused, unused, balance, held, balances.incoming.into()]);
+    }
+    insert.on_duplicate(
+        " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
+    )
+}

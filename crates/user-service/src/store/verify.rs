@@ -1,0 +1,122 @@
+//! Proves the ledger's invariants in one consistent snapshot, however busy the service is.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use sqlx::{Connection, Executor, MySqlConnection};
+
+/// The most broken rows that are reported for each rule.
+const MAX_VIOLATIONS: u32 = 100;
+
+/// What a verification found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Verification {
+    /// True if every rule holds.
+    pub ok: bool,
+    /// How many operations were looked at.
+    pub checked_operations: i64,
+    /// How many users were looked at.
+    pub checked_users: i64,
+    /// The rows that break a rule, at most 100 for each.
+    pub violations: Vec<Violation>,
+}
+
+/// A row that breaks a rule.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// Which row.
+    pub subject: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+/// Each rule with a query that finds what breaks it: a subject and a detail.
+const RULES: &[(&str, &str)] = &[
+    (
+        "each operation sums to 0",
+        "SELECT CONCAT('operation ', operation_id), CONCAT('sum ', SUM(amount)) FROM ledger_entries
+         GROUP BY operation_id HAVING SUM(amount) <> 0 ORDER BY operation_id LIMIT ?",
+    ),
+    (
+        "a refused operation has no entries",
+        "SELECT CONCAT('operation ', o.id), CONCAT('refused as ', o.refusal) FROM operations o
+         WHERE o.refusal IS NOT NULL AND EXISTS (SELECT 1 FROM ledger_entries e WHERE e.operation_id = o.id)
+         ORDER BY o.id LIMIT ?",
+    ),
+    (
+        "an applied movement has entries",
+        "SELECT CONCAT('operation ', o.id), o.kind FROM operations o
+         WHERE o.refusal IS NULL AND o.kind NOT IN ('release', 'close')
+           AND NOT EXISTS (SELECT 1 FROM ledger_entries e WHERE e.operation_id = o.id)
+         ORDER BY o.id LIMIT ?",
+    ),
+    (
+        "balance and held equal the sums of their entries",
+        "SELECT CONCAT('user ', u.id),
+                CONCAT('balance ', u.balance, ' against ', COALESCE(e.available, 0),
+                       ', held ', u.held, ' against ', COALESCE(e.held, 0))
+         FROM users u LEFT JOIN (
+             SELECT user_id, SUM(IF(account = 'available', amount, 0)) AS available, SUM(IF(account = 'held', amount, 0)) AS held
+             FROM ledger_entries GROUP BY user_id
+         ) e ON e.user_id = u.id
+         WHERE u.balance <> COALESCE(e.available, 0) OR u.held <> COALESCE(e.held, 0)
+         ORDER BY u.id LIMIT ?",
+    ),
+    (
+        "balance_after chains",
+        "SELECT CONCAT('user ', user_id, ' ', account, ' operation ', operation_id),
+                CONCAT('stands at ', balance_after, ' after ', previous, ' and ', amount)
+         FROM (SELECT user_id, account, operation_id, amount, balance_after,
+                      COALESCE(LAG(balance_after) OVER (PARTITION BY user_id, account ORDER BY operation_id, leg), 0) AS previous
+               FROM ledger_entries WHERE account <> 'external') chain
+         WHERE balance_after <> previous + amount LIMIT ?",
+    ),
+    (
+        "no balance is negative",
+        "SELECT CONCAT('user ', id), CONCAT('balance ', balance, ', held ', held) FROM users
+         WHERE balance < 0 OR held < 0 ORDER BY id LIMIT ?",
+    ),
+    (
+        "held money equals the holds that are held",
+        "SELECT CONCAT('user ', u.id), CONCAT('held ', u.held, ' against holds of ', COALESCE(h.amount, 0))
+         FROM users u LEFT JOIN (
+             SELECT sender_id, SUM(amount) AS amount FROM holds WHERE state = 'held' GROUP BY sender_id
+         ) h ON h.sender_id = u.id
+         WHERE u.held <> COALESCE(h.amount, 0) ORDER BY u.id LIMIT ?",
+    ),
+    (
+        "incoming counts the holds for a user",
+        "SELECT CONCAT('user ', u.id), CONCAT('incoming ', u.incoming, ' against ', COALESCE(h.number, 0), ' holds')
+         FROM users u LEFT JOIN (
+             SELECT receiver_id, COUNT(*) AS number FROM holds WHERE state = 'held' GROUP BY receiver_id
+         ) h ON h.receiver_id = u.id
+         WHERE u.incoming <> COALESCE(h.number, 0) ORDER BY u.id LIMIT ?",
+    ),
+    (
+        "each entry belongs to a user",
+        "SELECT CONCAT('operation ', e.operation_id), CONCAT('user ', e.user_id) FROM ledger_entries e
+         WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = e.user_id)
+         ORDER BY e.operation_id LIMIT ?",
+    ),
+];
+
+/// Checks every rule, in a snapshot of this session's own.
+pub async fn prove(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {
+    conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+    let mut snapshot = conn.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let verification = check(&mut snapshot).await?;
+    snapshot.rollback().await?;
+    Ok(verification)
+}
+
+async fn check(conn: &mut MySqlConnection) -> sqlx::Result<Verification> {
+    let mut violations = Vec::new();
+    for (rule, sql) in RULES {
+        let rows: Vec<(String, String)> = sqlx::query_as(*sql).bind(MAX_VIOLATIONS).fetch_all(&mut *conn).await?;
+        violations.extend(rows.into_iter().map(|(subject, detail)| Violation { rule, subject, detail }));
+    }
+    let (checked_operations,) = sqlx::query_as("SELECT COUNT(*) FROM operations").fetch_one(&mut *conn).await?;
+    let (checked_users,) = sqlx::query_as("SELECT COUNT(*) FROM users").fetch_one(conn).await?;
+    Ok(Verification { ok: violations.is_empty(), checked_operations, checked_users, violations })
+}

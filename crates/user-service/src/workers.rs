@@ -1,0 +1,57 @@
+//! What the service does by itself.
+
+use std::time::Duration;
+
+use common::{
+    caller::revocation::{self},
+    outbox::{RELAY_PACE, Relay},
+    worker::{Pace, Rest, Step, Workers},
+};
+use fault::point;
+use sqlx::MySqlPool;
+
+use crate::app::audit;
+use crate::config::Config;
+use crate::state::AppState;
+use crate::store::{attempts, revocations};
+use common::reads::watch;
+
+/// Starts the outbox relay, the audits, and what keeps the revocations and the attempts to log in up to date.
+pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
+    watch(&state.pool, &state.reads, workers);
+    if let Some(interval) = config.audit_interval {
+        let ledger = state.ledger.clone();
+        workers.spawn("audit", audit::pace(interval), move || {
+            let ledger = ledger.clone();
+            async move { audit::run_once(&ledger, interval).await }
+        });
+    }
+    let pool = state.pool.clone();
+    workers.spawn("login attempts", FORGET_PACE, move || {
+        let pool = pool.clone();
+        async move { forget_attempts(&pool).await }
+    });
+    let pool = state.pool.clone();
+    revocation::watch(workers, state.gatekeeper.revocations().clone(), move |position| {
+        let pool = pool.clone();
+        async move { Ok(revocations::from(&mut *pool.acquire().await?, position).await?) }
+    });
+    let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
+    workers.spawn("outbox", RELAY_PACE, move || {
+        let relay = relay.clone();
+        async move { relay.run_once().await }
+    });
+}
+
+/// Attempts to log in that no longer count are looked for every minute.
+const FORGET_PACE: Pace = Pace { idle: Duration::from_mins(1), rest: Rest::Always(1) };
+
+async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
+    let forgotten = mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("login.forget")).await?;
+        let forgotten = attempts::forget(&mut tx).await?;
+        tx.commit().await?;
+        Ok(forgotten)
+    });
+    Ok(if forgotten.await? == 0 { Step::Idle } else { Step::Worked })
+}

@@ -1,0 +1,185 @@
+//! The SQL of one-step transfers as the services send it, for a batch of them.
+//!
+//! It must be kept like theirs: `transfer/journal.rs`, `store/intents.rs` and `store/changes.rs` of transaction-service,
+//! `ledger/post.rs` and `ledger/rows.rs` of user-service. Only the statements of a batch in which every transfer is new
+//! and succeeds are here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use common::outbox::{self, Event};
+use money::{Money, UserId, time};
+use mysql::bulk::{BulkInsert, BulkUpdate, Script, Value};
+use sqlx::{MySqlConnection, QueryBuilder};
+
+/// A one-step transfer.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// The transaction's number; 0 before it has one.
+    pub id: i64,
+    /// Who pays.
+    pub sender: UserId,
+    /// Who is paid.
+    pub receiver: UserId,
+    /// How much.
+    pub amount: Money,
+    /// What makes the request unique.
+    pub request: String,
+    /// When it was asked for.
+    pub begun: Instant,
+}
+
+/// Stands for digests, which are no part of the floor.
+const FINGERPRINT: [u8; 32] = [7; 32];
+/// Seconds after which the settler would take over.
+const SETTLE_AFTER_SECONDS: u32 = 3;
+
+/// transaction-service writes what came of `done` and what the parties are told, writes what is wanted, and numbers it.
+pub async fn journal(conn: &mut MySqlConnection, done: &[Transfer], new: &mut [Transfer]) -> sqlx::Result<()> {
+    let mut script = Script::default();
+    outcomes(&mut script, done);
+    script.insert_for_ids(intents(new));
+    let written = script.execute(conn).await?;
+    for (transfer, id) in new.iter_mut().zip(written.ids) {
+        transfer.id = id;
+    }
+    Ok(())
+}
+
+fn intents(transfers: &[Transfer]) -> BulkInsert {
+    let now = time::now();
+    let mut insert = BulkInsert::new(
+        "INSERT INTO transactions
+             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
+    );
+    for transfer in transfers {
+        insert.row(&[
+            transfer.sender.get().into(),
+            transfer.receiver.get().into(),
+            transfer.amount.into(),
+            Value::Text("Lunch"),
+            Value::Text("processing"),
+            Value::Text("transfer"),
+            Value::InSeconds(SETTLE_AFTER_SECONDS),
+            Value::Text(&transfer.request),
+            Value::Bytes(&FINGERPRINT),
+            now.into(),
+            now.into(),
+        ]);
+    }
+    insert
+}
+
+fn outcomes(script: &mut Script, transfers: &[Transfer]) {
+    let now = time::now();
+    let mut update = BulkUpdate::new("transactions");
+    for transfer in transfers {
+        let set = [
+            ("version", Value::Integer(2)),
+            ("updated_at", now.into()),
+            ("status", Value::Text("completed")),
+            ("step", Value::Null),
+            ("due_at", Value::Null),
+            ("accepted_at", now.into()),
+        ];
+        update.row(transfer.id, &set, ("version", Value::Integer(1)));
+    }
+    let mut events = Vec::with_capacity(2 * transfers.len());
+    for Transfer { id, sender, receiver, amount, .. } in transfers {
+        let amount = amount.display("IDR");
+        let event = |what: &str, user_id: UserId, message: String| {
+            Event::new(format!("transaction:{id}:{what}"), user_id, message).by(*sender)
+        };
+        events.push(event("sent", *sender, format!("Your payment of {amount} has been successfully processed.")));
+        events.push(event("received", *receiver, format!("You have received {amount}.")));
+    }
+    script.update(update);
+    script.insert(outbox::insertion(&events));
+}
+
+/// user-service moves the money.
+pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
+    let mut balances = lock_users(conn, transfers).await?;
+    // Of each transfer: what the sender has then, and what the receiver has then.
+    let mut after = Vec::with_capacity(transfers.len());
+    for transfer in transfers {
+        let mut change = |user: UserId, amount: Money| {
+            let balance = balances.entry(user).or_default();
+            balance.available = balance.available + amount;
+            balance.available
+        };
+        after.push([change(transfer.sender, -transfer.amount), change(transfer.receiver, transfer.amount)]);
+    }
+
+    let mut operations =
+        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
+    for (transfer, [sender_has, _]) in transfers.iter().zip(&after) {
+        let reference = format!("transaction:{}:transfer", transfer.id);
+        operations.row(&[
+            Value::Text(&reference),
+            Value::Bytes(&FINGERPRINT),
+            Value::Text("transfer"),
+            transfer.sender.get().into(),
+            (*sender_has).into(),
+            Value::Null,
+            Value::Null,
+        ]);
+    }
+    let ids = operations.execute_for_ids(&mut *conn).await?;
+
+    let mut entries =
+        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
+    for (id, (transfer, has)) in ids.into_iter().zip(transfers.iter().zip(&after)) {
+        let legs = [(transfer.sender, -transfer.amount), (transfer.receiver, transfer.amount)];
+        for (leg, ((user, amount), has)) in (0_i64..).zip(legs.into_iter().zip(has)) {
+            let account = Value::Text("available");
+            entries.row(&[id.into(), leg.into(), account, user.get().into(), amount.into(), (*has).into()]);
+        }
+    }
+
+    let mut holds = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
+    for Transfer { id, sender, receiver, amount, .. } in transfers {
+        let state = Value::Text("captured");
+        holds.row(&[(*id).into(), sender.get().into(), receiver.get().into(), (*amount).into(), state]);
+    }
+    let mut script = Script::default();
+    script.insert(entries);
+    script.insert(holds);
+    script.insert(new_balances(&balances));
+    script.execute(conn).await.map(drop)
+}
+
+/// What a user has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Balance {
+    available: Money,
+    held: Money,
+    incoming: i32,
+}
+
+/// The users of `transfers`, locked in ascending order.
+async fn lock_users(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<BTreeMap<UserId, Balance>> {
+    let users: BTreeSet<UserId> = transfers.iter().flat_map(|transfer| [transfer.sender, transfer.receiver]).collect();
+    let mut query =
+        QueryBuilder::new("SELECT id, balance, held, incoming FROM users WHERE status = 'active' AND id IN ");
+    mysql::push_list(&mut query, users);
+    query.push(" ORDER BY id FOR UPDATE");
+    let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
+    let balance = |(id, available, held, incoming)| (id, Balance { available, held, incoming });
+    Ok(rows.into_iter().map(balance).collect())
+}
+
+fn new_balances(users: &BTreeMap<UserId, Balance>) -> BulkInsert {
+    let mut insert =
+        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
+    for (user, balance) in users {
+        let unused = Value::Text("2000-01-01");
+        let (available, held, incoming) = (balance.available.into(), balance.held.into(), balance.incoming.into());
+        insert.row(&[user.get().into(), Value::Text(""), unused, unused, available, held, incoming]);
+    }
+    insert.on_duplicate(
+        " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
+    )
+}

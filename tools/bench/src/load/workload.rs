@@ -1,0 +1,250 @@
+//! What the connections of a load send, what must be answered, and which rows that must leave behind.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::{Context, Result};
+use hyper::{Method, StatusCode, Uri};
+use lab::wallet::Service;
+use serde::Deserialize;
+
+use super::{
+    connection::{Ask, Connection},
+    people::{PASSWORD, People, Person},
+};
+
+/// The largest amount of a transfer, in whole units: small, so that balances last.
+const MAX_AMOUNT: u64 = 100;
+/// More than anybody can have: see [`super::people::BALANCE`].
+const TOO_MUCH: u64 = 900_000_000_000;
+/// One request of so many asks for too much.
+const REFUSED_OF: u8 = 5;
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `POST /transactions` in one step.
+    Transfers(Parties),
+    /// The same; one in five asks for more than the sender has.
+    Refusals,
+    /// `POST /transactions`, then `PUT` of the decision; one turn is both.
+    Pairs,
+    /// `POST /users/{id}/topup`
+    TopUps,
+    /// `GET /users/{id}/balance`
+    Balances,
+    /// `GET /transactions/user/{id}` of the users who have a full page in every table.
+    NewestPages,
+    /// `POST /auth/login`
+    Logins,
+}
+
+/// Who pays whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parties {
+    /// Any two different users.
+    Any,
+    /// Everybody the first user.
+    OneReceiver,
+    /// The first user everybody.
+    OneSender,
+}
+
+/// What came of a turn that went as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was carried out.
+    Acknowledged,
+    /// It was refused, as it had to be.
+    Refused,
+}
+
+/// Rows by what they are; see [`super::super::books`].
+pub type Rows = BTreeMap<String, u64>;
+
+/// A kind of request and the users who send it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// What is sent.
+    pub kind: Kind,
+    /// By whom.
+    pub people: Arc<People>,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    id: i64,
+}
+
+impl Kind {
+    /// The service that is asked.
+    pub fn service(self) -> Service {
+        match self {
+            Self::Transfers(_) | Self::Refusals | Self::Pairs | Self::NewestPages => Service::Transaction,
+            Self::TopUps | Self::Balances | Self::Logins => Service::User,
+        }
+    }
+
+    /// What a turn is called when many of them are counted.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Transfers(_) => "transfers",
+            Self::Refusals => "requests",
+            Self::Pairs => "pairs",
+            Self::TopUps => "top-ups",
+            Self::Balances => "reads",
+            Self::NewestPages => "pages",
+            Self::Logins => "logins",
+        }
+    }
+
+    /// The rows that must have come about.
+    pub fn rows(self, acknowledged: u64, refused: u64) -> Rows {
+        let rows: &[(&str, u64)] = match self {
+            Self::Transfers(_) | Self::Refusals => &[
+                ("transactions completed", acknowledged),
+                ("transactions failed", refused),
+                ("operations transfer", acknowledged),
+                ("operations transfer refused", refused),
+            ],
+            Self::Pairs => &[
+                ("transactions completed", acknowledged),
+                ("operations hold", acknowledged),
+                ("operations capture", acknowledged),
+            ],
+            Self::TopUps => &[("operations topup", acknowledged)],
+            Self::Balances | Self::NewestPages | Self::Logins => &[],
+        };
+        rows.iter().filter(|(_, count)| *count > 0).map(|(what, count)| ((*what).to_owned(), *count)).collect()
+    }
+}
+
+impl Workload {
+    /// One turn: a request and its answer, or two of each for a pair. Any other answer than the expected one is an error.
+    pub async fn turn(&self, connection: &mut Connection, random: &mut fastrand::Rng) -> Result<Verdict> {
+        let people = &*self.people;
+        match self.kind {
+            Kind::Transfers(parties) => self.transfer(connection, random, parties).await,
+            Kind::Refusals if random.u8(..REFUSED_OF) == 0 => {
+                let (sender, receiver) = pick(&people.all, Parties::Any, random);
+                let ask = pay(people, sender, receiver, TOO_MUCH, true);
+                connection.ask(ask).await?.expect_error(StatusCode::BAD_REQUEST, "insufficient_balance")?;
+                Ok(Verdict::Refused)
+            }
+            Kind::Refusals => self.transfer(connection, random, Parties::Any).await,
+            Kind::Pairs => self.pair(connection, random).await,
+            Kind::TopUps => {
+                let person = any(&people.all, random);
+                let body = format!(r#"{{"amount":{}}}"#, random.u64(1..=MAX_AMOUNT));
+                let (uri, bearer) = (&person.top_up, Some(&person.bearer));
+                connection.ask(Ask { method: Method::POST, uri, bearer, body }).await?.expect(StatusCode::OK)?;
+                Ok(Verdict::Acknowledged)
+            }
+            Kind::Balances => {
+                let person = any(&people.all, random);
+                read(connection, &person.balance, person).await
+            }
+            Kind::NewestPages => {
+                let person = any(people.readers(), random);
+                read(connection, &person.page, person).await
+            }
+            Kind::Logins => {
+                let body = format!(r#"{{"email":"{}","password":"{PASSWORD}"}}"#, any(&people.all, random).email);
+                let ask = Ask { method: Method::POST, uri: &people.login, bearer: None, body };
+                connection.ask(ask).await?.expect(StatusCode::OK)?;
+                Ok(Verdict::Acknowledged)
+            }
+        }
+    }
+
+    async fn transfer(
+        &self,
+        connection: &mut Connection,
+        random: &mut fastrand::Rng,
+        parties: Parties,
+    ) -> Result<Verdict> {
+        let (sender, receiver) = pick(&self.people.all, parties, random);
+        let ask = pay(&self.people, sender, receiver, random.u64(1..=MAX_AMOUNT), true);
+        // 202 would be an outcome that is not known yet: no acknowledgement
+        connection.ask(ask).await?.expect(StatusCode::CREATED)?;
+        Ok(Verdict::Acknowledged)
+    }
+
+    async fn pair(&self, connection: &mut Connection, random: &mut fastrand::Rng) -> Result<Verdict> {
+        let (sender, receiver) = pick(&self.people.all, Parties::Any, random);
+        let ask = pay(&self.people, sender, receiver, random.u64(1..=MAX_AMOUNT), false);
+        let created = connection.ask(ask).await?.expect(StatusCode::CREATED)?;
+        let Created { id } = serde_json::from_slice(&created.body).context("a created transaction has an id")?;
+        let uri = Uri::try_from(format!("/transactions/{id}"))?;
+        let body = r#"{"status":"completed"}"#.to_owned();
+        let ask = Ask { method: Method::PUT, uri: &uri, bearer: Some(&sender.bearer), body };
+        connection.ask(ask).await?.expect(StatusCode::OK)?;
+        Ok(Verdict::Acknowledged)
+    }
+}
+
+fn pay<'a>(people: &'a People, sender: &'a Person, receiver: &Person, amount: u64, at_once: bool) -> Ask<'a> {
+    let body = format!(
+        r#"{{"sender_id":{},"receiver_id":{},"amount":{amount},"description":"Lunch","auto_complete":{at_once}}}"#,
+        sender.id, receiver.id
+    );
+    Ask { method: Method::POST, uri: &people.transactions, bearer: Some(&sender.bearer), body }
+}
+
+async fn read(connection: &mut Connection, uri: &Uri, person: &Person) -> Result<Verdict> {
+    let ask = Ask { method: Method::GET, uri, bearer: Some(&person.bearer), body: String::new() };
+    connection.ask(ask).await?.expect(StatusCode::OK)?;
+    Ok(Verdict::Acknowledged)
+}
+
+fn any<'a>(people: &'a [Person], random: &mut fastrand::Rng) -> &'a Person {
+    &people[random.usize(..people.len())]
+}
+
+/// Two different users.
+fn pick<'a>(people: &'a [Person], parties: Parties, random: &mut fastrand::Rng) -> (&'a Person, &'a Person) {
+    let one = if parties == Parties::Any { random.usize(..people.len()) } else { 0 };
+    let other = (one + random.usize(1..people.len())) % people.len();
+    match parties {
+        Parties::OneReceiver => (&people[other], &people[one]),
+        Parties::Any | Parties::OneSender => (&people[one], &people[other]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parties_are_two_and_the_hot_one_is_always_there() {
+        let people = People::for_test(5);
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..200 {
+            let (sender, receiver) = pick(&people.all, Parties::Any, &mut random);
+            assert_ne!(sender.id, receiver.id);
+            assert_eq!(pick(&people.all, Parties::OneReceiver, &mut random).1.id, people.all[0].id);
+            assert_ne!(pick(&people.all, Parties::OneReceiver, &mut random).0.id, people.all[0].id);
+            assert_eq!(pick(&people.all, Parties::OneSender, &mut random).0.id, people.all[0].id);
+        }
+    }
+
+    #[test]
+    fn a_transfer_is_asked_for_as_the_api_documents_it() {
+        let people = People::for_test(2);
+        let ask = pay(&people, &people.all[0], &people.all[1], 7, true);
+        let body: serde_json::Value = serde_json::from_str(&ask.body).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({
+                "sender_id": 1, "receiver_id": 2, "amount": 7, "description": "Lunch", "auto_complete": true
+            })
+        );
+    }
+
+    #[test]
+    fn rows_are_those_of_what_was_acknowledged_and_refused() {
+        let rows = Kind::Refusals.rows(8, 2);
+        assert_eq!((rows["transactions completed"], rows["operations transfer refused"]), (8, 2));
+        assert_eq!(Kind::Transfers(Parties::Any).rows(8, 0).len(), 2, "what is not there is not listed");
+        assert!(Kind::Balances.rows(8, 0).is_empty());
+    }
+}

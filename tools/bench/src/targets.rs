@@ -1,0 +1,177 @@
+//! What must be reached on two cores with the database and the load on them. A figure that misses is shown, not hidden;
+//! it is no failure of the run.
+
+use super::{
+    figures,
+    measure::{Measured, float},
+    results::Results,
+    verdict::Verdict,
+};
+
+/// One-step transfers in a second, 256 connections.
+const TRANSFERS_256: f64 = 8000.0;
+/// One-step transfers in a second, 1,024 connections.
+const TRANSFERS_1024: f64 = 10_000.0;
+/// Transfers with batches against `GROUP_COMMIT_MAX=1`, 256 connections.
+const BATCHING: f64 = 8.0;
+/// Transfers against the SQL floor.
+const FLOOR: f64 = 0.6;
+/// The p50 of one connection against `GROUP_COMMIT_MAX=1`.
+const ALONE: f64 = 1.1;
+/// Created and completed in a second.
+const PAIRS: f64 = 3500.0;
+/// One hot user against random ones.
+const HOT: f64 = 0.8;
+/// Balances read in a second.
+const BALANCES: f64 = 30_000.0;
+/// Events that become notifications in a second.
+const DRAIN: f64 = 5000.0;
+/// The p99 of a newest page, large table against small one.
+const PAGES: f64 = 1.5;
+/// The p99 of a transfer with logins beside it against none.
+const LOGINS: f64 = 2.0;
+/// Resident memory of each service, in MiB.
+const MEMORY: f64 = 64.0;
+/// Time to ready of each service, in seconds.
+const READY: f64 = 1.0;
+
+/// The two sides of comparisons, as the loads are named.
+pub mod sides {
+    /// Batches, 256 connections.
+    pub const SHARED_256: &str = "shared-256";
+    /// `GROUP_COMMIT_MAX=1`, 256 connections.
+    pub const UNSHARED_256: &str = "unshared-256";
+    /// Batches, 1 connection.
+    pub const SHARED_1: &str = "shared-1";
+    /// `GROUP_COMMIT_MAX=1`, 1 connection.
+    pub const UNSHARED_1: &str = "unshared-1";
+    /// The SQL alone, in batches as large as the services'.
+    pub const FLOOR: &str = "floor";
+    /// The SQL alone, in batches as large as they can be.
+    pub const FLOOR_LARGEST: &str = "floor-largest-batches";
+    /// No logins beside 64 connections.
+    pub const ALONE_64: &str = "alone-64";
+    /// Logins beside 64 connections.
+    pub const LOGINS_64: &str = "logins-beside-64";
+    /// The newest page in a small table.
+    pub const SMALL_PAGES: &str = "newest-page-small";
+    /// The newest page in a large table.
+    pub const LARGE_PAGES: &str = "newest-page-large";
+}
+
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// Compares the figures with the targets.
+pub fn verdicts(results: &Results) -> Vec<Verdict> {
+    use Bound::{AtLeast, AtMost};
+    let rate = |name: &str| results.load(name).map(|load| load.per_second.median);
+    let p99 = |load: &Measured| load.p99_ms.median;
+    let against = |above: Option<f64>, below: Option<f64>| Some(above? / below?);
+    let rates = |above, below| against(rate(above), rate(below));
+    let latencies = |figure: fn(&Measured) -> f64, above, below| {
+        against(results.load(above).map(figure), results.load(below).map(figure))
+    };
+    let drained = results.drain.as_ref().map(|drain| float(drain.events) / drain.seconds);
+    let services = |figure: fn(&super::results::ServiceFacts) -> Option<f64>| {
+        results.services.iter().filter_map(figure).reduce(f64::max)
+    };
+    let memory = services(|service| Some(float(service.peak_memory?) / 1024.0 / 1024.0));
+    let ready = services(|service| Some(float(service.ready_ms?) / 1000.0));
+    let verdict = |(figure, bound, unit, measured): (&'static str, Bound, &str, Option<f64>)| {
+        let (sign, limit) = match bound {
+            AtLeast(limit) => ("≥", limit),
+            AtMost(limit) => ("≤", limit),
+        };
+        let reached = measured.map(|value| match bound {
+            AtLeast(limit) => value >= limit,
+            AtMost(limit) => value <= limit,
+        });
+        let shown = if limit < 1000.0 { limit.to_string() } else { figures::whole(limit) };
+        Verdict { figure, target: format!("{sign} {shown}{unit}"), measured, reached }
+    };
+    [
+        ("one-step transfers, 256 connections", AtLeast(TRANSFERS_256), "/s", rate("transfers-256")),
+        ("one-step transfers, 1,024 connections", AtLeast(TRANSFERS_1024), "/s", rate("transfers-1024")),
+        (
+            "against GROUP_COMMIT_MAX=1, 256 connections",
+            AtLeast(BATCHING),
+            " ×",
+            rates(sides::SHARED_256, sides::UNSHARED_256),
+        ),
+        ("against the SQL floor, 256 connections", AtLeast(FLOOR), " ×", rates(sides::SHARED_256, sides::FLOOR)),
+        (
+            "one connection: p50 against GROUP_COMMIT_MAX=1",
+            AtMost(ALONE),
+            " ×",
+            latencies(|load| load.p50_ms.median, sides::SHARED_1, sides::UNSHARED_1),
+        ),
+        ("create + complete pairs, 256 connections", AtLeast(PAIRS), "/s", rate("pairs-256")),
+        ("one hot receiver against uniform", AtLeast(HOT), " ×", rates("hot-receiver-256", "transfers-256")),
+        ("one hot sender against uniform", AtLeast(HOT), " ×", rates("hot-sender-256", "transfers-256")),
+        ("balance reads, 256 connections", AtLeast(BALANCES), "/s", rate("balances-256")),
+        ("outbox drained into notifications", AtLeast(DRAIN), "/s", drained),
+        (
+            "p99 of a newest page, large table against small",
+            AtMost(PAGES),
+            " ×",
+            latencies(p99, sides::LARGE_PAGES, sides::SMALL_PAGES),
+        ),
+        (
+            "p99 of a transfer with logins beside it",
+            AtMost(LOGINS),
+            " ×",
+            latencies(p99, sides::LOGINS_64, sides::ALONE_64),
+        ),
+        ("resident memory of each service", AtMost(MEMORY), " MiB", memory),
+        ("time to ready of each service", AtMost(READY), " s", ready),
+    ]
+    .into_iter()
+    .map(verdict)
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{ServiceFacts, tests::results};
+
+    fn verdict(results: &Results, figure: &str) -> Verdict {
+        verdicts(results).into_iter().find(|verdict| verdict.figure.starts_with(figure)).unwrap()
+    }
+
+    #[test]
+    fn a_target_is_reached_missed_or_not_measured() {
+        let results = results(&[("transfers-256", 256, 9000), ("pairs-256", 256, 3000)]);
+        let transfers = verdict(&results, "one-step transfers, 256");
+        assert_eq!((transfers.reached, transfers.target.as_str()), (Some(true), "≥ 8,000/s"));
+        assert_eq!(verdict(&results, "create + complete").reached, Some(false));
+        assert_eq!(verdict(&results, "balance reads").reached, None);
+        assert_eq!(verdict(&results, "one hot receiver").reached, None);
+    }
+
+    #[test]
+    fn comparisons_are_ratios() {
+        let loads = [(sides::SHARED_256, 256, 8000), (sides::UNSHARED_256, 256, 800), (sides::FLOOR, 3, 16_000)];
+        let results = results(&loads);
+        assert_eq!(verdict(&results, "against GROUP").measured, Some(10.0));
+        let floor = verdict(&results, "against the SQL floor");
+        assert_eq!((floor.measured, floor.reached), (Some(0.5), Some(false)));
+    }
+
+    #[test]
+    fn the_largest_service_counts() {
+        let mut results = results(&[]);
+        let service = |name, mebibytes: u64, ready_ms| ServiceFacts {
+            name,
+            peak_memory: Some(mebibytes * 1024 * 1024),
+            ready_ms: Some(ready_ms),
+        };
+        results.services = vec![service("a", 20, 100), service("b", 70, 900)];
+        assert_eq!(verdict(&results, "resident memory").measured, Some(70.0));
+        assert_eq!(verdict(&results, "resident memory").reached, Some(false));
+        assert_eq!(verdict(&results, "time to ready").reached, Some(true));
+    }
+}

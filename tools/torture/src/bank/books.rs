@@ -1,0 +1,319 @@
+//! The checks after the run: what the clients were told against what stands in the tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+use lab::wallet::Service;
+use serde_json::Value;
+
+use super::{
+    history::{Log, Request, Status, Told, Wish},
+    site::Site,
+};
+
+/// What is not as it must be.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Acknowledged and not there.
+    pub lost: Vec<String>,
+    /// There twice, or refused and there all the same.
+    pub doubled: Vec<String>,
+    /// Not come to its end.
+    pub stuck: Vec<String>,
+    /// Sums that do not agree.
+    pub drift: Vec<String>,
+    /// Anything else.
+    pub other: Vec<String>,
+}
+
+impl Findings {
+    fn named(&self) -> [(&'static str, &Vec<String>); 5] {
+        [
+            ("lost", &self.lost),
+            ("doubled", &self.doubled),
+            ("stuck", &self.stuck),
+            ("drift", &self.drift),
+            ("other", &self.other),
+        ]
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.named().iter().map(|(_, all)| all.len()).sum()
+    }
+
+    /// At most `most` of each kind, in words.
+    pub fn examples(&self, most: usize) -> Vec<String> {
+        let some = |(name, all): (&str, &Vec<String>)| {
+            all.iter().take(most).map(|what| format!("{name}: {what}")).collect::<Vec<_>>()
+        };
+        self.named().into_iter().flat_map(some).collect()
+    }
+}
+
+/// A transaction as it stands in the table.
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    id: i64,
+    request: String,
+    amount: String,
+    status: String,
+    sender_id: i64,
+    receiver_id: i64,
+    version: i32,
+    failure: Option<String>,
+    status_reason: Option<String>,
+    /// True if money was ever held for it.
+    accepted: bool,
+}
+
+impl Row {
+    /// True for one that user-service was certainly not reached for: nobody sees it.
+    fn is_nobodys(&self) -> bool {
+        self.failure.as_deref() == Some("not_reached")
+    }
+}
+
+/// Looks through all books.
+pub async fn check(site: &Site, log: &Log) -> Result<Findings> {
+    let mut findings = Findings::default();
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, request, CAST(TRIM(TRAILING '.00' FROM amount) AS CHAR) AS amount, status, sender_id, receiver_id, version,
+                failure, status_reason, accepted_at IS NOT NULL AS accepted
+         FROM transactions",
+    )
+    .fetch_all(&site.pool(Service::Transaction))
+    .await?;
+    transfers(log, &rows, &mut findings);
+    reasons(&rows, &mut findings);
+    let operations: Vec<(String, Option<String>, String)> =
+        sqlx::query_as("SELECT reference, refusal, kind FROM operations").fetch_all(&site.pool(Service::User)).await?;
+    changes_of_balance(log, &operations, &mut findings);
+    proof(site, &mut findings).await?;
+    holds(site, &mut findings).await?;
+    left(site, &mut findings).await?;
+    notifications(site, &rows, &mut findings).await?;
+    mails(site, &mut findings).await?;
+    reports(site, &rows, &mut findings).await?;
+    findings.other.extend(log.contradictions.iter().cloned());
+    Ok(findings)
+}
+
+fn key(identity: &str) -> &str {
+    identity.rsplit([' ', ':']).next().unwrap_or_default()
+}
+
+fn transfers(log: &Log, rows: &[Row], findings: &mut Findings) {
+    let mut by_key: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        by_key.entry(key(&row.request)).or_default().push(row);
+    }
+    for (key, request) in &log.requests {
+        let Wish::Transfer { from, to, .. } = request.wish else { continue };
+        let found = by_key.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
+        if found.len() > 1 {
+            findings.doubled.push(format!("{key} made {} transactions", found.len()));
+        }
+        match request.told {
+            Told::Done(Some((id, told))) => match found.first() {
+                Some(row) if row.id == id && agrees(told, &row.status) => {
+                    let asked = (from, to, request.amount.to_string());
+                    if (row.sender_id, row.receiver_id, row.amount.clone()) != asked {
+                        findings.other.push(format!("{key} asked for {asked:?} and is {row:?}"));
+                    }
+                }
+                other => findings.lost.push(format!("{key} was told {told:?} of {id} and is {other:?}")),
+            },
+            Told::Refused => {
+                if let Some(row) = found.iter().find(|row| row.status == "completed" || row.status == "pending") {
+                    findings.doubled.push(format!("{key} was refused and is {row:?}"));
+                }
+            }
+            Told::Done(None) | Told::Unknown => {}
+        }
+    }
+}
+
+/// Whatever has ended says why: by a decision that leads there, or by what kept one from it.
+fn reasons(rows: &[Row], findings: &mut Findings) {
+    for row in rows {
+        let reason = row.status_reason.as_deref().unwrap_or_default();
+        let agrees = match row.status.as_str() {
+            // nothing is kept of why one completed at once
+            "completed" => ["", "completed_by_service", "already_captured"].contains(&reason),
+            "cancelled" => ["cancelled_by_service", "expired"].contains(&reason),
+            "failed" => row.failure.is_some(),
+            _ => true,
+        };
+        // a decision is about held money
+        let was_held = row.status != "failed" || row.status_reason.is_some();
+        if !agrees || (row.status != "processing" && row.accepted != was_held) {
+            findings.other.push(format!("no such end: {row:?}"));
+        }
+    }
+}
+
+fn agrees(told: Status, stands: &str) -> bool {
+    match told {
+        Status::Pending => ["pending", "completed", "cancelled", "failed"].contains(&stands),
+        Status::Completed => stands == "completed",
+        Status::Cancelled => stands == "cancelled",
+    }
+}
+
+fn changes_of_balance(log: &Log, operations: &[(String, Option<String>, String)], findings: &mut Findings) {
+    let mut applied: BTreeMap<&str, usize> = BTreeMap::new();
+    for (reference, refusal, kind) in operations {
+        if refusal.is_none() && (kind == "topup" || kind == "debit") {
+            *applied.entry(key(reference)).or_default() += 1;
+        }
+    }
+    for (key, Request { wish, told, .. }) in &log.requests {
+        if matches!(wish, Wish::Transfer { .. }) {
+            continue;
+        }
+        let times = applied.get(key.as_str()).copied().unwrap_or_default();
+        match told {
+            Told::Done(_) if times == 0 => findings.lost.push(format!("{key} was acknowledged: {wish:?}")),
+            Told::Refused if times > 0 => findings.doubled.push(format!("{key} was refused and is applied")),
+            _ if times > 1 => findings.doubled.push(format!("{key} was applied {times} times")),
+            _ => {}
+        }
+    }
+}
+
+/// user-service's own proof of its ledger: operations sum to 0, balances equal their entries, held money its holds.
+async fn proof(site: &Site, findings: &mut Findings) -> Result<()> {
+    let proof = site.instances[Service::User as usize][0].get("/internal/ledger/verify").await;
+    if proof["ok"] != Value::Bool(true) {
+        findings.drift.push(proof.text);
+    }
+    Ok(())
+}
+
+/// Completed is captured, failed or cancelled is released, refused or unknown.
+async fn holds(site: &Site, findings: &mut Findings) -> Result<()> {
+    let (transactions, users) = (site.schema(Service::Transaction), site.schema(Service::User));
+    let query = format!(
+        "SELECT t.id, t.status, h.state FROM {transactions}.transactions t
+         LEFT JOIN {users}.holds h ON h.transaction_id = t.id
+         WHERE NOT (CASE t.status WHEN 'completed' THEN h.state <=> 'captured' WHEN 'pending' THEN h.state <=> 'held'
+                    ELSE COALESCE(h.state, 'released') IN ('released', 'rejected') END)"
+    );
+    let mut conn = site.all_schemas().await?;
+    let wrong: Vec<(i64, String, Option<String>)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(&mut conn).await?;
+    findings.drift.extend(wrong.iter().map(|(id, status, hold)| format!("{id} is {status} and its money {hold:?}")));
+    let orphans: Vec<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "SELECT h.transaction_id FROM {users}.holds h LEFT JOIN {transactions}.transactions t ON t.id = h.transaction_id
+         WHERE t.id IS NULL"
+    )))
+    .fetch_all(&mut conn)
+    .await?;
+    findings.drift.extend(orphans.iter().map(|id| format!("money is set aside for {id}, which does not exist")));
+    Ok(())
+}
+
+async fn left(site: &Site, findings: &mut Findings) -> Result<()> {
+    let left = [
+        (Service::User, "SELECT CONCAT('outbox ', event_id) FROM outbox"),
+        (Service::Transaction, "SELECT CONCAT('outbox ', event_id) FROM outbox"),
+        (
+            Service::Transaction,
+            "SELECT CONCAT('transaction ', id, ' ', step) FROM transactions WHERE status = 'processing'",
+        ),
+        (Service::Notification, "SELECT CONCAT('notification ', id) FROM notifications WHERE status <> 'sent'"),
+    ];
+    for (service, query) in left {
+        let found: Vec<String> = sqlx::query_scalar(query).fetch_all(&site.pool(service)).await?;
+        findings.stuck.extend(found);
+    }
+    Ok(())
+}
+
+/// Every event has exactly one notification.
+async fn notifications(site: &Site, rows: &[Row], findings: &mut Findings) -> Result<()> {
+    let stored: Vec<String> =
+        sqlx::query_scalar("SELECT event_id FROM notifications").fetch_all(&site.pool(Service::Notification)).await?;
+    let told: BTreeSet<&str> = stored.iter().map(String::as_str).collect();
+    if told.len() != stored.len() {
+        findings.doubled.push(format!("{} notifications of {} events", stored.len(), told.len()));
+    }
+    for row in rows {
+        let events = match row.status.as_str() {
+            "completed" => vec!["sent", "received"],
+            "pending" => vec!["pending"],
+            "cancelled" => vec!["cancelled"],
+            _ if row.is_nobodys() => vec![],
+            _ => vec!["failed"],
+        };
+        for what in events {
+            let event = format!("transaction:{}:{what}", row.id);
+            if !told.contains(event.as_str()) {
+                findings.lost.push(format!("event {event}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A mail that was sent twice has the same Message-ID, and each notification was mailed.
+async fn mails(site: &Site, findings: &mut Findings) -> Result<()> {
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for mail in site.mails() {
+        let id = mail.id();
+        let notification = id.split('.').next().unwrap_or_default().to_owned();
+        ids.entry(notification).or_default().insert(id);
+    }
+    findings.doubled.extend(
+        ids.iter()
+            .filter(|(_, ids)| ids.len() > 1)
+            .map(|(n, ids)| format!("{n} was mailed under {} Message-IDs", ids.len())),
+    );
+    let sent: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM notifications WHERE status = 'sent'")
+        .fetch_one(&site.pool(Service::Notification))
+        .await?;
+    if usize::try_from(sent)? > ids.len() {
+        findings.lost.push(format!("{sent} notifications are sent, {} were mailed", ids.len()));
+    }
+    Ok(())
+}
+
+/// What report-service says equals what transaction-service has.
+async fn reports(site: &Site, rows: &[Row], findings: &mut Findings) -> Result<()> {
+    let reports = &site.instances[Service::Report as usize][0];
+    let synced = reports.post_empty("/sync/all").await;
+    if !synced.status.is_success() {
+        findings.other.push(format!("/sync/all: {}", synced.text));
+    }
+    let copies: Vec<(i64, String, i32)> = sqlx::query_as("SELECT transaction_id, status, version FROM transactions")
+        .fetch_all(&site.pool(Service::Report))
+        .await
+        .context("the copies")?;
+    let copies: BTreeMap<i64, (String, i32)> =
+        copies.into_iter().map(|(id, status, version)| (id, (status, version))).collect();
+    // how many each has, and what of it was spent and received
+    let mut totals: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
+    for row in rows {
+        if copies.get(&row.id) != Some(&(row.status.clone(), row.version)) {
+            findings.drift.push(format!("the copy of {} is {:?} and not {}", row.id, copies.get(&row.id), row.status));
+        }
+        let amount: i64 = row.amount.parse().context("clients pay in whole units")?;
+        let moved = if row.status == "completed" { amount } else { 0 };
+        let (sent, spent, _) = totals.entry(row.sender_id).or_default();
+        *sent += i64::from(!row.is_nobodys());
+        *spent += moved;
+        let (came, _, received) = totals.entry(row.receiver_id).or_default();
+        *came += i64::from(row.accepted);
+        *received += moved;
+    }
+    for (user, expected) in totals {
+        let summary = reports.get(&format!("/summaries/user/{user}")).await;
+        let whole = |name: &str| summary[name].as_i64();
+        let found = (whole("total_transactions"), whole("total_spent"), whole("total_received"));
+        if found != (Some(expected.0), Some(expected.1), Some(expected.2)) {
+            findings.drift.push(format!("user {user} has {expected:?}: {}", summary.text));
+        }
+    }
+    Ok(())
+}

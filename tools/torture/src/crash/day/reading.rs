@@ -1,0 +1,51 @@
+//! What people only look at on the day.
+
+use anyhow::Result;
+use lab::wallet::Service;
+use reqwest::Method;
+use sqlx::AssertSqlSafe;
+
+use super::{Day, expect};
+
+/// Reports that a user has had for long: as many as report-service marks at once.
+const OLD_REPORTS: i64 = 500;
+/// The first of their transactions, far from all others.
+const OLD_TRANSACTIONS: i64 = 1_000_000_000_000;
+
+impl Day {
+    /// With a token of one's own, at services that have not seen it.
+    pub(super) async fn look_around(&mut self, name: &'static str, user: i64) -> Result<()> {
+        let own = [
+            (Service::Notification, "/notifications".to_owned()),
+            (Service::Report, format!("/summaries/user/{user}")),
+        ];
+        for (service, path) in own {
+            let api = self.as_oneself(name, service).await?;
+            self.insist("a look", async || {
+                api.try_send(Method::GET, &path, None).await.ok().filter(|r| r.status == 200)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// As if `user` had had reports for long, more than are counted one by one.
+    pub(super) async fn read_old_reports(&mut self, user: i64) -> Result<()> {
+        let first = OLD_TRANSACTIONS + i64::from(self.number) * OLD_REPORTS;
+        let ids: Vec<i64> = (first..first + OLD_REPORTS).collect();
+        let rows = |row: &dyn Fn(i64) -> String| ids.iter().map(|id| row(*id)).collect::<Vec<_>>().join(", ");
+        let copies = rows(&|id| format!("({id}, {user}, 1, 1, 'completed', 1, NOW(6) - INTERVAL 1 DAY)"));
+        let reports = rows(&|id| format!("({user}, {id}, NOW(6) - INTERVAL 1 HOUR)"));
+        for insert in [
+            format!(
+                "INSERT INTO transactions
+                     (transaction_id, sender_id, receiver_id, amount, status, version, created_at) VALUES {copies}"
+            ),
+            format!("INSERT INTO reports (user_id, transaction_id, created_at) VALUES {reports}"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(insert)).execute(&self.pools[3]).await?;
+        }
+        let path = format!("/reports/user/{user}");
+        expect(&self.request("old reports", Service::Report, Method::GET, path, None).await?, &[200])
+    }
+}

@@ -1,0 +1,249 @@
+//! The services against the model, on a real database.
+
+use std::cell::Cell;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use lab::{http::Reply, wallet::Service};
+use proptest::{collection::vec, prelude::*};
+use serde_json::{Value, json};
+use sqlx::MySqlPool;
+
+use super::{
+    ledger::{Answer, Ledger, Refusal, Step},
+    runner::runner,
+};
+use lab::world::{World, transaction_of};
+
+/// Users of a case that exist; steps name one more.
+const USERS: usize = 3;
+/// What each of them has at first.
+const OPENING: i64 = 300;
+/// Transactions of a case.
+const TRANSACTIONS: usize = 5;
+/// A distance between the numbers of two cases.
+const APART: i64 = 1_000;
+/// Where the numbers of the ledger's cases begin: beyond those that the services give.
+const FIRST_OF_LEDGER: i64 = 1_000_000_000;
+/// Where those of the transfers' begin.
+const FIRST_OF_TRANSFERS: i64 = 2_000_000_000;
+
+fn step() -> impl Strategy<Value = Step> {
+    (0..4, 0..TRANSACTIONS, 0..USERS, 0..=USERS, 1_i64..200).prop_map(|(kind, transaction, from, to, amount)| {
+        let to = if to == from { (to + 1) % USERS } else { to };
+        match kind {
+            0 => Step::Hold { transaction, from, to, amount },
+            1 => Step::Transfer { transaction, from, to, amount },
+            2 => Step::Capture { transaction },
+            _ => Step::Release { transaction },
+        }
+    })
+}
+
+fn number(base: i64, index: usize) -> i64 {
+    base + i64::try_from(index).expect("cases are small")
+}
+
+fn body(step: Step, base: i64) -> Value {
+    let parties = |transaction: usize, from: usize, to: usize, amount: i64| {
+        json!({
+            "transaction_id": number(base, transaction), "sender_id": number(base, from),
+            "receiver_id": number(base, to), "amount": amount,
+        })
+    };
+    match step {
+        Step::Hold { transaction, from, to, amount } => json!({"hold": parties(transaction, from, to, amount)}),
+        Step::Transfer { transaction, from, to, amount } => json!({"transfer": parties(transaction, from, to, amount)}),
+        Step::Capture { transaction } => json!({"capture": {"transaction_id": number(base, transaction)}}),
+        Step::Release { transaction } => json!({"release": {"transaction_id": number(base, transaction)}}),
+    }
+}
+
+fn word(answer: Answer) -> Option<&'static str> {
+    Some(match answer? {
+        Refusal::UserNotFound => "user_not_found",
+        Refusal::ReceiverNotFound => "receiver_not_found",
+        Refusal::InsufficientBalance => "insufficient_balance",
+        Refusal::NotHeld => "not_held",
+        Refusal::ReferenceReused => "reference_reused",
+    })
+}
+
+/// Opens the accounts of a case. Not through the service, whose passwords would take all the time there is.
+async fn open_accounts(world: &World, pool: &MySqlPool, base: i64) -> Result<()> {
+    for index in 0..USERS {
+        let user = number(base, index);
+        let insert = "INSERT INTO users (id, full_name, created_at, updated_at) VALUES (?, 'A', NOW(6), NOW(6))";
+        sqlx::query(insert).bind(user).execute(pool).await?;
+        let users = world.service(Service::User);
+        let paid_in = json!({"action": "credit", "amount": OPENING});
+        let _ = users.put(&format!("/internal/users/{user}/balance"), paid_in).await.expect(200);
+    }
+    Ok(())
+}
+
+async fn balances(pool: &MySqlPool, base: i64) -> Result<Vec<(i64, i64)>> {
+    let query = "SELECT CAST(balance AS SIGNED), CAST(held AS SIGNED) FROM users WHERE id >= ? AND id < ? ORDER BY id";
+    Ok(sqlx::query_as(query).bind(base).bind(number(base, USERS)).fetch_all(pool).await?)
+}
+
+fn modelled(ledger: &Ledger) -> Vec<(i64, i64)> {
+    ledger.available.iter().copied().zip(ledger.held.iter().copied()).collect()
+}
+
+/// Random steps in random batches, some of them again: user-service answers as the model does, and the balances are the
+/// model's. Fails with the shortest list of steps that was found.
+pub async fn ledger_agrees(world: &World, cases: u32, seed: u64) -> Result<()> {
+    let plan = (vec(step(), 1..40), vec(1_usize..8, 1..5));
+    on_server(FIRST_OF_LEDGER, cases, seed, &plan, async |base, (steps, sizes)| {
+        ledger_case(world, base, &steps, &sizes).await
+    })
+}
+
+async fn ledger_case(world: &World, base: i64, steps: &[Step], sizes: &[usize]) -> Result<()> {
+    let (users, pool) = (world.service(Service::User), world.pool(Service::User));
+    open_accounts(world, &pool, base).await?;
+    let mut model = Ledger::new(USERS, OPENING);
+    let mut rest = steps;
+    for size in sizes.iter().cycle() {
+        let (batch, later) = rest.split_at(rest.len().min(*size));
+        if batch.is_empty() {
+            break;
+        }
+        rest = later;
+        let operations: Vec<Value> = batch.iter().map(|step| body(*step, base)).collect();
+        let expected: Vec<Option<&str>> = batch.iter().map(|step| word(model.ask(*step))).collect();
+        let answer = users.post("/internal/operations", json!({"operations": operations})).await;
+        let told: Vec<Option<&str>> = outcomes(&answer)?.iter().map(|outcome| outcome["code"].as_str()).collect();
+        ensure!(told == expected, "{batch:?} was answered {told:?} and not {expected:?}");
+        ensure!(balances(&pool, base).await? == modelled(&model), "the balances differ after {batch:?}");
+    }
+    Ok(())
+}
+
+fn outcomes(answer: &Reply) -> Result<&Vec<Value>> {
+    answer["outcomes"].as_array().with_context(|| format!("the answer was {}", answer.text))
+}
+
+/// What somebody does with transfers.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Create {
+        from: usize,
+        to: usize,
+        amount: i64,
+        one_step: bool,
+    },
+    /// The same request once more.
+    CreateAgain,
+    Decide {
+        transaction: usize,
+        complete: bool,
+    },
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => (0..USERS, 1..USERS, 1_i64..200, any::<bool>()).prop_map(|(from, further, amount, one_step)| Deed::Create {
+            from,
+            to: (from + further) % USERS,
+            amount,
+            one_step,
+        }),
+        1 => Just(Deed::CreateAgain),
+        4 => (any::<usize>(), any::<bool>()).prop_map(|(transaction, complete)| Deed::Decide { transaction, complete }),
+    ]
+}
+
+/// Random transfers and decisions: the services answer as the model does, and the balances are the model's.
+pub async fn transfers_agree(world: &World, cases: u32, seed: u64) -> Result<()> {
+    let plan = vec(deed(), 1..15);
+    on_server(FIRST_OF_TRANSFERS, cases, seed, &plan, async |base, deeds| transfer_case(world, base, &deeds).await)
+}
+
+async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
+    let pool = world.pool(Service::User);
+    open_accounts(world, &pool, base).await?;
+    let mut model = Ledger::new(USERS, OPENING);
+    let mut made: Vec<(i64, &'static str)> = Vec::new();
+    let mut last = None;
+    for deed in deeds {
+        match *deed {
+            Deed::Create { from, to, amount, one_step } => {
+                let transaction = made.len();
+                let step = if one_step {
+                    Step::Transfer { transaction, from, to, amount }
+                } else {
+                    Step::Hold { transaction, from, to, amount }
+                };
+                let expected = match model.ask(step) {
+                    Some(_) => "failed",
+                    None if one_step => "completed",
+                    None => "pending",
+                };
+                let request = json!({
+                    "sender_id": number(base, from), "receiver_id": number(base, to), "amount": amount,
+                    "description": "model", "auto_complete": one_step,
+                });
+                let key = format!("{base}-{transaction}");
+                let answer = create(world, &key, &request).await;
+                made.push((transaction_of(&answer)?, expected));
+                last = Some((key, request, answer.text));
+            }
+            Deed::CreateAgain => {
+                let Some((key, request, before)) = &last else { continue };
+                let again = create(world, key, request).await;
+                let same = |text: &str| serde_json::from_str::<Value>(text).map(|body| body["id"].clone()).ok();
+                ensure!(same(&again.text) == same(before), "asked again, the answer was {}", again.text);
+            }
+            Deed::Decide { transaction, complete } => {
+                let count = made.len();
+                let Some((id, status)) = made.get_mut(transaction.checked_rem(count).unwrap_or_default()) else {
+                    continue;
+                };
+                let index = transaction % count;
+                let (step, decided) = if complete {
+                    (Step::Capture { transaction: index }, "completed")
+                } else {
+                    (Step::Release { transaction: index }, "cancelled")
+                };
+                let answer = world.decide(*id, decided).await;
+                if *status == "pending" {
+                    ensure!(model.ask(step).is_none(), "the model refuses {step:?}");
+                    *status = decided;
+                    ensure!(answer.status == 200, "{decided}: {}", answer.text);
+                } else {
+                    ensure!(answer.status != 202 && !answer.status.is_server_error(), "{decided}: {}", answer.text);
+                }
+            }
+        }
+        ensure!(balances(&pool, base).await? == modelled(&model), "the balances differ after {deed:?}");
+    }
+    for (id, status) in made {
+        ensure!(world.status(id).await == status, "transaction {id} is not {status}");
+    }
+    Ok(())
+}
+
+async fn create(world: &World, key: &str, request: &Value) -> Reply {
+    world.service(Service::Transaction).keyed(key).post("/transactions", request.clone()).await
+}
+
+/// Runs `case` for each plan that proptest draws, each with numbers of its own from `first` on. On a runtime with several threads only.
+fn on_server<S: Strategy>(
+    first: i64,
+    cases: u32,
+    seed: u64,
+    plan: &S,
+    case: impl AsyncFn(i64, S::Value) -> Result<()>,
+) -> Result<()> {
+    let runtime = tokio::runtime::Handle::current();
+    let base = Cell::new(first);
+    tokio::task::block_in_place(|| {
+        let outcome = runner(cases, seed).run(plan, |drawn| {
+            base.set(base.get() + APART);
+            let ran = runtime.block_on(case(base.get(), drawn));
+            ran.map_err(|error| TestCaseError::fail(format!("{error:#}")))
+        });
+        outcome.map_err(|failure| anyhow!("{failure}"))
+    })
+}
