@@ -17,8 +17,10 @@ macro_rules! id {
         #[derive(Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "i64")]
         #[schemars(inline, extend("minimum" = 1))]
-        #[cfg_attr(feature = "sql", derive(sqlx::Type), sqlx(transparent))]
         pub struct $name(i64);
+
+        #[cfg(feature = "sql")]
+        $crate::sql::column!($name(i64));
 
         impl $name {
             /// The number itself, always positive.

@@ -4,6 +4,8 @@
 mod amount;
 mod email;
 pub mod ids;
+#[cfg(feature = "sql")]
+mod sql;
 pub mod text;
 pub mod time;
 

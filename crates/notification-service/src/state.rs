@@ -5,6 +5,7 @@ use crate::clients::UserClient;
 use crate::config::Config;
 use crate::domain::fairness::{Allowance, Fairness};
 use crate::mailer::Mailer;
+use crate::store::migrations::migrations;
 use axum::extract::FromRef;
 use chrono_tz::Tz;
 use common::{
@@ -47,6 +48,6 @@ impl AppState {
 
     /// Waits for the database and brings its schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        mysql::migrate(&self.pool, sqlx::migrate!()).await
+        mysql::migrate(&self.pool, migrations()).await
     }
 }

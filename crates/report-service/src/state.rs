@@ -3,6 +3,7 @@
 use crate::app::sync::Sync;
 use crate::clients::{TransactionClient, UserClient};
 use crate::config::Config;
+use crate::store::migrations::migrations;
 use axum::extract::FromRef;
 use common::{
     caller::{Gatekeeper, account::Accounts, revocation::Watch},
@@ -50,6 +51,6 @@ impl AppState {
 
     /// Waits for the database and brings its schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        mysql::migrate(&self.pool, sqlx::migrate!()).await
+        mysql::migrate(&self.pool, migrations()).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::app::transfers::Transfers;
 use crate::clients::UserClient;
 use crate::config::Config;
+use crate::store::migrations::migrations;
 use axum::extract::FromRef;
 use chrono_tz::Tz;
 use common::{
@@ -58,6 +59,6 @@ impl AppState {
 
     /// Waits for the database and brings its schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        mysql::migrate(&self.background.pool, sqlx::migrate!()).await
+        mysql::migrate(&self.background.pool, migrations()).await
     }
 }

@@ -14,4 +14,5 @@ pub use config::Config;
 pub use money::Email;
 pub use router::app;
 pub use state::AppState;
+pub use store::migrations::migrations;
 pub use workers::start_workers;

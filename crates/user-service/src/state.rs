@@ -11,6 +11,7 @@ use sqlx::MySqlPool;
 use crate::app::passwords::Passwords;
 use crate::app::{audit, ledger::Ledger};
 use crate::config::Config;
+use crate::store::migrations::migrations;
 use crate::store::{
     tokens,
     users::{Accounts, accounts},
@@ -65,7 +66,7 @@ impl AppState {
 
     /// Waits for the database and brings its schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        mysql::migrate_apart_from(&self.pool, sqlx::migrate!(), Some(audit::LOCK)).await
+        mysql::migrate_apart_from(&self.pool, migrations(), Some(audit::LOCK)).await
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Accounts of versions that drew no keys have the key 0, and their tokens carry none.
 
+use mysql::row;
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -39,26 +40,31 @@ pub const MAX_ASKED: usize = 200;
 pub const FRESH_FOR: Duration = Duration::from_secs(30);
 /// Accounts that one instance keeps in memory, some 100 bytes each.
 const MAX_KNOWN: usize = 100_000;
-/// How long a request waits for user-service to tell of an account.
+/// How long a request waits for user-service to tell of an account that was known before.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it waits if there is nothing to go by: an instance that has just started may have no connection to the database
+/// yet, and a slow answer is better than none.
+const PATIENCE_WITHOUT: Duration = Duration::from_secs(3);
 /// After a failure, how long nobody waits whose account is known.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Calls under way at once: one, and another if that one is stuck.
 const CALLS: usize = 2;
 
-/// What tells one account from another with the same id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, sqlx::FromRow)]
-pub struct Account {
-    /// Its number.
-    pub id: UserId,
-    /// What its tokens carry; 0 if they carry nothing.
-    pub key: i64,
-    /// The first version of its tokens that is valid: see [`crate::caller::revocation`].
-    pub version: i32,
-    /// When it was opened, on the database's clock.
-    pub created_at: DateTime<Utc>,
-    /// When this was read, on the same clock.
-    pub read_at: DateTime<Utc>,
+row! {
+    /// What tells one account from another with the same id.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    pub struct Account {
+        /// Its number.
+        pub id: UserId,
+        /// What its tokens carry; 0 if they carry nothing.
+        pub key: i64,
+        /// The first version of its tokens that is valid: see [`crate::caller::revocation`].
+        pub version: i32,
+        /// When it was opened, on the database's clock.
+        pub created_at: DateTime<Utc>,
+        /// When this was read, on the same clock.
+        pub read_at: DateTime<Utc>,
+    }
 }
 
 /// Why nobody can say anything of an account.
@@ -178,7 +184,8 @@ impl Accounts {
             return Ok(in_force);
         }
         let asked_at = Instant::now();
-        let answer = timeout(PATIENCE, self.0.questions.submit(grant.user)).await;
+        let patience = if in_force.is_some() { PATIENCE } else { PATIENCE_WITHOUT };
+        let answer = timeout(patience, self.0.questions.submit(grant.user)).await;
         let failure: ApiError = match answer {
             Ok(Ok(Ok(found))) => {
                 let reading = found.map(|account| Reading { account, asked_at });

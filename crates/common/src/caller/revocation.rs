@@ -5,6 +5,7 @@
 //! or was ([`KEPT_FOR`]); it asks user-service for new ones each second. While user-service cannot be reached, what is known
 //! stays in force; a process that has just begun and knows nothing yet believes no access token.
 
+use mysql::row;
 use std::{
     collections::HashMap,
     sync::{
@@ -44,18 +45,20 @@ const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 /// How long a revocation matters: as long as the oldest token that it ended may be valid, and a day for clocks that differ.
 pub const KEPT_FOR: TimeDelta = TimeDelta::seconds(MAX_TOKEN_SECONDS + 24 * 60 * 60);
 
-/// The end of a user's tokens of all versions before `version`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, sqlx::FromRow)]
-#[serde(deny_unknown_fields)]
-pub struct Revocation {
-    /// Whose tokens.
-    pub user_id: UserId,
-    /// The first version that is valid.
-    pub version: i32,
-    /// When it was counted up, on the database's clock.
-    pub revoked_at: DateTime<Utc>,
-    /// [`KEPT_FOR`] later, for instances of the version before, which believe it; those of this one count themselves.
-    pub matters_until: DateTime<Utc>,
+row! {
+    /// The end of a user's tokens of all versions before `version`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct Revocation {
+        /// Whose tokens.
+        pub user_id: UserId,
+        /// The first version that is valid.
+        pub version: i32,
+        /// When it was counted up, on the database's clock.
+        pub revoked_at: DateTime<Utc>,
+        /// [`KEPT_FOR`] later, for instances of the version before, which believe it; those of this one count themselves.
+        pub matters_until: DateTime<Utc>,
+    }
 }
 
 /// Where a reader goes on; the default is the beginning.

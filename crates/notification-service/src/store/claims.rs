@@ -200,7 +200,7 @@ mod tests {
     async fn a_holder_whose_lease_ran_out_changes_nothing_after_its_successor() {
         let database = database().await;
         let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
-        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
         let event = Event::new("1".into(), 1.try_into().unwrap(), "Hello".into());
         notifications::insert_events(conn, &[event], &Fairness::default(), time::now(), 1).await.unwrap();

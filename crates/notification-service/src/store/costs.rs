@@ -31,7 +31,7 @@ const FEW: u32 = 50;
 async fn table() -> (TestDatabase, MySqlPool) {
     let database = database().await;
     let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
-    mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     let user = |n: usize| i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
     let event = |n: usize| Event::new(n.to_string(), user(n), format!("Number {n}"));

@@ -4,4 +4,5 @@ pub mod claims;
 #[cfg(test)]
 mod costs;
 pub mod meters;
+pub mod migrations;
 pub mod notifications;

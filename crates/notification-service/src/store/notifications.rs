@@ -1,5 +1,6 @@
 //! Notifications.
 
+use mysql::row;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
@@ -35,33 +36,35 @@ pub enum Status {
 
 mysql::stored_as_text!(Status);
 
-/// A notification as it stands.
-#[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
-#[schemars(example = json!({
-    "id": 1,
-    "user_id": 1,
-    "message": "Top-up Rp 100,000 successful.",
-    "status": "pending",
-    "created_at": "2025-11-12T10:30:00.000000Z",
-    "updated_at": "2025-11-12T10:30:00.000000Z",
-}))]
-pub struct Notification {
-    pub id: NotificationId,
-    pub user_id: UserId,
-    pub message: String,
-    pub status: Status,
-    /// Why it could not be mailed, for now or for good.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure_reason: Option<String>,
-    #[serde(skip)]
-    pub attempts: u32,
-    #[serde(skip)]
-    pub traceparent: Option<String>,
-    /// Where it goes if not to the account's address; empty once that is over.
-    #[serde(skip)]
-    pub address: Option<String>,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
+row! {
+    /// A notification as it stands.
+    #[derive(Debug, Clone, Serialize, JsonSchema)]
+    #[schemars(example = json!({
+        "id": 1,
+        "user_id": 1,
+        "message": "Top-up Rp 100,000 successful.",
+        "status": "pending",
+        "created_at": "2025-11-12T10:30:00.000000Z",
+        "updated_at": "2025-11-12T10:30:00.000000Z",
+    }))]
+    pub struct Notification {
+        pub id: NotificationId,
+        pub user_id: UserId,
+        pub message: String,
+        pub status: Status,
+        /// Why it could not be mailed, for now or for good.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub failure_reason: Option<String>,
+        #[serde(skip)]
+        pub attempts: u32,
+        #[serde(skip)]
+        pub traceparent: Option<String>,
+        /// Where it goes if not to the account's address; empty once that is over.
+        #[serde(skip)]
+        pub address: Option<String>,
+        pub created_at: DateTime<Utc>,
+        pub updated_at: DateTime<Utc>,
+    }
 }
 
 impl Notification {

@@ -1,5 +1,6 @@
 //! The copies of transactions and users. The totals go with them: see [`summaries`].
 
+use mysql::row;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap},
@@ -80,14 +81,15 @@ fn counted(change: &Change) -> Counted {
     }
 }
 
-/// What a copy holds that decides whether a change is newer.
-#[derive(sqlx::FromRow)]
-struct Stored {
-    transaction_id: TransactionId,
-    version: i32,
-    status: Status,
-    counts_for_sender: bool,
-    counts_for_receiver: bool,
+row! {
+    /// What a copy holds that decides whether a change is newer.
+    struct Stored {
+        transaction_id: TransactionId,
+        version: i32,
+        status: Status,
+        counts_for_sender: bool,
+        counts_for_receiver: bool,
+    }
 }
 
 impl Stored {

@@ -14,7 +14,7 @@ const USERS: i64 = 40;
 async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
     let database = database().await;
     let pool = database.pool();
-    mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     fill(&mut conn).await;
 

@@ -3,30 +3,35 @@
 use chrono::{DateTime, Utc};
 use money::{Amount, Money, TransactionId, UserId};
 use mysql::bulk::BulkInsert;
+use mysql::row;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlConnection;
 
 use crate::domain::change::Status;
 
-/// A report as it was made.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct Report {
-    pub id: i64,
-    pub user_id: UserId,
-    pub transaction_id: TransactionId,
-    pub created_at: DateTime<Utc>,
+row! {
+    /// A report as it was made.
+    #[derive(Debug, Clone)]
+    pub struct Report {
+        pub id: i64,
+        pub user_id: UserId,
+        pub transaction_id: TransactionId,
+        pub created_at: DateTime<Utc>,
+    }
 }
 
-/// A report with its transaction as it stands now.
-#[derive(Debug, Serialize, JsonSchema, sqlx::FromRow)]
-pub struct ReportedTransaction {
-    pub id: i64,
-    pub transaction_id: TransactionId,
-    #[schemars(with = "Money")]
-    pub amount: Amount,
-    pub status: Status,
-    pub created_at: DateTime<Utc>,
+row! {
+    /// A report with its transaction as it stands now.
+    #[derive(Debug, Serialize, JsonSchema)]
+    pub struct ReportedTransaction {
+        pub id: i64,
+        pub transaction_id: TransactionId,
+        #[schemars(with = "Money")]
+        pub amount: Amount,
+        pub status: Status,
+        pub created_at: DateTime<Utc>,
+    }
 }
 
 /// Makes the report of `transaction` for `user`; true if it is new. Its transaction must have been taken over.
@@ -77,11 +82,13 @@ const MAX_MARKS: usize = 100;
 /// Reports behind the last mark that are counted: those of the last minutes, and one step.
 const MAX_UNMARKED: i64 = 100_000;
 
-/// A report of a user: the `number`th, by id.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
-pub struct Mark {
-    pub number: i64,
-    pub report_id: i64,
+row! {
+    /// A report of a user: the `number`th, by id.
+    #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+    pub struct Mark {
+        pub number: i64,
+        pub report_id: i64,
+    }
 }
 
 /// Where a page of a user's reports begins.
@@ -200,7 +207,7 @@ mod tests {
     async fn a_page_costs_its_rows_and_those_down_from_a_mark_however_far_behind_it_is() {
         let database = database().await;
         let pool = database.pool();
-        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
         fill(conn).await;
         let user: UserId = USER.try_into().unwrap();

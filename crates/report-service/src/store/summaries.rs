@@ -8,25 +8,27 @@
 use chrono::{DateTime, Utc};
 use money::{Money, UserId};
 use mysql::bulk::BulkInsert;
+use mysql::row;
 use serde::Serialize;
-use sqlx::MySqlConnection;
+use sqlx::{FromRow, MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::domain::totals::Deltas;
 
-/// A user's totals.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
-pub struct Totals {
-    pub total_transactions: i64,
-    pub total_spent: Money,
-    pub total_received: Money,
-    pub last_transaction: Option<DateTime<Utc>>,
+row! {
+    /// A user's totals.
+    #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+    pub struct Totals {
+        pub total_transactions: i64,
+        pub total_spent: Money,
+        pub total_received: Money,
+        pub last_transaction: Option<DateTime<Utc>>,
+    }
 }
 
 /// What is known of a user's totals. All moments are those of transaction-service's clock.
-#[derive(Debug, Default, sqlx::FromRow)]
+#[derive(Debug, Default)]
 pub struct Summary {
     /// As the copies add up.
-    #[sqlx(flatten)]
     pub totals: Totals,
     /// The newest change that they count.
     pub changed_to: Option<DateTime<Utc>>,
@@ -37,6 +39,21 @@ pub struct Summary {
     published_spent: Option<Money>,
     published_received: Option<Money>,
     published_last: Option<DateTime<Utc>>,
+}
+
+impl FromRow<'_, MySqlRow> for Summary {
+    fn from_row(row: &MySqlRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            totals: Totals::from_row(row)?,
+            changed_to: row.try_get("changed_to")?,
+            walked_to: row.try_get("walked_to")?,
+            published_at: row.try_get("published_at")?,
+            published_transactions: row.try_get("published_transactions")?,
+            published_spent: row.try_get("published_spent")?,
+            published_received: row.try_get("published_received")?,
+            published_last: row.try_get("published_last")?,
+        })
+    }
 }
 
 /// Keeps the totals that a row has as published ones, if they were exactly true at the moment in `VALUES(published_at)` and

@@ -1,23 +1,26 @@
 //! How far the feed of changes has been read.
 
 use chrono::{DateTime, Utc};
+use mysql::row;
 use sqlx::MySqlConnection;
 
 /// The feed's name in the table. Another name lets it be read from the beginning: since this one, it says for whom a
 /// transaction counts.
 const FEED: &str = "transactions.2";
 
-/// Where the readers of the feed stand.
-#[derive(Debug, Clone, Copy, sqlx::FromRow)]
-pub struct SyncState {
-    /// The newest change that was taken over, on transaction-service's clock.
-    pub changed_at: DateTime<Utc>,
-    /// The newest change when the last run began that came to its end, on the same clock.
-    pub complete_to: Option<DateTime<Utc>>,
-    /// When that was, on this service's clock.
-    pub synced_at: Option<DateTime<Utc>>,
-    /// When that was, on transaction-service's clock.
-    pub true_at: Option<DateTime<Utc>>,
+row! {
+    /// Where the readers of the feed stand.
+    #[derive(Debug, Clone, Copy)]
+    pub struct SyncState {
+        /// The newest change that was taken over, on transaction-service's clock.
+        pub changed_at: DateTime<Utc>,
+        /// The newest change when the last run began that came to its end, on the same clock.
+        pub complete_to: Option<DateTime<Utc>>,
+        /// When that was, on this service's clock.
+        pub synced_at: Option<DateTime<Utc>>,
+        /// When that was, on transaction-service's clock.
+        pub true_at: Option<DateTime<Utc>>,
+    }
 }
 
 /// The state, if anything has been taken over yet.

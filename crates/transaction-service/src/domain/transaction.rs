@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use money::{Amount, TransactionId, UserId};
+use mysql::row;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,40 +48,41 @@ pub struct Terms {
     pub pending_ttl: u32,
 }
 
-/// A transaction as it stands.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub struct Transaction {
-    pub id: TransactionId,
-    pub sender_id: UserId,
-    pub receiver_id: UserId,
-    pub amount: Amount,
-    pub description: String,
-    pub status: Status,
-    /// The verb that is outstanding while `processing`.
-    pub step: Option<Verb>,
-    /// The status that an outstanding capture or release leads to.
-    pub target: Option<Status>,
-    pub failure: Option<Failure>,
-    /// When user-service had set the money aside.
-    pub accepted_at: Option<DateTime<Utc>>,
-    /// When it was deleted for everybody.
-    pub hidden_at: Option<DateTime<Utc>>,
-    /// When its sender deleted it.
-    pub hidden_from_sender_at: Option<DateTime<Utc>>,
-    /// When its receiver deleted it.
-    pub hidden_from_receiver_at: Option<DateTime<Utc>>,
-    /// Why somebody or something decided as it did; written with the decision.
-    #[sqlx(rename = "status_reason")]
-    pub reason: Option<Reason>,
-    /// How often the settler has asked for the outstanding verb.
-    pub settle_attempts: i32,
-    /// The identity of the request that created it.
-    pub request: String,
-    pub fingerprint: Vec<u8>,
-    pub version: i32,
-    pub created_at: DateTime<Utc>,
-    pub updated_at: DateTime<Utc>,
-    pub changed_at: DateTime<Utc>,
+row! {
+    /// A transaction as it stands.
+    #[derive(Debug, Clone)]
+    pub struct Transaction {
+        pub id: TransactionId,
+        pub sender_id: UserId,
+        pub receiver_id: UserId,
+        pub amount: Amount,
+        pub description: String,
+        pub status: Status,
+        /// The verb that is outstanding while `processing`.
+        pub step: Option<Verb>,
+        /// The status that an outstanding capture or release leads to.
+        pub target: Option<Status>,
+        pub failure: Option<Failure>,
+        /// When user-service had set the money aside.
+        pub accepted_at: Option<DateTime<Utc>>,
+        /// When it was deleted for everybody.
+        pub hidden_at: Option<DateTime<Utc>>,
+        /// When its sender deleted it.
+        pub hidden_from_sender_at: Option<DateTime<Utc>>,
+        /// When its receiver deleted it.
+        pub hidden_from_receiver_at: Option<DateTime<Utc>>,
+        /// Why somebody or something decided as it did; written with the decision.
+        pub reason: Option<Reason>,
+        /// How often the settler has asked for the outstanding verb.
+        pub settle_attempts: i32,
+        /// The identity of the request that created it.
+        pub request: String,
+        pub fingerprint: Vec<u8>,
+        pub version: i32,
+        pub created_at: DateTime<Utc>,
+        pub updated_at: DateTime<Utc>,
+        pub changed_at: DateTime<Utc>,
+    }
 }
 
 impl Transaction {

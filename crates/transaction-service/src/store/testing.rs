@@ -16,7 +16,7 @@ pub const FAILED_EACH: i64 = 100;
 pub async fn filled_database() -> TestDatabase {
     let database = database().await;
     let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
-    mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
+    mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
     fill(&mut pool.acquire().await.unwrap()).await;
     database
 }

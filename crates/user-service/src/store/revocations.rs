@@ -51,7 +51,7 @@ mod tests {
     async fn they_are_read_in_pages_and_only_while_they_matter() {
         let database = database().await;
         let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
-        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
         let mut conn = pool.acquire().await.unwrap();
         let count = i64::try_from(MAX_REVOCATIONS).unwrap() + 1;
         for n in 1..=count {

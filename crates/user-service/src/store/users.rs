@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use common::{outbox, trace::Trace};
 use money::{Money, UserId};
 use mysql::DbError;
+use mysql::row;
 use mysql::scan::{Order, Scan, Stretch};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,35 +16,38 @@ use uuid::Uuid;
 use super::{revocations, tokens};
 use crate::domain::notices;
 
-/// An active account as others may see it.
-#[derive(Debug, Clone, Serialize, JsonSchema, sqlx::FromRow)]
-#[schemars(example = json!({"id": 1, "full_name": "John Doe", "email": "john@example.com", "balance": 50_000}))]
-pub struct User {
-    /// The account's number.
-    pub id: UserId,
-    /// The user's name.
-    pub full_name: String,
-    /// The address for login and mail.
-    pub email: String,
-    /// What the user can spend.
-    pub balance: Money,
-    /// What is set aside for pending transactions.
-    #[serde(skip)]
-    pub held: Money,
+row! {
+    /// An active account as others may see it.
+    #[derive(Debug, Clone, Serialize, JsonSchema)]
+    #[schemars(example = json!({"id": 1, "full_name": "John Doe", "email": "john@example.com", "balance": 50_000}))]
+    pub struct User {
+        /// The account's number.
+        pub id: UserId,
+        /// The user's name.
+        pub full_name: String,
+        /// The address for login and mail.
+        pub email: String,
+        /// What the user can spend.
+        pub balance: Money,
+        /// What is set aside for pending transactions.
+        #[serde(skip)]
+        pub held: Money,
+    }
 }
 
-/// What login needs to know of an account.
-#[derive(sqlx::FromRow)]
-pub struct Credentials {
-    pub id: UserId,
-    pub full_name: String,
-    pub email: String,
-    pub password_hash: String,
-    /// What the tokens that the account gets now carry.
-    pub token_key: i64,
-    pub token_version: i32,
-    /// The moment of this look, on the database's clock: by it tokens are dated, like the revocations that end them.
-    pub read_at: DateTime<Utc>,
+row! {
+    /// What login needs to know of an account.
+    pub struct Credentials {
+        pub id: UserId,
+        pub full_name: String,
+        pub email: String,
+        pub password_hash: String,
+        /// What the tokens that the account gets now carry.
+        pub token_key: i64,
+        pub token_version: i32,
+        /// The moment of this look, on the database's clock: by it tokens are dated, like the revocations that end them.
+        pub read_at: DateTime<Utc>,
+    }
 }
 
 /// What may be changed of an account; `None` leaves it as it is.
@@ -271,7 +275,7 @@ mod tests {
     async fn a_list_of_accounts_costs_its_rows() {
         let database = database().await;
         let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
-        mysql::migrate(&pool, sqlx::migrate!()).await.unwrap();
+        mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
         let mut conn = pool.acquire().await.unwrap();
         let mut accounts =
             BulkInsert::new("INSERT INTO users (full_name, email, password_hash, created_at, updated_at)");

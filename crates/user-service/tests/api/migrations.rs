@@ -7,7 +7,7 @@ use money::time;
 use mysql::DatabaseConfig;
 use sqlx::{Connection, MySqlConnection, MySqlPool, migrate::Migrator};
 use tokio::time::{Instant, sleep, timeout};
-use user_service::{AppState, app::audit};
+use user_service::{AppState, app::audit, migrations};
 
 use crate::support::development;
 
@@ -22,7 +22,7 @@ const WATCHED: Duration = Duration::from_secs(2);
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 fn until(version: i64) -> Migrator {
-    let all = sqlx::migrate!();
+    let all = migrations();
     let migrations = all.migrations.iter().filter(|migration| migration.version <= version).cloned().collect();
     Migrator { migrations: Cow::Owned(migrations), ..all }
 }
@@ -94,7 +94,7 @@ async fn a_migration_gives_a_busy_table_up_so_that_payments_go_on_and_tries_agai
 #[tokio::test]
 async fn a_migration_whose_process_was_killed_is_carried_on_by_the_next_one() {
     let (_database, pool, state) = at_the_version_before().await;
-    let all = sqlx::migrate!();
+    let all = migrations();
     let next = |version: i64| all.iter().find(|migration| migration.version > version).expect("there are more").clone();
     let killed = |version: i64, checksum: Vec<u8>| {
         sqlx::query(

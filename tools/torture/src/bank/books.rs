@@ -1,5 +1,6 @@
 //! The checks after the run: what the clients were told against what stands in the tables.
 
+use mysql::row;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
@@ -51,20 +52,22 @@ impl Findings {
     }
 }
 
-/// A transaction as it stands in the table.
-#[derive(Debug, sqlx::FromRow)]
-struct Row {
-    id: i64,
-    request: String,
-    amount: String,
-    status: String,
-    sender_id: i64,
-    receiver_id: i64,
-    version: i32,
-    failure: Option<String>,
-    status_reason: Option<String>,
-    /// True if money was ever held for it.
-    accepted: bool,
+row! {
+    /// A transaction as it stands in the table.
+    #[derive(Debug)]
+    struct Row {
+        id: i64,
+        request: String,
+        amount: String,
+        status: String,
+        sender_id: i64,
+        receiver_id: i64,
+        version: i32,
+        failure: Option<String>,
+        status_reason: Option<String>,
+        /// True if money was ever held for it.
+        accepted: bool,
+    }
 }
 
 impl Row {

@@ -93,7 +93,7 @@ impl Side {
     async fn new() -> Self {
         let database = database::database().await;
         let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
-        mysql::migrate(&pool, sqlx::migrate!()).await.expect("an empty schema can be migrated");
+        mysql::migrate(&pool, crate::store::migrations::migrations()).await.expect("an empty schema can be migrated");
         let terms = Terms { currency: "IDR".to_owned(), pending_ttl: 60 };
         Self { pool, terms: Arc::new(terms), _database: database }
     }
