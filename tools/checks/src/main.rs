@@ -39,7 +39,10 @@ enum Check {
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse().check).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            println!("Nothing was found.");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             ui::error(&ui::with_causes(&error));
             ExitCode::FAILURE
