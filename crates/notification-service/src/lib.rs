@@ -8,11 +8,13 @@ mod domain;
 mod mailer;
 mod router;
 mod routes;
+mod run;
 mod state;
 mod store;
 mod workers;
 
 pub use config::Config;
 pub use router::app;
+pub use run::run;
 pub use state::AppState;
 pub use workers::start_workers;

@@ -1,32 +1,10 @@
-//! Starts notification-service.
+//! The program.
 
 use std::process::ExitCode;
-
-use common::{durability::require_durability, server, telemetry, worker::Workers};
-use notification_service::{AppState, Config, app, start_workers};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How far this process stands back from those that move money, where they share a machine: on a busy one it gets about
-/// a tenth of what they get, on an idle one all that it wants (nice(2)).
-const NICENESS: i32 = 10;
-
 fn main() -> ExitCode {
-    // before the runtime starts its threads, which inherit it; where it is not allowed, mail is as quick as the rest
-    rustix::process::nice(NICENESS).ok();
-    server::exit(run())
-}
-
-#[tokio::main]
-async fn run() -> anyhow::Result<()> {
-    let env = server::begin("notification-service", "Mails users what they must be told by the Digital Wallet");
-    let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
-    telemetry::init("notification-service", &config.service)?;
-    let state = AppState::new(&config)?;
-    state.migrate().await?;
-    require_durability(&config.service).await?;
-    let workers = Workers::default();
-    start_workers(&state, &config, &workers);
-    server::run(app(state), &config.service, workers).await
+    notification_service::run()
 }

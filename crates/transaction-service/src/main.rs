@@ -1,26 +1,10 @@
-//! Starts transaction-service.
+//! The program.
 
 use std::process::ExitCode;
-
-use common::{durability::require_durability, server, telemetry, worker::Workers};
-use transaction_service::{AppState, Config, app, start_workers};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    server::exit(run().await)
-}
-
-async fn run() -> anyhow::Result<()> {
-    let env = server::begin("transaction-service", "Transfers between users of the Digital Wallet");
-    let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
-    telemetry::init("transaction-service", &config.service)?;
-    let state = AppState::new(&config);
-    state.migrate().await?;
-    require_durability(&config.service).await?;
-    let workers = Workers::default();
-    start_workers(&state, &workers);
-    server::run(app(state), &config.service, workers).await
+fn main() -> ExitCode {
+    transaction_service::run()
 }

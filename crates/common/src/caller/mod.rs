@@ -9,6 +9,7 @@ pub mod account;
 pub mod address;
 pub(crate) mod gatekeeper;
 pub(crate) mod guard;
+mod hmac;
 pub mod revocation;
 pub(crate) mod token;
 mod who;
@@ -18,5 +19,6 @@ pub use guard::{
     ACCESS_TOKEN, Authenticated, METRICS_ACCESS, Monitor, Owner, SERVICE_ACCESS, Service, Trusted, Viewer, Visitor,
     security_schemes,
 };
+pub use hmac::use_hmac;
 pub use token::{Grant, MAX_TOKEN_SECONDS, Signer};
 pub use who::Caller;

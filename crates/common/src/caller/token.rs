@@ -11,6 +11,7 @@ use money::UserId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::hmac::use_hmac;
 use crate::{
     codes,
     config::ServiceConfig,
@@ -78,6 +79,7 @@ pub struct Signer(Arc<EncodingKey>);
 impl Signer {
     /// A signer with the service's secret.
     pub fn new(config: &ServiceConfig) -> Self {
+        use_hmac();
         Self(Arc::new(EncodingKey::from_secret(config.jwt_secret.expose_secret().as_bytes())))
     }
 
@@ -109,6 +111,7 @@ pub(super) struct Verifier {
 
 impl Verifier {
     pub(super) fn new(config: &ServiceConfig) -> Self {
+        use_hmac();
         let key = |secret: &SecretString| DecodingKey::from_secret(secret.expose_secret().as_bytes());
         let mut validation = Validation::new(Algorithm::HS256);
         validation.validate_exp = false; // by the clock that set it: see Gatekeeper::admit

@@ -104,9 +104,15 @@ struct Inner {
     service: &'static str,
 }
 
+/// Lets TLS of this process use one cryptography, and no other. A second call changes nothing.
+fn use_ring() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+}
+
 /// The client of a process, which all its [`ServiceClient`]s share.
 #[expect(clippy::disallowed_methods, reason = "this is the client that the rest of the code asks for")]
 pub fn http_client() -> reqwest::Client {
+    use_ring();
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
@@ -121,6 +127,7 @@ pub fn http_client() -> reqwest::Client {
 /// The client of a thread that may wait, for the traces. It goes through no proxy either.
 pub fn blocking_http_client() -> reqwest::blocking::Client {
     // it has a runtime of its own, which must not begin within another one
+    use_ring();
     let build = || {
         reqwest::blocking::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)

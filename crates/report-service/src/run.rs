@@ -1,0 +1,25 @@
+//! How the service runs.
+
+use std::process::ExitCode;
+
+use common::{durability::require_durability, server, telemetry, worker::Workers};
+
+use crate::{config::Config, router::app, state::AppState, workers::start_workers};
+
+/// Runs the service until it is told to stop; the exit code of its program.
+pub fn run() -> ExitCode {
+    server::exit(serve())
+}
+
+#[tokio::main]
+async fn serve() -> anyhow::Result<()> {
+    let env = server::begin("report-service", "Reports and summaries of the Digital Wallet");
+    let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
+    telemetry::init("report-service", &config.service)?;
+    let state = AppState::new(&config);
+    state.migrate().await?;
+    require_durability(&config.service).await?;
+    let workers = Workers::default();
+    start_workers(&state, &config, &workers);
+    server::run(app(state), &config.service, workers).await
+}
