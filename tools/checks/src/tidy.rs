@@ -53,6 +53,7 @@ pub fn check() -> Result<()> {
         problems.extend(circles(&folder)?.iter().map(|circle| format!("{name}: a circle of {}", circle.join(", "))));
     }
     problems.extend(circles_of_crates(&root)?);
+    problems.extend(lost_files(&root)?);
     let example = read(&root.join(".env.example"))?;
     for variable in variables.iter().filter(|variable| !is_listed(&example, variable)) {
         problems.push(format!(".env.example: {variable} is missing"));
@@ -62,6 +63,34 @@ pub fn check() -> Result<()> {
         bail!("{} rule(s) broken:\n  {}", problems.len(), problems.join("\n  "));
     }
     Ok(())
+}
+
+/// Source files that a page names and that are not there.
+fn lost_files(root: &Path) -> Result<Vec<String>> {
+    let mut sources = Vec::new();
+    for parent in ["crates", "tools", "xtask"] {
+        sources.extend(rust_files(&root.join(parent))?);
+    }
+    let mut pages =
+        vec![root.to_owned(), root.join("docs"), root.join("docs/decisions"), root.join("deploy/kubernetes")];
+    pages.retain(|folder| folder.is_dir());
+    let mut problems = Vec::new();
+    for folder in pages {
+        for entry in fs::read_dir(folder)? {
+            let page = entry?.path();
+            if page.extension().is_some_and(|extension| extension == "md") {
+                let lost = lost_in(&read(&page)?, &sources);
+                problems.extend(lost.into_iter().map(|file| format!("{}: there is no {file}", shown(&page, root))));
+            }
+        }
+    }
+    Ok(problems)
+}
+
+fn lost_in(page: &str, sources: &[PathBuf]) -> Vec<String> {
+    let quoted = page.split('`').skip(1).step_by(2).flat_map(str::split_whitespace);
+    let named = quoted.filter(|word| word.ends_with(".rs") && !word.contains(['*', '{', '<']));
+    named.filter(|file| !sources.iter().any(|source| source.ends_with(file))).map(str::to_owned).collect()
 }
 
 /// Crates that depend on each other, also if only in their tests.
@@ -241,6 +270,13 @@ fn shown(file: &Path, root: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_names_files_that_are_there() {
+        let sources = [PathBuf::from("/w/crates/a/src/app/post.rs"), PathBuf::from("/w/crates/a/src/lib.rs")];
+        assert_eq!(lost_in("see `app/post.rs`, `post.rs` and `src/lib.rs`", &sources), Vec::<String>::new());
+        assert_eq!(lost_in("see `ledger/post.rs` and `st.rs`, not pre.rs", &sources), ["ledger/post.rs", "st.rs"]);
+    }
 
     #[test]
     fn the_page_of_errors_has_each_code_under_its_status_and_no_other() {
