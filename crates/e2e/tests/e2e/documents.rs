@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use lab::{
     browser,
-    document::{Document, documents},
+    document::{Document, Operation, documents},
     node::{node_program, node_tools},
     sources::error_codes,
     wallet::Service,
@@ -18,6 +18,8 @@ use tokio::process::Command;
 /// Codes of the router, which no route has.
 const OF_NO_ROUTE: [&str; 5] =
     ["route_not_found", "method_not_allowed", "malformed_request", "uri_too_long", "headers_too_large"];
+/// Routes that every service has.
+const OF_EVERY_SERVICE: [&str; 3] = ["GET /health", "GET /metrics", "GET /ready"];
 /// Requests of the collection whose bodies are wrong on purpose.
 const WRONG_ON_PURPOSE: [&str; 2] = ["Unknown Field", "Invalid Amount"];
 
@@ -71,6 +73,23 @@ async fn the_collection_has_every_public_route_as_it_is_described() {
                 service.name()
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn both_readmes_list_every_public_route_and_no_other() {
+    let world = World::start().await;
+    let described: BTreeSet<String> = documents(|service| world.api(service))
+        .await
+        .iter()
+        .flat_map(|(_, document)| document.operations().iter().map(Operation::name).collect::<Vec<_>>())
+        .filter(|name| !name.contains(" /internal/") && !OF_EVERY_SERVICE.contains(&&**name))
+        .collect();
+    for page in ["README.md", "README.id.md"] {
+        let page = fs::read_to_string(workspace_root().join(page)).unwrap();
+        let routes = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let listed: BTreeSet<String> = routes.filter(|route| route.contains(" /")).map(str::to_owned).collect();
+        assert_eq!(listed, described);
     }
 }
 
