@@ -89,7 +89,8 @@ fn lost_files(root: &Path) -> Result<Vec<String>> {
 
 fn lost_in(page: &str, sources: &[PathBuf]) -> Vec<String> {
     let quoted = page.split('`').skip(1).step_by(2).flat_map(str::split_whitespace);
-    let named = quoted.filter(|word| word.ends_with(".rs") && !word.contains(['*', '{', '<']));
+    let is_source = |word: &str| Path::new(word).extension().is_some_and(|extension| extension == "rs");
+    let named = quoted.filter(|word| is_source(word) && !word.contains(['*', '{', '<']));
     named.filter(|file| !sources.iter().any(|source| source.ends_with(file))).map(str::to_owned).collect()
 }
 
