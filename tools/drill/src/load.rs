@@ -67,6 +67,7 @@ pub struct Load {
 impl Load {
     /// Opens accounts with money, and begins.
     pub async fn start(project: &Project) -> Result<Self> {
+        rustls::crypto::ring::default_provider().install_default().ok(); // fails where it is installed already
         #[expect(clippy::disallowed_methods, reason = "this is a client of people, not of services")]
         let http = Client::builder()
             .danger_accept_invalid_certs(true) // the drill's gateway has signed its own
