@@ -42,7 +42,7 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for Json<T> {
         if is_encoded(request.headers()) {
             return Err(codes::UNSUPPORTED_ENCODING.into());
         }
-        // it has been received: see `http::receive`
+        // it has been received: see `server::receive`
         let body = Bytes::from_request(request, state).await.map_err(|_| codes::MALFORMED_BODY)?;
         fields::from_json(&body).map(Self)
     }

@@ -1,7 +1,7 @@
 //! The SQL of one-step transfers as the services send it, for a batch of them.
 //!
-//! It must be kept like theirs: `transfer/journal.rs`, `store/intents.rs` and `store/changes.rs` of transaction-service,
-//! `ledger/post.rs` and `ledger/rows.rs` of user-service. Only the statements of a batch in which every transfer is new
+//! It must be kept like theirs: `store/writer.rs`, `store/intents.rs` and `store/changes.rs` of transaction-service,
+//! `app/post.rs` and `store/ledger.rs` of user-service. Only the statements of a batch in which every transfer is new
 //! and succeeds are here.
 
 use std::{
