@@ -1,10 +1,13 @@
 //! Intents: transactions that were asked for, before any money is asked for.
 
 use chrono::{DateTime, Utc};
-use money::{Amount, UserId};
+use money::{Amount, TransactionId, UserId};
 use serde::Serialize;
 
-use super::{step::Verb, transaction::Transaction};
+use super::{
+    step::Verb,
+    transaction::{Status, Transaction},
+};
 
 /// A transaction to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,6 +48,34 @@ impl Intent {
     /// Equal for requests that are the same one, asked again.
     pub fn identity(&self) -> &str {
         &self.request.identity
+    }
+
+    /// The transaction that it is at first, under its number.
+    pub fn transaction(&self, id: TransactionId) -> Transaction {
+        let Self { new, request, now } = self.clone();
+        Transaction {
+            id,
+            sender_id: new.sender_id,
+            receiver_id: new.receiver_id,
+            amount: new.amount,
+            step: Some(new.first_verb()),
+            description: new.description,
+            status: Status::Processing,
+            target: None,
+            failure: None,
+            accepted_at: None,
+            hidden_at: None,
+            hidden_from_sender_at: None,
+            hidden_from_receiver_at: None,
+            reason: None,
+            settle_attempts: 0,
+            request: request.identity,
+            fingerprint: request.fingerprint,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            changed_at: now,
+        }
     }
 }
 

@@ -105,36 +105,24 @@ impl Next {
 #[cfg(test)]
 pub mod tests {
     use chrono::DateTime;
-    use money::TransactionId;
 
     use super::*;
+    use crate::domain::intent::{Intent, NewTransaction, Request};
 
     /// A transaction of 10,000 from user 1 to user 2 whose `step` is outstanding.
     pub fn row(step: Verb, target: Option<Status>) -> Transaction {
-        let then = DateTime::from_timestamp(0, 0).unwrap();
-        Transaction {
-            id: TransactionId::try_from(10).unwrap(),
-            sender_id: UserId::try_from(1).unwrap(),
-            receiver_id: UserId::try_from(2).unwrap(),
-            amount: "10000".parse().unwrap(),
-            description: String::new(),
-            status: Status::Processing,
-            step: Some(step),
-            target,
-            failure: None,
-            accepted_at: None,
-            hidden_at: None,
-            hidden_from_sender_at: None,
-            hidden_from_receiver_at: None,
-            reason: None,
-            settle_attempts: 0,
-            request: "once".into(),
-            fingerprint: Vec::new(),
-            version: 1,
-            created_at: then,
-            updated_at: then,
-            changed_at: then,
-        }
+        let intent = Intent {
+            new: NewTransaction {
+                sender_id: UserId::try_from(1).unwrap(),
+                receiver_id: UserId::try_from(2).unwrap(),
+                amount: "10000".parse().unwrap(),
+                description: String::new(),
+                auto_complete: false,
+            },
+            request: Request { identity: "once".into(), fingerprint: Vec::new() },
+            now: DateTime::from_timestamp(0, 0).unwrap(),
+        };
+        Transaction { step: Some(step), target, ..intent.transaction(10.try_into().unwrap()) }
     }
 
     fn next(step: Verb, target: Option<Status>, outcome: StepOutcome) -> (Status, Option<Verb>) {

@@ -23,7 +23,8 @@ impl Plan<'_> {
     /// What became of each intent, after the script that writes them.
     pub fn outcomes(self, written: &Written) -> Vec<Inserted> {
         let Self { intents, mut known, new } = self;
-        let rows = new.iter().zip(&written.ids).map(|(intent, id)| (intent.identity(), written_row(*id, intent)));
+        let id = |id: &i64| TransactionId::try_from(*id).expect("generated ids are positive");
+        let rows = new.iter().zip(&written.ids).map(|(intent, new)| (intent.identity(), intent.transaction(id(new))));
         let mut rows: HashMap<&str, Transaction> = rows.collect();
         let mut answer = |intent: &Intent| match rows.remove(intent.identity()) {
             Some(row) => {
@@ -93,31 +94,4 @@ async fn find_requests(conn: &mut MySqlConnection, intents: &[&Intent]) -> sqlx:
     mysql::push_list(&mut query, intents.iter().map(|intent| intent.request.identity.clone()));
     let rows: Vec<Transaction> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| (row.request.clone(), row)).collect())
-}
-
-fn written_row(id: i64, intent: &Intent) -> Transaction {
-    let Intent { new, request, now } = intent.clone();
-    Transaction {
-        id: TransactionId::try_from(id).expect("generated ids are positive"),
-        sender_id: new.sender_id,
-        receiver_id: new.receiver_id,
-        amount: new.amount,
-        step: Some(new.first_verb()),
-        description: new.description,
-        status: Status::Processing,
-        target: None,
-        failure: None,
-        accepted_at: None,
-        hidden_at: None,
-        hidden_from_sender_at: None,
-        hidden_from_receiver_at: None,
-        reason: None,
-        settle_attempts: 0,
-        request: request.identity,
-        fingerprint: request.fingerprint,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        changed_at: now,
-    }
 }
