@@ -17,6 +17,7 @@ crate::codes! {
     401 "missing_token" MISSING_TOKEN "This request needs an access token or a service token";
     401 "missing_service_token" MISSING_SERVICE_TOKEN "This request needs the X-Service-Token header";
     401 "invalid_token" INVALID_TOKEN "The token is not valid";
+    400 "invalid_service_name" INVALID_SERVICE_NAME "X-Service-Name must be 1 to 32 lower-case letters, digits or hyphens";
     401 "invalid_service_token" INVALID_SERVICE_TOKEN "The service token is not valid";
     401 "token_expired" TOKEN_EXPIRED "Token has expired";
     401 "token_revoked" TOKEN_REVOKED "The token has ended: log in again";

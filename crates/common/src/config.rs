@@ -45,6 +45,8 @@ impl FromStr for Mode {
 /// What every service needs to run.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
+    /// The name by which the others know it, such as `user-service`.
+    pub name: &'static str,
     /// `APP_ENV`, or `FLASK_ENV` under its original name; production when neither is set.
     pub mode: Mode,
     /// `HOST`: where to listen.
@@ -282,8 +284,9 @@ impl Env {
     }
 
     /// The settings that all services share, with the service's own port, schema and account as defaults.
-    pub fn service(&mut self, port: u16, schema: &str, account: &str) -> ServiceConfig {
+    pub fn service(&mut self, name: &'static str, port: u16, schema: &str) -> ServiceConfig {
         ServiceConfig {
+            name,
             mode: self.mode,
             host: self.parse("HOST", "::", "an IP address to listen on (`::` for all, IPv4 too), or `localhost`"),
             port: self.parse("PORT", &port.to_string(), "a port number from 1 to 65535"),
@@ -297,7 +300,7 @@ impl Env {
                 trusted_proxies: self.trusted_proxies(),
                 rate_limit: self.rate_limit(),
             },
-            database: self.database(schema, account),
+            database: self.database(schema, &name.replace('-', "_")),
             service_token: self.secret("SERVICE_TOKEN", "service_shared_secret_change_this"),
             service_token_also: self.optional_secret("SERVICE_TOKEN_ALSO"),
             jwt_secret: self.secret("JWT_SECRET", "your_jwt_secret_key_change_this"),

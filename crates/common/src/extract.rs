@@ -1,7 +1,5 @@
 //! Bodies, paths and queries, with errors that name every field that is wrong: see [`crate::fields`].
 
-use std::str::FromStr;
-
 use aide::{
     OperationInput,
     generate::GenContext,
@@ -14,7 +12,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use money::ids::InvalidId;
+use money::ids::{Id, InvalidId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -88,16 +86,24 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|coding| !matches!(coding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
 }
 
-/// The id in the path, which is its first parameter. One that does not parse is 400.
+/// An id of the path: the parameter that is named after its kind (`user_id`), else `id`, which is that of the thing itself. One
+/// that does not parse is 400.
 pub struct Path<T>(pub T);
 
-impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Path<T> {
+/// The name of the parameter that holds the id of what the path is about.
+const OWN: &str = "id";
+
+impl<T: Id, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         // what is not UTF-8 is no id either
-        let params = RawPathParams::from_request_parts(parts, state).await.ok();
-        let id = params.and_then(|params| params.iter().next()?.1.parse().ok());
-        id.map(Self).ok_or_else(|| ApiError::invalid("id", InvalidId.to_string()))
+        let invalid = |name: &str| ApiError::invalid(name, InvalidId.to_string());
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| invalid(OWN))?;
+        let named = |name| params.iter().find(|(known, _)| *known == name);
+        let (name, text) = named(T::PARAMETER)
+            .or_else(|| named(OWN))
+            .ok_or_else(|| ApiError::internal(format!("the route has no parameter {} or {OWN}", T::PARAMETER)))?;
+        text.parse().map(Self).map_err(|_| invalid(name))
     }
 }
 
@@ -125,5 +131,36 @@ impl<T: FromFields, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         fields::from_query(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, routing::get};
+    use lab::http::{Api, serve};
+    use money::{TransactionId, UserId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_id_is_found_by_its_kind_wherever_it_stands() {
+        let both = async |Path(user): Path<UserId>, Path(own): Path<TransactionId>| format!("{user} {own}");
+        let own = async |Path(user): Path<UserId>| user.to_string();
+        let routes = Router::new()
+            .route("/users/{user_id}/transactions/{id}", get(both))
+            .route("/transactions/{id}/of/{user_id}", get(both))
+            .route("/users/{id}", get(own))
+            .route("/nobody/{name}", get(own));
+        let api = Api::new(serve(routes).await);
+        for (path, found) in [("/users/1/transactions/2", "1 2"), ("/transactions/2/of/1", "1 2"), ("/users/3", "3")] {
+            assert_eq!(api.get(path).await.expect(200).text, found);
+        }
+        for (path, wrong) in
+            [("/users/x/transactions/2", "user_id"), ("/users/1/transactions/0", "id"), ("/users/-1", "id")]
+        {
+            let refused = api.get(path).await.expect(400);
+            assert_eq!(refused["fields"], serde_json::json!({wrong: "must be a positive whole number"}), "{path}");
+        }
+        let _ = api.get("/nobody/1").await.expect(500);
     }
 }

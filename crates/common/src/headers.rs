@@ -4,6 +4,8 @@ use axum::http::HeaderName;
 
 /// Carries the shared secret of the services.
 pub const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
+/// Says which service shows that secret.
+pub const SERVICE_NAME: HeaderName = HeaderName::from_static("x-service-name");
 /// Names a request across services.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The header by which a caller names a request that it may repeat.

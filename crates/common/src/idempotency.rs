@@ -97,7 +97,7 @@ impl KeyedRequest {
     /// The request of `caller` to `route` under `key`, if it has one.
     pub fn new(key: IdempotencyKey, caller: Caller, route: &str, request: &impl Serialize) -> Option<Self> {
         let key = key.0?;
-        Some(Self { scope: format!("{} {route}", caller.scope()), key, fingerprint: fingerprint(request) })
+        Some(Self { scope: format!("{caller} {route}"), key, fingerprint: fingerprint(request) })
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
 /// What is logged unless `RUST_LOG` says otherwise.
 const DEFAULT_FILTER: &str = "info,sqlx=warn";
 
-/// Starts the logs of the process and, if there is a collector, the traces of `service`. A second call changes nothing.
-pub fn init(service: &'static str, config: &ServiceConfig) -> anyhow::Result<()> {
+/// Starts the logs of the process and, if there is a collector, the traces of the service. A second call changes nothing.
+pub fn init(config: &ServiceConfig) -> anyhow::Result<()> {
     monitoring::record(); // before anything gets a handle of a metric
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
@@ -24,5 +24,8 @@ pub fn init(service: &'static str, config: &ServiceConfig) -> anyhow::Result<()>
         Mode::Development => logs.with_ansi(std::io::stdout().is_terminal()).try_init(),
     };
     started.ok(); // tests start several services in one process
-    config.otlp_endpoint.as_ref().map_or(Ok(()), |endpoint| trace::export(service, endpoint, blocking_http_client()))
+    config
+        .otlp_endpoint
+        .as_ref()
+        .map_or(Ok(()), |endpoint| trace::export(config.name, endpoint, blocking_http_client()))
 }

@@ -10,8 +10,14 @@ use serde::{Deserialize, Serialize};
 #[error("must be a positive whole number")]
 pub struct InvalidId;
 
+/// An identity of one kind of thing.
+pub trait Id: FromStr<Err = InvalidId> {
+    /// The name of a path's parameter that holds one, where several stand side by side.
+    const PARAMETER: &'static str;
+}
+
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $parameter:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[derive(Serialize, Deserialize, JsonSchema)]
@@ -21,6 +27,10 @@ macro_rules! id {
 
         #[cfg(feature = "sql")]
         $crate::sql::column!($name(i64));
+
+        impl Id for $name {
+            const PARAMETER: &'static str = $parameter;
+        }
 
         impl $name {
             /// The number itself, always positive.
@@ -55,15 +65,15 @@ macro_rules! id {
 
 id!(
     /// A user, as numbered by user-service.
-    UserId
+    UserId, "user_id"
 );
 id!(
     /// A transaction, as numbered by transaction-service.
-    TransactionId
+    TransactionId, "transaction_id"
 );
 id!(
     /// A notification, as numbered by notification-service.
-    NotificationId
+    NotificationId, "notification_id"
 );
 
 /// At most `MAX` ids in a request, as `1,2,3`.

@@ -66,7 +66,7 @@ impl Config {
     /// Reads the configuration; the error lists every problem.
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
         let config = Self {
-            service: env.service(5003, "digital_wallet_notifications", "notification_service"),
+            service: env.service("notification-service", 5003, "digital_wallet_notifications"),
             user_service_url: env.url("USER_SERVICE_URL", "http://127.0.0.1:5001"),
             auto_send: env.parse("NOTIFICATION_AUTO_SEND", "true", "`true` or `false`"),
             mail: MailConfig {

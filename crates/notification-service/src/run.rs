@@ -21,7 +21,7 @@ pub fn run() -> ExitCode {
 async fn serve() -> anyhow::Result<()> {
     let env = server::begin("notification-service", "Mails users what they must be told by the Digital Wallet");
     let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
-    telemetry::init("notification-service", &config.service)?;
+    telemetry::init(&config.service)?;
     let state = AppState::new(&config)?;
     state.migrate().await?;
     require_durability(&config.service).await?;

@@ -31,8 +31,8 @@ impl AppState {
     /// The state for a configuration; nothing is connected yet.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         let pool = mysql::pool(&config.service.database);
-        let token = config.service.service_token.clone();
-        let users = ServiceClient::new(http_client(), config.user_service_url.clone(), token, "user-service");
+        let url = config.user_service_url.clone();
+        let users = ServiceClient::new(&config.service, http_client(), "user-service", url);
         let mailer = Mailer::new(&config.mail)?;
         let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
         Ok(Self {

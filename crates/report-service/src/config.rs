@@ -24,7 +24,7 @@ impl Config {
         let seconds =
             env.parse_if("REPORT_SYNC_INTERVAL", "60", "seconds from 0 (off) to 86400", |s: &u64| *s <= 86_400);
         let config = Self {
-            service: env.service(5004, "digital_wallet_reports", "report_service"),
+            service: env.service("report-service", 5004, "digital_wallet_reports"),
             user_service_url: env.url("USER_SERVICE_URL", "http://127.0.0.1:5001"),
             transaction_service_url: env.url("TRANSACTION_SERVICE_URL", "http://127.0.0.1:5002"),
             sync_interval: (seconds > 0).then(|| Duration::from_secs(seconds)),

@@ -11,6 +11,7 @@ use common::{
     reads::ReadPool,
 };
 use sqlx::MySqlPool;
+use url::Url;
 
 /// What the handlers and workers of report-service share.
 #[derive(Clone, FromRef)]
@@ -30,14 +31,12 @@ impl AppState {
         let pool = mysql::pool(&config.service.database);
         let reads = ReadPool::new(&config.service.database);
         let http = http_client();
-        let client = |url: &url::Url, service| {
-            ServiceClient::new(http.clone(), url.clone(), config.service.service_token.clone(), service)
-        };
-        let accounts = Accounts::of(client(&config.user_service_url, "user-service"));
-        let gatekeeper = Gatekeeper::new(&config.service, Some(accounts));
-        let revocations = Watch::new(gatekeeper.revocations(), client(&config.user_service_url, "user-service"));
-        let users = UserClient::new(client(&config.user_service_url, "user-service"));
-        let transactions = TransactionClient::new(client(&config.transaction_service_url, "transaction-service"));
+        let client = |service, url: &Url| ServiceClient::new(&config.service, http.clone(), service, url.clone());
+        let users = client("user-service", &config.user_service_url);
+        let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
+        let revocations = Watch::new(gatekeeper.revocations(), users.clone());
+        let users = UserClient::new(users);
+        let transactions = TransactionClient::new(client("transaction-service", &config.transaction_service_url));
         Self {
             gatekeeper,
             revocations,

@@ -20,7 +20,7 @@ impl Config {
     /// Reads the configuration; the error lists every problem.
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
         let config = Self {
-            service: env.service(5002, "digital_wallet_tx", "transaction_service"),
+            service: env.service("transaction-service", 5002, "digital_wallet_tx"),
             user_service_url: env.url("USER_SERVICE_URL", "http://127.0.0.1:5001"),
             notification_service_url: env.url("NOTIFICATION_SERVICE_URL", "http://127.0.0.1:5003"),
             pending_ttl: env.parse_if("PENDING_TTL", "604800", "seconds from 1 to 31536000", |s: &u32| {

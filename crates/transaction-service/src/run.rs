@@ -15,7 +15,7 @@ pub fn run() -> ExitCode {
 async fn serve() -> anyhow::Result<()> {
     let env = server::begin("transaction-service", "Transfers between users of the Digital Wallet");
     let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
-    telemetry::init("transaction-service", &config.service)?;
+    telemetry::init(&config.service)?;
     let state = AppState::new(&config);
     state.migrate().await?;
     require_durability(&config.service).await?;

@@ -14,6 +14,7 @@ use common::{
     reads::ReadPool,
 };
 use sqlx::MySqlPool;
+use url::Url;
 
 /// What the handlers and workers of transaction-service share. Each request clones it some times.
 #[derive(Clone, FromRef)]
@@ -39,10 +40,9 @@ impl AppState {
     pub fn new(config: &Config) -> Self {
         let pool = mysql::pool(&config.service.database);
         let http = http_client();
-        let token = || config.service.service_token.clone();
-        let users = ServiceClient::new(http.clone(), config.user_service_url.clone(), token(), "user-service");
-        let notifications =
-            ServiceClient::new(http, config.notification_service_url.clone(), token(), "notification-service");
+        let client = |service, url: &Url| ServiceClient::new(&config.service, http.clone(), service, url.clone());
+        let users = client("user-service", &config.user_service_url);
+        let notifications = client("notification-service", &config.notification_service_url);
         let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
         Self {
             reads: ReadPool::new(&config.service.database),

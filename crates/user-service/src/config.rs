@@ -24,7 +24,7 @@ pub struct Config {
 impl Config {
     /// Reads the configuration; the error lists every problem.
     pub fn from_env(mut env: Env) -> Result<Self, ConfigError> {
-        let service = env.service(5001, "digital_wallet", "user_service");
+        let service = env.service("user-service", 5001, "digital_wallet");
         // the original page lets users do it; money from nowhere is for development alone
         let self_topup = if service.mode == Mode::Development { "true" } else { "false" };
         let config = Self {

@@ -44,7 +44,7 @@ impl AppState {
     /// The state for a configuration; nothing is connected yet.
     pub fn new(config: &Config) -> Self {
         let pool = mysql::pool(&config.service.database);
-        let token = config.service.service_token.clone();
+        let notifications = config.notification_service_url.clone();
         Self {
             reads: ReadPool::new(&config.service.database),
             gatekeeper: Gatekeeper::new(&config.service, Some(accounts_of_tokens(pool.clone()))),
@@ -52,12 +52,7 @@ impl AppState {
             ledger: Ledger::new(pool.clone(), &config.service.currency, config.service.group_commit_max),
             accounts: accounts(pool.clone(), config.service.group_commit_max),
             passwords: Passwords::default(),
-            notifications: ServiceClient::new(
-                http_client(),
-                config.notification_service_url.clone(),
-                token,
-                "notification-service",
-            ),
+            notifications: ServiceClient::new(&config.service, http_client(), "notification-service", notifications),
             token_lifetime: TokenLifetime(config.jwt_expiration),
             self_topup: SelfTopup(config.self_topup),
             pool,

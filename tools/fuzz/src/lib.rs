@@ -140,7 +140,7 @@ fn gatekeeper() -> Gatekeeper {
         "TRUSTED_PROXIES" => Some(PROXY.to_string() + "/32"),
         _ => None,
     });
-    Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"), None)
+    Gatekeeper::new(&env.service("user-service", 5001, "digital_wallet"), None)
 }
 
 /// Whatever a proxy passes on, there is one client; and nobody but a proxy is believed.
@@ -164,8 +164,8 @@ fn credentials(input: &[u8]) {
         [(SERVICE_TOKEN, Ok(value.clone())), (header::AUTHORIZATION, Ok(value)), (header::AUTHORIZATION, bearer)];
     for (name, value) in shown {
         let Ok(value) = value else { continue };
-        let caller = gatekeeper().identify(&HeaderMap::from_iter([(name, value)]));
-        let is_token = input == SECRET.as_bytes() && matches!(caller, Ok(Caller::Service));
+        let caller = gatekeeper().identify(&HeaderMap::from_iter([(name, value)])).caller();
+        let is_token = input == SECRET.as_bytes() && caller == Ok(Caller::Service(None));
         // where nothing is shown, nobody in particular calls
         assert!(matches!(caller, Err(_) | Ok(Caller::Anyone)) || is_token, "{input:?} was believed");
     }

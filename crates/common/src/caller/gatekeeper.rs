@@ -2,7 +2,7 @@
 
 use std::{iter, sync::Arc};
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use chrono::{DateTime, Utc};
 use money::time;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,23 +10,18 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::{
     account::Accounts,
+    identity::{Credential, Identity},
     revocation::Revocations,
-    token::{Grant, Verifier},
-    who::Caller,
+    token::Verifier,
+    who::{Caller, ServiceName},
 };
 use crate::{
+    code::Code,
     codes,
     config::{HttpConfig, Mode, ServiceConfig},
     error::Result,
-    headers::SERVICE_TOKEN,
+    headers::{SERVICE_NAME, SERVICE_TOKEN},
 };
-
-/// What the headers of a request show.
-enum Shown {
-    User(Grant),
-    Service,
-    Nothing,
-}
 
 /// A caller whom a guard may let in.
 #[derive(Clone, Copy)]
@@ -83,22 +78,22 @@ impl Gatekeeper {
         &self.0.http
     }
 
-    /// The caller whom the headers name, without a look at its account, for what only counts requests.
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Caller> {
-        match self.shown(headers)? {
-            Shown::Nothing => Ok(Caller::Anyone),
-            Shown::Service => Ok(Caller::Service),
-            Shown::User(grant) if grant.has_expired(time::now()) => Err(codes::TOKEN_EXPIRED.into()),
-            Shown::User(grant) => Ok(Caller::User(grant.user)),
-        }
+    /// Who the headers say that the request comes from, without a look at its account.
+    pub fn identify(&self, headers: &HeaderMap) -> Identity {
+        Identity(self.credential(headers))
     }
 
-    /// The caller that the headers prove. A credential that is shown must be right, even where none is needed.
-    pub(super) async fn admit(&self, headers: &HeaderMap) -> Result<Admitted> {
-        let grant = match self.shown(headers)? {
-            Shown::Nothing => return Ok(Admitted { caller: Caller::Anyone, since: None }),
-            Shown::Service => return Ok(Admitted { caller: Caller::Service, since: None }),
-            Shown::User(grant) => grant,
+    /// The caller that a request proves, whose identity was read when it arrived, or is read now.
+    pub(super) async fn admit(&self, parts: &Parts) -> Result<Admitted> {
+        self.prove(parts.extensions.get().copied().unwrap_or_else(|| self.identify(&parts.headers))).await
+    }
+
+    /// The caller that an identity proves. A credential that is shown must be right, even where none is needed.
+    async fn prove(&self, Identity(credential): Identity) -> Result<Admitted> {
+        let grant = match credential? {
+            Credential::Nothing => return Ok(Admitted { caller: Caller::Anyone, since: None }),
+            Credential::Service(name) => return Ok(Admitted { caller: Caller::Service(name), since: None }),
+            Credential::User(grant) => grant,
         };
         let Secrets { accounts, revocations, .. } = &*self.0;
         let accounts = accounts.as_ref().ok_or(codes::SERVICE_UNAVAILABLE)?;
@@ -121,18 +116,22 @@ impl Gatekeeper {
         Ok(Admitted { caller: Caller::User(grant.user), since: account.map(|account| account.created_at) })
     }
 
-    fn shown(&self, headers: &HeaderMap) -> Result<Shown> {
+    fn credential(&self, headers: &HeaderMap) -> std::result::Result<Credential, Code> {
         if let Some(token) = headers.get(SERVICE_TOKEN) {
             let is = |expected: &SecretString| token.as_bytes().ct_eq(expected.expose_secret().as_bytes());
             // all of them are compared, so that the time does not tell which one it is
             let known = self.0.service_tokens.iter().map(is).fold(Choice::from(0), |any, one| any | one);
-            return if bool::from(known) { Ok(Shown::Service) } else { Err(codes::INVALID_SERVICE_TOKEN.into()) };
+            return if bool::from(known) {
+                name(headers).map(Credential::Service)
+            } else {
+                Err(codes::INVALID_SERVICE_TOKEN)
+            };
         }
         match headers.get(header::AUTHORIZATION).map(bearer) {
             // clients send the header without a token before they have one
-            None | Some(Some("")) => Ok(Shown::Nothing),
-            Some(None) => Err(codes::INVALID_TOKEN.into()),
-            Some(Some(token)) => Ok(Shown::User(self.0.tokens.read(token)?)),
+            None | Some(Some("")) => Ok(Credential::Nothing),
+            Some(None) => Err(codes::INVALID_TOKEN),
+            Some(Some(token)) => self.0.tokens.read(token).map(Credential::User),
         }
     }
 
@@ -142,6 +141,12 @@ impl Gatekeeper {
         let expected = self.0.metrics_token.as_ref();
         expected.is_some_and(|expected| shown.as_bytes().ct_eq(expected.expose_secret().as_bytes()).into())
     }
+}
+
+/// The name of the service that sends the headers.
+fn name(headers: &HeaderMap) -> std::result::Result<Option<ServiceName>, Code> {
+    let name = headers.get(SERVICE_NAME).map(|name| name.to_str().ok().and_then(|name| name.parse().ok()));
+    name.map(|name| name.ok_or(codes::INVALID_SERVICE_NAME)).transpose()
 }
 
 /// The token of an `Authorization: Bearer …` (RFC 6750), empty if none follows; `None` if it is something else.
@@ -158,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        caller::{MAX_TOKEN_SECONDS, Signer},
+        caller::{Grant, MAX_TOKEN_SECONDS, Signer},
         config::Env,
     };
 
@@ -167,12 +172,12 @@ mod tests {
             "APP_ENV" => Some("development".to_owned()),
             _ => variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()),
         });
-        env.service(5001, "digital_wallet", "user_service")
+        env.service("user-service", 5001, "digital_wallet")
     }
 
-    fn caller(config: &ServiceConfig, name: HeaderName, value: &str) -> Result<Caller> {
+    fn caller(config: &ServiceConfig, name: HeaderName, value: &str) -> std::result::Result<Caller, Code> {
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]);
-        Gatekeeper::new(config, None).identify(&headers)
+        Gatekeeper::new(config, None).identify(&headers).caller()
     }
 
     fn grant(issued_at: DateTime<Utc>, seconds: i64) -> Grant {
@@ -183,11 +188,27 @@ mod tests {
     fn two_service_tokens_are_accepted_so_that_one_can_be_replaced() {
         let both = config(&[("SERVICE_TOKEN", "new"), ("SERVICE_TOKEN_ALSO", "old")]);
         for token in ["new", "old"] {
-            assert_eq!(caller(&both, SERVICE_TOKEN, token).unwrap(), Caller::Service);
+            assert_eq!(caller(&both, SERVICE_TOKEN, token).unwrap(), Caller::Service(None));
         }
         for token in ["", "newold", "ol", "service_shared_secret_change_this"] {
             assert!(caller(&both, SERVICE_TOKEN, token).is_err(), "{token:?}");
         }
+    }
+
+    #[test]
+    fn a_service_may_say_its_name_and_the_name_alone_proves_nothing() {
+        let config = config(&[("SERVICE_TOKEN", "token")]);
+        let identify = |headers: &[(HeaderName, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()));
+            Gatekeeper::new(&config, None).identify(&headers.collect()).caller()
+        };
+        let named = |name| identify(&[(SERVICE_TOKEN, "token"), (SERVICE_NAME, name)]);
+        assert_eq!(named("shop"), Ok(Caller::Service(Some("shop".parse().unwrap()))));
+        for wrong in ["", "A Shop", &"x".repeat(33)] {
+            assert_eq!(named(wrong), Err(codes::INVALID_SERVICE_NAME), "{wrong:?}");
+        }
+        assert_eq!(identify(&[(SERVICE_NAME, "shop")]), Ok(Caller::Anyone));
+        assert_eq!(identify(&[(SERVICE_TOKEN, "guess"), (SERVICE_NAME, "!")]), Err(codes::INVALID_SERVICE_TOKEN));
     }
 
     #[test]
@@ -202,7 +223,7 @@ mod tests {
         assert!(caller(&new, header::AUTHORIZATION, &signed(&old)).is_err());
         let past = Signer::new(&both).sign(&grant(DateTime::UNIX_EPOCH, 60)).unwrap();
         let expired = caller(&both, header::AUTHORIZATION, &format!("Bearer {past}")).unwrap_err();
-        assert_eq!(expired.body()["code"], "token_expired");
+        assert_eq!(expired, codes::TOKEN_EXPIRED);
     }
 
     #[test]
@@ -213,7 +234,7 @@ mod tests {
         let longest = grant(whole, MAX_TOKEN_SECONDS);
         assert_eq!(read(longest).unwrap(), longest);
         for too_long in [MAX_TOKEN_SECONDS + 1, 100 * MAX_TOKEN_SECONDS] {
-            assert_eq!(read(grant(whole, too_long)).unwrap_err().body()["code"], "invalid_token");
+            assert_eq!(read(grant(whole, too_long)).unwrap_err(), codes::INVALID_TOKEN);
         }
     }
 
@@ -224,7 +245,7 @@ mod tests {
         }
         for wrong in ["Bearer x", "Basic", "Basic dXNlcg==", "token", "Bearer\tx"] {
             let refused = caller(&config(&[]), header::AUTHORIZATION, wrong).unwrap_err();
-            assert_eq!(refused.body()["code"], "invalid_token", "{wrong:?}");
+            assert_eq!(refused, codes::INVALID_TOKEN, "{wrong:?}");
         }
     }
 }

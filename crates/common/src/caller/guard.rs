@@ -40,8 +40,8 @@ fn must_be(caller: Caller, user: UserId, mode: Mode) -> Result<()> {
     })
 }
 
-/// A service; in every mode.
-pub struct Service;
+/// A service; in every mode. It is who calls.
+pub struct Service(pub Caller);
 
 /// A user or a service; in every mode.
 pub struct Authenticated(pub Caller);
@@ -95,7 +95,7 @@ pub struct Viewer {
 impl Service {
     fn admit(Admitted { caller, .. }: Admitted, _: Mode) -> Result<Self> {
         match caller {
-            Caller::Service => Ok(Self),
+            Caller::Service(_) => Ok(Self(caller)),
             caller => not_a_service(caller),
         }
     }
@@ -104,7 +104,7 @@ impl Service {
 impl Trusted {
     fn admit(Admitted { caller, .. }: Admitted, mode: Mode) -> Result<Self> {
         match (caller, mode) {
-            (Caller::Service, _) | (_, Mode::Development) => Ok(Self),
+            (Caller::Service(_), _) | (_, Mode::Development) => Ok(Self),
             (caller, Mode::Production) => not_a_service(caller),
         }
     }
@@ -187,7 +187,7 @@ pub fn security_schemes() -> Value {
             "type": "apiKey",
             "in": "header",
             "name": "X-Service-Token",
-            "description": "The secret that the services share.",
+            "description": "The secret that the services share. Which of them calls it says in X-Service-Name.",
         },
         METRICS_ACCESS: {
             "type": "http",
@@ -202,6 +202,7 @@ fn describe(operation: &mut Operation, ways: &[&[&str]], missing: Code) {
     let way = |schemes: &&[&str]| schemes.iter().map(|&scheme| (scheme.to_owned(), Vec::new())).collect();
     operation.security = ways.iter().map(way).collect();
     describe::refuses(operation, &[missing, codes::FORBIDDEN, codes::INVALID_SERVICE_TOKEN, codes::INVALID_TOKEN]);
+    describe::refuses(operation, &[codes::INVALID_SERVICE_NAME]);
     describe::refuses(operation, &[codes::TOKEN_EXPIRED, codes::TOKEN_REVOKED, codes::SERVICE_UNAVAILABLE]);
 }
 
@@ -215,7 +216,7 @@ macro_rules! guard {
             type Rejection = ApiError;
             async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
                 let gatekeeper = Gatekeeper::from_ref(state);
-                Self::admit(gatekeeper.admit(&parts.headers).await?, gatekeeper.mode())
+                Self::admit(gatekeeper.admit(parts).await?, gatekeeper.mode())
             }
         }
 

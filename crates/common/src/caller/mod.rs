@@ -10,6 +10,7 @@ pub mod address;
 pub(crate) mod gatekeeper;
 pub(crate) mod guard;
 mod hmac;
+mod identity;
 pub mod revocation;
 pub(crate) mod token;
 mod who;
@@ -20,5 +21,6 @@ pub use guard::{
     security_schemes,
 };
 pub use hmac::use_hmac;
+pub use identity::Identity;
 pub use token::{Grant, MAX_TOKEN_SECONDS, Signer};
-pub use who::Caller;
+pub use who::{Caller, MAX_SERVICE_NAME, ServiceName};

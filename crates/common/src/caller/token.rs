@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hmac::use_hmac;
 use crate::{
+    code::Code,
     codes,
     config::ServiceConfig,
     error::{ApiError, Result},
@@ -122,7 +123,7 @@ impl Verifier {
     }
 
     /// What `token` says, if it was signed here; whether it has expired is another question.
-    pub(super) fn read(&self, token: &str) -> Result<Grant> {
+    pub(super) fn read(&self, token: &str) -> std::result::Result<Grant, Code> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(token).copied();
         if let Some(grant) = known {
             return Ok(grant);
@@ -132,14 +133,14 @@ impl Verifier {
         Ok(grant)
     }
 
-    fn verify(&self, token: &str) -> Result<Grant> {
-        let invalid = || ApiError::new(codes::INVALID_TOKEN);
-        let claims = self.claims(token).map_err(|_| invalid())?;
+    fn verify(&self, token: &str) -> std::result::Result<Grant, Code> {
+        let invalid = codes::INVALID_TOKEN;
+        let claims = self.claims(token).map_err(|_| invalid)?;
         if claims.exp.saturating_sub(claims.iat) > MAX_TOKEN_SECONDS {
-            return Err(invalid());
+            return Err(invalid);
         }
-        let user = claims.sub.parse().map_err(|_| invalid())?;
-        let moment = |seconds| DateTime::from_timestamp(seconds, 0).ok_or_else(invalid);
+        let user = claims.sub.parse().map_err(|_| invalid)?;
+        let moment = |seconds| DateTime::from_timestamp(seconds, 0).ok_or(invalid);
         let (issued_at, expires_at) = (moment(claims.iat)?, moment(claims.exp)?);
         Ok(Grant { user, key: claims.key, version: claims.ver, issued_at, expires_at })
     }

@@ -20,8 +20,9 @@ use crate::{
     as_of,
     code::Code,
     codes,
+    config::ServiceConfig,
     error::{ApiError, error_chain},
-    headers::{REQUEST_ID, SERVICE_TOKEN},
+    headers::{REQUEST_ID, SERVICE_NAME, SERVICE_TOKEN},
     origin::Origin,
 };
 
@@ -101,6 +102,8 @@ struct Inner {
     /// `None` if it can only be called by its name.
     instances: Option<Instances>,
     token: SecretString,
+    /// What this service calls itself.
+    name: &'static str,
     service: &'static str,
 }
 
@@ -141,10 +144,10 @@ pub fn blocking_http_client() -> reqwest::blocking::Client {
 }
 
 impl ServiceClient {
-    /// A client of `service` at `base`, which shows `token`.
-    pub fn new(http: reqwest::Client, base: Url, token: SecretString, service: &'static str) -> Self {
-        let instances = Instances::at(&base);
-        Self(Arc::new(Inner { http, base, instances, token, service }))
+    /// A client of `service` at `base`, which shows who `config` says that we are.
+    pub fn new(config: &ServiceConfig, http: reqwest::Client, service: &'static str, base: Url) -> Self {
+        let (instances, token, name) = (Instances::at(&base), config.service_token.clone(), config.name);
+        Self(Arc::new(Inner { http, base, instances, token, name, service }))
     }
 
     /// GET of `path`, with a query.
@@ -180,7 +183,8 @@ impl ServiceClient {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = self.0.base.join(path).expect("paths are written in the code");
-        self.0.http.request(method, url).header(SERVICE_TOKEN, self.0.token.expose_secret())
+        let request = self.0.http.request(method, url);
+        request.header(SERVICE_TOKEN, self.0.token.expose_secret()).header(SERVICE_NAME, self.0.name)
     }
 
     /// Sends a request, and tells the service what it is for.
@@ -311,8 +315,8 @@ mod tests {
     fn client(instances: impl IntoIterator<Item = SocketAddr>) -> ServiceClient {
         let base = "http://user-service:5001".parse().unwrap();
         let instances = Some(Instances::fixed(instances));
-        let (token, service) = (String::new().into(), "user-service");
-        ServiceClient(Arc::new(Inner { http: http_client(), base, instances, token, service }))
+        let (token, name, service) = (String::new().into(), "a-test", "user-service");
+        ServiceClient(Arc::new(Inner { http: http_client(), base, instances, token, name, service }))
     }
 
     /// An instance that answers with the name by which it is called.

@@ -6,7 +6,7 @@ fn env(variables: &'static [(&str, &str)]) -> Env {
 
 fn problems(variables: &'static [(&str, &str)]) -> Vec<String> {
     let mut env = env(variables);
-    let config = env.service(5001, "digital_wallet", "user_service");
+    let config = env.service("user-service", 5001, "digital_wallet");
     env.finish(config).map_or_else(|e| e.0, |_| Vec::new())
 }
 
@@ -87,7 +87,7 @@ fn lists_name_origins_and_networks() {
         ("CORS_ORIGINS", "https://app.example.com, http://localhost:3000"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,::1/128"),
     ]);
-    let http = env.service(5001, "digital_wallet", "user_service").http;
+    let http = env.service("user-service", 5001, "digital_wallet").http;
     assert_eq!(http.cors_origins, ["https://app.example.com", "http://localhost:3000"]);
     assert_eq!(http.trusted_proxies.len(), 2);
     assert_eq!(http.rate_limit, None, "development has no limit unless it asks for one");

@@ -13,12 +13,11 @@ use std::{
     time::Duration,
 };
 
-use axum::http::HeaderMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use money::UserId;
 
 use crate::{
-    caller::{Caller, Gatekeeper},
+    caller::Identity,
     codes,
     error::{ApiError, Result},
 };
@@ -38,7 +37,6 @@ const UNFINISHED_WAIT: Duration = Duration::from_secs(1);
 pub struct Limits(Arc<Inner>);
 
 struct Inner {
-    gatekeeper: Gatekeeper,
     clients: DefaultKeyedRateLimiter<IpAddr>,
     users: DefaultKeyedRateLimiter<UserId>,
     asked: AtomicU32,
@@ -64,12 +62,12 @@ impl Drop for Unfinished {
 }
 
 impl Limits {
-    /// Limits of so many requests a second, for each client and for each user that `gatekeeper` knows.
-    pub fn new(gatekeeper: Gatekeeper, each_second: NonZeroU32) -> Self {
+    /// Limits of so many requests a second, for each client and for each user.
+    pub fn new(each_second: NonZeroU32) -> Self {
         let burst = each_second.saturating_mul(NonZeroU32::new(BURST).expect("it is not 0"));
         let quota = Quota::per_second(each_second).allow_burst(burst);
         let (clients, users) = (RateLimiter::keyed(quota), RateLimiter::keyed(quota));
-        Self(Arc::new(Inner { gatekeeper, clients, users, asked: AtomicU32::new(0), unfinished: Mutex::default() }))
+        Self(Arc::new(Inner { clients, users, asked: AtomicU32::new(0), unfinished: Mutex::default() }))
     }
 
     fn unfinished(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
@@ -88,18 +86,20 @@ impl Limits {
         Ok(Unfinished { limits: self.clone(), client })
     }
 
-    /// Counts a request of `client` with these headers, and refuses it if there were too many.
-    pub fn admit(&self, client: IpAddr, headers: &HeaderMap) -> Result<()> {
+    /// Counts a request that came from `client`, and refuses it if there were too many.
+    pub fn admit(&self, client: IpAddr, identity: Identity) -> Result<()> {
         if self.0.asked.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.0.clients.retain_recent();
             self.0.users.retain_recent();
         }
-        match self.0.gatekeeper.identify(headers).ok() {
-            Some(Caller::Service) => Ok(()),
+        if identity.is_service() {
+            return Ok(());
+        }
+        match identity.user() {
             // a user counts wherever it is, and does not use up what others have at the same address
-            Some(Caller::User(user)) => within(&self.0.users, &user),
-            // whoever shows a wrong credential, too
-            Some(Caller::Anyone) | None => within(&self.0.clients, &client),
+            Some(user) => within(&self.0.users, &user),
+            // whoever shows a wrong credential counts where it is, too
+            None => within(&self.0.clients, &client),
         }
     }
 }

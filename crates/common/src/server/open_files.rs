@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_process_takes_what_the_system_allows() {
-        let config = Env::new(|_| None).service(5001, "digital_wallet", "user_service");
+        let config = Env::new(|_| None).service("user-service", 5001, "digital_wallet");
         allow(&config);
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let enough = |limit: Option<u64>, wanted| limit.is_none_or(|limit| limit >= wanted);

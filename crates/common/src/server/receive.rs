@@ -12,22 +12,22 @@ use std::{
 use axum::{
     body::{Body, Bytes, HttpBody},
     extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State},
-    http::{HeaderMap, Method, StatusCode, request::Parts},
+    http::{Method, StatusCode, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::{pin_mut, poll};
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::Span;
 
-use super::limits::Limits;
+use super::{limits::Limits, request::CALLER};
 use crate::{
-    caller::{Caller, Gatekeeper, address::ClientAddress},
+    caller::{Gatekeeper, Identity, address::ClientAddress},
     codes,
     error::{ApiError, Result},
     extract::{MAX_BODY, MAX_INTERNAL_BODY},
     fields,
-    headers::SERVICE_TOKEN,
 };
 
 /// How long a body may take to arrive.
@@ -91,10 +91,6 @@ impl Receiver {
         self.inner.routes.get_or_init(|| routes.collect());
     }
 
-    fn is_service(&self, headers: &HeaderMap) -> bool {
-        headers.contains_key(SERVICE_TOKEN) && matches!(self.inner.gatekeeper.identify(headers), Ok(Caller::Service))
-    }
-
     fn takes(&self, parts: &Parts) -> Option<Takes> {
         let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
         let path = parts.extensions.get::<MatchedPath>()?;
@@ -102,9 +98,9 @@ impl Receiver {
     }
 
     /// Counts the request of its client, and refuses it if that asks for too much.
-    fn count(&self, parts: &Parts) -> Result<()> {
+    fn count(&self, parts: &Parts, identity: Identity) -> Result<()> {
         match self.inner.limits.as_ref().filter(|_| self.is_bounded) {
-            Some(limits) => limits.admit(self.client(parts), &parts.headers),
+            Some(limits) => limits.admit(self.client(parts), identity),
             None => Ok(()),
         }
     }
@@ -164,10 +160,15 @@ impl Receiver {
 
 /// Serves a request that is within the limits, once it is there whole and is one that its route takes, if there is room.
 pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let identity = receiver.inner.gatekeeper.identify(&parts.headers);
+    if let Ok(caller) = identity.caller() {
+        Span::current().record(CALLER, tracing::field::display(caller));
+    }
+    parts.extensions.insert(identity);
+    let is_service = identity.is_service();
     let served = async {
-        receiver.count(&parts)?;
-        let is_service = receiver.is_service(&parts.headers);
+        receiver.count(&parts, identity)?;
         let request = receiver.receive(parts, body, is_service).await?;
         let _place = receiver.place(is_service)?;
         Ok(next.run(request).await)
@@ -197,7 +198,7 @@ mod tests {
 
     fn gatekeeper() -> Gatekeeper {
         let mut env = Env::new(|name| (name == "APP_ENV").then(|| "development".to_owned()));
-        Gatekeeper::new(&env.service(5001, "digital_wallet", "user_service"), None)
+        Gatekeeper::new(&env.service("user-service", 5001, "digital_wallet"), None)
     }
 
     /// An app whose requests end when `end` says so.
@@ -251,7 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_client_has_a_bounded_number_of_unfinished_bodies() {
-        let limits = Limits::new(gatekeeper(), 1000.try_into().unwrap());
+        let limits = Limits::new(1000.try_into().unwrap());
         let receiver = Receiver::new(gatekeeper(), Some(limits), 10);
         let app = Router::new().route("/", post(async |_: Bytes| "done"));
         let app = app.layer(middleware::from_fn_with_state(receiver, layer));

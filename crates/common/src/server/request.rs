@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 
 use crate::{
     error::ApiError,
@@ -21,6 +21,9 @@ use crate::{
 
 /// The longest request identity that is taken over from a caller.
 const MAX_REQUEST_ID: usize = 64;
+
+/// The field of a request's log lines that says who sent it, once that is known.
+pub(super) const CALLER: &str = "caller";
 
 /// Routes that are asked again and again, by the other services and by whoever watches. While they answer as they should, that is
 /// not worth a line.
@@ -40,7 +43,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let method_name = monitoring::name_of(&method);
     let trace = Trace::from_headers(request.headers()).server(method_name, route);
     let request_id = id.to_str().expect("a sane identity is ASCII");
-    let span = tracing::info_span!("request", %method, route, request_id, trace_id = trace.id());
+    let span = tracing::info_span!("request", %method, route, request_id, trace_id = trace.id(), caller = Empty);
     let origin = Origin { request_id: Some(id.clone()), trace: trace.clone() };
     let served = async move {
         let response =

@@ -34,7 +34,7 @@ use crate::{
     describe::about,
     error::{ApiError, Result},
     extract::Json,
-    headers::{DATA_AS_OF, IDEMPOTENCY_KEY, REPLAYED, REQUEST_ID, SERVICE_TOKEN},
+    headers::{DATA_AS_OF, IDEMPOTENCY_KEY, REPLAYED, REQUEST_ID, SERVICE_NAME, SERVICE_TOKEN},
 };
 
 /// How long a browser may remember what pages may call.
@@ -56,7 +56,7 @@ where
     F: Future<Output = sqlx::Result<()>> + Send + 'static,
 {
     let HttpConfig { cors_origins, rate_limit, .. } = gatekeeper.http();
-    let limits = rate_limit.map(|each_second| Limits::new(gatekeeper.clone(), each_second));
+    let limits = rate_limit.map(Limits::new);
     let receiver = Receiver::new(gatekeeper.clone(), limits, receive::MAX_IN_FLIGHT);
     let cors = cors(cors_origins, gatekeeper.mode());
     // one stack for each route, with few functions in it: each of them boxes and clones what is below with each request
@@ -108,7 +108,9 @@ fn cors(origins: &[HeaderValue], mode: Mode) -> Option<CorsLayer> {
         origins.contains(origin) || (is_development && is_on_this_machine(origin))
     };
     let mut headers = vec![header::AUTHORIZATION, header::CONTENT_TYPE, IDEMPOTENCY_KEY, REQUEST_ID];
-    headers.extend(is_development.then_some(SERVICE_TOKEN)); // the documented examples show it
+    if is_development {
+        headers.extend([SERVICE_TOKEN, SERVICE_NAME]); // the documented examples show them
+    }
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(may_call))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])

@@ -84,6 +84,11 @@ async fn no_log_has_a_password_a_token_an_address_or_a_message() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     world.wallet.stop().await;
 
+    let log = fs::read_to_string(world.wallet.log(Service::User)).unwrap();
+    for caller in [format!("user:{payer}"), "service".into(), "service:transaction-service".into(), "anyone".into()] {
+        assert!(log.contains(&format!("caller={caller}}}")), "{caller} is not in the log");
+    }
+
     let leaks = |text: &str| text.contains(CANARY) || secrets.iter().any(|secret| text.contains(secret.as_str()));
     assert!(shown.contains("mails_total") && !leaks(&shown), "{shown}");
     let traced = String::from_utf8_lossy(&collector.bytes()).into_owned();

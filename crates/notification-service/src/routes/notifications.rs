@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use common::{
     ApiError, Result,
     answer::{Created, Message, Reply},
-    caller::{Caller, Service, Trusted, Visitor},
+    caller::{Service, Trusted, Visitor},
     extract::{Json, Path},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     origin::Origin,
@@ -69,13 +69,13 @@ request! {
 
 /// `POST /notifications`: stores a notification, which the worker mails.
 pub async fn create(
-    _: Service,
+    Service(caller): Service,
     key: IdempotencyKey,
     State(pool): State<MySqlPool>,
     State(fairness): State<Fairness>,
     Json(new): Json<Create>,
 ) -> Result<Reply<Created<Notification>>> {
-    let request = KeyedRequest::new(key, Caller::Service, "POST /notifications", &new);
+    let request = KeyedRequest::new(key, caller, "POST /notifications", &new);
     let now = time::now();
     // an identity of its own, by which a second run finds what the first one wrote
     let event_id = format!("once:{}", uuid::Uuid::new_v4());

@@ -78,7 +78,8 @@ async fn a_key_is_1_to_255_visible_ascii_characters() {
         let refused = service.api.as_service().keyed(key).post("/notifications", body.clone()).await;
         let _ = refused.expect_error(400, "invalid_idempotency_key");
     }
-    let longest = service.api.as_service().keyed(&"k".repeat(255));
+    let named = service.api.as_service().with("x-service-name", &"n".repeat(32));
+    let longest = named.keyed(&"k".repeat(255));
     let first = longest.post("/notifications", body.clone()).await.expect(201);
     assert_eq!(longest.post("/notifications", body).await.expect(201).id(), first.id());
     assert_eq!(stored(&service).await, 1);

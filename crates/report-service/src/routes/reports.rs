@@ -6,7 +6,7 @@ use common::{
     ApiError, Result,
     answer::{Created, Either, Reply},
     as_of::AsOf,
-    caller::{Caller, Service, Viewer},
+    caller::{Service, Viewer},
     extract::{Json, Query},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     page::UpTo,
@@ -74,14 +74,14 @@ impl From<Report> for ReportBody {
 
 /// `POST /reports`: the report of a transaction for one of its parties; the same one if it was made before.
 pub async fn create(
-    _: Service,
+    Service(caller): Service,
     key: IdempotencyKey,
     State(pool): State<MySqlPool>,
     State(users): State<UserClient>,
     State(transactions): State<TransactionClient>,
     Json(new): Json<Create>,
 ) -> Result<Reply<Either<Created<ReportBody>, Json<ReportBody>>>> {
-    let request = KeyedRequest::new(key, Caller::Service, "POST /reports", &new);
+    let request = KeyedRequest::new(key, caller, "POST /reports", &new);
     if let Some(known) = idempotency::look_up(&mut *pool.acquire().await?, request.as_ref()).await? {
         return Ok(Reply::new(known.answer()?));
     }

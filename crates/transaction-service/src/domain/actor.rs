@@ -27,7 +27,7 @@ impl Actor {
         match caller {
             Caller::User(user) if user == row.sender_id => Self::Sender,
             Caller::User(_) => Self::Receiver,
-            Caller::Service => Self::Service,
+            Caller::Service(_) => Self::Service,
             Caller::Anyone => Self::Anyone,
         }
     }

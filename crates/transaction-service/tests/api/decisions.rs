@@ -154,8 +154,8 @@ async fn a_transaction_that_is_not_there_is_404_and_a_wrong_id_400() {
     let internal = service.service.get("/internal/transactions/999999").await;
     let _ = internal.expect_error(404, "transaction_not_found");
     for id in ["0", "-1", "abc", "1.5", "9223372036854775808"] {
-        for path in [format!("/transactions/{id}"), format!("/transactions/user/{id}")] {
-            assert_names_field(service.service.get(&path).await, "invalid_value", "id");
+        for (path, name) in [("/transactions", "id"), ("/transactions/user", "user_id")] {
+            assert_names_field(service.service.get(&format!("{path}/{id}")).await, "invalid_value", name);
         }
     }
 }

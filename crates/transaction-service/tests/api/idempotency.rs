@@ -107,11 +107,26 @@ async fn what_never_took_effect_does_not_burn_its_key() {
 async fn a_key_is_1_to_255_visible_characters() {
     let service = Service::start().await;
     let longest = "k".repeat(255);
-    let _ = keyed(&service.service, &longest, payment(1)).await.expect(201);
-    assert!(is_replayed(&keyed(&service.service, &longest, payment(1)).await.expect(201)));
+    let named = service.service.clone().with("x-service-name", &"n".repeat(32));
+    let _ = keyed(&named, &longest, payment(1)).await.expect(201);
+    assert!(is_replayed(&keyed(&named, &longest, payment(1)).await.expect(201)));
     for key in ["", "two words", &"k".repeat(256)] {
         let _ = keyed(&service.service, key, payment(1)).await.expect_error(400, "invalid_idempotency_key");
     }
+}
+
+#[tokio::test]
+async fn services_with_names_have_keys_of_their_own() {
+    let service = Service::start().await;
+    let named = |name| service.service.clone().with("x-service-name", name);
+    let callers = [service.service.clone(), named("shop"), named("billing")];
+    let mut made = BTreeSet::new();
+    for caller in &callers {
+        made.insert(keyed(caller, "order-1", payment(1)).await.expect(201).id());
+    }
+    assert_eq!(made.len(), callers.len());
+    assert!(is_replayed(&keyed(&callers[1], "order-1", payment(1)).await.expect(201)));
+    let _ = keyed(&named("A shop"), "order-1", payment(1)).await.expect_error(400, "invalid_service_name");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use common::{
     ApiError, Result,
     answer::Reply,
     caller::{
-        Caller, Service,
+        Service,
         account::{Account, MAX_ASKED},
         revocation::{Position, Revocation},
     },
@@ -133,7 +133,7 @@ request! {
 
 /// `PUT /internal/users/{id}/balance`: debits or credits on behalf of another service.
 pub async fn change_balance(
-    _: Service,
+    Service(caller): Service,
     Path(user_id): Path<UserId>,
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
@@ -142,7 +142,7 @@ pub async fn change_balance(
     let note = body.reference.map(|text| money::text::parse(&text, 1..=MAX_NOTE)).transpose();
     body.reference = note.map_err(|phrase| ApiError::invalid("reference", phrase))?;
     let route = format!("PUT /internal/users/{user_id}/balance");
-    let key = KeyedRequest::new(key, Caller::Service, &route, &body);
+    let key = KeyedRequest::new(key, caller, &route, &body);
     let reference = body.reference.as_deref().map(|text| KeyedRequest::named(text, &route, &body));
     let movement = match body.action {
         Action::Debit => Movement::Debit { user_id, amount: body.amount },

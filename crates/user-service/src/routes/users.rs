@@ -3,7 +3,7 @@
 use axum::extract::State;
 use common::{
     ApiError, Result,
-    caller::{Caller, Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
+    caller::{Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
     config::Mode,
     extract::Json,
     origin::Origin,
@@ -75,7 +75,7 @@ pub async fn update(
     if update.full_name.is_none() && update.email.is_none() && update.password.is_none() {
         return Err(codes::NOTHING_TO_CHANGE.into());
     }
-    let needs_proof = owner.caller != Caller::Service && (update.email.is_some() || update.password.is_some());
+    let needs_proof = !owner.caller.is_service() && (update.email.is_some() || update.password.is_some());
     if needs_proof && update.current_password.is_none() {
         return Err(ApiError::new(codes::MISSING_FIELD).field("current_password", "is missing"));
     }

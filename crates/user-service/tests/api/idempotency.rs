@@ -129,12 +129,15 @@ async fn a_key_is_1_to_255_visible_characters() {
     let service = Service::start().await;
     let user = service.user("john", 0).await;
     let longest = "k".repeat(255);
+    let route = format!("/internal/users/{}/balance", user.id);
+    let named = service.service.clone().with("x-service-name", &"n".repeat(32)).keyed(&longest);
+    let _ = named.put(&route, json!({"amount": 10, "action": "credit"})).await.expect(200);
     let _ = move_money(&user.api, user.id, "topup", &longest, 10).await.expect(200);
     assert!(is_replayed(&move_money(&user.api, user.id, "topup", &longest, 10).await.expect(200)));
     for key in ["", "two words", "tab\there", &"k".repeat(256)] {
         let _ = move_money(&user.api, user.id, "topup", key, 10).await.expect_error(400, "invalid_idempotency_key");
     }
-    assert_eq!(service.balance(&user).await, Balance::new(10, 0));
+    assert_eq!(service.balance(&user).await, Balance::new(20, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

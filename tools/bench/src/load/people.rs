@@ -133,7 +133,7 @@ async fn copy_first(users: &MySqlPool, first: i64) -> Result<()> {
 /// What the services of a load have: the documented secrets of development.
 pub fn development() -> Result<ServiceConfig> {
     let mut env = Env::new(|name| (name == "APP_ENV").then(|| "development".to_owned()));
-    let config = env.service(5001, "", "");
+    let config = env.service("user-service", 5001, "");
     env.finish(config).context("development needs no variable")
 }
 
