@@ -67,10 +67,10 @@ async fn main() -> ExitCode {
         // a debug build: release builds have no failpoints
         Command::Torture(arguments) => Tool::new("torture").become_it(&arguments),
         Command::UpgradeTest(arguments) => Tool::new("upgrade").become_it(&arguments),
-        Command::Tidy => Tool::new("checks").run(&["tidy"], &[]).map(|()| ExitCode::SUCCESS),
+        Command::Tidy => Tool::new("checks").run(&["tidy"]).map(|()| ExitCode::SUCCESS),
         Command::ComposeDrill(arguments) => Tool::new("drill").become_it(&arguments),
         Command::Deployment => {
-            let checks = ["containers", "kubernetes"].map(|check| Tool::new("checks").run(&[check], &[]));
+            let checks = ["containers", "kubernetes"].map(|check| Tool::new("checks").run(&[check]));
             checks.into_iter().collect::<Result<(), _>>().map(|()| ExitCode::SUCCESS)
         }
     };

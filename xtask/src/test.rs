@@ -2,14 +2,17 @@
 
 use std::{
     env,
+    path::Path,
     process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use lab::{admin::Admin, database, ui, workspace_root};
-
-use crate::tool::Tool;
+use lab::{
+    admin::Admin,
+    binaries::{self, Build},
+    database, ui, workspace_root,
+};
 
 /// The choices of the short torture.
 const SEED: &str = "1";
@@ -38,7 +41,10 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
             failed.push(step);
         }
     };
-    let tool = |name, arguments: &[&str]| Tool::new(name).run(arguments, &[("TEST_DATABASE_URL", &url)]);
+    ui::heading("Everything is built");
+    // together, so that each dependency is built once: alone, each program would ask for other features of it
+    let programs = binaries::build_services(Build::WithTests)?;
+    let tool = |name: &'static str, arguments: &[&str]| run_tool(&programs.join(name), arguments, &url);
     let check = |name| tool("checks", &[name]);
     let lints = !arguments.rust_only && !arguments.no_lint;
     if lints {
@@ -86,6 +92,15 @@ fn verdict(failed: &[&str]) -> ExitCode {
     }
     ui::error(&format!("failed: {}", failed.join(", ")));
     ExitCode::FAILURE
+}
+
+/// Runs a program of `tools/`; fails if it does.
+fn run_tool(program: &Path, arguments: &[&str], database: &str) -> Result<()> {
+    let mut command = Command::new(program);
+    let status = command.args(arguments).env("TEST_DATABASE_URL", database).status();
+    let status = status.with_context(|| format!("{} cannot be started", program.display()))?;
+    ensure!(status.success(), "`{} {}` found something; see above", program.display(), arguments.join(" "));
+    Ok(())
 }
 
 fn cargo(arguments: &[&str], admin: &Admin) -> Result<()> {

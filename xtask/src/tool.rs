@@ -49,10 +49,9 @@ impl Tool {
         Err(Error::new(command.exec()).context(NO_CARGO))
     }
 
-    /// Runs it with these arguments and variables; fails if it does.
-    pub fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
-        let mut command = self.command();
-        let status = command.args(arguments).envs(variables.iter().copied()).status().context(NO_CARGO)?;
+    /// Runs it with these arguments; fails if it does.
+    pub fn run(&self, arguments: &[&str]) -> Result<()> {
+        let status = self.command().args(arguments).status().context(NO_CARGO)?;
         ensure!(status.success(), "`{} {}` found something; see above", self.name, arguments.join(" "));
         Ok(())
     }
