@@ -53,6 +53,7 @@ async fn no_log_has_a_password_a_token_an_address_or_a_message() {
     }
     let (payer, payer_token) = &people[2];
     let api = users.as_user(payer_token);
+    let _ = world.service(Service::User).get(&format!("/users/{payer}")).await.expect(200); // one without a name
     let _ = api.post(&format!("/users/{payer}/topup"), json!({"amount": 10})).await.expect(200);
     let new_password = json!({
         "password": format!("{CANARY} new password"),
