@@ -1,7 +1,6 @@
 //! `test`: every check and test there is, on a database that it brings along.
 
 use std::{
-    env,
     path::Path,
     process::{Command, ExitCode},
 };
@@ -11,7 +10,7 @@ use clap::Args;
 use lab::{
     admin::Admin,
     binaries::{self, Build},
-    database, ui, workspace_root,
+    cargo, database, ui, workspace_root,
 };
 
 /// The choices of the short torture.
@@ -49,15 +48,15 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let lints = !arguments.rust_only && !arguments.no_lint;
     if lints {
         ui::heading("Format, rules and lints");
-        note("format", cargo(&["fmt", "--all", "--check"], &admin));
+        note("format", run_cargo(&["fmt", "--all", "--check"], &admin));
         note("tidy", check("tidy"));
         let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        note("clippy", cargo(&clippy, &admin));
+        note("clippy", run_cargo(&clippy, &admin));
     }
     if arguments.quick {
         ui::heading("The tests of each crate");
         let tests = ["test", "--workspace", "--exclude", "e2e", "--lib", "--bins", "--tests", "--no-fail-fast"];
-        note("cargo test", cargo(&tests, &admin));
+        note("cargo test", run_cargo(&tests, &admin));
         return Ok(verdict(&failed));
     }
     if lints {
@@ -82,7 +81,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     note("torture", tool("torture", &torture));
     ui::heading("The Rust tests");
     let tests = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
-    note("cargo test", cargo(&tests, &admin));
+    note("cargo test", run_cargo(&tests, &admin));
     Ok(verdict(&failed))
 }
 
@@ -103,9 +102,8 @@ fn run_tool(program: &Path, arguments: &[&str], database: &str) -> Result<()> {
     Ok(())
 }
 
-fn cargo(arguments: &[&str], admin: &Admin) -> Result<()> {
-    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(program)
+fn run_cargo(arguments: &[&str], admin: &Admin) -> Result<()> {
+    let status = cargo::cargo()
         .args(arguments)
         .env("TEST_DATABASE_URL", admin.url())
         .current_dir(workspace_root())

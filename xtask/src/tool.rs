@@ -1,7 +1,6 @@
 //! The programs in `tools/`, which cargo builds when they are asked for.
 
 use std::{
-    env,
     ffi::OsString,
     os::unix::process::CommandExt,
     process::{Command, ExitCode},
@@ -9,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Error, Result, ensure};
 use clap::Args;
-use lab::workspace_root;
+use lab::{cargo::cargo, workspace_root};
 
 const NO_CARGO: &str = "cargo cannot be started: is Rust's toolchain in the PATH?";
 
@@ -57,8 +56,7 @@ impl Tool {
     }
 
     fn command(&self) -> Command {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
+        let mut command = cargo();
         command.args(["run", "--quiet", "--package", self.name, "--manifest-path"]);
         command.arg(workspace_root().join("Cargo.toml"));
         if self.is_released {

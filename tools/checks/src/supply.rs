@@ -1,15 +1,12 @@
 //! What is in `Cargo.lock`: where it comes from, under which licence, whether it is used, and what is known against it.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::workspace_root;
-
-use lab::ui::Step;
+use lab::{cargo::cargo, ui::Step, workspace_root};
 
 /// A program that cargo installs.
 struct Tool {
@@ -46,8 +43,7 @@ impl Tool {
             return Ok(program);
         }
         let step = Step::start(&format!("Installing {} {}", self.name, self.version));
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
+        let output = cargo()
             .args(["install", self.name, "--version", self.version, "--locked", "--debug", "--quiet", "--root"])
             .arg(&folder)
             .env("CARGO_TARGET_DIR", workspace_root().join("target/cargo-tools/build"))

@@ -1,15 +1,14 @@
 //! Building the services' programs.
 
 use std::{
-    env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{wallet::Service, workspace_root};
+use crate::{cargo::cargo, wallet::Service, workspace_root};
 
 /// Which build of the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +48,7 @@ pub fn binaries() -> &'static Path {
 }
 
 fn run_cargo(build: Build, source: &Path, quiet: bool) -> Result<PathBuf> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command.args(["build", "--message-format=json-render-diagnostics"]).current_dir(source);
     if build == Build::Release {
         command.arg("--release");

@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod admin;
 pub mod binaries;
 pub mod browser;
+pub mod cargo;
 pub mod client;
 pub mod clients;
 #[cfg(feature = "tests")]

@@ -2,14 +2,14 @@
 //! copy of the project, where the rest of the harness must find it.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::workspace_root;
+use lab::{cargo::cargo, workspace_root};
 use tokio::{process::Command, time::timeout};
 
 /// The longest that compiling a fault and finding it may take.
@@ -70,9 +70,8 @@ pub async fn search(fault: &Planted) -> Result<Search> {
     apply(&patch(fault), &copy).await?;
     let log = folder.join(format!("{}.log", fault.name));
     let file = fs::File::create(&log).with_context(|| log.display().to_string())?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut trial = Command::new(cargo);
-    trial.args(["run", "--quiet", "--package", "e2e", "--bin", "torture", "--", "--seed", SEED]);
+    let mut trial = Command::from(cargo());
+    trial.args(["run", "--quiet", "--package", "torture", "--", "--seed", SEED]);
     trial.args(fault.arguments.split(' ')).current_dir(&copy).env("CARGO_TARGET_DIR", folder.join("target"));
     trial.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).kill_on_drop(true);
     let ended = timeout(LIMIT, trial.status()).await;
