@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// If the system's TLS roots cannot be read.
 #[expect(clippy::disallowed_methods, reason = "this is the client that tests and commands ask for")]
 pub fn http_client() -> reqwest::Client {
-    #[cfg(feature = "tests")]
+    #[cfg(feature = "tls")]
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
