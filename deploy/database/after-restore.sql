@@ -9,14 +9,6 @@ UPDATE digital_wallet_notifications_restored.notifications
 SET status = 'failed', failure_reason = 'held back after a restore: it may have been mailed before', claim = NULL, claimed_until = NULL
 WHERE status = 'pending' AND hidden_at IS NULL;
 
-INSERT INTO digital_wallet_notifications_restored.notifications
-    (event_id, user_id, message, status, failure_reason, address, created_at, updated_at)
-SELECT event_id, user_id, message, 'failed', 'held back after a restore: it may have been mailed before', address, created_at, created_at
-FROM (
-    SELECT event_id, user_id, message, address, created_at FROM digital_wallet_restored.outbox
-    UNION ALL
-    SELECT event_id, user_id, message, address, created_at FROM digital_wallet_tx_restored.outbox
-) told
-ON DUPLICATE KEY UPDATE event_id = VALUES(event_id);
-DELETE FROM digital_wallet_restored.outbox;
-DELETE FROM digital_wallet_tx_restored.outbox;
+-- They are texts, and stay so: the database would turn their amounts into floating-point numbers.
+UPDATE digital_wallet_restored.outbox SET fact = CONCAT('{"held_back":true,', SUBSTRING(fact, 2)) WHERE fact NOT LIKE '{"held_back"%';
+UPDATE digital_wallet_tx_restored.outbox SET fact = CONCAT('{"held_back":true,', SUBSTRING(fact, 2)) WHERE fact NOT LIKE '{"held_back"%';

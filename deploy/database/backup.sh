@@ -85,10 +85,10 @@ prove() (
   # what user-service proves of the living ledger, in short
   broken=$(proof digital_wallet --execute="
     SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM ledger_entries GROUP BY operation_id HAVING SUM(amount) <> 0) unbalanced)
-         + (SELECT COUNT(*) FROM users u LEFT JOIN
+         + (SELECT COUNT(*) FROM accounts a LEFT JOIN
               (SELECT user_id, SUM(IF(account = 'available', amount, 0)) AS available, SUM(IF(account = 'held', amount, 0)) AS held
-               FROM ledger_entries GROUP BY user_id) e ON e.user_id = u.id
-            WHERE u.balance <> COALESCE(e.available, 0) OR u.held <> COALESCE(e.held, 0))")
+               FROM ledger_entries GROUP BY user_id) e ON e.user_id = a.user_id
+            WHERE a.available <> COALESCE(e.available, 0) OR a.held <> COALESCE(e.held, 0))")
   [ "$broken" = 0 ] || { say "the ledger in $file does not add up: $broken rows are broken" && return 1; }
 )
 

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderValue, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use mysql::DbError;
+use mysql::{DbError, File};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -24,6 +24,8 @@ use crate::{
     headers::{IDEMPOTENCY_KEY, REPLAYED},
 };
 
+/// The table of keys.
+pub const TABLE: File = mysql::migration!("0004_idempotency_keys");
 /// The longest key, in bytes.
 const MAX_KEY: usize = 255;
 

@@ -12,6 +12,7 @@ pub mod describe;
 pub mod durability;
 pub mod error;
 pub mod extract;
+pub mod fact;
 pub mod fields;
 pub mod headers;
 pub mod idempotency;

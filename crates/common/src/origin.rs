@@ -1,7 +1,10 @@
 //! What work is done for: the request that asked for it, and its place in a trace. It is carried into logs, answers and calls
 //! to other services.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use axum::http::HeaderValue;
 
@@ -14,7 +17,12 @@ pub struct Origin {
     pub request_id: Option<HeaderValue>,
     /// Where calls and what is done later go on from.
     pub trace: Trace,
+    /// Who sent the request, as logs name the caller; `None` in a worker.
+    pub actor: Option<Arc<str>>,
 }
+
+/// The actor of what the wallet does by itself.
+pub const SYSTEM: &str = "system";
 
 /// Requests that this process has begun to serve.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
@@ -37,6 +45,16 @@ impl Origin {
     /// What this task works for.
     pub fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    /// Who acts: the caller, or [`SYSTEM`].
+    pub fn actor(&self) -> String {
+        self.actor.as_deref().unwrap_or(SYSTEM).to_owned()
+    }
+
+    /// The request's identity, as text.
+    pub fn request(&self) -> Option<&str> {
+        self.request_id.as_ref().and_then(|id| id.to_str().ok())
     }
 
     /// Runs `future` as work for it: for what a request has handed on, or left for later.

@@ -1,7 +1,7 @@
-//! The transactional outbox: whatever a user must be told is a row in the same database transaction as the fact.
+//! The transactional outbox: what has happened is a row, written in the database transaction in which it happens.
 //!
-//! A relay hands the rows to notification-service, at least once and oldest first; its `event_id` lets
-//! notification-service keep one row for each. An outage there delays the telling and nothing else.
+//! A relay hands the facts to notification-service, at least once and oldest first; a fact's `id` lets notification-service
+//! tell each user once. An outage there delays the telling and nothing else.
 
 use std::{
     sync::Mutex,
@@ -10,113 +10,70 @@ use std::{
 
 use axum::http::StatusCode;
 use fault::point;
-use money::UserId;
 use mysql::{
-    DbError,
+    DbError, File,
     bulk::{BulkInsert, Value},
     lease::{self, Holder},
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
 use sqlx::{MySqlPool, QueryBuilder};
 
 use crate::{
     client::{CallError, ServiceClient},
+    fact::Fact,
     monitoring::{MOST_COUNTED, number, seconds, show},
     request,
-    trace::Trace,
     worker::{Pace, Rest, Step},
 };
 
-/// Events that one call hands over.
-pub const MAX_EVENTS: usize = 1000;
-/// The relay looks for events four times a second, and leaves four fifths of the time to those who move money, if there
+/// The table of the outbox.
+pub const TABLE: File = mysql::migration!("0003_outbox");
+/// Facts that one call hands over.
+pub const MAX_FACTS: usize = 1000;
+/// The relay looks for facts four times a second, and leaves four fifths of the time to those who move money, if there
 /// are any.
 pub const RELAY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::WhileServing(4) };
 /// The longest pause between attempts while notification-service is away.
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// Seconds for which one instance is the relay, and for which its successor waits after a crash. A call that takes longer
-/// may be made by two instances: each event is stored once all the same.
+/// may be made by two instances: each user is told once all the same.
 const LEASE_SECONDS: u32 = 2;
-/// Where notification-service takes events.
-pub const EVENTS_PATH: &str = "/internal/notifications";
-
-/// Something that a user must be told.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    /// Unique for each fact and each user who is told of it.
-    pub event_id: String,
-    /// Who is told.
-    pub user_id: UserId,
-    /// What they read.
-    pub message: String,
-    /// The place in a trace from which telling them goes on, as W3C's `traceparent`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
-    /// The user whose action caused it: what one user causes in a minute is bounded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<UserId>,
-    /// Where they are told, if that must not depend on the account as it is by then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-}
-
-impl Event {
-    /// An event that nobody in particular caused, told outside any trace.
-    pub fn new(event_id: String, user_id: UserId, message: String) -> Self {
-        Self { event_id, user_id, message, traceparent: None, actor: None, address: None }
-    }
-
-    /// The same event, caused by `actor`.
-    #[must_use]
-    pub fn by(self, actor: UserId) -> Self {
-        Self { actor: Some(actor), ..self }
-    }
-
-    /// The same event, told at `address` whatever becomes of the account.
-    #[must_use]
-    pub fn at(self, address: String) -> Self {
-        Self { address: Some(address), ..self }
-    }
-
-    /// The same event, told within `trace`.
-    #[must_use]
-    pub fn within(self, trace: &Trace) -> Self {
-        Self { traceparent: trace.to_text(), ..self }
-    }
-}
+/// Where notification-service takes facts.
+pub const FACTS_PATH: &str = "/internal/facts";
 
 request! {
     /// The body of one hand-over.
     #[derive(Debug, Serialize)]
-    #[schemars(example = json!({"events": [{"event_id": "topup:1", "user_id": 1, "message": "Top-up Rp 100,000 successful."}]}))]
-    pub struct Events {
+    #[schemars(example = json!({"facts": [{
+        "id": "operation:1",
+        "type": "topup.completed",
+        "created_at": "2025-11-12T10:30:00Z",
+        "actor": "user:1",
+        "data": {"user_id": 1, "amount": 100_000},
+    }]}))]
+    pub struct Facts {
         /// Oldest first.
-        pub events: Vec<Event>,
+        pub facts: Vec<Fact>,
     }
 }
 
-/// Puts events into the outbox: to be run within the transaction of the fact that they tell.
-pub fn insertion(events: &[Event]) -> BulkInsert {
-    let mut insert = BulkInsert::new("INSERT INTO outbox (event_id, user_id, message, traceparent, actor, address)");
-    for event in events {
-        insert.row(&[
-            Value::Text(&event.event_id),
-            event.user_id.get().into(),
-            Value::Text(&event.message),
-            event.traceparent.as_deref().into(),
-            event.actor.map(UserId::get).into(),
-            event.address.as_deref().into(),
-        ]);
+/// Puts facts into the outbox: to be run within the transaction in which they become true.
+///
+/// # Panics
+/// If one cannot be written as JSON, which is a mistake in the code.
+pub fn insertion(facts: &[Fact]) -> BulkInsert {
+    let mut insert = BulkInsert::new("INSERT INTO outbox (fact)");
+    for fact in facts {
+        let text = serde_json::to_string(fact).expect("facts are plain structures");
+        insert.row(&[Value::Text(&text)]);
     }
     insert
 }
 
-/// Shows how many events wait, and for how long.
+/// Shows how many facts wait, and for how long.
 pub async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
-    let (events, microseconds): (i64, i64) = sqlx::query_as(
+    let (facts, microseconds): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM outbox LIMIT ?) counted),
                 COALESCE((SELECT TIMESTAMPDIFF(MICROSECOND, created_at, NOW(6)) FROM outbox ORDER BY id LIMIT 1), 0)",
     )
@@ -124,11 +81,11 @@ pub async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
     .fetch_one(pool)
     .await?;
     show(
-        "outbox_events",
-        "Events that notification-service does not have yet; 100,000 are counted at most",
-        number(events),
+        "outbox_facts",
+        "Facts that notification-service does not have yet; 100,000 are counted at most",
+        number(facts),
     );
-    show("outbox_oldest_event_seconds", "How long the oldest of these events has waited", seconds(microseconds));
+    show("outbox_oldest_fact_seconds", "How long the oldest of these facts has waited", seconds(microseconds));
     Ok(())
 }
 
@@ -140,7 +97,11 @@ pub struct Relay {
     backoff: Mutex<Backoff>,
 }
 
-type Row = (i64, String, UserId, String, Option<String>, Option<UserId>, Option<String>);
+/// Facts as they stand in the outbox.
+#[derive(Serialize)]
+struct HandOver<'a> {
+    facts: &'a [Box<RawValue>],
+}
 
 #[derive(Default)]
 struct Backoff {
@@ -159,24 +120,20 @@ impl Relay {
         if self.backs_off() {
             return Ok(Step::Idle);
         }
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, event_id, user_id, message, traceparent, actor, address FROM outbox
-             WHERE next_attempt_at <= NOW(6) ORDER BY id LIMIT ?",
-        )
-        .bind(u32::try_from(MAX_EVENTS)?)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("SELECT id, fact FROM outbox WHERE next_attempt_at <= NOW(6) ORDER BY id LIMIT ?")
+                .bind(u32::try_from(MAX_FACTS)?)
+                .fetch_all(&self.pool)
+                .await?;
         if rows.is_empty() || !lease::hold(&self.pool, "outbox", &self.holder, LEASE_SECONDS).await? {
             return Ok(Step::Idle);
         }
-        let event = |(id, event_id, user_id, message, traceparent, actor, address)| {
-            (id, Event { event_id, user_id, message, traceparent, actor, address })
-        };
-        let (ids, events): (Vec<i64>, Vec<Event>) = rows.into_iter().map(event).unzip();
-        match self.send(events.clone()).await {
+        let (ids, texts): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
+        let facts = texts.into_iter().map(RawValue::from_string).collect::<Result<Vec<_>, _>>()?;
+        match self.send(&facts).await {
             Ok(()) => self.delivered(&ids).await?,
-            // one of them is not as it must be; any other refusal is about the call, not about an event
-            Err(CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) => self.one_by_one(ids, events).await?,
+            // one of them is not as it must be; any other refusal is about the call, not about a fact
+            Err(CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) => self.one_by_one(&ids, &facts).await?,
             Err(error) => {
                 self.back_off();
                 return Err(error.into());
@@ -186,22 +143,22 @@ impl Relay {
         Ok(Step::Worked)
     }
 
-    async fn send(&self, events: Vec<Event>) -> Result<(), CallError> {
+    async fn send(&self, facts: &[Box<RawValue>]) -> Result<(), CallError> {
         self.notifications
-            .post::<_, serde_json::Value>(point!("outbox.hand_over"), EVENTS_PATH, &Events { events })
+            .post::<_, serde_json::Value>(point!("outbox.hand_over"), FACTS_PATH, &HandOver { facts })
             .await
             .map(drop)
     }
 
-    /// One event of a batch was refused: the others must not wait for it.
-    async fn one_by_one(&self, ids: Vec<i64>, events: Vec<Event>) -> anyhow::Result<()> {
-        for (id, event) in ids.into_iter().zip(events) {
-            let event_id = event.event_id.clone();
-            match self.send(vec![event]).await {
-                Ok(()) => self.delivered(&[id]).await?,
+    /// One fact of a batch was refused, perhaps because notification-service is of an older version: the others must not
+    /// wait for it.
+    async fn one_by_one(&self, ids: &[i64], facts: &[Box<RawValue>]) -> anyhow::Result<()> {
+        for (id, fact) in ids.iter().zip(facts) {
+            match self.send(std::slice::from_ref(fact)).await {
+                Ok(()) => self.delivered(&[*id]).await?,
                 Err(error @ CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) => {
-                    tracing::error!(%error, event_id, "notification-service refuses an event; it is tried again later");
-                    self.refused(id).await?;
+                    tracing::error!(%error, row = id, "notification-service refuses a fact; it is tried again later");
+                    self.refused(*id).await?;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -1,7 +1,7 @@
 //! Failpoints: places where a test lets a process die, fail or wait. There is one before and one after each commit and each
 //! call over the network. Debug builds have them, and do nothing there unless they are told to; release builds have none.
 //!
-//! `FAILPOINTS` tells them what to do, as the crate `fail` reads it: `journal.after=2*off->1*return(abort)` at the third
+//! `FAILPOINTS` tells them what to do, as the crate `fail` reads it: `writes.after=2*off->1*return(abort)` at the third
 //! time. The actions are `abort`, `error` and `delay`. To the file in `FAILPOINTS_REACHED` a line is added each time one
 //! is reached.
 

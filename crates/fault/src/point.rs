@@ -11,7 +11,7 @@ use crate::release::reach;
 #[derive(Debug, Clone, Copy)]
 pub struct Point(&'static str);
 
-/// Names a commit or a call: `point!("journal")`.
+/// Names a commit or a call: `point!("writes")`.
 #[macro_export]
 macro_rules! point {
     ($name:literal) => {

@@ -7,7 +7,10 @@ use fault::point;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-use crate::{error::DbError, retry::retry, unit::begin};
+use crate::{error::DbError, migrations::File, retry::retry, unit::begin};
+
+/// The table of leases.
+pub const TABLE: File = crate::migration!("0001_leases");
 
 /// Names this process among those that share a database.
 #[derive(Debug, Clone)]

@@ -26,8 +26,8 @@ pub use error::{DbError, is_duplicate, is_transient, is_unavailable, raced, stal
 pub use held_up::HeldUp;
 pub use list::push_list;
 pub use migrate::{migrate, migrate_apart_from};
-pub use migrations::migrator;
+pub use migrations::{File, migrator};
 pub use pool::{connect, pool, prepare_session};
-pub use readiness::Readiness;
+pub use readiness::{READINESS, Readiness};
 pub use retry::{RETRIES, retry};
 pub use unit::{Unit, begin};

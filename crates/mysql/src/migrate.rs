@@ -120,7 +120,11 @@ async fn is_up_to_date(conn: &mut MySqlConnection, migrations: &Migrator) -> any
         match applied.get(&migration.version) {
             None => return Ok(false),
             Some(checksum) if *checksum != *migration.checksum => {
-                return Err(MigrateError::VersionMismatch(migration.version).into());
+                let other = anyhow::Error::new(MigrateError::VersionMismatch(migration.version));
+                return Err(other.context(
+                    "this schema was made by a version from before 1.0, whose migrations were others: begin with an empty one \
+                     (`cargo xtask reset`, or `docker compose down --volumes`)",
+                ));
             }
             Some(_) => {}
         }

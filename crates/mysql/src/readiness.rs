@@ -13,6 +13,10 @@ use tokio::{
     time::timeout,
 };
 
+use crate::migrations::File;
+
+/// The table that is written to.
+pub const READINESS: File = crate::migration!("0002_readiness");
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// For how long an answer holds, however often it is asked for.

@@ -3,7 +3,7 @@
 use crate::codes::{
     MAIL_REFUSED, MAIL_UNAVAILABLE, NOTHING_TO_CHANGE, NOTIFICATION_NOT_FAILED, NOTIFICATION_NOT_FOUND,
 };
-use crate::routes::{events, notifications};
+use crate::routes::{facts, notifications};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -15,7 +15,6 @@ use common::{describe::about, outbox, server::surround};
 /// Every route of notification-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
     let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
-    let events = post_with(events::receive, about("Takes events, each once", []));
     let routes = ApiRouter::new()
         .api_route(
             "/notifications",
@@ -48,7 +47,10 @@ pub fn app(state: AppState) -> Router {
                 ),
             ),
         )
-        .api_route(outbox::EVENTS_PATH, events)
+        .api_route(
+            outbox::FACTS_PATH,
+            post_with(facts::receive, about("Takes facts, and tells whom they concern once", [])),
+        )
         .api_route(
             "/internal/notifications/resend",
             post_with(notifications::resend_failed, about("Mails again what had failed", [])),

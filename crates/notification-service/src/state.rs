@@ -1,5 +1,7 @@
 //! What the handlers and workers of the service share.
 
+use std::sync::Arc;
+
 use crate::app::delivery::Delivery;
 use crate::clients::UserClient;
 use crate::config::Config;
@@ -25,7 +27,12 @@ pub struct AppState {
     pub(crate) revocations: Watch,
     pub(crate) delivery: Delivery,
     pub(crate) fairness: Fairness,
+    pub(crate) currency: Currency,
 }
+
+/// How amounts are worded.
+#[derive(Clone)]
+pub(crate) struct Currency(pub(crate) Arc<str>);
 
 impl AppState {
     /// The state for a configuration; nothing is connected yet.
@@ -42,6 +49,7 @@ impl AppState {
             gatekeeper,
             delivery: Delivery::new(pool.clone(), UserClient::new(users), mailer, &config.mail),
             fairness: Fairness::new(config.mail.user_rate.map(Allowance)),
+            currency: Currency(config.service.currency.as_str().into()),
             pool,
         })
     }

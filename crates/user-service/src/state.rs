@@ -49,7 +49,7 @@ impl AppState {
             reads: ReadPool::new(&config.service.database),
             gatekeeper: Gatekeeper::new(&config.service, Some(accounts_of_tokens(pool.clone()))),
             signer: Signer::new(&config.service),
-            ledger: Ledger::new(pool.clone(), &config.service.currency, config.service.group_commit_max),
+            ledger: Ledger::new(pool.clone(), config.service.group_commit_max),
             accounts: accounts(pool.clone(), config.service.group_commit_max),
             passwords: Passwords::default(),
             notifications: ServiceClient::new(&config.service, http_client(), "notification-service", notifications),

@@ -13,7 +13,7 @@ use super::api::Api;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Batches {
     /// Intents in a commit of transaction-service, and as many outcomes.
-    pub journal: usize,
+    pub writes: usize,
     /// Operations in a commit of user-service.
     pub ledger: usize,
 }
@@ -21,7 +21,7 @@ pub struct Batches {
 /// What the services have counted since they were started.
 #[derive(Debug, Clone, Copy)]
 pub struct Counts {
-    journal: Count,
+    writes: Count,
     ledger: Count,
 }
 
@@ -35,23 +35,20 @@ impl Counts {
     /// Asks both services.
     pub async fn now(api: &Api) -> Result<Self> {
         let count = async |service, queue| Count::read(&api.metrics(service).await?, queue);
-        Ok(Self {
-            journal: count(Service::Transaction, "journal").await?,
-            ledger: count(Service::User, "ledger").await?,
-        })
+        Ok(Self { writes: count(Service::Transaction, "writes").await?, ledger: count(Service::User, "ledger").await? })
     }
 
-    /// The batches since `earlier`, of a load of one-step transfers: each has two entries in the journal.
+    /// The batches since `earlier`, of a load of one-step transfers: each is written twice by transaction-service.
     pub fn since(self, earlier: Self) -> Batches {
-        let (journal, ledger) = (self.journal - earlier.journal, self.ledger - earlier.ledger);
-        Batches { journal: journal.items_in(2 * journal.batches), ledger: ledger.items_in(ledger.batches) }
+        let (writes, ledger) = (self.writes - earlier.writes, self.ledger - earlier.ledger);
+        Batches { writes: writes.items_in(2 * writes.batches), ledger: ledger.items_in(ledger.batches) }
     }
 }
 
 impl Batches {
     /// These, none of them above its limit.
     pub fn at_most(self, limit: Self) -> Self {
-        Self { journal: self.journal.min(limit.journal), ledger: self.ledger.min(limit.ledger) }
+        Self { writes: self.writes.min(limit.writes), ledger: self.ledger.min(limit.ledger) }
     }
 }
 
@@ -84,8 +81,8 @@ mod tests {
 
     #[test]
     fn batches_are_those_of_the_load_alone() {
-        let counts = |journal: &str, ledger: &str| Counts {
-            journal: Count::read(journal, "journal").unwrap(),
+        let counts = |writes: &str, ledger: &str| Counts {
+            writes: Count::read(writes, "writes").unwrap(),
             ledger: Count::read(ledger, "ledger").unwrap(),
         };
         let metrics = |queue: &str, items: u32, batches: u32| {
@@ -96,14 +93,14 @@ mod tests {
                  group_commit_batch_size_count{{queue=\"{queue}\"}} {batches}\n"
             )
         };
-        let before = counts(&metrics("journal", 100, 100), &metrics("ledger", 50, 50));
-        let after = counts(&metrics("journal", 600, 110), &metrics("ledger", 300, 54));
-        assert_eq!(after.since(before), Batches { journal: 25, ledger: 63 });
-        assert_eq!(before.since(before), Batches { journal: 1, ledger: 1 });
+        let before = counts(&metrics("writes", 100, 100), &metrics("ledger", 50, 50));
+        let after = counts(&metrics("writes", 600, 110), &metrics("ledger", 300, 54));
+        assert_eq!(after.since(before), Batches { writes: 25, ledger: 63 });
+        assert_eq!(before.since(before), Batches { writes: 1, ledger: 1 });
     }
 
     #[test]
     fn a_queue_that_counts_nothing_is_an_error() {
-        assert!(Count::read("", "journal").unwrap_err().to_string().contains("journal"));
+        assert!(Count::read("", "writes").unwrap_err().to_string().contains("writes"));
     }
 }

@@ -50,29 +50,29 @@ pub async fn compare(site: &Site, marks: &Marks, expected: &Rows) -> Result<()> 
     Ok(())
 }
 
-/// Events that wait in the outboxes.
+/// Facts that wait in the outboxes.
 pub async fn backlog(site: &Site) -> Result<u64> {
-    let mut events = 0;
+    let mut facts = 0;
     for service in [Service::User, Service::Transaction] {
         let waiting: u64 =
             sqlx::query_scalar("SELECT CAST(COUNT(*) AS UNSIGNED) FROM outbox").fetch_one(site.pool(service)).await?;
-        events += waiting;
+        facts += waiting;
     }
-    Ok(events)
+    Ok(facts)
 }
 
-/// The oldest and the newest event in each outbox.
+/// The oldest and the newest fact in each outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outboxes([(i64, i64); 2]);
 
 impl Outboxes {
-    /// How many events there are at most; 0 if there are none.
+    /// How many facts there are at most; 0 if there are none.
     pub fn left(self) -> u64 {
         self.0.iter().filter(|(oldest, _)| *oldest > 0).map(|(oldest, newest)| oldest.abs_diff(*newest) + 1).sum()
     }
 }
 
-/// The ends of the outboxes: counting all events often would take time from those who hand them over.
+/// The ends of the outboxes: counting all facts often would take time from those who hand them over.
 pub async fn outboxes(site: &Site) -> Result<Outboxes> {
     let mut ends = [(0, 0); 2];
     for (ends, service) in ends.iter_mut().zip([Service::User, Service::Transaction]) {
@@ -83,8 +83,8 @@ pub async fn outboxes(site: &Site) -> Result<Outboxes> {
     Ok(Outboxes(ends))
 }
 
-/// How many events there must have been so far, by what the ledger says.
-pub async fn events(site: &Site) -> Result<u64> {
+/// How many notifications there must be in the end, by what the ledger says.
+pub async fn expected_notifications(site: &Site) -> Result<u64> {
     // both parties learn of a payment, the sender of a refusal and of money set aside
     Ok(sqlx::query_scalar(
         "SELECT CAST(COALESCE(SUM(IF(refusal IS NULL AND kind IN ('transfer', 'capture'), 2, 1)), 0) AS UNSIGNED)
@@ -94,9 +94,9 @@ pub async fn events(site: &Site) -> Result<u64> {
     .await?)
 }
 
-/// Notifications that came from an outbox.
+/// Notifications of facts.
 pub async fn notifications(site: &Site) -> Result<u64> {
-    Ok(sqlx::query_scalar("SELECT CAST(COUNT(*) AS UNSIGNED) FROM notifications WHERE event_id IS NOT NULL")
+    Ok(sqlx::query_scalar("SELECT CAST(COUNT(*) AS UNSIGNED) FROM notifications")
         .fetch_one(site.pool(Service::Notification))
         .await?)
 }

@@ -46,11 +46,11 @@ const UNDER_WAY: usize = 256;
 const POOL_SIZE: u32 = 8;
 /// The largest batches with which both databases are at work all the time: half of the transfers are with each. Larger ones
 /// would wait for each other.
-const LARGEST: Batches = Batches { journal: UNDER_WAY / 2, ledger: UNDER_WAY / 2 };
+const LARGEST: Batches = Batches { writes: UNDER_WAY / 2, ledger: UNDER_WAY / 2 };
 /// Connections that write intents and outcomes, like transaction-service's.
-const JOURNALS: usize = 2;
+const WRITERS: usize = 2;
 /// All connections: one more moves the money.
-const CONNECTIONS: usize = JOURNALS + 1;
+const CONNECTIONS: usize = WRITERS + 1;
 /// The largest amount of a transfer, in whole units.
 const MAX_AMOUNT: i64 = 100;
 
@@ -127,13 +127,13 @@ impl Pipeline<'_> {
         let watching = tokio::task::spawn_local(watched.over(self.tally.borrow().time()));
         let (to_ledger, mut wanted) = channel(UNDER_WAY);
         // whoever has nothing to be told yet
-        let (to_journal, moved) = channel(UNDER_WAY);
+        let (to_writers, moved) = channel(UNDER_WAY);
         for _ in 0..UNDER_WAY {
-            to_journal.try_send(None)?;
+            to_writers.try_send(None)?;
         }
         let moved = Mutex::new(moved);
-        let journals = try_join_all((0..JOURNALS).map(|_| self.write_journal(&moved, &to_ledger)));
-        tokio::try_join!(journals, self.write_ledger(&mut wanted, &to_journal))?;
+        let writers = try_join_all((0..WRITERS).map(|_| self.write_transactions(&moved, &to_ledger)));
+        tokio::try_join!(writers, self.write_ledger(&mut wanted, &to_writers))?;
         let mut last = whatever_waits(&mut wanted);
         self.move_money(&last).await?;
         last.extend(whatever_waits(&mut *moved.lock().await).into_iter().flatten());
@@ -142,14 +142,14 @@ impl Pipeline<'_> {
     }
 
     /// What transaction-service commits.
-    async fn write_journal(
+    async fn write_transactions(
         &self,
         moved: &Mutex<Receiver<Option<Transfer>>>,
         to_ledger: &Sender<Transfer>,
     ) -> Result<()> {
         let mut random = fastrand::Rng::new();
         while Instant::now() < self.end {
-            let done = self.batch(&mut *moved.lock().await, self.batches.journal).await;
+            let done = self.batch(&mut *moved.lock().await, self.batches.writes).await;
             let mut new = done.iter().map(|_| any_transfer(self.people, &mut random)).collect::<Result<Vec<_>>>()?;
             self.commit(done.into_iter().flatten().collect(), &mut new).await?;
             for transfer in new {
@@ -160,12 +160,12 @@ impl Pipeline<'_> {
     }
 
     /// What user-service commits.
-    async fn write_ledger(&self, wanted: &mut Receiver<Transfer>, to_journal: &Sender<Option<Transfer>>) -> Result<()> {
+    async fn write_ledger(&self, wanted: &mut Receiver<Transfer>, to_writers: &Sender<Option<Transfer>>) -> Result<()> {
         while Instant::now() < self.end {
             let batch = self.batch(wanted, self.batches.ledger).await;
             self.move_money(&batch).await?;
             for transfer in batch {
-                to_journal.send(Some(transfer)).await?;
+                to_writers.send(Some(transfer)).await?;
             }
         }
         Ok(())
@@ -186,7 +186,7 @@ impl Pipeline<'_> {
     /// Writes the outcomes of `done` and the intents of `new` in one commit.
     async fn commit(&self, done: Vec<Transfer>, new: &mut [Transfer]) -> Result<()> {
         let mut tx = self.transactions.begin().await?;
-        sql::journal(&mut tx, &done, new).await?;
+        sql::writes(&mut tx, &done, new).await?;
         tx.commit().await?;
         for transfer in done {
             self.tally.borrow_mut().note(transfer.begun, Verdict::Acknowledged, 1);

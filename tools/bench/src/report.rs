@@ -19,8 +19,8 @@ pub fn print(results: &Results) {
         println!("{}\n", loads(&results.loads));
         println!("Processor time of each turn, in microseconds:\n{}\n", profile(&results.loads));
     }
-    for (round, Batches { journal, ledger }) in (1..).zip(&results.floor_batches) {
-        println!("Batches of the floor, round {round}: {journal} intents and outcomes, {ledger} operations");
+    for (round, Batches { writes, ledger }) in (1..).zip(&results.floor_batches) {
+        println!("Batches of the floor, round {round}: {writes} intents and outcomes, {ledger} operations");
     }
     if let Some(drain) = &results.drain {
         println!(

@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[derive(Parser)]
 #[command(name = "cargo xtask upgrade-test", bin_name = "cargo xtask upgrade-test", max_term_width = 100)]
 struct Arguments {
-    /// The commit of the version before, instead of the one before the newest migration
+    /// The commit of the version before, instead of the newest one with fewer migrations
     #[arg(long)]
     from: Option<String>,
 }
@@ -71,11 +71,11 @@ async fn run(arguments: &Arguments) -> Result<()> {
 async fn check(from: Option<&str>, admin: &Admin) -> Result<()> {
     let from = match from {
         Some(from) => from.to_owned(),
-        None => match before_the_newest_migration()? {
+        None => match version_before()? {
             Some(commit) => commit,
             None => {
                 ensure!(!workspace_root().join(".git").exists(), "the history is missing: git fetch --unshallow");
-                eprintln!("- Not tried: this is no clone, so the version before the newest migration is not known");
+                eprintln!("- Not tried: this is no clone, so the version before is not known");
                 return Ok(());
             }
         },
@@ -180,9 +180,9 @@ impl Payments {
 /// The migrations of all services.
 const MIGRATIONS: &str = ":(glob)crates/*/migrations/*";
 
-/// The newest commit before this version that has fewer migrations, each of them as it is now: a migration that was changed
-/// before anybody had run it has no version before. `None` where that is not known.
-fn before_the_newest_migration() -> Result<Option<String>> {
+/// The newest commit before this version that has fewer migrations, each of them as it is now; or, if nothing was added to the
+/// migrations of version 1, the commit that wrote them. `None` where that is not known.
+fn version_before() -> Result<Option<String>> {
     let changed = git(&["log", "--first-parent", "--format=%H", "--", MIGRATIONS])?.unwrap_or_default();
     for commit in changed.lines() {
         let Some(before) = git(&["rev-parse", "--verify", "--quiet", &format!("{commit}^")])? else { continue };
@@ -193,7 +193,7 @@ fn before_the_newest_migration() -> Result<Option<String>> {
             return Ok(Some(before));
         }
     }
-    Ok(None)
+    Ok(changed.lines().next().map(str::to_owned))
 }
 
 /// What git says; `None` if it fails or says nothing.

@@ -194,7 +194,7 @@ impl ServiceClient {
         path: &str,
         request: RequestBuilder,
     ) -> Result<(T, HeaderMap), CallError> {
-        let Origin { request_id, trace } = Origin::current();
+        let Origin { request_id, trace, .. } = Origin::current();
         let span = trace.call(self.0.service, path);
         let mut headers = HeaderMap::new();
         headers.extend(request_id.map(|id| (REQUEST_ID, id)));

@@ -28,6 +28,7 @@ use crate::{
     error::{ApiError, Result},
     extract::{MAX_BODY, MAX_INTERNAL_BODY},
     fields,
+    origin::Origin,
 };
 
 /// How long a body may take to arrive.
@@ -162,8 +163,11 @@ impl Receiver {
 pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let identity = receiver.inner.gatekeeper.identify(&parts.headers);
+    let mut origin = Origin::current();
     if let Ok(caller) = identity.caller() {
-        Span::current().record(CALLER, tracing::field::display(caller));
+        let caller = caller.to_string();
+        Span::current().record(CALLER, &caller);
+        origin.actor = Some(caller.into());
     }
     parts.extensions.insert(identity);
     let is_service = identity.is_service();
@@ -171,7 +175,7 @@ pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Nex
         receiver.count(&parts, identity)?;
         let request = receiver.receive(parts, body, is_service).await?;
         let _place = receiver.place(is_service)?;
-        Ok(next.run(request).await)
+        Ok(origin.scope(next.run(request)).await)
     };
     served.await.unwrap_or_else(ApiError::into_response)
 }

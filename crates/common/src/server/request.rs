@@ -44,7 +44,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let trace = Trace::from_headers(request.headers()).server(method_name, route);
     let request_id = id.to_str().expect("a sane identity is ASCII");
     let span = tracing::info_span!("request", %method, route, request_id, trace_id = trace.id(), caller = Empty);
-    let origin = Origin { request_id: Some(id.clone()), trace: trace.clone() };
+    let origin = Origin { request_id: Some(id.clone()), trace: trace.clone(), actor: None };
     let served = async move {
         let response =
             AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| panicked(&*panic));

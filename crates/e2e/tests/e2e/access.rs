@@ -191,7 +191,7 @@ impl Cast {
             ("transaction_id", json!(if is_step { number } else { subject.transaction })),
             ("email", if is_login { json!(subject.owner.email) } else { json!(format!("new{number}@example.com")) }),
             ("password", json!(PASSWORD)),
-            ("event_id", json!(format!("event:{number}"))),
+            ("id", json!(format!("fact:{number}"))),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into_iter()

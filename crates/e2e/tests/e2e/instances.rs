@@ -47,11 +47,11 @@ async fn two_instances_of_every_service_do_nothing_twice() {
     world.assert_everything_told().await;
     let sent = world.told(&ani).await.iter().filter(|message| message.starts_with("You have received")).count();
     assert_eq!(i64::try_from(sent).unwrap(), PAYMENTS / 3, "each is told once");
-    let told: (i64, i64) = sqlx::query_as("SELECT COUNT(*), COUNT(DISTINCT event_id) FROM notifications")
+    let told: (i64, i64) = sqlx::query_as("SELECT COUNT(*), COUNT(DISTINCT fact_id, user_id) FROM notifications")
         .fetch_one(&world.pool(Service::Notification))
         .await
         .unwrap();
-    assert_eq!(told, (3 * PAYMENTS + 2, 3 * PAYMENTS + 2), "three events for each payment and one for each top-up");
+    assert_eq!(told, (3 * PAYMENTS + 2, 3 * PAYMENTS + 2), "three notices of each payment and one of each top-up");
 
     let reports = [world.service(Service::Report), Api::new(&seconds[3].url).as_service()];
     let syncs = join_all(reports.iter().map(|api| api.post_empty("/sync/all"))).await;

@@ -101,13 +101,13 @@ async fn each_service_shows_what_it_does() {
     let user = Metrics::of(&users).await;
     assert_eq!(user.get("ledger_violations"), Some(0.0));
     assert!(user.get("group_commit_batch_size_count{queue=\"ledger\"}").unwrap() >= 3.0, "top-up, hold and capture");
-    assert_eq!((user.get("outbox_events"), user.get("outbox_oldest_event_seconds")), (Some(0.0), Some(0.0)));
+    assert_eq!((user.get("outbox_facts"), user.get("outbox_oldest_fact_seconds")), (Some(0.0), Some(0.0)));
 
     let transaction = Metrics::of(&world.api(Service::Transaction)).await;
     let created = "http_server_request_duration_seconds_count{method=\"POST\",route=\"/transactions\",status=\"201\"}";
     assert_eq!(transaction.get(created), Some(1.0));
     assert_eq!(transaction.get("transactions_unsettled"), Some(0.0));
-    assert_eq!(transaction.get("group_commit_waiting{queue=\"journal\"}"), Some(0.0));
+    assert_eq!(transaction.get("group_commit_waiting{queue=\"writes\"}"), Some(0.0));
 
     let notification = Metrics::of(&world.api(Service::Notification)).await;
     assert_eq!(notification.get("mails_total{result=\"sent\"}"), Some(5.0), "of two top-ups and a payment");

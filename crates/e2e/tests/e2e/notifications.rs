@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 #[tokio::test]
-async fn a_notification_service_that_is_down_changes_no_transfer_and_each_event_is_mailed_once() {
+async fn a_notification_service_that_is_down_changes_no_transfer_and_each_fact_is_mailed_once() {
     let mut world = World::start().await;
     let (ani, budi) = (world.user(1_000).await, world.user(0).await);
     world.assert_everything_told().await;
@@ -30,7 +30,7 @@ async fn a_notification_service_that_is_down_changes_no_transfer_and_each_event_
     assert_eq!((world.balance(&ani).await, world.balance(&budi).await), ((945, 0), (55, 0)));
     let waiting: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&world.pool(Service::Transaction)).await.unwrap();
-    assert_eq!(waiting, 30, "three events for each payment wait");
+    assert_eq!(waiting, 20, "two facts for each payment wait");
 
     world.wallet.start_again(Service::Notification).await.unwrap();
     world.assert_everything_told().await;
@@ -105,9 +105,16 @@ async fn no_user_makes_the_wallet_mail_words_of_its_own_or_forges_a_notice() {
     }
     let forged = json!({"user_id": attacker.id, "message": BAIT});
     let _ = notifications.post("/notifications", forged.clone()).await.expect_error(403, "forbidden");
-    let event = json!({"event_id": "forged", "user_id": attacker.id, "message": BAIT, "address": VICTIM});
-    let events = json!({"events": [event]});
-    let _ = notifications.post("/internal/notifications", events).await.expect_error(403, "forbidden");
+    let fact = json!({
+        "id": "forged",
+        "type": "security.password_changed",
+        "created_at": "2025-11-12T10:30:00Z",
+        "actor": "system",
+        "data": {"user_id": attacker.id},
+        "address": VICTIM,
+    });
+    let facts = json!({"facts": [fact]});
+    let _ = notifications.post("/internal/facts", facts).await.expect_error(403, "forbidden");
     let anyone = world.api(Service::Notification);
     let _ = anyone.post("/notifications", forged).await.expect_error(401, "missing_service_token");
 

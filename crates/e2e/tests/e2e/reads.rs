@@ -36,7 +36,7 @@ async fn fill(world: &World, sender: &User, receiver: &User, rows: i64, deleted:
     for first in (0..rows).step_by(2_000) {
         let mut insert = BulkInsert::new(
             "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, accepted_at, hidden_at,
-                 request, fingerprint, created_at, updated_at)",
+                 request, fingerprint, actor, created_at, updated_at)",
         );
         for n in first..(first + 2_000).min(rows) {
             let (request, now) = (format!("fill:{}:{n}", sender.id), time::now());
@@ -51,6 +51,7 @@ async fn fill(world: &World, sender: &User, receiver: &User, rows: i64, deleted:
                 hidden_at.into(),
                 request.as_str().into(),
                 "0".repeat(32).as_str().into(),
+                "service".into(),
                 now.into(),
                 now.into(),
             ]);

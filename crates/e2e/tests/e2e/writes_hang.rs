@@ -79,7 +79,7 @@ async fn a_session_that_is_silent_in_the_middle_of_a_transaction_holds_nobody_up
     // as of an instance that was frozen there
     let pool = world.pool(Service::User);
     let mut frozen = pool.begin().await.unwrap();
-    let lock = "SELECT id FROM users WHERE id IN (?, ?) FOR UPDATE";
+    let lock = "SELECT user_id FROM accounts WHERE user_id IN (?, ?) FOR UPDATE";
     sqlx::query(lock).bind(ani.id).bind(budi.id).fetch_all(&mut *frozen).await.unwrap();
     let begun = Instant::now();
     let _ = pay(&world, &ani, &budi, 0).await.expect(201);
@@ -111,7 +111,7 @@ async fn what_a_proof_on_request_finds_is_an_alarm_too() {
     let audited = |count: i64| format!("ledger_violations {count}");
     eventually("the first audit", async || shows(&world, Service::User, &audited(0)).await.then_some(())).await;
     let pool = world.pool(Service::User);
-    let change = format!("UPDATE users SET balance = balance + 1 WHERE id = {}", ani.id);
+    let change = format!("UPDATE accounts SET available = available + 1 WHERE user_id = {}", ani.id);
     sqlx::raw_sql(AssertSqlSafe(change)).execute(&pool).await.unwrap();
     assert_eq!(users.get("/internal/ledger/verify").await.expect(200)["ok"], false);
     assert!(shows(&world, Service::User, &audited(1)).await);

@@ -17,8 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::outbox::Event;
 use money::UserId;
+
+use super::notices::Notice;
 
 /// The time for which allowances are.
 const MINUTE: Duration = Duration::from_mins(1);
@@ -45,18 +46,18 @@ pub enum Meter {
 }
 
 impl Meter {
-    /// The meter that alone decides when an event may be mailed.
-    pub fn of(event: &Event) -> Option<Self> {
-        match (&event.address, event.actor) {
-            (Some(_), _) => Some(Self::Warnings(event.user_id)),
-            (None, actor) => actor.map(Self::Caused),
+    /// The meter that alone decides when a notice may be mailed.
+    pub fn of(notice: &Notice) -> Option<Self> {
+        match (&notice.address, notice.caused_by) {
+            (Some(_), _) => Some(Self::Warnings(notice.user_id)),
+            (None, cause) => cause.map(Self::Caused),
         }
     }
 
     /// The meter of the mailbox, where somebody else fills it.
-    pub fn of_mailbox(event: &Event) -> Option<Self> {
-        let is_of_others = event.address.is_none() && event.actor != Some(event.user_id);
-        is_of_others.then_some(Self::Mailbox(event.user_id))
+    pub fn of_mailbox(notice: &Notice) -> Option<Self> {
+        let is_of_others = notice.address.is_none() && notice.caused_by != Some(notice.user_id);
+        is_of_others.then_some(Self::Mailbox(notice.user_id))
     }
 
     /// The meter of `user` that the database knows by this name, if there is such a one.
@@ -126,11 +127,11 @@ impl Allowance {
         self.place(meter, *ahead)
     }
 
-    /// The place of the next event. What is delayed anyway fills no mailbox yet: nobody can close another's by causing more
+    /// The place of the next notice. What is delayed anyway fills no mailbox yet: nobody can close another's by causing more
     /// than it may.
-    pub fn place_of(self, event: &Event, meters: &mut Meters) -> Place {
-        let place = Meter::of(event).map_or_else(Place::default, |meter| self.next(meter, meters));
-        match Meter::of_mailbox(event) {
+    pub fn place_of(self, notice: &Notice, meters: &mut Meters) -> Place {
+        let place = Meter::of(notice).map_or_else(Place::default, |meter| self.next(meter, meters));
+        match Meter::of_mailbox(notice) {
             Some(mailbox) if place.delay.is_zero() => place.or_later(self.next(mailbox, meters)),
             _ => place,
         }
@@ -157,10 +158,10 @@ impl Fairness {
         Self { allowance, ..Self::default() }
     }
 
-    /// How far the mailboxes that `events` go to are ahead.
-    pub fn mailboxes(&self, events: &[&Event]) -> HashMap<Meter, Duration> {
+    /// How far the mailboxes that `notices` go to are ahead.
+    pub fn mailboxes(&self, notices: &[&Notice]) -> HashMap<Meter, Duration> {
         let (now, mailboxes) = (Instant::now(), self.mailboxes.lock().expect("the lock is never poisoned"));
-        let meters = events.iter().filter_map(|event| Meter::of_mailbox(event));
+        let meters = notices.iter().filter_map(|notice| Meter::of_mailbox(notice));
         let ahead = |meter: Meter| Some((meter, mailboxes.get(&meter.user())?.saturating_duration_since(now)));
         meters.filter_map(ahead).collect()
     }
@@ -226,8 +227,8 @@ mod tests {
         Allowance(NonZeroU32::new(n).unwrap())
     }
 
-    fn event(recipient: i64) -> Event {
-        Event::new("1".into(), user(recipient), "Hello".into())
+    fn notice(recipient: i64) -> Notice {
+        Notice::new("1".into(), user(recipient), "Hello".into())
     }
 
     #[test]
@@ -239,19 +240,19 @@ mod tests {
             _ => Place { lane: 2, delay: Duration::from_secs(n - 60) },
         };
         for n in 1..=63 {
-            assert_eq!(allowance(60).place_of(&event(7).by(user(7)), &mut meters), expected(n), "number {n}");
+            assert_eq!(allowance(60).place_of(&notice(7).caused_by(user(7)), &mut meters), expected(n), "number {n}");
         }
         assert_eq!(meters.mails, BTreeMap::from([(Meter::Caused(user(7)), 63)]));
         // to whomever they go; and nobody else waits for them
-        assert_eq!(allowance(60).place_of(&event(8).by(user(7)), &mut meters), expected(64));
-        assert_eq!(allowance(60).place_of(&event(7).by(user(9)), &mut meters), Place::default());
+        assert_eq!(allowance(60).place_of(&notice(8).caused_by(user(7)), &mut meters), expected(64));
+        assert_eq!(allowance(60).place_of(&notice(7).caused_by(user(9)), &mut meters), Place::default());
         assert_eq!(meters.mails.get(&Meter::Mailbox(user(8))), None, "what is delayed fills no mailbox");
     }
 
     #[test]
     fn a_mailbox_takes_ten_times_as_much_before_it_delays_anything() {
         let mut meters = Meters::default();
-        let places: Vec<Place> = (0..602).map(|_| allowance(60).place_of(&event(7), &mut meters)).collect();
+        let places: Vec<Place> = (0..602).map(|_| allowance(60).place_of(&notice(7), &mut meters)).collect();
         let lanes = [9, 10, 59, 60, 601].map(|n: usize| places[n].lane);
         assert_eq!(lanes, [0, 1, 1, 2, 2]);
         let delays = [599, 600, 601].map(|n: usize| places[n].delay.as_millis());
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn a_small_allowance_is_kept_too() {
         let mut meters = Meters::default();
-        let places = [(); 2].map(|()| allowance(1).place_of(&event(7).by(user(7)), &mut meters));
+        let places = [(); 2].map(|()| allowance(1).place_of(&notice(7).caused_by(user(7)), &mut meters));
         assert_eq!(places, [Place::default(), Place { lane: 2, delay: MINUTE }]);
         assert_eq!(allowance(1).wait(user(7), &mut meters), Some(2 * MINUTE));
         assert_eq!(allowance(1).wait(user(8), &mut meters), None);
@@ -269,12 +270,12 @@ mod tests {
 
     #[test]
     fn who_causes_a_mail_whom_it_warns_and_whose_mailbox_it_fills() {
-        let event = || event(1);
-        let meters = |event: &Event| (Meter::of(event), Meter::of_mailbox(event));
-        assert_eq!(meters(&event()), (None, Some(Meter::Mailbox(user(1)))));
-        assert_eq!(meters(&event().by(user(1))), (Some(Meter::Caused(user(1))), None));
-        assert_eq!(meters(&event().by(user(2))), (Some(Meter::Caused(user(2))), Some(Meter::Mailbox(user(1)))));
-        let warning = event().by(user(1)).at("a@example.com".into());
+        let notice = || notice(1);
+        let meters = |notice: &Notice| (Meter::of(notice), Meter::of_mailbox(notice));
+        assert_eq!(meters(&notice()), (None, Some(Meter::Mailbox(user(1)))));
+        assert_eq!(meters(&notice().caused_by(user(1))), (Some(Meter::Caused(user(1))), None));
+        assert_eq!(meters(&notice().caused_by(user(2))), (Some(Meter::Caused(user(2))), Some(Meter::Mailbox(user(1)))));
+        let warning = Notice { address: Some("a@example.com".into()), ..notice().caused_by(user(1)) };
         assert_eq!(meters(&warning), (Some(Meter::Warnings(user(1))), None));
         for meter in [Meter::Caused(user(1)), Meter::Warnings(user(1))] {
             assert_eq!(meter.name().and_then(|name| Meter::named(name, user(1))), Some(meter));
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn a_mailbox_is_remembered_until_the_clock_has_caught_up() {
         let fairness = Fairness::new(Some(allowance(60)));
-        let (mail, own) = (event(1).by(user(2)), event(1).by(user(1)));
+        let (mail, own) = (notice(1).caused_by(user(2)), notice(1).caused_by(user(1)));
         let (mailbox, share) = (Meter::Mailbox(user(1)), Duration::from_millis(100));
         assert_eq!(fairness.mailboxes(&[&mail]), HashMap::new());
         for n in 1..=2 {

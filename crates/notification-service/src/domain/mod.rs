@@ -1,3 +1,4 @@
-//! Whose mail goes next. Pure.
+//! Who is told what, and whose mail goes next. Pure.
 
 pub mod fairness;
+pub mod notices;

@@ -1,4 +1,4 @@
 //! The routes of notification-service, one file for each resource.
 
-pub mod events;
+pub mod facts;
 pub mod notifications;

@@ -9,7 +9,6 @@ use common::{
     extract::{Json, Path},
     idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
     origin::Origin,
-    outbox::Event,
     page::{List, Listed},
     reads::ReadPool,
     request,
@@ -28,7 +27,7 @@ use sqlx::MySqlPool;
 use crate::{
     app::delivery::{Delivery, SentNow},
     codes,
-    domain::fairness::Fairness,
+    domain::{fairness::Fairness, notices::Notice},
     store::{
         notifications as store,
         notifications::{Filter, Notification, Status},
@@ -78,16 +77,16 @@ pub async fn create(
     let request = KeyedRequest::new(key, caller, "POST /notifications", &new);
     let now = time::now();
     // an identity of its own, by which a second run finds what the first one wrote
-    let event_id = format!("once:{}", uuid::Uuid::new_v4());
-    let event = Event::new(event_id, new.user_id, new.message.into()).within(&Origin::current().trace);
-    let (pool, request, event, fairness) = (&pool, request.as_ref(), &event, &fairness);
+    let identity = format!("once:{}", uuid::Uuid::new_v4());
+    let notice = Notice::new(identity, new.user_id, new.message.into()).within(&Origin::current().trace);
+    let (pool, request, notice, fairness) = (&pool, request.as_ref(), &notice, &fairness);
     let answered = mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("create")).await?;
         if let Some(known) = idempotency::look_up(&mut tx, request).await? {
             return Ok(known);
         }
-        let meters = store::insert_events(&mut tx, std::slice::from_ref(event), fairness, now, attempt).await?;
-        let notification = store::find_event(&mut tx, &event.event_id).await?;
+        let meters = store::insert_notices(&mut tx, std::slice::from_ref(notice), fairness, now, attempt).await?;
+        let notification = store::find_notice(&mut tx, notice).await?;
         let answer = Answer::new(StatusCode::CREATED, &notification);
         idempotency::store(&mut tx, request, &answer).await?;
         tx.commit().await?;

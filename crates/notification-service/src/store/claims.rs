@@ -189,12 +189,14 @@ async fn execute_on(
 
 #[cfg(test)]
 mod tests {
-    use common::outbox::Event;
     use lab::database::database;
     use money::time;
 
     use super::*;
-    use crate::{domain::fairness::Fairness, store::notifications};
+    use crate::{
+        domain::{fairness::Fairness, notices::Notice},
+        store::notifications,
+    };
 
     #[tokio::test]
     async fn a_holder_whose_lease_ran_out_changes_nothing_after_its_successor() {
@@ -202,8 +204,8 @@ mod tests {
         let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
         mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
         let conn = &mut *pool.acquire().await.unwrap();
-        let event = Event::new("1".into(), 1.try_into().unwrap(), "Hello".into());
-        notifications::insert_events(conn, &[event], &Fairness::default(), time::now(), 1).await.unwrap();
+        let notice = Notice::new("1".into(), 1.try_into().unwrap(), "Hello".into());
+        notifications::insert_notices(conn, &[notice], &Fairness::default(), time::now(), 1).await.unwrap();
         let [first, ..] = due(conn, 1).await.unwrap();
         let (id, _) = first[0];
         let (paused, successor) = (Holder::new(), Holder::new());

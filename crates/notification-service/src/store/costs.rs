@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::outbox::Event;
 use lab::{
     database::{TestDatabase, database},
     plan::within,
@@ -19,7 +18,10 @@ use super::{
     claims, meters,
     notifications::{self, Filter, Status},
 };
-use crate::domain::fairness::{Allowance, Fairness, Meters};
+use crate::domain::{
+    fairness::{Allowance, Fairness, Meters},
+    notices::Notice,
+};
 
 /// Notifications in the table, and those of one user.
 const ROWS: usize = 8_000;
@@ -27,16 +29,20 @@ const OF_A_USER: usize = 400;
 /// Rows that a statement answers or changes.
 const FEW: u32 = 50;
 
+/// What the row of this number, from 0 on, tells.
+fn notice(n: usize) -> Notice {
+    let user = i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
+    Notice::new(n.to_string(), user, format!("Number {n}"))
+}
+
 /// A table with many rows, all to be mailed.
 async fn table() -> (TestDatabase, MySqlPool) {
     let database = database().await;
     let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
     mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
-    let user = |n: usize| i64::try_from(1 + n % (ROWS / OF_A_USER)).unwrap().try_into().unwrap();
-    let event = |n: usize| Event::new(n.to_string(), user(n), format!("Number {n}"));
-    for batch in (0..ROWS).map(event).collect::<Vec<_>>().chunks(1000) {
-        notifications::insert_events(&mut conn, batch, &Fairness::default(), time::now(), 1).await.unwrap();
+    for batch in (0..ROWS).map(notice).collect::<Vec<_>>().chunks(1000) {
+        notifications::insert_notices(&mut conn, batch, &Fairness::default(), time::now(), 1).await.unwrap();
     }
     // as if the oldest came by way of all lanes
     sqlx::raw_sql("UPDATE notifications SET lane = id % 3 WHERE id <= 7000").execute(&mut *conn).await.unwrap();
@@ -70,8 +76,8 @@ async fn a_page_costs_its_rows() {
         let page = within(&mut conn, &what, FEW.into(), list).await;
         assert_eq!(page.items.len(), FEW as usize, "{what}");
     }
-    let by_event = async |conn: &mut MySqlConnection| notifications::find_event(conn, "77").await;
-    within(&mut conn, "an event", 2, by_event).await;
+    let by_notice = async |conn: &mut MySqlConnection| notifications::find_notice(conn, &notice(77)).await;
+    within(&mut conn, "a notice", 2, by_notice).await;
 }
 
 #[tokio::test]
@@ -146,8 +152,8 @@ async fn the_meters_of_a_batch_are_read_at_the_cost_of_its_users() {
     let user = |n: i64| UserId::try_from(n).unwrap();
     let mut all = Meters::default();
     for n in 1..=4_000 {
-        let event = Event::new(n.to_string(), user(n), "Hello".into()).by(user(n + 1));
-        allowance.place_of(&event, &mut all);
+        let notice = Notice::new(n.to_string(), user(n), "Hello".into()).caused_by(user(n + 1));
+        allowance.place_of(&notice, &mut all);
     }
     meters::store(&mut conn, &all, allowance).await.unwrap();
     meters::store(&mut conn, &all, allowance).await.unwrap();

@@ -4,7 +4,7 @@ use mysql::row;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use common::{monitoring::MOST_COUNTED, outbox::Event, trace::Trace};
+use common::{monitoring::MOST_COUNTED, trace::Trace};
 use money::{NotificationId, UserId, time::Period};
 use mysql::{
     DbError,
@@ -17,7 +17,13 @@ use serde_json::json;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::meters;
-use crate::domain::fairness::{Fairness, LANES, Meter, Meters, Place};
+use crate::domain::{
+    fairness::{Fairness, LANES, Meter, Meters, Place},
+    notices::Notice,
+};
+
+/// Why a notification waits that a restore has brought back.
+const HELD_BACK: &str = "held back after a restore: it may have been mailed before";
 
 /// How far a notification has come.
 #[derive(
@@ -74,39 +80,42 @@ impl Notification {
     }
 }
 
-/// The notification of an event.
-pub async fn find_event(conn: &mut MySqlConnection, event_id: &str) -> sqlx::Result<Notification> {
-    let id: NotificationId = sqlx::query_scalar("SELECT id FROM notifications WHERE event_id = ?")
-        .bind(event_id)
+/// The notification that `notice` has become.
+pub async fn find_notice(conn: &mut MySqlConnection, notice: &Notice) -> sqlx::Result<Notification> {
+    let id: NotificationId = sqlx::query_scalar("SELECT id FROM notifications WHERE fact_id = ? AND user_id = ?")
+        .bind(&notice.fact_id)
+        .bind(notice.user_id)
         .fetch_one(&mut *conn)
         .await?;
     find(conn, id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Stores one notification for each event; those that are there already stay as they are, and count for nothing.
+/// Stores one notification for each notice; those that are there already stay as they are, and count for nothing.
 ///
-/// Most events are new. The first `attempt` takes them for new, and fails as raced where a unique key knows better; the
+/// Most notices are new. The first `attempt` takes them for new, and fails as raced where a unique key knows better; the
 /// others look. Returns what is to be remembered once it is committed.
-pub async fn insert_events(
+pub async fn insert_notices(
     conn: &mut MySqlConnection,
-    events: &[Event],
+    notices: &[Notice],
     fairness: &Fairness,
     now: DateTime<Utc>,
     attempt: u32,
 ) -> Result<Meters, DbError> {
-    let new: Vec<&Event> = if attempt == 1 { events.iter().collect() } else { unknown(conn, events).await? };
+    let new: Vec<&Notice> = if attempt == 1 { notices.iter().collect() } else { unknown(conn, notices).await? };
     let (places, meters) = places(conn, &new, fairness).await?;
     let mut insert = BulkInsert::new(
         "INSERT INTO notifications
-         (event_id, user_id, message, traceparent, address, lane, next_attempt_at, created_at, updated_at)",
+         (fact_id, user_id, message, status, failure_reason, traceparent, address, lane, next_attempt_at, created_at, updated_at)",
     );
-    for (event, place) in new.iter().zip(places) {
+    for (notice, place) in new.iter().zip(places) {
         insert.row(&[
-            Value::Text(&event.event_id),
-            event.user_id.get().into(),
-            Value::Text(&event.message),
-            event.traceparent.as_deref().into(),
-            event.address.as_deref().into(),
+            Value::Text(&notice.fact_id),
+            notice.user_id.get().into(),
+            Value::Text(&notice.message),
+            Value::Text(if notice.held_back { Status::Failed } else { Status::Pending }.into()),
+            notice.held_back.then_some(HELD_BACK).into(),
+            notice.traceparent.as_deref().into(),
+            notice.address.as_deref().into(),
             i64::try_from(place.lane).expect("there are few").into(),
             Value::InMicroseconds(u64::try_from(place.delay.as_micros()).unwrap_or(u64::MAX)),
             now.into(),
@@ -114,35 +123,35 @@ pub async fn insert_events(
         ]);
     }
     if attempt > 1 {
-        // whoever hands the same events over at this moment may be faster still
-        insert = insert.on_duplicate(" ON DUPLICATE KEY UPDATE event_id = VALUES(event_id)");
+        // whoever hands the same facts over at this moment may be faster still
+        insert = insert.on_duplicate(" ON DUPLICATE KEY UPDATE fact_id = VALUES(fact_id)");
     }
     insert.execute(conn).await.map_err(mysql::raced)?;
     Ok(meters)
 }
 
-/// Those of `events` that have no notification, each once.
-async fn unknown<'a>(conn: &mut MySqlConnection, events: &'a [Event]) -> sqlx::Result<Vec<&'a Event>> {
-    let mut query = QueryBuilder::new("SELECT event_id FROM notifications WHERE event_id IN ");
-    mysql::push_list(&mut query, events.iter().map(|event| event.event_id.as_str()));
-    let known: Vec<String> = query.build_query_scalar().fetch_all(conn).await?;
-    let mut known: HashSet<String> = known.into_iter().collect();
-    Ok(events.iter().filter(|event| known.insert(event.event_id.clone())).collect())
+/// Those of `notices` that have no notification, each once.
+async fn unknown<'a>(conn: &mut MySqlConnection, notices: &'a [Notice]) -> sqlx::Result<Vec<&'a Notice>> {
+    let mut query = QueryBuilder::new("SELECT fact_id, user_id FROM notifications WHERE fact_id IN ");
+    mysql::push_list(&mut query, notices.iter().map(|notice| notice.fact_id.as_str()));
+    let known: Vec<(String, UserId)> = query.build_query_as().fetch_all(conn).await?;
+    let mut known: HashSet<(String, UserId)> = known.into_iter().collect();
+    Ok(notices.iter().filter(|notice| known.insert((notice.fact_id.clone(), notice.user_id))).collect())
 }
 
-/// When the turn of each event is.
+/// When the turn of each notice is.
 async fn places(
     conn: &mut MySqlConnection,
-    events: &[&Event],
+    notices: &[&Notice],
     fairness: &Fairness,
 ) -> sqlx::Result<(Vec<Place>, Meters)> {
     let Some(allowance) = fairness.allowance else {
-        return Ok((vec![Place::default(); events.len()], Meters::default()));
+        return Ok((vec![Place::default(); notices.len()], Meters::default()));
     };
-    let users = events.iter().filter_map(|event| Some(Meter::of(event)?.user())).collect();
+    let users = notices.iter().filter_map(|notice| Some(Meter::of(notice)?.user())).collect();
     let mut meters = meters::lock(conn, &users).await?;
-    meters.ahead.extend(fairness.mailboxes(events));
-    let places = events.iter().map(|event| allowance.place_of(event, &mut meters)).collect();
+    meters.ahead.extend(fairness.mailboxes(notices));
+    let places = notices.iter().map(|notice| allowance.place_of(notice, &mut meters)).collect();
     meters::store(conn, &meters, allowance).await?;
     Ok((places, meters))
 }
@@ -268,7 +277,7 @@ pub async fn resend_some(conn: &mut MySqlConnection, filter: &Filter, now: DateT
     Ok(query.build().execute(conn).await?.rows_affected())
 }
 
-/// Hides a notification, so that its event does not bring it back; false if there is none. What warns of something is mailed
+/// Hides a notification, so that its fact does not bring it back; false if there is none. What warns of something is mailed
 /// all the same.
 pub async fn hide(conn: &mut MySqlConnection, id: NotificationId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     // after an unknown commit the second run finds what the first one did

@@ -6,6 +6,7 @@ use lab::smtp::SmtpServer;
 use serde_json::{Value, json};
 
 use crate::support::{
+    facts::{paid, topped_up},
     service::Service,
     users::{ANI, BUDI},
 };
@@ -15,13 +16,13 @@ const ALLOWANCE: usize = 60;
 /// How long others may hold a mail up, and the time that it takes itself.
 const SOON: Duration = Duration::from_secs(2);
 
-/// An event that `actor` causes.
+/// A fact that `actor` causes, of which `user` is told, and the actor too.
 fn caused(id: &str, actor: i64, user: i64) -> Value {
-    json!({"event_id": id, "actor": actor, "user_id": user, "message": format!("Told {id}")})
+    if actor == user { topped_up(id, user, 1) } else { paid(id, actor, user) }
 }
 
-async fn hand_over(service: &Service, events: &[Value]) {
-    let _ = service.api.as_service().post("/internal/notifications", json!({"events": events})).await.expect(200);
+async fn hand_over(service: &Service, facts: &[Value]) {
+    let _ = service.hand_over(facts).await.expect(200);
 }
 
 /// How many mails to others than `user` the server has got, and when those to `user` came.
@@ -40,8 +41,8 @@ async fn thousands_of_mails_that_a_few_cause_hold_up_nobody_and_come_at_their_pa
     for (attacker, others) in people.chunks(100).enumerate() {
         // to itself, to one other, and to many
         let told = |n: usize| [people[attacker], others[1], others[n % 100]][n % 3];
-        let event = |n: usize| caused(&format!("{attacker}.{n}"), people[attacker], told(n));
-        hand_over(&service, &(0..900).map(event).collect::<Vec<_>>()).await;
+        let fact = |n: usize| caused(&format!("{attacker}.{n}"), people[attacker], told(n));
+        hand_over(&service, &(0..900).map(fact).collect::<Vec<_>>()).await;
     }
     for n in 0..3 {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -59,31 +60,32 @@ async fn thousands_of_mails_that_a_few_cause_hold_up_nobody_and_come_at_their_pa
 
 #[tokio::test]
 async fn what_is_beyond_the_allowance_is_delayed_and_not_dropped() {
-    const COUNT: usize = 130;
+    /// Each is told to two.
+    const PAYMENTS: usize = 65;
     let server = SmtpServer::plain().await;
     let mut variables = server.variables();
     variables.extend([("MAIL_USER_RATE", "120".into()), ("MAIL_RATE", "1000".into())]);
     let service = Service::with_variables(&variables).await;
-    let people = service.users.crowd(COUNT);
-    let events: Vec<Value> = (0..COUNT).map(|n| caused(&n.to_string(), ANI, people[n])).collect();
+    let people = service.users.crowd(PAYMENTS);
+    let facts: Vec<Value> = (0..PAYMENTS).map(|n| caused(&n.to_string(), ANI, people[n])).collect();
     let begun = Instant::now();
-    hand_over(&service, &events).await;
+    hand_over(&service, &facts).await;
     service.work();
-    let _ = server.received(COUNT).await;
+    let _ = server.received(2 * PAYMENTS).await;
     let last = *server.times("mail").last().expect("a mail");
     assert!(last - begun > Duration::from_secs(4), "ten mails are half a second apart, and took {:?}", last - begun);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn an_event_that_is_handed_over_again_does_not_count_again() {
+async fn a_fact_that_is_handed_over_again_does_not_count_again() {
     let service = Service::start().await;
-    let events: Vec<Value> = (0..ALLOWANCE).map(|n| caused(&n.to_string(), ANI, BUDI)).collect();
+    let facts: Vec<Value> = (0..ALLOWANCE).map(|n| caused(&n.to_string(), ANI, ANI)).collect();
     for _ in 0..5 {
-        hand_over(&service, &events).await;
+        hand_over(&service, &facts).await;
     }
     // with a new one among them
-    let again = [&events[..], &[caused("new", ANI, BUDI)]].concat();
+    let again = [&facts[..], &[caused("new", ANI, ANI)]].concat();
     hand_over(&service, &again).await;
     service.work();
     let newest = service.api.as_service().get("/notifications?limit=1").await.expect(200);

@@ -2,7 +2,7 @@
 
 mod batches;
 mod delivery;
-mod events;
+mod facts;
 mod fairness;
 mod files;
 mod idempotency;

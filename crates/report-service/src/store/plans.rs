@@ -34,7 +34,9 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
 async fn fill(conn: &mut MySqlConnection) {
     for first in (1..=TRANSACTIONS).step_by(1_000) {
         let mut transactions = BulkInsert::new(
-            "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at)",
+            "INSERT INTO transactions
+                 (transaction_id, sender_id, receiver_id, amount, status, counts_for_sender, counts_for_receiver, version,
+                  created_at)",
         );
         let mut made = BulkInsert::new("INSERT INTO reports (user_id, transaction_id, created_at)");
         for id in first..first + 1_000 {
@@ -42,7 +44,17 @@ async fn fill(conn: &mut MySqlConnection) {
             let status = if id % 10 == 0 { "pending" } else { "completed" };
             let time = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1) + chrono::TimeDelta::seconds(id);
             let one = Value::Integer(1);
-            transactions.row(&[id.into(), sender.into(), receiver.into(), one, status.into(), one, time.into()]);
+            transactions.row(&[
+                id.into(),
+                sender.into(),
+                receiver.into(),
+                one,
+                status.into(),
+                one,
+                one,
+                one,
+                time.into(),
+            ]);
             made.row(&[sender.into(), id.into(), time.into()]);
         }
         transactions.execute(conn).await.unwrap();

@@ -187,13 +187,15 @@ mod tests {
     async fn fill(conn: &mut MySqlConnection) {
         for first in (1..=REPORTS).step_by(750) {
             let mut transactions = BulkInsert::new(
-                "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at)",
+                "INSERT INTO transactions
+                 (transaction_id, sender_id, receiver_id, amount, status, counts_for_sender, counts_for_receiver, version,
+                  created_at)",
             );
             let mut reports = BulkInsert::new("INSERT INTO reports (user_id, transaction_id, created_at)");
             for id in first..first + 750 {
                 let age = if id > REPORTS - 100 { TimeDelta::zero() } else { TimeDelta::days(1) };
                 let (one, at) = (Value::Integer(1), Value::from(time::now() - age));
-                transactions.row(&[id.into(), USER.into(), 8.into(), one, "completed".into(), one, at]);
+                transactions.row(&[id.into(), USER.into(), 8.into(), one, "completed".into(), one, one, one, at]);
                 reports.row(&[USER.into(), id.into(), at]);
                 reports.row(&[8.into(), id.into(), at]);
             }

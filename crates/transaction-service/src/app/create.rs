@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::Result;
+use common::{Result, origin::Origin};
 use money::time;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -34,7 +34,7 @@ impl Transfers {
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
     pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Creation> {
         let now = time::unique_now(); // tells this request from another one under the same key
-        let intent = Intent { new: new.clone(), request: request.clone(), now };
+        let intent = Intent { new: new.clone(), request: request.clone(), actor: Origin::current().actor(), now };
         match self.0.writer.insert(intent).await? {
             Inserted::New(row) => self.start(row).await,
             Inserted::Before(row) if row.fingerprint != request.fingerprint => {

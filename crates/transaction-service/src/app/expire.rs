@@ -9,7 +9,7 @@ use super::{
     settle::{MAX_STEPS, Settler},
 };
 use crate::{
-    domain::{decision::Ruling, transaction::Status},
+    domain::{decision::Ruling, state::Status},
     store::transactions as store,
 };
 
@@ -23,7 +23,7 @@ impl Settler {
             let id = pending.id;
             match self.transfers.decide(pending, Ruling::expiry()).await {
                 // user-service is silent: the settler goes on with this one, and the others wait for their turn
-                Ok(Decided::Stands(row)) if row.status == Status::Processing => return Ok(Turn::Idle),
+                Ok(Decided::Stands(row)) if row.status() == Status::Processing => return Ok(Turn::Idle),
                 Ok(_) => tracing::info!(transaction = %id, "expired"),
                 Err(error) => anyhow::bail!("transaction {id} could not be cancelled: {}", error.body()),
             }

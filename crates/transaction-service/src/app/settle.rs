@@ -66,7 +66,7 @@ impl Settler {
         match self.transfers.execute(step).await {
             Ok(outcome) => {
                 let settled = self.transfers.record(&row, outcome).await?;
-                tracing::info!(transaction = %row.id, status = ?settled.status, "settled");
+                tracing::info!(transaction = %row.id, status = ?settled.status(), "settled");
                 Ok(())
             }
             Err(error) => {

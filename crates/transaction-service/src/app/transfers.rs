@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     domain::{
         step::{Step, StepOutcome},
-        transaction::{Terms, Transaction},
+        transaction::Transaction,
         transition::{Changed, Transition},
     },
     store::{transactions as store, writer::Writer},
@@ -43,8 +43,7 @@ impl Transfers {
     /// Transfers in `pool`, with the money in user-service.
     pub fn new(pool: MySqlPool, users: UserClient, config: &Config) -> Self {
         let max_batch = config.service.group_commit_max;
-        let terms = Terms { currency: config.service.currency.clone(), pending_ttl: config.pending_ttl };
-        let writer = Writer::new(pool.clone(), max_batch, terms);
+        let writer = Writer::new(pool.clone(), max_batch, config.pending_ttl);
         let steps =
             Batcher::start("steps", max_batch, CALLS, |_| true, move |steps, _| execute_all(users.clone(), steps));
         let lookups = Lookups::start(
@@ -98,7 +97,7 @@ impl Transfers {
 
     /// Commits what `outcome` means for `row`, with what the parties are told, and returns the row as it stands then.
     pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, BatchError<DbError>> {
-        let Some(step) = row.step else { return Ok(row.clone()) };
+        let Some(step) = row.state.verb() else { return Ok(row.clone()) };
         let changed = self.change(row, Transition::Outcome { step, outcome }).await?;
         changed.row.ok_or_else(|| BatchError::Failed(DbError::from(sqlx::Error::RowNotFound)))
     }

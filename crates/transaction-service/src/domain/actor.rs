@@ -3,10 +3,7 @@
 use common::caller::Caller;
 use money::UserId;
 
-use super::{
-    step::Failure,
-    transaction::{Status, Transaction},
-};
+use super::{state::State, step::Failure, transaction::Transaction};
 
 /// Who acts on a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +35,8 @@ impl Transaction {
     /// True if it is one of the sender's transactions. Who does not exist has none, and neither has an account that gets the
     /// number later; one that user-service never heard of is nobody's.
     pub fn is_senders(&self) -> bool {
-        self.accepted_at.is_some() || !matches!(self.failure, Some(Failure::UserNotFound | Failure::NotReached))
+        self.accepted_at.is_some()
+            || !matches!(self.state, State::Failed(Some(Failure::UserNotFound | Failure::NotReached)))
     }
 
     /// True if it is one of the receiver's transactions: from when money was held for it. Anybody can ask for a payment that
@@ -50,7 +48,7 @@ impl Transaction {
     /// True if it counts in the receiver's totals: as long as it is open that is so, too, since a total says what was so at a
     /// moment, and whether money was held at that moment can only be told of those that never held any.
     pub fn counts_for_receiver(&self) -> bool {
-        self.is_receivers() || self.status != Status::Failed
+        self.is_receivers() || !matches!(self.state, State::Failed(_))
     }
 
     /// The users whose transaction it is.

@@ -1,6 +1,10 @@
 //! Decisions about pending transactions: complete, fail, cancel.
 
-use super::{actor::Actor, reason::Reason, step::Verb, transaction::Status};
+use super::{
+    actor::Actor,
+    reason::Reason,
+    state::{GivenBack, State, Status},
+};
 
 /// What is decided about a pending transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +32,12 @@ impl Decision {
         actor != Actor::Receiver || self == Self::Cancel
     }
 
-    /// The verb that carries the decision out.
-    pub fn verb(self) -> Verb {
+    /// The state in which the decision is carried out.
+    pub fn state(self) -> State {
         match self {
-            Self::Complete => Verb::Capture,
-            Self::Fail | Self::Cancel => Verb::Release,
+            Self::Complete => State::Capturing,
+            Self::Fail => State::Releasing(GivenBack::Failed(None)),
+            Self::Cancel => State::Releasing(GivenBack::Cancelled),
         }
     }
 }

@@ -4,10 +4,7 @@ use chrono::{DateTime, Utc};
 use money::{Amount, TransactionId, UserId};
 use serde::Serialize;
 
-use super::{
-    step::Verb,
-    transaction::{Status, Transaction},
-};
+use super::{state::State, transaction::Transaction};
 
 /// A transaction to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,9 +18,9 @@ pub struct NewTransaction {
 }
 
 impl NewTransaction {
-    /// The step with which it begins.
-    pub fn first_verb(&self) -> Verb {
-        if self.auto_complete { Verb::Transfer } else { Verb::Hold }
+    /// The state in which it begins.
+    pub fn first_state(&self) -> State {
+        if self.auto_complete { State::Transferring } else { State::Holding }
     }
 }
 
@@ -41,6 +38,8 @@ pub struct Request {
 pub struct Intent {
     pub new: NewTransaction,
     pub request: Request,
+    /// Who asks for it.
+    pub actor: String,
     pub now: DateTime<Utc>,
 }
 
@@ -52,22 +51,20 @@ impl Intent {
 
     /// The transaction that it is at first, under its number.
     pub fn transaction(&self, id: TransactionId) -> Transaction {
-        let Self { new, request, now } = self.clone();
+        let Self { new, request, actor, now } = self.clone();
         Transaction {
             id,
             sender_id: new.sender_id,
             receiver_id: new.receiver_id,
             amount: new.amount,
-            step: Some(new.first_verb()),
+            state: new.first_state(),
             description: new.description,
-            status: Status::Processing,
-            target: None,
-            failure: None,
             accepted_at: None,
             hidden_at: None,
             hidden_from_sender_at: None,
             hidden_from_receiver_at: None,
             reason: None,
+            actor,
             settle_attempts: 0,
             request: request.identity,
             fingerprint: request.fingerprint,

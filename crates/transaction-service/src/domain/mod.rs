@@ -2,9 +2,10 @@
 
 pub mod actor;
 pub mod decision;
+pub mod facts;
 pub mod intent;
-pub mod outcome;
 pub mod reason;
+pub mod state;
 pub mod step;
 pub mod transaction;
 pub mod transition;

@@ -61,6 +61,16 @@ pub enum StatusReason {
     Refused(Failure),
 }
 
+impl StatusReason {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Decided(reason) => reason.into(),
+            Self::Refused(failure) => failure.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};

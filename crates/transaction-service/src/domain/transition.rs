@@ -2,14 +2,14 @@
 //! transitions at once each sees what the other left.
 
 use chrono::{DateTime, Utc};
-use common::{outbox::Event, trace::Trace};
+use common::origin::Origin;
 
 use super::{
     actor::Actor,
     decision::Ruling,
-    outcome::Next,
-    step::{StepOutcome, Verb},
-    transaction::{Status, Transaction},
+    state::{Next, State},
+    step::{Failure, StepOutcome, Verb},
+    transaction::Transaction,
 };
 
 /// A step of the state machine that somebody asks for.
@@ -28,47 +28,44 @@ pub enum Transition {
 }
 
 impl Transition {
-    /// Changes `row` and returns what its parties are told; `None` if its state does not allow the change.
-    pub fn apply(&self, row: &mut Transaction, now: DateTime<Utc>, currency: &str) -> Option<Vec<Event>> {
-        let events = match self {
+    /// Changes `row` by what `origin` asked for; false if its state does not allow the change.
+    pub fn apply(&self, row: &mut Transaction, now: DateTime<Utc>, origin: &Origin) -> bool {
+        match self {
             // only from pending: whoever comes second finds it processing
             Self::Decide(Ruling { decision, reason, description, hide }) if is_pending(row) => {
-                row.status = Status::Processing;
-                row.step = Some(decision.verb());
-                row.target = Some(decision.target());
-                // committed with the decision: whoever carries it out after a crash knows why
+                row.state = decision.state();
+                // committed with the decision: whoever carries it out after a crash knows why, and who wanted it
                 row.reason = Some(*reason);
+                row.actor = origin.actor();
                 row.description = description.clone().unwrap_or_else(|| row.description.clone());
                 if let Some(actor) = hide {
                     hide_from(row, *actor, now);
                 }
-                Vec::new()
             }
             // a step ends once: whoever asked for it too finds another step, or none
-            Self::Outcome { step, outcome } if row.step == Some(*step) => {
-                become_next(row, Next::of(row, *outcome), now, currency)
+            Self::Outcome { step, outcome } if row.state.verb() == Some(*step) => {
+                let Next { state, accepted, reason } = row.state.after(*outcome);
+                row.state = state;
+                row.reason = reason.or(row.reason);
+                row.accepted_at = row.accepted_at.or(accepted.then_some(now));
             }
             // the settler counts its attempts before it sends: none so far means that nobody else has sent the verb
             Self::Unsent if row.is_being_created() && row.settle_attempts == 0 => {
                 row.request = format!("unsent {}", row.id);
                 // whoever is asked to come back has not failed
                 hide_from(row, Actor::Service, now);
-                become_next(row, Next::unsent(), now, currency)
+                row.state = State::Failed(Some(Failure::NotReached));
             }
-            Self::Describe(text) if is_pending(row) => {
-                row.description.clone_from(text);
-                Vec::new()
-            }
-            Self::Hide(actor) if row.status.is_settled() && !row.is_hidden_from(*actor) => {
+            Self::Describe(text) if is_pending(row) => row.description.clone_from(text),
+            Self::Hide(actor) if row.status().is_settled() && !row.is_hidden_from(*actor) => {
                 hide_from(row, *actor, now);
-                Vec::new()
             }
-            _ => return None,
-        };
+            _ => return false,
+        }
         row.settle_attempts = 0;
         row.version += 1;
         row.updated_at = now;
-        Some(events)
+        true
     }
 }
 
@@ -78,8 +75,8 @@ pub struct ChangeRequest {
     /// The transaction as it was last seen.
     pub seen: Transaction,
     pub transition: Transition,
-    /// The trace in which it is told.
-    pub trace: Trace,
+    /// Who asks for it, and within which request.
+    pub origin: Origin,
 }
 
 /// What became of a change request.
@@ -89,19 +86,6 @@ pub struct Changed {
     pub row: Option<Transaction>,
     /// True if this request changed it.
     pub won: bool,
-}
-
-fn become_next(row: &mut Transaction, next: Next, now: DateTime<Utc>, currency: &str) -> Vec<Event> {
-    let events = next.events(row, currency);
-    row.status = next.status;
-    row.step = next.step;
-    row.target = next.target;
-    row.failure = next.failure;
-    row.reason = next.reason;
-    if next.accepted {
-        row.accepted_at = Some(now);
-    }
-    events
 }
 
 /// Hides `row` from the party that wants it, or from everybody if it is none.
@@ -114,7 +98,7 @@ fn hide_from(row: &mut Transaction, actor: Actor, now: DateTime<Utc>) {
 }
 
 fn is_pending(row: &Transaction) -> bool {
-    row.status == Status::Pending && !row.is_hidden()
+    row.state == State::Pending && !row.is_hidden()
 }
 
 #[cfg(test)]
@@ -122,9 +106,9 @@ mod tests {
     use super::*;
     use crate::domain::{
         decision::Decision,
-        outcome::tests::row,
         reason::{Reason, StatusReason},
-        step::Failure,
+        state::{GivenBack, Status},
+        transaction::tests::transaction,
     };
 
     fn now() -> DateTime<Utc> {
@@ -132,7 +116,7 @@ mod tests {
     }
 
     fn apply(change: &Transition, row: &mut Transaction) -> bool {
-        change.apply(row, now(), "IDR").is_some()
+        change.apply(row, now(), &Origin::default())
     }
 
     fn decide(decision: Decision) -> Transition {
@@ -141,25 +125,25 @@ mod tests {
 
     #[test]
     fn only_the_first_decision_changes_a_pending_transaction() {
-        let mut row = row(Verb::Hold, None);
+        let mut row = transaction(State::Holding);
         assert!(!apply(&decide(Decision::Complete), &mut row), "it is not pending yet");
         assert!(apply(&Transition::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied }, &mut row));
         assert!(apply(&decide(Decision::Cancel), &mut row));
         assert!(!apply(&decide(Decision::Complete), &mut row));
-        assert_eq!((row.step, row.target, row.version), (Some(Verb::Release), Some(Status::Cancelled), 3));
+        assert_eq!((row.state, row.version), (State::Releasing(GivenBack::Cancelled), 3));
         assert_eq!((row.reason, row.status_reason()), (Some(Reason::CancelledBySender), None), "it has not ended yet");
     }
 
     #[test]
     fn the_reason_of_a_decision_stays_unless_it_could_not_be_carried_out() {
         let ended = |decision: Transition, outcomes: &[(Verb, StepOutcome)]| {
-            let mut row = row(Verb::Hold, None);
+            let mut row = transaction(State::Holding);
             assert!(apply(&Transition::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied }, &mut row));
             assert!(apply(&decision, &mut row));
             for (step, outcome) in outcomes {
                 assert!(apply(&Transition::Outcome { step: *step, outcome: *outcome }, &mut row));
             }
-            (row.status, row.status_reason().unwrap())
+            (row.status(), row.status_reason().unwrap())
         };
         let expiry = Transition::Decide(Ruling::expiry());
         let applied = StepOutcome::Applied;
@@ -180,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_party_hides_a_transaction_from_itself_alone() {
-        let mut row = row(Verb::Transfer, None);
+        let mut row = transaction(State::Transferring);
         apply(&Transition::Outcome { step: Verb::Transfer, outcome: StepOutcome::Applied }, &mut row);
         assert!(
             apply(&Transition::Hide(Actor::Receiver), &mut row) && !apply(&Transition::Hide(Actor::Receiver), &mut row)
@@ -193,10 +177,10 @@ mod tests {
 
     #[test]
     fn the_outcome_of_a_step_is_stored_once() {
-        let mut row = row(Verb::Hold, None);
+        let mut row = transaction(State::Holding);
         let applied = Transition::Outcome { step: Verb::Hold, outcome: StepOutcome::Applied };
         assert!(apply(&applied, &mut row));
-        assert_eq!((row.status, row.accepted_at), (Status::Pending, Some(now())));
+        assert_eq!((row.state, row.accepted_at), (State::Pending, Some(now())));
         let refused = StepOutcome::Refused { code: Failure::InsufficientBalance };
         assert!(!apply(&applied, &mut row));
         assert!(!apply(&Transition::Outcome { step: Verb::Hold, outcome: refused }, &mut row));
@@ -204,23 +188,20 @@ mod tests {
 
     #[test]
     fn a_transaction_that_the_settler_or_a_decision_has_touched_is_not_failed_as_unsent() {
-        let mut touched = row(Verb::Hold, None);
+        let mut touched = transaction(State::Holding);
         touched.settle_attempts = 1;
         assert!(!apply(&Transition::Unsent, &mut touched));
-        let mut decided = row(Verb::Capture, Some(Status::Completed));
+        let mut decided = transaction(State::Capturing);
         assert!(!apply(&Transition::Unsent, &mut decided));
-        let mut fresh = row(Verb::Transfer, None);
+        let mut fresh = transaction(State::Transferring);
         assert!(apply(&Transition::Unsent, &mut fresh));
-        assert_eq!(
-            (fresh.status, fresh.failure, &*fresh.request),
-            (Status::Failed, Some(Failure::NotReached), "unsent 10")
-        );
+        assert_eq!((fresh.state, &*fresh.request), (State::Failed(Some(Failure::NotReached)), "unsent 10"));
         assert!(fresh.is_hidden() && fresh.parties().is_empty(), "nobody sees it");
     }
 
     #[test]
     fn only_a_settled_transaction_is_hidden_and_only_a_pending_one_described() {
-        let mut row = row(Verb::Hold, None);
+        let mut row = transaction(State::Holding);
         assert!(
             !apply(&Transition::Hide(Actor::Anyone), &mut row) && !apply(&Transition::Describe("x".into()), &mut row)
         );

@@ -17,11 +17,7 @@ use serde::Serialize;
 
 use crate::{
     codes,
-    domain::{
-        actor::Actor,
-        reason::StatusReason,
-        transaction::{Status, Transaction},
-    },
+    domain::{actor::Actor, reason::StatusReason, state::Status, transaction::Transaction},
     store::{
         feed::{self, Position},
         transactions as store,
@@ -68,7 +64,7 @@ impl From<Transaction> for Change {
             sender_id: row.sender_id,
             receiver_id: row.receiver_id,
             amount: row.amount,
-            status: row.status,
+            status: row.status(),
             version: row.version,
             created_at: row.created_at,
             changed_at: row.changed_at,

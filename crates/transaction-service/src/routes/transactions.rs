@@ -27,8 +27,9 @@ use crate::{
         actor::Actor,
         decision::{Decision, Ruling},
         intent::{NewTransaction, Request},
+        state::Status,
         step::Failure,
-        transaction::{Status, Transaction},
+        transaction::Transaction,
         transition::Transition,
     },
     store::lists,
@@ -63,7 +64,7 @@ fn creation(row: Transaction, new: NewTransaction) -> Response {
     if row.accepted_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
-    match row.failure {
+    match row.state.failure() {
         Some(failure) => refusal(failure).detail("transaction_id", row.id.get()).into_response(),
         None => WithStatus::<202, _>(Body::from(row)).into_response(),
     }
@@ -137,19 +138,19 @@ pub async fn update(
     let description = update.description.map(|d| d.0);
     if let Some(decision) = status.decision() {
         return match transfers.decide(&row, Ruling { description, ..Ruling::by(actor, decision) }).await? {
-            Decided::Stands(row) if row.status == decision.target() => Ok(Reply::new(Json(Body::from(row)))),
-            Decided::Stands(row) if row.status == Status::Processing => {
+            Decided::Stands(row) if row.status() == decision.target() => Ok(Reply::new(Json(Body::from(row)))),
+            Decided::Stands(row) if row.status() == Status::Processing => {
                 Ok(Reply::new(WithStatus::<202, _>(Body::from(row))))
             }
             // the decision stood, and could not be carried out
-            Decided::Stands(row) => Err(row.failure.map_or_else(|| illegal_change(&row), refusal)),
+            Decided::Stands(row) => Err(row.state.failure().map_or_else(|| illegal_change(&row), refusal)),
             Decided::Lost(row) => Err(illegal_change(&row)),
             Decided::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
         };
     }
     let still_pending = match description {
         Some(text) => transfers.change(&row, Transition::Describe(text)).await?.won,
-        None => row.status == Status::Pending,
+        None => row.status() == Status::Pending,
     };
     let row = transfers.find(id).await?.ok_or(codes::TRANSACTION_NOT_FOUND)?;
     if still_pending { Ok(Reply::new(Json(Body::from(row)))) } else { Err(illegal_change(&row)) }
@@ -188,8 +189,8 @@ async fn visible(transfers: &Transfers, visitor: &Visitor, id: TransactionId) ->
 }
 
 fn illegal_change(row: &Transaction) -> ApiError {
-    if row.status == Status::Processing {
+    if row.status() == Status::Processing {
         return ApiError::new(codes::TRANSACTION_IN_PROGRESS);
     }
-    ApiError::new(codes::ILLEGAL_STATUS_CHANGE).detail("status", json!(row.status))
+    ApiError::new(codes::ILLEGAL_STATUS_CHANGE).detail("status", json!(row.status()))
 }

@@ -1,4 +1,4 @@
-//! Changes of transactions, with what the parties are told of them.
+//! Changes of transactions, with the facts that become true with them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,9 @@ use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
 use crate::domain::{
-    transaction::{Status, Terms, Transaction},
+    facts,
+    state::{State, Status},
+    transaction::Transaction,
     transition::{ChangeRequest, Changed},
 };
 
@@ -38,8 +40,8 @@ impl Plan {
     }
 }
 
-/// Decides requests in their order, each on what the one before it left, and has `script` write them and what the parties are
-/// told. The statements are as many as there are kinds of changes, not requests.
+/// Decides requests in their order, each on what the one before it left, and has `script` write them and the facts that become
+/// true. The statements are as many as there are kinds of changes, not requests.
 ///
 /// Most transactions are as they were last seen. The first `attempt` takes them so, which the version in each update
 /// makes sure of: if one is not, it fails as raced, as it does where a request would lose. The others lock the rows and look.
@@ -48,29 +50,30 @@ pub async fn plan(
     script: &mut Script,
     requests: &[&ChangeRequest],
     now: DateTime<Utc>,
-    terms: &Terms,
+    pending_ttl: u32,
     attempt: u32,
 ) -> Result<Plan, DbError> {
     let rows = if attempt == 1 || requests.is_empty() { as_seen(requests) } else { lock(conn, requests).await? };
     let mut rows: BTreeMap<TransactionId, Row> =
         rows.into_iter().map(|row| (row.id, Row { before: row.clone(), after: row })).collect();
-    let mut events = Vec::new();
+    let mut facts = Vec::new();
     let mut changed = Vec::with_capacity(requests.len());
     for request in requests {
         let Some(row) = rows.get_mut(&request.seen.id) else {
             changed.push(Changed { row: None, won: false });
             continue;
         };
-        let told = request.transition.apply(&mut row.after, now, &terms.currency);
-        changed.push(Changed { row: Some(row.after.clone()), won: told.is_some() });
-        events.extend(told.into_iter().flatten().map(|event| event.within(&request.trace)));
+        let status = row.after.status();
+        let won = request.transition.apply(&mut row.after, now, &request.origin);
+        changed.push(Changed { row: Some(row.after.clone()), won });
+        facts.extend(facts::fact(status, &row.after, &request.origin));
     }
     if attempt == 1 && changed.iter().any(|changed| !changed.won) {
         return Err(mysql::stale());
     }
     let dirty: Vec<&Row> = rows.values().filter(|row| row.before.version != row.after.version).collect();
-    script.update(update(&dirty, terms));
-    script.insert(outbox::insertion(&events));
+    script.update(update(&dirty, pending_ttl));
+    script.insert(outbox::insertion(&facts));
     Ok(Plan { changed, rows: dirty.len() as u64 })
 }
 
@@ -86,19 +89,20 @@ async fn lock(conn: &mut MySqlConnection, requests: &[&ChangeRequest]) -> sqlx::
 }
 
 /// Writes rows that are at the version they had before.
-fn update(rows: &[&Row], terms: &Terms) -> BulkUpdate {
+fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
     let mut update = BulkUpdate::new("transactions");
     for Row { before, after } in rows {
         let mut set: Vec<Assignment<'_>> =
             vec![("version", after.version.into()), ("updated_at", after.updated_at.into())];
         let mut also = |is_new: bool, column, value| set.extend(is_new.then_some((column, value)));
         let word = |word: Option<&'static str>| Value::from(word);
-        also(before.status != after.status, "status", Value::Text(after.status.into()));
-        also(before.step != after.step, "step", word(after.step.map(Into::into)));
-        also(before.target != after.target, "target", word(after.target.map(Into::into)));
-        also(before.failure != after.failure, "failure", word(after.failure.map(Into::into)));
+        let (old, new) = (before.state, after.state);
+        also(old.status() != new.status(), "status", Value::Text(new.status().into()));
+        also(old.verb() != new.verb(), "step", word(new.verb().map(Into::into)));
+        also(old.target() != new.target(), "target", word(new.target().map(Into::into)));
+        also(old.failure() != new.failure(), "failure", word(new.failure().map(Into::into)));
+        also(old != new, "due_at", due(new, pending_ttl));
         also(before.settle_attempts != after.settle_attempts, "settle_attempts", after.settle_attempts.into());
-        also((before.status, before.step) != (after.status, after.step), "due_at", due(after, terms));
         also(before.accepted_at != after.accepted_at, "accepted_at", after.accepted_at.into());
         also(before.hidden_at != after.hidden_at, "hidden_at", after.hidden_at.into());
         let (old, new) = (before.hidden_from_sender_at, after.hidden_from_sender_at);
@@ -106,6 +110,7 @@ fn update(rows: &[&Row], terms: &Terms) -> BulkUpdate {
         let (old, new) = (before.hidden_from_receiver_at, after.hidden_from_receiver_at);
         also(old != new, "hidden_from_receiver_at", new.into());
         also(before.reason != after.reason, "status_reason", word(after.reason.map(Into::into)));
+        also(before.actor != after.actor, "actor", Value::Text(&after.actor));
         also(before.description != after.description, "description", Value::Text(&after.description));
         also(before.request != after.request, "request", Value::Text(&after.request));
         update.row(after.id.get(), &set, ("version", before.version.into()));
@@ -114,10 +119,10 @@ fn update(rows: &[&Row], terms: &Terms) -> BulkUpdate {
 }
 
 /// When transaction-service acts on a transaction by itself.
-fn due(row: &Transaction, terms: &Terms) -> Value<'static> {
-    match row.status {
+fn due(state: State, pending_ttl: u32) -> Value<'static> {
+    match state.status() {
         Status::Processing => Value::InSeconds(SETTLE_AFTER_SECONDS),
-        Status::Pending => Value::InSeconds(terms.pending_ttl),
+        Status::Pending => Value::InSeconds(pending_ttl),
         Status::Completed | Status::Failed | Status::Cancelled => Value::Null,
     }
 }

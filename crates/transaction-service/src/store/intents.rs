@@ -9,7 +9,7 @@ use sqlx::{MySqlConnection, QueryBuilder};
 use super::{SETTLE_AFTER_SECONDS, columns};
 use crate::domain::{
     intent::{Inserted, Intent},
-    transaction::{Status, Transaction},
+    transaction::Transaction,
 };
 
 /// What a script is to write of intents, and what is known of them.
@@ -69,19 +69,20 @@ pub async fn plan<'a>(
 fn insertion(intents: &[&Intent]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
+             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, actor, created_at, updated_at)",
     );
-    for Intent { new, request, now } in intents {
+    for Intent { new, request, actor, now } in intents {
         insert.row(&[
             new.sender_id.get().into(),
             new.receiver_id.get().into(),
             new.amount.money().into(),
             Value::Text(&new.description),
-            Value::Text(Status::Processing.into()),
-            Value::Text(new.first_verb().into()),
+            Value::Text(new.first_state().status().into()),
+            new.first_state().verb().map(<&'static str>::from).into(),
             Value::InSeconds(SETTLE_AFTER_SECONDS),
             Value::Text(&request.identity),
             Value::Bytes(&request.fingerprint),
+            Value::Text(actor),
             (*now).into(),
             (*now).into(),
         ]);

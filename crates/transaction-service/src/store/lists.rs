@@ -5,7 +5,7 @@ use mysql::scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch, push_created_
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::columns;
-use crate::domain::transaction::{Status, Transaction};
+use crate::domain::{state::Status, transaction::Transaction};
 
 /// What a list is narrowed to.
 #[derive(Debug, Default, Clone)]
@@ -198,7 +198,7 @@ mod tests {
         let failed = within(&mut conn, "failed of a user", rows_of_user, async |conn| {
             of_user(conn, user, &failed, None, LIMIT).await
         });
-        assert!(failed.await.items.iter().all(|row| row.status == Status::Failed && row.id.get() % FAILED_EACH == 0));
+        assert!(failed.await.items.iter().all(|row| row.status() == Status::Failed && row.id.get() % FAILED_EACH == 0));
     }
 
     #[tokio::test]

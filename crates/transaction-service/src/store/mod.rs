@@ -5,6 +5,7 @@ pub mod feed;
 pub mod intents;
 pub mod lists;
 pub mod migrations;
+mod row;
 #[cfg(test)]
 pub mod testing;
 pub mod transactions;
@@ -17,7 +18,7 @@ const SETTLE_AFTER_SECONDS: u32 = 3;
 macro_rules! columns {
     () => {
         "id, sender_id, receiver_id, amount, description, status, step, target, failure, accepted_at, hidden_at,
-         hidden_from_sender_at, hidden_from_receiver_at, status_reason AS reason, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
+         hidden_from_sender_at, hidden_from_receiver_at, status_reason AS reason, actor, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
     };
 }
 pub(crate) use columns;

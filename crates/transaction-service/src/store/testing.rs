@@ -1,6 +1,7 @@
 //! What tests need: a table with many transactions, and the outbox.
 
 use chrono::{DateTime, Utc};
+use common::fact::{Fact, TransactionState};
 use lab::database::{TestDatabase, database};
 use money::TransactionId;
 use mysql::bulk::BulkInsert;
@@ -21,13 +22,19 @@ pub async fn filled_database() -> TestDatabase {
     database
 }
 
-/// What the outbox has for the parties of a transaction: event, user and message, oldest first.
-pub async fn told(conn: &mut MySqlConnection, id: TransactionId) -> Vec<(String, i64, String)> {
-    sqlx::query_as("SELECT event_id, user_id, message FROM outbox WHERE event_id LIKE ? ORDER BY id")
-        .bind(format!("transaction:{id}:%"))
+/// What the outbox says of a transaction: the names of the facts, and how they found it, oldest first.
+pub async fn facts(conn: &mut MySqlConnection, id: TransactionId) -> Vec<(String, TransactionState)> {
+    let prefix = format!("transaction:{id}:");
+    let texts: Vec<String> = sqlx::query_scalar("SELECT fact FROM outbox WHERE fact LIKE ? ORDER BY id")
+        .bind(format!("%{prefix}%"))
         .fetch_all(conn)
         .await
-        .unwrap()
+        .unwrap();
+    let fact = |text: String| {
+        let fact: Fact = serde_json::from_str(&text).unwrap();
+        (fact.id.strip_prefix(&prefix).unwrap().to_owned(), serde_json::from_str(fact.data.get()).unwrap())
+    };
+    texts.into_iter().map(fact).collect()
 }
 
 /// When a transaction was made and changed.
@@ -38,7 +45,7 @@ pub fn time(id: i64) -> DateTime<Utc> {
 async fn fill(conn: &mut MySqlConnection) {
     for first in (1..=TRANSACTIONS).step_by(1_000) {
         let mut insert = BulkInsert::new(
-            "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, request, fingerprint,
+            "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, request, fingerprint, actor,
                  accepted_at, created_at, updated_at, changed_at)",
         );
         for id in first..first + 1_000 {
@@ -52,6 +59,7 @@ async fn fill(conn: &mut MySqlConnection) {
                 status.into(),
                 request.as_str().into(),
                 "0".repeat(32).as_str().into(),
+                "service".into(),
                 at,
                 at,
                 at,

@@ -13,7 +13,7 @@ use sqlx::MySqlPool;
 use super::{changes, intents};
 use crate::domain::{
     intent::{Inserted, Intent},
-    transaction::{Terms, Transaction},
+    transaction::Transaction,
     transition::{ChangeRequest, Changed, Transition},
 };
 
@@ -39,11 +39,11 @@ enum Written {
 pub struct Writer(Batcher<Write, Written, DbError>);
 
 impl Writer {
-    /// Writes to `pool`, at most `max_batch` intents and changes in one commit.
-    pub fn new(pool: MySqlPool, max_batch: usize, terms: Terms) -> Self {
-        let terms = Arc::new(terms);
-        Self(Batcher::start("journal", max_batch, LANES, DbError::is_unavailable, move |writes, baton| {
-            write(pool.clone(), writes, terms.clone(), baton)
+    /// Writes to `pool`, at most `max_batch` intents and changes in one commit. A pending transaction is cancelled
+    /// `pending_ttl` seconds after the money was set aside.
+    pub fn new(pool: MySqlPool, max_batch: usize, pending_ttl: u32) -> Self {
+        Self(Batcher::start("writes", max_batch, LANES, DbError::is_unavailable, move |writes, baton| {
+            write(pool.clone(), writes, pending_ttl, baton)
         }))
     }
 
@@ -57,7 +57,7 @@ impl Writer {
 
     /// Commits a transition of the transaction that was last `seen` so, if its state allows it.
     pub async fn change(&self, seen: &Transaction, transition: Transition) -> Result<Changed, BatchError<DbError>> {
-        let request = ChangeRequest { seen: seen.clone(), transition, trace: Origin::current().trace };
+        let request = ChangeRequest { seen: seen.clone(), transition, origin: Origin::current() };
         match self.0.submit(Write::Change(request)).await? {
             Written::Change(changed) => Ok(changed),
             Written::Intent(_) => unreachable!("a change is answered as one"),
@@ -65,12 +65,7 @@ impl Writer {
     }
 }
 
-async fn write(
-    pool: MySqlPool,
-    writes: Arc<[Write]>,
-    terms: Arc<Terms>,
-    baton: Baton,
-) -> Result<Vec<Written>, DbError> {
+async fn write(pool: MySqlPool, writes: Arc<[Write]>, pending_ttl: u32, baton: Baton) -> Result<Vec<Written>, DbError> {
     let (mut intents, mut requests) = (Vec::new(), Vec::new());
     for write in writes.iter() {
         match write {
@@ -79,12 +74,12 @@ async fn write(
         }
     }
     baton.pass();
-    let (pool, intents, requests, terms, now) = (&pool, &intents, &requests, &terms, time::now());
+    let (pool, intents, requests, now) = (&pool, &intents, &requests, time::now());
     let (inserted, changed) = mysql::retry(|attempt| async move {
-        let mut tx = mysql::begin(pool, point!("journal")).await?;
+        let mut tx = mysql::begin(pool, point!("writes")).await?;
         let mut script = Script::default();
         // rows that exist are locked before new ones are made
-        let changes = changes::plan(&mut tx, &mut script, requests, now, terms, attempt).await?;
+        let changes = changes::plan(&mut tx, &mut script, requests, now, pending_ttl, attempt).await?;
         let intents = intents::plan(&mut tx, &mut script, intents, attempt).await?;
         // a request that another instance writes at this moment waits at the unique key
         let written = script.execute(&mut tx).await.map_err(mysql::raced)?;

@@ -129,9 +129,9 @@ async fn a_filter_goes_on_to_the_next_page() {
 /// 3,000 transactions that were deleted, every other one sent by the one user and by the other; one in a hundred is not.
 const MANY: &str =
     "INSERT INTO transactions (sender_id, receiver_id, amount, description, status, accepted_at, hidden_at,
-         request, fingerprint, created_at, updated_at)
+         request, fingerprint, actor, created_at, updated_at)
      SELECT 1 + n % 2, 2 - n % 2, 1 + n, '', 'completed', NOW(6), IF(n % 100 = 0, NULL, NOW(6)), CONCAT('many:', n),
-         REPEAT('0', 32), NOW(6), NOW(6)
+         REPEAT('0', 32), 'service', NOW(6), NOW(6)
      FROM (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * t.d AS n
            FROM (SELECT 0 d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6
                  UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) a,

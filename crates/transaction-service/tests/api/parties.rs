@@ -201,9 +201,9 @@ async fn a_receiver_declines_and_does_nothing_else() {
 
         service.start_workers();
         service.everything_is_told().await;
-        let told: Vec<_> = service.notifications.told().into_iter().map(|(_, user, message)| (user, message)).collect();
-        let text = "Transaction of Rp 10,000 was declined by the receiver. The money is back in your balance.";
-        assert!(told.contains(&(SENDER, text.to_owned())), "{told:?}");
+        let told = service.notifications.told();
+        let fact = told.iter().find(|fact| fact["type"] == "transaction.declined").expect("it is told");
+        assert_eq!((&fact["actor"], &fact["data"]["id"]), (&json!(format!("user:{RECEIVER}")), &json!(id)));
     }
 }
 

@@ -146,9 +146,6 @@ pub async fn silent() -> (Url, AbortHandle) {
     (url, serving.abort_handle())
 }
 
-/// What notification-service was told: the event's identity, the user and the message.
-pub type Told = (String, i64, String);
-
 /// A notification-service that keeps what it is told.
 #[derive(Clone, Default)]
 pub struct Notifications(Arc<Mutex<NotificationState>>);
@@ -156,8 +153,8 @@ pub struct Notifications(Arc<Mutex<NotificationState>>);
 #[derive(Default)]
 struct NotificationState {
     failures_left: u32,
-    refused_message: Option<&'static str>,
-    told: Vec<Told>,
+    refused_description: Option<&'static str>,
+    told: Vec<Value>,
 }
 
 impl Notifications {
@@ -166,7 +163,7 @@ impl Notifications {
         let stub = Self::default();
         let receive =
             |State(stub): State<Self>, headers: HeaderMap, body: Bytes| async move { stub.receive(&headers, &body) };
-        let router = Router::new().route("/internal/notifications", post(receive)).with_state(stub.clone());
+        let router = Router::new().route("/internal/facts", post(receive)).with_state(stub.clone());
         (stub, serve(router).await.parse().expect("a URL"))
     }
 
@@ -175,13 +172,13 @@ impl Notifications {
         self.0.lock().unwrap().failures_left = calls;
     }
 
-    /// Refuses every batch with a message that contains `text`.
+    /// Refuses every batch with a transaction that is described so.
     pub fn refuse(&self, text: &'static str) {
-        self.0.lock().unwrap().refused_message = Some(text);
+        self.0.lock().unwrap().refused_description = Some(text);
     }
 
-    /// What it was told, in order.
-    pub fn told(&self) -> Vec<Told> {
+    /// The facts that it was told, in order.
+    pub fn told(&self) -> Vec<Value> {
         self.0.lock().unwrap().told.clone()
     }
 
@@ -190,20 +187,19 @@ impl Notifications {
             return answer(401, r#"{"code":"invalid_service_token"}"#);
         }
         let body: Value = serde_json::from_slice(body).expect("a JSON body");
-        let text = |event: &Value, member: &str| event[member].as_str().expect("a text").to_owned();
-        let events = body["events"].as_array().expect("a list of events").iter();
-        let events: Vec<Told> = events
-            .map(|event| (text(event, "event_id"), event["user_id"].as_i64().expect("an id"), text(event, "message")))
-            .collect();
+        let facts = body["facts"].as_array().expect("a list of facts").clone();
         let mut state = self.0.lock().unwrap();
         if state.failures_left > 0 {
             state.failures_left -= 1;
             return answer(500, r#"{"code":"internal_error"}"#);
         }
-        if state.refused_message.is_some_and(|refused| events.iter().any(|(_, _, message)| message.contains(refused))) {
+        if state
+            .refused_description
+            .is_some_and(|refused| facts.iter().any(|fact| fact["data"]["description"] == refused))
+        {
             return answer(400, r#"{"code":"invalid_value"}"#);
         }
-        state.told.extend(events);
+        state.told.extend(facts);
         answer(200, "{}")
     }
 }

@@ -1,7 +1,7 @@
 //! The end of an account: what is left is paid out, the name and address go, its tokens end, the ledger stays.
 
 use chrono::{DateTime, Utc};
-use common::{origin::Origin, outbox, trace::Trace};
+use common::{origin::Origin, outbox};
 use fault::point;
 use money::{Money, UserId};
 use mysql::DbError;
@@ -9,7 +9,7 @@ use sqlx::MySqlConnection;
 
 use super::ledger::Ledger;
 use crate::{
-    domain::notices,
+    domain::facts,
     store::{closing, ledger as rows, revocations},
 };
 
@@ -28,12 +28,12 @@ pub enum Closing {
 }
 
 impl Ledger {
-    /// Closes the account of `user` at `now`, and tells the user.
+    /// Closes the account of `user` at `now`.
     pub async fn close(&self, user: UserId, now: DateTime<Utc>) -> Result<Closing, DbError> {
-        let trace = Origin::current().trace;
+        let origin = Origin::current();
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("close")).await?;
-            let closing = close(&mut tx, user, now, &self.currency, &trace).await?;
+            let closing = close(&mut tx, user, now, &origin).await?;
             tx.commit().await?;
             Ok(closing)
         })
@@ -41,15 +41,9 @@ impl Ledger {
     }
 }
 
-async fn close(
-    conn: &mut MySqlConnection,
-    user: UserId,
-    now: DateTime<Utc>,
-    currency: &str,
-    trace: &Trace,
-) -> sqlx::Result<Closing> {
+async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>, origin: &Origin) -> sqlx::Result<Closing> {
     // A hold locks both of its users first, so none can appear between this look and the commit.
-    let accounts = rows::lock_users(conn, &[user].into()).await?;
+    let accounts = rows::lock_accounts(conn, &[user].into()).await?;
     let Some(balances) = accounts.get(&user) else {
         // after an unknown commit the second run finds what the first one did
         if !closing::was_closed_at(conn, user, now).await? {
@@ -61,11 +55,11 @@ async fn close(
         return Ok(Closing::Pending);
     }
     let paid_out = balances.available;
-    closing::pay_out(conn, user, paid_out).await?;
+    closing::pay_out(conn, user, paid_out, origin).await?;
     let addresses = rows::addresses(conn, &[user].into()).await?;
     closing::close(conn, user, now).await?;
     revocations::revoke(conn, user).await?;
-    let told = addresses.into_values().map(|address| notices::closed(user, address, paid_out, currency).within(trace));
-    outbox::insertion(&told.collect::<Vec<_>>()).execute(conn).await?;
+    let fact = addresses.into_values().map(|address| facts::closed(user, address, paid_out, origin));
+    outbox::insertion(&fact.collect::<Vec<_>>()).execute(conn).await?;
     Ok(Closing::Done { paid_out })
 }

@@ -22,26 +22,23 @@ const LANES: usize = 2;
 pub struct Ledger {
     pub(super) pool: MySqlPool,
     group: Batcher<Operation, Outcome, DbError>,
-    pub(super) currency: Arc<str>,
 }
 
 impl Ledger {
-    /// The ledger in `pool`, which writes at most `max_batch` operations in one commit; `currency` words what users
-    /// are told.
-    pub fn new(pool: MySqlPool, currency: &str, max_batch: usize) -> Self {
-        let (writer, currency): (_, Arc<str>) = (pool.clone(), currency.into());
-        let words = currency.clone();
+    /// The ledger in `pool`, which writes at most `max_batch` operations in one commit.
+    pub fn new(pool: MySqlPool, max_batch: usize) -> Self {
+        let writer = pool.clone();
         let group = Batcher::start(
             "ledger",
             max_batch,
             LANES,
             DbError::is_unavailable,
             move |operations: Arc<[Operation]>, baton| {
-                let (pool, currency) = (writer.clone(), words.clone());
-                async move { post::post(&pool, &operations, &currency, &baton).await }
+                let pool = writer.clone();
+                async move { post::post(&pool, &operations, &baton).await }
             },
         );
-        Self { pool, group, currency }
+        Self { pool, group }
     }
 
     /// Carries out one operation; it is durable when this returns.

@@ -1,7 +1,10 @@
 //! What can be done with accounts and their money: one file for each.
 
 pub mod audit;
+pub mod change;
 pub mod close;
 pub mod ledger;
+pub mod login;
 pub mod passwords;
 mod post;
+pub mod register;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use batch::Baton;
-use common::outbox::{self, Event};
+use common::{fact::Fact, outbox};
 use fault::point;
 use money::{Money, UserId};
 use mysql::{DbError, bulk::Script};
@@ -12,22 +12,17 @@ use sqlx::{MySqlConnection, MySqlPool};
 use crate::{
     domain::{
         book::{self, Applied, Book, Entry},
-        notices,
+        facts,
         operation::{Movement, Operation, Outcome, Refusal},
     },
     store::ledger::{self as rows, NewOperation, Stored},
 };
 
 /// Posts `operations` in order, in one database transaction. Safe to run again: what is stored is answered again.
-pub async fn post(
-    pool: &MySqlPool,
-    operations: &[Operation],
-    currency: &str,
-    baton: &Baton,
-) -> Result<Vec<Outcome>, DbError> {
+pub async fn post(pool: &MySqlPool, operations: &[Operation], baton: &Baton) -> Result<Vec<Outcome>, DbError> {
     mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("ledger")).await?;
-        let outcomes = write(&mut tx, operations, currency, attempt).await?;
+        let outcomes = write(&mut tx, operations, attempt).await?;
         baton.pass();
         tx.commit().await?;
         Ok(outcomes)
@@ -37,13 +32,8 @@ pub async fn post(
 
 /// Most operations are new. The first attempt takes them for new, and fails as raced when a unique key knows better; the
 /// others look.
-async fn write(
-    conn: &mut MySqlConnection,
-    operations: &[Operation],
-    currency: &str,
-    attempt: u32,
-) -> Result<Vec<Outcome>, DbError> {
-    // Lock order everywhere: holds, then users by ascending id, then inserts.
+async fn write(conn: &mut MySqlConnection, operations: &[Operation], attempt: u32) -> Result<Vec<Outcome>, DbError> {
+    // Lock order everywhere: holds, then accounts by ascending user, then inserts.
     let may_exist = |o: &&Operation| attempt > 1 || o.movement.needs_hold();
     let transactions = operations.iter().filter(may_exist).filter_map(|o| o.movement.transaction()).collect();
     let holds = rows::lock_holds(conn, &transactions).await?;
@@ -52,7 +42,7 @@ async fn write(
         .flat_map(|o| users_of(&o.movement))
         .chain(holds.values().filter_map(|h| h.transfer).flat_map(|t| [t.sender_id, t.receiver_id]))
         .collect();
-    let accounts = rows::lock_users(conn, &users).await?;
+    let accounts = rows::lock_accounts(conn, &users).await?;
     let stored = if attempt > 1 { rows::stored(conn, operations).await? } else { HashMap::new() };
 
     let before = Book { accounts, holds };
@@ -67,7 +57,7 @@ async fn write(
         script.insert(rows::changed_holds(&changed_holds));
         script.insert(rows::balances(&batch.changed_balances(&before)));
         let addresses = rows::addresses(conn, &batch.debited()).await?;
-        script.insert(outbox::insertion(&batch.events(&ids, &addresses, currency)));
+        script.insert(outbox::insertion(&batch.facts(&ids, &addresses)));
         script.execute(conn).await.map_err(mysql::raced)?;
     }
     Ok(batch.outcomes)
@@ -166,19 +156,22 @@ impl<'a> Batch<'a> {
         self.new.iter().filter_map(debited).collect()
     }
 
-    fn events(&self, ids: &[i64], addresses: &HashMap<UserId, String>, currency: &str) -> Vec<Event> {
-        let told = |(id, new): (&i64, &NewOperation<'_>)| {
-            let event = match new.operation.movement {
-                _ if new.result.is_err() || new.is_alias => return None,
-                Movement::Topup { user_id, amount } => notices::topped_up(*id, user_id, amount, currency),
-                Movement::Debit { user_id, amount } => {
-                    notices::debited(*id, user_id, addresses.get(&user_id)?.clone(), amount, currency)
+    fn facts(&self, ids: &[i64], addresses: &HashMap<UserId, String>) -> Vec<Fact> {
+        let fact = |(id, new): (&i64, &NewOperation<'_>)| {
+            let Operation { movement, note, origin, .. } = new.operation;
+            match *movement {
+                _ if new.result.is_err() || new.is_alias => None,
+                Movement::Topup { user_id, amount } => {
+                    Some(facts::topped_up(*id, &facts::balance_change(user_id, amount, note.as_deref()), origin))
                 }
-                _ => return None,
-            };
-            Some(event.within(&new.operation.trace))
+                Movement::Debit { user_id, amount } => {
+                    let change = facts::balance_change(user_id, amount, note.as_deref());
+                    Some(facts::debited(*id, &change, addresses.get(&user_id)?.clone(), origin))
+                }
+                _ => None,
+            }
         };
-        ids.iter().zip(&self.new).filter_map(told).collect()
+        ids.iter().zip(&self.new).filter_map(fact).collect()
     }
 }
 

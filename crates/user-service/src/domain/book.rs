@@ -30,29 +30,33 @@ pub enum Account {
     External,
 }
 
-/// Where a transaction's money is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum HoldState {
-    /// Set aside.
-    Held,
-    /// With the receiver.
-    Captured,
-    /// Back with the sender, or never to be set aside.
-    Released,
-    /// The hold was refused.
-    Rejected,
-}
+mysql::stored_as_text!(Account);
 
-mysql::stored_as_text!(Account, HoldState);
-
-/// What became of a transaction's money.
+/// What became of a transaction's money. It is set aside as long as something of it is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {
     /// Who pays whom how much; `None` in a tombstone, whose release came before its hold.
     pub transfer: Option<Transfer>,
-    /// Where the money is.
-    pub state: HoldState,
+    /// What the receiver has got of it.
+    pub captured: Money,
+    /// What the sender has back, or never gave: all of it, if the hold was refused.
+    pub released: Money,
+}
+
+impl Hold {
+    /// What a release leaves that comes before its hold: nothing, so that the hold is refused.
+    const TOMBSTONE: Self = Self { transfer: None, captured: Money::ZERO, released: Money::ZERO };
+
+    /// All of it is set aside.
+    fn of(transfer: Transfer) -> Self {
+        Self { transfer: Some(transfer), captured: Money::ZERO, released: Money::ZERO }
+    }
+
+    /// What is still set aside.
+    pub fn left(&self) -> Money {
+        let amount = self.transfer.map_or(Money::ZERO, |transfer| transfer.amount.money());
+        amount - self.captured - self.released
+    }
 }
 
 /// One leg of an operation.
@@ -92,8 +96,8 @@ impl Book {
         match *movement {
             Movement::Topup { user_id, amount } | Movement::Credit { user_id, amount } => self.pay_in(user_id, amount),
             Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
-            Movement::Hold(transfer) => self.reserve(transfer, HoldState::Held),
-            Movement::Transfer(transfer) => self.reserve(transfer, HoldState::Captured),
+            Movement::Hold(transfer) => self.hold(transfer),
+            Movement::Transfer(transfer) => self.transfer(transfer),
             Movement::Capture { transaction_id } => self.capture(transaction_id),
             Movement::Release { transaction_id } => self.release(transaction_id),
         }
@@ -114,66 +118,80 @@ impl Book {
         Ok(self.applied(user, entries))
     }
 
-    /// A hold, or a transfer in one step: both take the sender's money and are refused for the same reasons.
-    fn reserve(&mut self, transfer: Transfer, state: HoldState) -> Result<Applied, Refusal> {
-        let Transfer { transaction_id, sender_id, receiver_id, amount } = transfer;
-        if self.holds.contains_key(&transaction_id) {
-            return Err(Refusal::NotHeld); // a tombstone, or a hold that was there before: this one is too late
-        }
-        let allowed = match state {
-            _ if !self.accounts.contains_key(&sender_id) => Err(Refusal::UserNotFound),
-            HoldState::Captured => self.can_be_paid(receiver_id, amount),
-            _ if self.accounts.contains_key(&receiver_id) => Ok(()),
-            _ => Err(Refusal::ReceiverNotFound),
-        };
-        let allowed = allowed.and_then(|()| self.enough(sender_id, amount));
-        let state = if allowed.is_ok() { state } else { HoldState::Rejected };
-        self.holds.insert(transaction_id, Hold { transfer: Some(transfer), state });
-        allowed?;
-        let target = if state == HoldState::Captured {
-            self.available(receiver_id, amount.money())
-        } else {
-            self.account(receiver_id).incoming += 1;
-            self.held(sender_id, amount.money())
-        };
-        let entries = vec![self.available(sender_id, -amount.money()), target];
+    fn hold(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
+        let Transfer { sender_id, receiver_id, amount, .. } = transfer;
+        self.begin(transfer, |book| {
+            if book.accounts.contains_key(&receiver_id) { Ok(()) } else { Err(Refusal::ReceiverNotFound) }
+        })?;
+        self.account(receiver_id).incoming += 1;
+        let entries = vec![self.available(sender_id, -amount.money()), self.held(sender_id, amount.money())];
         Ok(self.applied(sender_id, entries))
     }
 
+    /// Hold and capture in one.
+    fn transfer(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
+        let Transfer { sender_id, receiver_id, amount, .. } = transfer;
+        self.begin(transfer, |book| book.can_be_paid(receiver_id, amount.money()))?;
+        self.hold_of(transfer.transaction_id).captured = amount.money();
+        let entries = vec![self.available(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
+        Ok(self.applied(sender_id, entries))
+    }
+
+    /// Notes what becomes of a transaction's money: it is set aside if sender and receiver allow it, and will never be
+    /// otherwise.
+    fn begin(
+        &mut self,
+        transfer: Transfer,
+        receiver: impl FnOnce(&Self) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let Transfer { transaction_id, sender_id, amount, .. } = transfer;
+        if self.holds.contains_key(&transaction_id) {
+            return Err(Refusal::NotHeld); // a tombstone, or a hold that was there before: this one is too late
+        }
+        let sender = if self.accounts.contains_key(&sender_id) { Ok(()) } else { Err(Refusal::UserNotFound) };
+        let allowed = sender.and_then(|()| receiver(self)).and_then(|()| self.enough(sender_id, amount));
+        let released = if allowed.is_ok() { Money::ZERO } else { amount.money() };
+        self.holds.insert(transaction_id, Hold { released, ..Hold::of(transfer) });
+        allowed
+    }
+
     fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
-        let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
-        self.can_be_paid(receiver_id, amount)?;
-        self.end_hold(transaction, receiver_id, HoldState::Captured);
-        let entries = vec![self.held(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
+        let (Transfer { sender_id, receiver_id, .. }, left) = self.held_transfer(transaction)?;
+        self.can_be_paid(receiver_id, left)?;
+        self.hold_of(transaction).captured = left;
+        self.account(receiver_id).incoming -= 1;
+        let entries = vec![self.held(sender_id, -left), self.available(receiver_id, left)];
         Ok(self.applied(sender_id, entries))
     }
 
     fn release(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
-        match self.holds.get(&transaction).map(|hold| hold.state) {
-            Some(HoldState::Held) => {}
-            Some(HoldState::Captured) => return Err(Refusal::NotHeld),
-            Some(HoldState::Released | HoldState::Rejected) => return Ok(nothing_to_do()),
+        match self.holds.get(&transaction) {
+            Some(hold) if hold.left() != Money::ZERO => {}
+            Some(hold) if hold.captured != Money::ZERO => return Err(Refusal::NotHeld),
+            Some(_) => return Ok(nothing_to_do()),
             None => {
-                self.holds.insert(transaction, Hold { transfer: None, state: HoldState::Released });
+                self.holds.insert(transaction, Hold::TOMBSTONE);
                 return Ok(nothing_to_do());
             }
         }
-        let Transfer { sender_id, receiver_id, amount, .. } = self.held_transfer(transaction)?;
-        self.end_hold(transaction, receiver_id, HoldState::Released);
-        let entries = vec![self.held(sender_id, -amount.money()), self.available(sender_id, amount.money())];
+        let (Transfer { sender_id, receiver_id, .. }, left) = self.held_transfer(transaction)?;
+        self.hold_of(transaction).released = left;
+        self.account(receiver_id).incoming -= 1;
+        let entries = vec![self.held(sender_id, -left), self.available(sender_id, left)];
         Ok(self.applied(sender_id, entries))
     }
 
-    fn held_transfer(&self, transaction: TransactionId) -> Result<Transfer, Refusal> {
-        match self.holds.get(&transaction) {
-            Some(Hold { transfer: Some(transfer), state: HoldState::Held }) => Ok(*transfer),
+    /// The parties of a transaction of which something is set aside, and how much that is.
+    fn held_transfer(&self, transaction: TransactionId) -> Result<(Transfer, Money), Refusal> {
+        let hold = self.holds.get(&transaction).ok_or(Refusal::NotHeld)?;
+        match (hold.transfer, hold.left()) {
+            (Some(transfer), left) if left != Money::ZERO => Ok((transfer, left)),
             _ => Err(Refusal::NotHeld),
         }
     }
 
-    fn end_hold(&mut self, transaction: TransactionId, receiver: UserId, state: HoldState) {
-        self.holds.get_mut(&transaction).expect("the rule before has looked the hold up").state = state;
-        self.account(receiver).incoming -= 1;
+    fn hold_of(&mut self, transaction: TransactionId) -> &mut Hold {
+        self.holds.get_mut(&transaction).expect("the rule before has looked it up, or made it")
     }
 
     fn account(&mut self, user: UserId) -> &mut Balances {
@@ -186,8 +204,8 @@ impl Book {
     }
 
     /// Whoever is paid has no limit but what can be stored, which no number of payments reaches: see [`MAX_BALANCE`].
-    fn can_be_paid(&self, receiver: UserId, amount: Amount) -> Result<(), Refusal> {
-        let total = self.total(receiver).ok_or(Refusal::ReceiverNotFound)? + amount.money();
+    fn can_be_paid(&self, receiver: UserId, amount: Money) -> Result<(), Refusal> {
+        let total = self.total(receiver).ok_or(Refusal::ReceiverNotFound)? + amount;
         if total > MAX_STORED { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
     }
 

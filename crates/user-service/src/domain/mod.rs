@@ -1,5 +1,5 @@
-//! The rules of money, and what users are told. Pure: no database, no network, no clock.
+//! The rules of money, and what is told of them. Pure: no database, no network, no clock.
 
 pub mod book;
-pub mod notices;
+pub mod facts;
 pub mod operation;

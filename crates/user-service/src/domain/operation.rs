@@ -6,7 +6,6 @@ use common::{
     ApiError,
     idempotency::{self, KeyedRequest},
     origin::Origin,
-    trace::Trace,
 };
 use money::{Amount, Money, TransactionId, UserId};
 use schemars::JsonSchema;
@@ -120,8 +119,8 @@ pub struct Operation {
     pub movement: Movement,
     /// The caller's remark, kept with the operation.
     pub note: Option<String>,
-    /// The trace in which it is told.
-    pub trace: Trace,
+    /// Who asks for it, and within which request.
+    pub origin: Origin,
 }
 
 impl Operation {
@@ -134,7 +133,7 @@ impl Operation {
             fingerprint: idempotency::fingerprint(&movement),
             movement,
             note: None,
-            trace: Trace::default(),
+            origin: Origin::current(),
         }
     }
 
@@ -152,7 +151,7 @@ impl Operation {
             Some(identity) => (reference(&identity), identity.fingerprint),
             None => (format!("once:{}", uuid::Uuid::new_v4()), idempotency::fingerprint(&movement)),
         };
-        Self { reference, also, fingerprint, movement, note, trace: Origin::current().trace }
+        Self { reference, also, fingerprint, movement, note, origin: Origin::current() }
     }
 
     /// Everything under which it may be known.

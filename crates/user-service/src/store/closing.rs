@@ -1,19 +1,23 @@
 //! The end of an account.
 
 use chrono::{DateTime, Utc};
-use common::idempotency;
+use common::{idempotency, origin::Origin};
 use money::{Money, UserId};
 use sqlx::MySqlConnection;
 
 use super::ledger;
 use crate::domain::book::{Account, Entry};
 
-/// Closes the account of a user that is locked: its name, its address and its money go, its number stays.
+/// Closes an account that is locked: the name, the address and the money go, the number stays.
 pub async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query("UPDATE accounts SET available = 0, state = 'closed' WHERE user_id = ?")
+        .bind(user)
+        .execute(&mut *conn)
+        .await?;
     sqlx::query(
-        "UPDATE users SET full_name = '', email = NULL, password_hash = NULL, balance = 0, status = 'closed', updated_at = ?
-         WHERE id = ?",
+        "UPDATE users SET full_name = '', email = NULL, password_hash = NULL, closed_at = ?, updated_at = ? WHERE id = ?",
     )
+    .bind(now)
     .bind(now)
     .bind(user)
     .execute(conn)
@@ -23,12 +27,11 @@ pub async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>)
 
 /// True if the account was closed at exactly this moment, which is to say by this request.
 pub async fn was_closed_at(conn: &mut MySqlConnection, user: UserId, moment: DateTime<Utc>) -> sqlx::Result<bool> {
-    let found: Option<i64> =
-        sqlx::query_scalar("SELECT id FROM users WHERE id = ? AND status = 'closed' AND updated_at = ?")
-            .bind(user)
-            .bind(moment)
-            .fetch_optional(conn)
-            .await?;
+    let found: Option<i64> = sqlx::query_scalar("SELECT id FROM users WHERE id = ? AND closed_at = ?")
+        .bind(user)
+        .bind(moment)
+        .fetch_optional(conn)
+        .await?;
     Ok(found.is_some())
 }
 
@@ -49,13 +52,16 @@ pub async fn paid_out(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<
 }
 
 /// Pays out what is left, as an operation of the ledger.
-pub async fn pay_out(conn: &mut MySqlConnection, user: UserId, rest: Money) -> sqlx::Result<()> {
+pub async fn pay_out(conn: &mut MySqlConnection, user: UserId, rest: Money, origin: &Origin) -> sqlx::Result<()> {
     let written = sqlx::query(
-        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after) VALUES (?, ?, 'close', ?, 0)",
+        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, actor, request_id)
+         VALUES (?, ?, 'close', ?, 0, ?, ?)",
     )
     .bind(reference(user))
     .bind(idempotency::fingerprint(&user))
     .bind(user)
+    .bind(origin.actor())
+    .bind(origin.request())
     .execute(&mut *conn)
     .await?;
     let operation = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");

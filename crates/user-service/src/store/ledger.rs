@@ -7,7 +7,7 @@ use mysql::bulk::{BulkInsert, Value};
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use crate::domain::{
-    book::{Balances, Entry, Hold, HoldState},
+    book::{Balances, Entry, Hold},
     operation::{Operation, Outcome, Refusal, Transfer},
 };
 
@@ -30,7 +30,7 @@ pub struct NewOperation<'a> {
 /// The kind of an operation that is one more reference of another one.
 const ALIAS: &str = "alias";
 
-type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, HoldState);
+type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, Money, Money);
 type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
 
 /// Locks the holds that exist among `transactions`, in ascending order.
@@ -42,43 +42,44 @@ pub async fn lock_holds(
         return Ok(BTreeMap::new());
     }
     let mut query = QueryBuilder::new(
-        "SELECT transaction_id, sender_id, receiver_id, amount, state FROM holds WHERE transaction_id IN ",
+        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released FROM holds WHERE transaction_id IN ",
     );
     mysql::push_list(&mut query, transactions.iter().copied());
     query.push(" ORDER BY transaction_id FOR UPDATE");
     let rows: Vec<HoldRow> = query.build_query_as().fetch_all(conn).await?;
     Ok(rows
         .into_iter()
-        .map(|(transaction_id, sender, receiver, amount, state)| {
+        .map(|(transaction_id, sender, receiver, amount, captured, released)| {
             let transfer = sender.zip(receiver).zip(amount).map(|((sender_id, receiver_id), amount)| Transfer {
                 transaction_id,
                 sender_id,
                 receiver_id,
                 amount,
             });
-            (transaction_id, Hold { transfer, state })
+            (transaction_id, Hold { transfer, captured, released })
         })
         .collect())
 }
 
-/// The active users among `users`, locked in ascending order.
-pub async fn lock_users(
+/// The accounts of `users` that are not closed, locked in ascending order.
+pub async fn lock_accounts(
     conn: &mut MySqlConnection,
     users: &BTreeSet<UserId>,
 ) -> sqlx::Result<BTreeMap<UserId, Balances>> {
     if users.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut query =
-        QueryBuilder::new("SELECT id, balance, held, incoming FROM users WHERE status = 'active' AND id IN ");
+    let mut query = QueryBuilder::new(
+        "SELECT user_id, available, held, incoming FROM accounts WHERE state <> 'closed' AND user_id IN ",
+    );
     mysql::push_list(&mut query, users.iter().copied());
-    query.push(" ORDER BY id FOR UPDATE");
+    query.push(" ORDER BY user_id FOR UPDATE");
     let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
     let balances = |(id, available, held, incoming)| (id, Balances { available, held, incoming });
     Ok(rows.into_iter().map(balances).collect())
 }
 
-/// The addresses of `users`, who are locked and active.
+/// The addresses of `users`, whose accounts are locked.
 pub async fn addresses(conn: &mut MySqlConnection, users: &BTreeSet<UserId>) -> sqlx::Result<HashMap<UserId, String>> {
     if users.is_empty() {
         return Ok(HashMap::new());
@@ -106,17 +107,24 @@ pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sql
 
 /// Writes operations and returns their ids.
 pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOperation<'_>]) -> sqlx::Result<Vec<i64>> {
-    let mut insert =
-        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
+    let mut insert = BulkInsert::new(
+        "INSERT INTO operations
+             (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, actor, request_id)",
+    );
     for new in operations {
+        let Operation { fingerprint, movement, note, origin, .. } = new.operation;
+        let actor = origin.actor();
         insert.row(&[
             Value::Text(new.reference),
-            Value::Bytes(&new.operation.fingerprint),
-            Value::Text(if new.is_alias { ALIAS } else { new.operation.movement.kind() }),
+            Value::Bytes(fingerprint),
+            Value::Text(if new.is_alias { ALIAS } else { movement.kind() }),
+            movement.transaction().map(TransactionId::get).into(),
             new.subject.map(UserId::get).into(),
             new.result.ok().into(),
             new.result.err().map(<&'static str>::from).into(),
-            new.operation.note.as_deref().into(),
+            note.as_deref().into(),
+            Value::Text(&actor),
+            origin.request().into(),
         ]);
     }
     insert.execute_for_ids(conn).await
@@ -141,38 +149,38 @@ pub fn entries(entries: &[(i64, i64, Entry)]) -> BulkInsert {
 
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
 pub fn new_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
-    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
+    let mut insert =
+        BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released)");
     for (transaction, hold) in holds {
         insert.row(&[
             transaction.get().into(),
             hold.transfer.map(|t| t.sender_id.get()).into(),
             hold.transfer.map(|t| t.receiver_id.get()).into(),
             hold.transfer.map(|t| t.amount.money()).into(),
-            Value::Text(hold.state.into()),
+            hold.captured.into(),
+            hold.released.into(),
         ]);
     }
     insert
 }
 
-/// Writes the new states of holds that are locked: each is a duplicate of itself.
+/// Writes what has become of holds that are locked: each is a duplicate of itself.
 pub fn changed_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
-    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, state)");
+    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, captured, released)");
     for (transaction, hold) in holds {
-        insert.row(&[transaction.get().into(), Value::Text(hold.state.into())]);
+        insert.row(&[transaction.get().into(), hold.captured.into(), hold.released.into()]);
     }
-    insert.on_duplicate(" ON DUPLICATE KEY UPDATE state = VALUES(state)")
+    insert.on_duplicate(" ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released)")
 }
 
-/// Writes the new balances of users that are locked: each is a duplicate of itself, so that nothing else of it changes.
-pub fn balances(users: &[(UserId, Balances)]) -> BulkInsert {
-    let mut insert =
-        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
-    for (user, balances) in users {
-        let (id, unused) = (user.get().into(), Value::Text("2000-01-01"));
-        let (balance, held) = (balances.available.into(), balances.held.into());
-        insert.row(&[id, Value::Text(""), unused, unused, balance, held, balances.incoming.into()]);
+/// Writes the new balances of accounts that are locked: each is a duplicate of itself.
+pub fn balances(accounts: &[(UserId, Balances)]) -> BulkInsert {
+    let mut insert = BulkInsert::new("INSERT INTO accounts (user_id, available, held, incoming)");
+    for (user, balances) in accounts {
+        let (available, held) = (balances.available.into(), balances.held.into());
+        insert.row(&[user.get().into(), available, held, balances.incoming.into()]);
     }
     insert.on_duplicate(
-        " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
+        " ON DUPLICATE KEY UPDATE available = VALUES(available), held = VALUES(held), incoming = VALUES(incoming)",
     )
 }

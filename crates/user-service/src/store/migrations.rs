@@ -1,26 +1,22 @@
 //! The schema, as its migrations make it.
 
+use common::outbox;
+use mysql::{READINESS, lease};
 use sqlx::migrate::Migrator;
 
 /// Every migration, in order.
 pub fn migrations() -> Migrator {
-    mysql::migrations![
-        "0001_users",
-        "0002_operations",
-        "0003_ledger_entries",
-        "0004_holds",
-        "0005_outbox",
-        "0006_leases",
-        "0007_revocations",
-        "0008_login_attempts",
-        "0009_outbox_monitoring",
-        "0010_ledger_audits",
-        "0012_users_token_key",
-        "0014_outbox_actor",
-        "0016_users_wide_balances",
-        "0017_operations_wide_balances",
-        "0018_ledger_entries_wide_balances",
-        "0019_readiness",
-        "0020_backups",
-    ]
+    let shared = [lease::TABLE, READINESS, outbox::TABLE];
+    let own = mysql::migrations![
+        "0101_users",
+        "0102_accounts",
+        "0103_operations",
+        "0104_ledger_entries",
+        "0105_holds",
+        "0106_revocations",
+        "0107_login_attempts",
+        "0108_ledger_audits",
+        "0109_backups",
+    ];
+    mysql::migrator(shared.into_iter().chain(own))
 }

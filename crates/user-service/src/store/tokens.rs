@@ -20,7 +20,7 @@ pub fn new_key() -> i64 {
 pub async fn accounts(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<Account>> {
     let mut query = QueryBuilder::new(
         "SELECT id, token_key AS `key`, COALESCE(version, 0) AS version, created_at, NOW(6) AS read_at
-         FROM users LEFT JOIN revocations ON user_id = id WHERE status = 'active' AND id IN ",
+         FROM users LEFT JOIN revocations ON user_id = id WHERE closed_at IS NULL AND id IN ",
     );
     mysql::push_list(&mut query, ids.iter().copied());
     query.push(" ORDER BY id").build_query_as().fetch_all(conn).await

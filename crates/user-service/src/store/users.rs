@@ -2,7 +2,7 @@
 
 use batch::Lookups;
 use chrono::{DateTime, Utc};
-use common::{outbox, trace::Trace};
+use common::{origin::Origin, outbox};
 use money::{Money, UserId};
 use mysql::DbError;
 use mysql::row;
@@ -14,7 +14,7 @@ use sqlx::{MySql, MySqlConnection, MySqlPool, QueryBuilder};
 use uuid::Uuid;
 
 use super::{revocations, tokens};
-use crate::domain::notices;
+use crate::domain::facts;
 
 row! {
     /// An active account as others may see it.
@@ -57,9 +57,9 @@ pub struct Changes {
     pub password_hash: Option<String>,
     /// The hash of the password that was shown for it, if one was.
     pub proven: Option<String>,
-    /// The identity of this change, also if it has to be made twice, and the trace in which it is told.
+    /// The identity of this change, also if it has to be made twice, and who asks for it.
     pub id: Uuid,
-    pub trace: Trace,
+    pub origin: Origin,
 }
 
 /// Opens an account and returns its number; `None` if the address is taken.
@@ -84,6 +84,7 @@ pub async fn insert(
     match written {
         Ok(written) => {
             let id = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
+            sqlx::query("INSERT INTO accounts (user_id) VALUES (?)").bind(id).execute(conn).await?;
             Ok(Some(UserId::try_from(id).expect("generated ids are positive")))
         }
         // after an unknown commit the second run finds what the first one did: no other hash has this salt
@@ -100,16 +101,15 @@ pub async fn insert(
 
 /// The account `id`.
 pub async fn find(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<User>> {
-    sqlx::query_as("SELECT id, full_name, email, balance, held FROM users WHERE id = ? AND status = 'active'")
-        .bind(id)
-        .fetch_optional(conn)
-        .await
+    Ok(find_all(conn, &[id]).await?.pop())
 }
 
 /// Those of the accounts `ids` that exist, by id.
 pub async fn find_all(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<User>> {
-    let mut query =
-        QueryBuilder::new("SELECT id, full_name, email, balance, held FROM users WHERE status = 'active' AND id IN ");
+    let mut query = QueryBuilder::new(
+        "SELECT id, full_name, email, available AS balance, held FROM users JOIN accounts ON user_id = id
+         WHERE closed_at IS NULL AND id IN ",
+    );
     mysql::push_list(&mut query, ids.iter().copied());
     query.push(" ORDER BY id").build_query_as().fetch_all(conn).await
 }
@@ -142,17 +142,19 @@ pub async fn list(
         Some(user) => _ = query.push("id = ").push_bind(user),
         None => _ = query.push("TRUE"),
     };
-    Scan {
-        columns: "id, full_name, COALESCE(email, '') AS email, balance, held",
+    let scan = Scan {
+        columns: "id",
         table: "users",
         index: "PRIMARY",
         range: &range,
-        filter: &|query| _ = query.push("status = 'active'"),
+        filter: &|query| _ = query.push("closed_at IS NULL"),
         order: Order::OldestFirst,
-        id: |user: &User| user.id.get(),
-    }
-    .read(conn, cursor, rows)
-    .await
+        id: |(id,): &(UserId,)| id.get(),
+    };
+    let Stretch { items, reached } = scan.read(conn, cursor, rows).await?;
+    let ids: Vec<UserId> = items.into_iter().map(|(id,)| id).collect();
+    let items = if ids.is_empty() { Vec::new() } else { find_all(conn, &ids).await? };
+    Ok(Stretch { items, reached })
 }
 
 /// The account with this address, for login.
@@ -160,7 +162,7 @@ pub async fn credentials(conn: &mut MySqlConnection, email: &str) -> sqlx::Resul
     // in one statement: whoever logs in with an old password gets a token of the old version and from before its end
     sqlx::query_as(
         "SELECT id, full_name, email, password_hash, token_key, COALESCE(version, 0) AS token_version, NOW(6) AS read_at
-         FROM users LEFT JOIN revocations ON user_id = id WHERE email = ? AND status = 'active'",
+         FROM users LEFT JOIN revocations ON user_id = id WHERE email = ? AND closed_at IS NULL",
     )
     .bind(email)
     .fetch_optional(conn)
@@ -192,7 +194,7 @@ pub enum Updated {
 
 /// Address and password hash of an active account.
 pub async fn secrets(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<(String, String)>> {
-    sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND status = 'active'")
+    sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND closed_at IS NULL")
         .bind(id)
         .fetch_optional(conn)
         .await
@@ -207,7 +209,7 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> sqlx::Result<Updated> {
     let before: Option<(String, String)> =
-        sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND status = 'active' FOR UPDATE")
+        sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND closed_at IS NULL FOR UPDATE")
             .bind(id)
             .fetch_optional(&mut *conn)
             .await?;
@@ -221,7 +223,7 @@ pub async fn update(
     let changed = sqlx::query(
         "UPDATE users SET full_name = COALESCE(?, full_name), email = COALESCE(?, email),
                 password_hash = COALESCE(?, password_hash), token_key = COALESCE(?, token_key), updated_at = ?
-         WHERE id = ? AND status = 'active'",
+         WHERE id = ? AND closed_at IS NULL",
     )
     .bind(&changes.full_name)
     .bind(&changes.email)
@@ -234,16 +236,15 @@ pub async fn update(
     match changed {
         Ok(_) => {
             let Some(user) = find(conn, id).await? else { return Ok(Updated::NotFound) };
-            let mut told = Vec::new();
+            let mut facts = Vec::new();
             if changes.password_hash.is_some() {
                 revocations::revoke(conn, id).await?;
-                told.push(notices::password_changed(id, address.clone(), changes.id));
+                facts.push(facts::password_changed(id, address.clone(), changes.id, &changes.origin));
             }
             if user.email != address {
-                told.push(notices::address_changed(id, address, changes.id));
+                facts.push(facts::email_changed(id, address, changes.id, &changes.origin));
             }
-            let told: Vec<_> = told.into_iter().map(|event| event.within(&changes.trace)).collect();
-            outbox::insertion(&told).execute(conn).await?;
+            outbox::insertion(&facts).execute(conn).await?;
             Ok(Updated::Done(user))
         }
         Err(error) if mysql::is_duplicate(&error) => Ok(Updated::EmailTaken),
@@ -261,14 +262,17 @@ mod tests {
 
     /// Accounts in the table.
     const ACCOUNTS: usize = 4_000;
+    /// The entry of the index, the user and the account.
+    const ROWS_OF_A_USER: i64 = 3;
 
-    /// Fails if the query sorts, or reads more than it answers.
+    /// Fails if the query sorts, or reads more than each user with its account.
     async fn costs_its_rows(
         conn: &mut MySqlConnection,
         rows: usize,
         query: impl AsyncFnOnce(&mut MySqlConnection) -> sqlx::Result<Vec<User>>,
     ) {
-        assert_eq!(within(conn, "a list", i64::try_from(rows).unwrap(), query).await.len(), rows);
+        let most = i64::try_from(rows).unwrap() * ROWS_OF_A_USER;
+        assert_eq!(within(conn, "a list", most, query).await.len(), rows);
     }
 
     #[tokio::test]
@@ -290,7 +294,8 @@ mod tests {
             ]);
         }
         accounts.execute(&mut conn).await.unwrap();
-        sqlx::raw_sql("ANALYZE TABLE users").execute(&mut *conn).await.unwrap();
+        sqlx::raw_sql("INSERT INTO accounts (user_id) SELECT id FROM users").execute(&mut *conn).await.unwrap();
+        sqlx::raw_sql("ANALYZE TABLE users, accounts").execute(&mut *conn).await.unwrap();
 
         let id = |n: i64| UserId::try_from(n).unwrap();
         let ids: Vec<UserId> = (1..=50).map(|n| id(n * 70)).collect();

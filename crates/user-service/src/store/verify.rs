@@ -53,15 +53,15 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "balance and held equal the sums of their entries",
-        "SELECT CONCAT('user ', u.id),
-                CONCAT('balance ', u.balance, ' against ', COALESCE(e.available, 0),
-                       ', held ', u.held, ' against ', COALESCE(e.held, 0))
-         FROM users u LEFT JOIN (
+        "SELECT CONCAT('user ', a.user_id),
+                CONCAT('balance ', a.available, ' against ', COALESCE(e.available, 0),
+                       ', held ', a.held, ' against ', COALESCE(e.held, 0))
+         FROM accounts a LEFT JOIN (
              SELECT user_id, SUM(IF(account = 'available', amount, 0)) AS available, SUM(IF(account = 'held', amount, 0)) AS held
              FROM ledger_entries GROUP BY user_id
-         ) e ON e.user_id = u.id
-         WHERE u.balance <> COALESCE(e.available, 0) OR u.held <> COALESCE(e.held, 0)
-         ORDER BY u.id LIMIT ?",
+         ) e ON e.user_id = a.user_id
+         WHERE a.available <> COALESCE(e.available, 0) OR a.held <> COALESCE(e.held, 0)
+         ORDER BY a.user_id LIMIT ?",
     ),
     (
         "balance_after chains",
@@ -74,29 +74,35 @@ const RULES: &[(&str, &str)] = &[
     ),
     (
         "no balance is negative",
-        "SELECT CONCAT('user ', id), CONCAT('balance ', balance, ', held ', held) FROM users
-         WHERE balance < 0 OR held < 0 ORDER BY id LIMIT ?",
+        "SELECT CONCAT('user ', user_id), CONCAT('balance ', available, ', held ', held) FROM accounts
+         WHERE available < 0 OR held < 0 ORDER BY user_id LIMIT ?",
     ),
     (
-        "held money equals the holds that are held",
-        "SELECT CONCAT('user ', u.id), CONCAT('held ', u.held, ' against holds of ', COALESCE(h.amount, 0))
-         FROM users u LEFT JOIN (
-             SELECT sender_id, SUM(amount) AS amount FROM holds WHERE state = 'held' GROUP BY sender_id
-         ) h ON h.sender_id = u.id
-         WHERE u.held <> COALESCE(h.amount, 0) ORDER BY u.id LIMIT ?",
+        "held money equals what is left of the holds",
+        "SELECT CONCAT('user ', a.user_id), CONCAT('held ', a.held, ' against holds of ', COALESCE(h.amount, 0))
+         FROM accounts a LEFT JOIN (
+             SELECT sender_id, SUM(amount - captured - released) AS amount FROM holds GROUP BY sender_id
+         ) h ON h.sender_id = a.user_id
+         WHERE a.held <> COALESCE(h.amount, 0) ORDER BY a.user_id LIMIT ?",
     ),
     (
         "incoming counts the holds for a user",
-        "SELECT CONCAT('user ', u.id), CONCAT('incoming ', u.incoming, ' against ', COALESCE(h.number, 0), ' holds')
-         FROM users u LEFT JOIN (
-             SELECT receiver_id, COUNT(*) AS number FROM holds WHERE state = 'held' GROUP BY receiver_id
-         ) h ON h.receiver_id = u.id
-         WHERE u.incoming <> COALESCE(h.number, 0) ORDER BY u.id LIMIT ?",
+        "SELECT CONCAT('user ', a.user_id), CONCAT('incoming ', a.incoming, ' against ', COALESCE(h.number, 0), ' holds')
+         FROM accounts a LEFT JOIN (
+             SELECT receiver_id, COUNT(*) AS number FROM holds WHERE amount > captured + released GROUP BY receiver_id
+         ) h ON h.receiver_id = a.user_id
+         WHERE a.incoming <> COALESCE(h.number, 0) ORDER BY a.user_id LIMIT ?",
     ),
     (
-        "each entry belongs to a user",
+        "no hold has paid more than it held",
+        "SELECT CONCAT('transaction ', transaction_id), CONCAT('captured ', captured, ' and released ', released, ' of ', amount)
+         FROM holds WHERE captured < 0 OR released < 0 OR captured + released > COALESCE(amount, 0)
+         ORDER BY transaction_id LIMIT ?",
+    ),
+    (
+        "each entry belongs to an account",
         "SELECT CONCAT('operation ', e.operation_id), CONCAT('user ', e.user_id) FROM ledger_entries e
-         WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = e.user_id)
+         WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.user_id = e.user_id)
          ORDER BY e.operation_id LIMIT ?",
     ),
 ];

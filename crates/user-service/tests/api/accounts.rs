@@ -287,9 +287,11 @@ async fn lists_of_users_come_in_pages_by_id() {
 async fn closed_accounts_are_passed_over_page_by_page() {
     let service = Service::start().await;
     let first = service.user("first", 0).await.id;
-    let closed = "('Closed', 'closed', NOW(6), NOW(6)), ".repeat(2_499);
-    let closed = format!("{closed}('Closed', 'closed', NOW(6), NOW(6))");
-    service.run(&format!("INSERT INTO users (full_name, status, created_at, updated_at) VALUES {closed}")).await;
+    let closed = vec!["('', NOW(6), NOW(6), NOW(6))"; 2_500].join(", ");
+    service.run(&format!("INSERT INTO users (full_name, closed_at, created_at, updated_at) VALUES {closed}")).await;
+    service
+        .run("INSERT INTO accounts (user_id, state) SELECT id, 'closed' FROM users WHERE closed_at IS NOT NULL")
+        .await;
     let last = service.user("last", 0).await.id;
     let (mut seen, mut pages, mut next) = (Vec::new(), 0, Some("/users?limit=2".to_owned()));
     while let Some(path) = next {

@@ -1,6 +1,6 @@
 //! Operations that share a batch come to the same as one after another.
 
-use common::{idempotency, trace::Trace};
+use common::{idempotency, origin::Origin};
 use lab::database::{self, TestDatabase};
 use money::{Amount, Money, TransactionId, UserId};
 use mysql::DatabaseConfig;
@@ -9,7 +9,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
-use sqlx::{AssertSqlSafe, MySqlPool};
+use sqlx::MySqlPool;
 use user_service::{
     AppState,
     app::ledger::Ledger,
@@ -38,7 +38,7 @@ struct Side {
 /// What is visible of a user afterwards.
 type UserRow = (i64, Money, Money, i32);
 /// What is visible of a transaction's money afterwards.
-type HoldRow = (i64, Option<i64>, Option<i64>, Option<Money>, String);
+type HoldRow = (i64, Option<i64>, Option<i64>, Option<Money>, Money, Money);
 
 impl Side {
     async fn with(max_batch: usize) -> Self {
@@ -47,23 +47,24 @@ impl Side {
         config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         AppState::new(&config).migrate().await.expect("an empty schema can be migrated");
         let pool = mysql::pool(&DatabaseConfig::at(&database.url(), 8).unwrap());
-        Self { ledger: Ledger::new(pool.clone(), "IDR", max_batch), pool, _database: database }
+        Self { ledger: Ledger::new(pool.clone(), max_batch), pool, _database: database }
     }
 
     async fn open_accounts(&self, first: i64) {
         for id in first..first + USERS {
-            let sql =
-                format!("INSERT INTO users (id, full_name, created_at, updated_at) VALUES ({id}, 'A', NOW(6), NOW(6))");
-            sqlx::query(AssertSqlSafe(sql)).execute(&self.pool).await.expect("an account can be opened");
+            let open = sqlx::query("INSERT INTO accounts (user_id) VALUES (?)").bind(id);
+            open.execute(&self.pool).await.expect("an account can be opened");
             let paid_in = Movement::Credit { user_id: user(id), amount: amount(300) };
             let _ = self.ledger.post_one(Operation::requested(None, paid_in, None)).await.expect("money can come in");
         }
     }
 
     async fn visible(&self, first: i64) -> (Vec<UserRow>, Vec<HoldRow>) {
-        let users = sqlx::query_as("SELECT id, balance, held, incoming FROM users WHERE id >= ? ORDER BY id");
+        let users = sqlx::query_as(
+            "SELECT user_id, available, held, incoming FROM accounts WHERE user_id >= ? ORDER BY user_id",
+        );
         let holds = sqlx::query_as(
-            "SELECT transaction_id, sender_id, receiver_id, amount, state FROM holds WHERE transaction_id >= ?
+            "SELECT transaction_id, sender_id, receiver_id, amount, captured, released FROM holds WHERE transaction_id >= ?
              ORDER BY transaction_id",
         );
         let users = users.bind(first).fetch_all(&self.pool).await.expect("users can be read");
@@ -112,7 +113,7 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
         fingerprint: idempotency::fingerprint(&movement),
         movement,
         note: None,
-        trace: Trace::default(),
+        origin: Origin::default(),
     }
 }
 

@@ -49,15 +49,15 @@ async fn each_kind_of_damage_is_found_and_named() {
 
     for (damage, repair, rule, subject) in [
         (
-            format!("UPDATE users SET balance = balance + 0.01 WHERE id = {id}"),
-            format!("UPDATE users SET balance = balance - 0.01 WHERE id = {id}"),
+            format!("UPDATE accounts SET available = available + 0.01 WHERE user_id = {id}"),
+            format!("UPDATE accounts SET available = available - 0.01 WHERE user_id = {id}"),
             "balance and held equal the sums of their entries",
             format!("user {id}"),
         ),
         (
-            format!("UPDATE users SET held = held - 1, balance = balance + 1 WHERE id = {id}"),
-            format!("UPDATE users SET held = held + 1, balance = balance - 1 WHERE id = {id}"),
-            "held money equals the holds that are held",
+            format!("UPDATE accounts SET held = held - 1, available = available + 1 WHERE user_id = {id}"),
+            format!("UPDATE accounts SET held = held + 1, available = available - 1 WHERE user_id = {id}"),
+            "held money equals what is left of the holds",
             format!("user {id}"),
         ),
         (
@@ -85,13 +85,13 @@ async fn each_kind_of_damage_is_found_and_named() {
         (
             "UPDATE holds SET amount = 59 WHERE transaction_id = 1".to_owned(),
             "UPDATE holds SET amount = 60 WHERE transaction_id = 1".to_owned(),
-            "held money equals the holds that are held",
+            "held money equals what is left of the holds",
             format!("user {id}"),
         ),
         (
-            "UPDATE holds SET state = 'released' WHERE transaction_id = 1".to_owned(),
-            "UPDATE holds SET state = 'held' WHERE transaction_id = 1".to_owned(),
-            "held money equals the holds that are held",
+            "UPDATE holds SET released = amount WHERE transaction_id = 1".to_owned(),
+            "UPDATE holds SET released = 0 WHERE transaction_id = 1".to_owned(),
+            "held money equals what is left of the holds",
             format!("user {id}"),
         ),
         (
@@ -123,8 +123,8 @@ async fn the_database_itself_refuses_a_negative_balance() {
     let service = Service::start().await;
     let user = service.user("john", 100).await;
     let pool = service.database.pool();
-    for column in ["balance", "held"] {
-        let statement = format!("UPDATE users SET {column} = -0.01 WHERE id = {}", user.id);
+    for column in ["available", "held"] {
+        let statement = format!("UPDATE accounts SET {column} = -0.01 WHERE user_id = {}", user.id);
         let outcome = sqlx::query(AssertSqlSafe(statement)).execute(&pool).await;
         assert!(outcome.is_err(), "{column} became negative");
     }
@@ -140,9 +140,9 @@ async fn an_audit_is_made_when_it_is_due_by_one_instance_and_keeps_what_it_found
     let service = Service::start().await;
     let _ = service.user("one", 100).await;
     let pool = service.database.pool();
-    let ledger = Ledger::new(pool.clone(), "IDR", 1);
+    let ledger = Ledger::new(pool.clone(), 1);
     audit::run_once(&ledger, 3600).await.unwrap();
-    sqlx::query("UPDATE users SET balance = balance + 1").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE accounts SET available = available + 1").execute(&pool).await.unwrap();
     audit::run_once(&ledger, 3600).await.unwrap();
     assert_eq!(audits(&pool).await, [0], "the next one is not due");
 

@@ -235,7 +235,7 @@ async fn a_receiver_whose_column_is_full_cannot_be_paid_and_the_sender_gets_the_
     let (service, sender, receiver) = pair().await;
     assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
     let full = "99999999999999999999999999.99";
-    service.run(&format!("UPDATE users SET balance = {full} WHERE id = {}", receiver.id)).await;
+    service.run(&format!("UPDATE accounts SET available = {full} WHERE user_id = {}", receiver.id)).await;
     let outcomes = service.execute(json!([capture(1), transfer(2, &sender, &receiver, 40), release(1)])).await;
     assert_eq!(outcomes, ["receiver_unavailable", "receiver_unavailable", "applied"]);
     assert_eq!(service.balance(&sender).await, Balance::new(100, 0));

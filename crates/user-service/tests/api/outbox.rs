@@ -23,9 +23,7 @@ use crate::support::{PASSWORD, Service};
 #[derive(Clone, Default)]
 struct Notifications {
     failures_left: Arc<AtomicU32>,
-    told: Arc<Mutex<Vec<(i64, String)>>>,
-    /// What was to be told at an address of its own.
-    warned: Arc<Mutex<Vec<(String, String)>>>,
+    told: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Notifications {
@@ -34,7 +32,7 @@ impl Notifications {
         let receive = |State(stub): State<Self>, headers: HeaderMap, Json(body): Json<Value>| async move {
             stub.receive(&headers, &body)
         };
-        let router = Router::new().route("/internal/notifications", post(receive)).with_state(stub.clone());
+        let router = Router::new().route("/internal/facts", post(receive)).with_state(stub.clone());
         (stub, serve(router).await.parse().expect("a URL"))
     }
 
@@ -46,24 +44,16 @@ impl Notifications {
         if fails.is_ok() {
             return (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"code": "internal_error"})));
         }
-        let mut told = self.told.lock().unwrap();
-        for event in body["events"].as_array().expect("a list of events") {
-            assert!(event["event_id"].is_string(), "{event}");
-            assert_eq!(event["actor"], event["user_id"], "all of it is the user's own doing");
-            if let Some(address) = event["address"].as_str() {
-                let message = event["message"].as_str().unwrap().to_owned();
-                self.warned.lock().unwrap().push((address.to_owned(), message));
-            }
-            told.push((event["user_id"].as_i64().unwrap(), event["message"].as_str().unwrap().to_owned()));
-        }
+        self.told.lock().unwrap().extend(body["facts"].as_array().expect("a list of facts").iter().cloned());
         (StatusCode::OK, Json(json!({})))
     }
 
-    fn warned(&self) -> Vec<(String, String)> {
-        self.warned.lock().unwrap().clone()
+    /// The types and data of what was told.
+    fn told(&self) -> Vec<(String, Value)> {
+        self.all().iter().map(|fact| (fact["type"].as_str().unwrap().to_owned(), fact["data"].clone())).collect()
     }
 
-    fn told(&self) -> Vec<(i64, String)> {
+    fn all(&self) -> Vec<Value> {
         self.told.lock().unwrap().clone()
     }
 }
@@ -85,17 +75,14 @@ async fn a_top_up_is_told_once_even_when_the_telling_first_fails() {
     let _ = user.top_up(100_000).await.expect(200);
     service.start_workers();
     outbox_empties(&service).await;
-    assert_eq!(notifications.told(), [(user.id, "Top-up Rp 100,000 successful.".to_owned())]);
+    let data = json!({"user_id": user.id, "amount": 100_000, "reference": null});
+    assert_eq!(notifications.told(), [("topup.completed".to_owned(), data)]);
 }
 
 #[tokio::test]
 async fn only_a_top_up_that_took_effect_is_told() {
     let (notifications, url) = Notifications::start(0).await;
-    let service = Service::start_with(|config| {
-        config.notification_service_url = url;
-        config.service.currency = "USD".to_owned();
-    })
-    .await;
+    let service = Service::start_with(|config| config.notification_service_url = url).await;
     let user = service.user("john", 1000).await;
     let keyed = user.api.keyed("key");
     for _ in 0..2 {
@@ -107,11 +94,17 @@ async fn only_a_top_up_that_took_effect_is_told() {
     let _ = service.service.post(&user.path("/topup"), json!({"amount": 2})).await.expect(200);
     service.start_workers();
     outbox_empties(&service).await;
-    assert_eq!(
-        notifications.told(),
-        ["Top-up USD 1,234.50 successful.", "Debit of USD 10 successful.", "Top-up USD 2 successful.",]
-            .map(|message| (user.id, message.to_owned()))
-    );
+    let change =
+        |kind: &str, amount: Value| (kind.to_owned(), json!({"user_id": user.id, "amount": amount, "reference": null}));
+    let expected = [
+        change("topup.completed", json!(1234.5)),
+        change("debit.completed", json!(10)),
+        change("topup.completed", json!(2)),
+    ];
+    assert_eq!(notifications.told(), expected);
+    let actors: Vec<Value> = notifications.all().iter().map(|fact| fact["actor"].clone()).collect();
+    let own = format!("user:{}", user.id);
+    assert_eq!(actors, [own.as_str(), own.as_str(), "service"], "it says who did it");
 }
 
 #[tokio::test]
@@ -122,7 +115,7 @@ async fn whoever_had_the_account_is_warned_of_what_becomes_of_it() {
     let path = user.path("");
     let change = async |body: Value| drop(service.service.put(&path, body).await.expect(200));
     let _ = user.debit(1_000).await.expect(200);
-    let debit = json!({"action": "debit", "amount": 2_000});
+    let debit = json!({"action": "debit", "amount": 2_000, "reference": "order 7"});
     let _ = service.service.put(&format!("/internal{path}/balance"), debit).await.expect(200);
     let _ = user.debit(1_000_000).await.expect_error(400, "insufficient_balance");
     // no change at all, or none that anybody must hear of
@@ -139,25 +132,23 @@ async fn whoever_had_the_account_is_warned_of_what_becomes_of_it() {
     let _ = service.service.delete(&taken.path("")).await.expect(200);
     service.start_workers();
     outbox_empties(&service).await;
-    let password = "The password of your account was changed. If it was not you, contact support at once.";
-    let address = "The e-mail address of your account was changed: this is the last mail to this one. If it was not you, \
-                   contact support at once.";
-    let warned = [
-        ("john@example.com", "Debit of Rp 1,000 successful."),
-        ("john@example.com", "Debit of Rp 2,000 successful."),
-        ("john@example.com", password),
-        ("john@example.com", address),
-        ("thief@example.com", password),
-        (
-            "thief@example.com",
-            "Your account was closed. Rp 7,000 was paid out. If it was not you, contact support at once.",
-        ),
-        (
-            "jane@example.com",
-            "Your account was closed. There was nothing left to pay out. If it was not you, contact support at once.",
-        ),
+    let warned: Vec<(Value, Value, Value)> = notifications
+        .all()
+        .iter()
+        .filter(|fact| fact["address"].is_string())
+        .map(|fact| (fact["address"].clone(), fact["type"].clone(), fact["data"].clone()))
+        .collect();
+    let (id, other) = (user.id, taken.id);
+    let expected = [
+        ("john@example.com", "debit.completed", json!({"user_id": id, "amount": 1_000, "reference": null})),
+        ("john@example.com", "debit.completed", json!({"user_id": id, "amount": 2_000, "reference": "order 7"})),
+        ("john@example.com", "security.password_changed", json!({"user_id": id})),
+        ("john@example.com", "security.email_changed", json!({"user_id": id})),
+        ("thief@example.com", "security.password_changed", json!({"user_id": id})),
+        ("thief@example.com", "user.closed", json!({"user_id": id, "paid_out": 7_000})),
+        ("jane@example.com", "user.closed", json!({"user_id": other, "paid_out": 0})),
     ];
-    assert_eq!(notifications.warned(), warned.map(|(address, message)| (address.to_owned(), message.to_owned())));
+    assert_eq!(warned, expected.map(|(address, kind, data)| (json!(address), json!(kind), data)));
 }
 
 #[tokio::test]
@@ -170,10 +161,7 @@ async fn money_moves_while_notification_service_is_away() {
     service.start_workers();
     let user = service.user("john", 0).await;
     assert_eq!(user.top_up(100).await.expect(200)["balance"], 100);
-    let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox WHERE user_id = ?")
-        .bind(user.id)
-        .fetch_one(&service.database.pool())
-        .await
-        .expect("a count");
+    let waiting: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&service.database.pool()).await.expect("a count");
     assert_eq!(waiting, 1, "what could not be told yet is kept");
 }

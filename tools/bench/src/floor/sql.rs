@@ -9,7 +9,11 @@ use std::{
     time::Instant,
 };
 
-use common::outbox::{self, Event};
+use common::{
+    fact::{Fact, Kind, TransactionState},
+    origin::Origin,
+    outbox,
+};
 use money::{Money, UserId, time};
 use mysql::bulk::{BulkInsert, BulkUpdate, Script, Value};
 use sqlx::{MySqlConnection, QueryBuilder};
@@ -33,11 +37,15 @@ pub struct Transfer {
 
 /// Stands for digests, which are no part of the floor.
 const FINGERPRINT: [u8; 32] = [7; 32];
+/// Stands for the identity of a request.
+const REQUEST_ID: &str = "1d0c0b8e-6b1e-4b57-9c1a-5f4f3a2b1c0d";
+/// Stands for whoever asks.
+const ACTOR: &str = "user:1000";
 /// Seconds after which the settler would take over.
 const SETTLE_AFTER_SECONDS: u32 = 3;
 
 /// transaction-service writes what came of `done` and what the parties are told, writes what is wanted, and numbers it.
-pub async fn journal(conn: &mut MySqlConnection, done: &[Transfer], new: &mut [Transfer]) -> sqlx::Result<()> {
+pub async fn writes(conn: &mut MySqlConnection, done: &[Transfer], new: &mut [Transfer]) -> sqlx::Result<()> {
     let mut script = Script::default();
     outcomes(&mut script, done);
     script.insert_for_ids(intents(new));
@@ -52,7 +60,7 @@ fn intents(transfers: &[Transfer]) -> BulkInsert {
     let now = time::now();
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, created_at, updated_at)",
+             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, actor, created_at, updated_at)",
     );
     for transfer in transfers {
         insert.row(&[
@@ -65,6 +73,7 @@ fn intents(transfers: &[Transfer]) -> BulkInsert {
             Value::InSeconds(SETTLE_AFTER_SECONDS),
             Value::Text(&transfer.request),
             Value::Bytes(&FINGERPRINT),
+            Value::Text(ACTOR),
             now.into(),
             now.into(),
         ]);
@@ -86,22 +95,31 @@ fn outcomes(script: &mut Script, transfers: &[Transfer]) {
         ];
         update.row(transfer.id, &set, ("version", Value::Integer(1)));
     }
-    let mut events = Vec::with_capacity(2 * transfers.len());
-    for Transfer { id, sender, receiver, amount, .. } in transfers {
-        let amount = amount.display("IDR");
-        let event = |what: &str, user_id: UserId, message: String| {
-            Event::new(format!("transaction:{id}:{what}"), user_id, message).by(*sender)
-        };
-        events.push(event("sent", *sender, format!("Your payment of {amount} has been successfully processed.")));
-        events.push(event("received", *receiver, format!("You have received {amount}.")));
-    }
+    let facts: Vec<Fact> = transfers.iter().map(completed).collect();
     script.update(update);
-    script.insert(outbox::insertion(&events));
+    script.insert(outbox::insertion(&facts));
+}
+
+fn completed(transfer: &Transfer) -> Fact {
+    let now = time::now();
+    let state = TransactionState {
+        id: transfer.id.try_into().expect("generated ids are positive"),
+        sender_id: transfer.sender,
+        receiver_id: transfer.receiver,
+        amount: transfer.amount.to_string().parse().expect("an amount that was asked for"),
+        description: "Lunch".into(),
+        status: "completed".into(),
+        status_reason: Some("completed_at_once".into()),
+        created_at: now,
+        updated_at: now,
+    };
+    let id = format!("transaction:{}:completed", transfer.id);
+    Fact::new(id, Kind::TransactionCompleted, &state, &Origin::default()).by(ACTOR.into())
 }
 
 /// user-service moves the money.
 pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
-    let mut balances = lock_users(conn, transfers).await?;
+    let mut balances = lock_accounts(conn, transfers).await?;
     // Of each transfer: what the sender has then, and what the receiver has then.
     let mut after = Vec::with_capacity(transfers.len());
     for transfer in transfers {
@@ -113,18 +131,23 @@ pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
         after.push([change(transfer.sender, -transfer.amount), change(transfer.receiver, transfer.amount)]);
     }
 
-    let mut operations =
-        BulkInsert::new("INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, refusal, note)");
+    let mut operations = BulkInsert::new(
+        "INSERT INTO operations
+             (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, actor, request_id)",
+    );
     for (transfer, [sender_has, _]) in transfers.iter().zip(&after) {
         let reference = format!("transaction:{}:transfer", transfer.id);
         operations.row(&[
             Value::Text(&reference),
             Value::Bytes(&FINGERPRINT),
             Value::Text("transfer"),
+            transfer.id.into(),
             transfer.sender.get().into(),
             (*sender_has).into(),
             Value::Null,
             Value::Null,
+            Value::Text("service:transaction-service"),
+            Value::Text(REQUEST_ID),
         ]);
     }
     let ids = operations.execute_for_ids(&mut *conn).await?;
@@ -139,10 +162,11 @@ pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
         }
     }
 
-    let mut holds = BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, state)");
+    let mut holds =
+        BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released)");
     for Transfer { id, sender, receiver, amount, .. } in transfers {
-        let state = Value::Text("captured");
-        holds.row(&[(*id).into(), sender.get().into(), receiver.get().into(), (*amount).into(), state]);
+        let (sender, receiver, amount) = (sender.get().into(), receiver.get().into(), (*amount).into());
+        holds.row(&[(*id).into(), sender, receiver, amount, amount, Money::ZERO.into()]);
     }
     let mut script = Script::default();
     script.insert(entries);
@@ -159,27 +183,26 @@ struct Balance {
     incoming: i32,
 }
 
-/// The users of `transfers`, locked in ascending order.
-async fn lock_users(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<BTreeMap<UserId, Balance>> {
+/// The accounts of `transfers`, locked in ascending order.
+async fn lock_accounts(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<BTreeMap<UserId, Balance>> {
     let users: BTreeSet<UserId> = transfers.iter().flat_map(|transfer| [transfer.sender, transfer.receiver]).collect();
-    let mut query =
-        QueryBuilder::new("SELECT id, balance, held, incoming FROM users WHERE status = 'active' AND id IN ");
+    let mut query = QueryBuilder::new(
+        "SELECT user_id, available, held, incoming FROM accounts WHERE state <> 'closed' AND user_id IN ",
+    );
     mysql::push_list(&mut query, users);
-    query.push(" ORDER BY id FOR UPDATE");
+    query.push(" ORDER BY user_id FOR UPDATE");
     let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
     let balance = |(id, available, held, incoming)| (id, Balance { available, held, incoming });
     Ok(rows.into_iter().map(balance).collect())
 }
 
 fn new_balances(users: &BTreeMap<UserId, Balance>) -> BulkInsert {
-    let mut insert =
-        BulkInsert::new("INSERT INTO users (id, full_name, created_at, updated_at, balance, held, incoming)");
+    let mut insert = BulkInsert::new("INSERT INTO accounts (user_id, available, held, incoming)");
     for (user, balance) in users {
-        let unused = Value::Text("2000-01-01");
         let (available, held, incoming) = (balance.available.into(), balance.held.into(), balance.incoming.into());
-        insert.row(&[user.get().into(), Value::Text(""), unused, unused, available, held, incoming]);
+        insert.row(&[user.get().into(), available, held, incoming]);
     }
     insert.on_duplicate(
-        " ON DUPLICATE KEY UPDATE balance = VALUES(balance), held = VALUES(held), incoming = VALUES(incoming)",
+        " ON DUPLICATE KEY UPDATE available = VALUES(available), held = VALUES(held), incoming = VALUES(incoming)",
     )
 }

@@ -127,6 +127,8 @@ async fn copy_first(users: &MySqlPool, first: i64) -> Result<()> {
         .await?;
         count = (count * 2).min(wanted);
     }
+    let accounts = "INSERT INTO accounts (user_id) SELECT id FROM users WHERE id > ?";
+    sqlx::query(accounts).bind(first).execute(users).await?;
     Ok(())
 }
 

@@ -198,10 +198,11 @@ async fn proof(site: &Site, findings: &mut Findings) -> Result<()> {
 async fn holds(site: &Site, findings: &mut Findings) -> Result<()> {
     let (transactions, users) = (site.schema(Service::Transaction), site.schema(Service::User));
     let query = format!(
-        "SELECT t.id, t.status, h.state FROM {transactions}.transactions t
+        "SELECT t.id, t.status, CONCAT(h.captured, ' captured, ', h.released, ' released') FROM {transactions}.transactions t
          LEFT JOIN {users}.holds h ON h.transaction_id = t.id
-         WHERE NOT (CASE t.status WHEN 'completed' THEN h.state <=> 'captured' WHEN 'pending' THEN h.state <=> 'held'
-                    ELSE COALESCE(h.state, 'released') IN ('released', 'rejected') END)"
+         WHERE NOT (CASE t.status WHEN 'completed' THEN h.captured <=> t.amount
+                    WHEN 'pending' THEN h.captured <=> 0 AND h.released <=> 0 AND h.amount <=> t.amount
+                    ELSE COALESCE(h.captured, 0) = 0 AND COALESCE(h.released, h.amount) <=> h.amount END)"
     );
     let mut conn = site.all_schemas().await?;
     let wrong: Vec<(i64, String, Option<String>)> =
@@ -219,8 +220,8 @@ async fn holds(site: &Site, findings: &mut Findings) -> Result<()> {
 
 async fn left(site: &Site, findings: &mut Findings) -> Result<()> {
     let left = [
-        (Service::User, "SELECT CONCAT('outbox ', event_id) FROM outbox"),
-        (Service::Transaction, "SELECT CONCAT('outbox ', event_id) FROM outbox"),
+        (Service::User, "SELECT CONCAT('outbox ', fact) FROM outbox"),
+        (Service::Transaction, "SELECT CONCAT('outbox ', fact) FROM outbox"),
         (
             Service::Transaction,
             "SELECT CONCAT('transaction ', id, ' ', step) FROM transactions WHERE status = 'processing'",
@@ -234,26 +235,28 @@ async fn left(site: &Site, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// Every event has exactly one notification.
+/// Whom a fact concerns has exactly one notification of it.
 async fn notifications(site: &Site, rows: &[Row], findings: &mut Findings) -> Result<()> {
-    let stored: Vec<String> =
-        sqlx::query_scalar("SELECT event_id FROM notifications").fetch_all(&site.pool(Service::Notification)).await?;
-    let told: BTreeSet<&str> = stored.iter().map(String::as_str).collect();
+    let stored: Vec<(String, i64)> = sqlx::query_as("SELECT fact_id, user_id FROM notifications")
+        .fetch_all(&site.pool(Service::Notification))
+        .await?;
+    let told: BTreeSet<(&str, i64)> = stored.iter().map(|(fact, user)| (fact.as_str(), *user)).collect();
     if told.len() != stored.len() {
-        findings.doubled.push(format!("{} notifications of {} events", stored.len(), told.len()));
+        findings.doubled.push(format!("{} notifications tell {} things", stored.len(), told.len()));
     }
     for row in rows {
-        let events = match row.status.as_str() {
-            "completed" => vec!["sent", "received"],
-            "pending" => vec!["pending"],
-            "cancelled" => vec!["cancelled"],
-            _ if row.is_nobodys() => vec![],
-            _ => vec!["failed"],
+        let (name, users) = match (row.status.as_str(), row.status_reason.as_deref()) {
+            ("completed", _) => ("completed", vec![row.sender_id, row.receiver_id]),
+            ("pending", _) => ("created", vec![row.sender_id]),
+            ("cancelled", Some("expired")) => ("expired", vec![row.sender_id]),
+            ("cancelled", _) => ("cancelled", vec![row.sender_id]),
+            _ if row.is_nobodys() => continue,
+            _ => ("failed", vec![row.sender_id]),
         };
-        for what in events {
-            let event = format!("transaction:{}:{what}", row.id);
-            if !told.contains(event.as_str()) {
-                findings.lost.push(format!("event {event}"));
+        let fact = format!("transaction:{}:{name}", row.id);
+        for user in users {
+            if !told.contains(&(fact.as_str(), user)) {
+                findings.lost.push(format!("user {user} was not told of {fact}"));
             }
         }
     }

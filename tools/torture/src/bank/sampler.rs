@@ -65,11 +65,11 @@ pub async fn sample(users: MySqlPool, transactions: MySqlPool, end: Instant) -> 
 /// In hundredths.
 async fn look(users: &MySqlPool, operation: i64) -> Result<(i64, i64, i64)> {
     let query = sqlx::query_as(
-        "SELECT CAST(100 * SUM(balance + held) AS SIGNED),
+        "SELECT CAST(100 * SUM(available + held) AS SIGNED),
                 (SELECT CAST(100 * COALESCE(SUM(amount), 0) AS SIGNED) FROM ledger_entries
                  WHERE operation_id > ? AND account = 'external'),
-                CAST(100 * MIN(LEAST(balance, held)) AS SIGNED)
-         FROM users",
+                CAST(100 * MIN(LEAST(available, held)) AS SIGNED)
+         FROM accounts",
     );
     Ok(query.bind(operation).fetch_one(users).await?)
 }

@@ -173,11 +173,11 @@ impl Day {
         answer["user"]["id"].as_i64().with_context(|| answer.text.clone())
     }
 
-    /// An event that notification-service refuses, in both outboxes: it must not hold up the others.
+    /// A fact that notification-service refuses, in both outboxes: it must not hold up the others.
     async fn spoil_the_outboxes(&self) -> Result<()> {
         for pool in &self.pools[..2] {
-            sqlx::query("DELETE FROM outbox WHERE event_id = ''").execute(pool).await?;
-            sqlx::query("INSERT INTO outbox (event_id, user_id, message) VALUES ('', 1, '')").execute(pool).await?;
+            sqlx::query("DELETE FROM outbox WHERE fact = '{}'").execute(pool).await?;
+            sqlx::query("INSERT INTO outbox (fact) VALUES ('{}')").execute(pool).await?;
         }
         Ok(())
     }
@@ -203,12 +203,13 @@ impl Day {
     async fn mailed(&mut self, user: i64) -> Result<()> {
         let [users, transactions, notifications, _] = self.pools.clone();
         self.insist("mail", async || {
-            let waiting = "SELECT COUNT(*) FROM outbox WHERE user_id = ?";
-            let pending = "SELECT COUNT(*) FROM notifications WHERE user_id = ? AND status = 'pending'";
             let mut left = 0;
-            for (pool, query) in [(&users, waiting), (&transactions, waiting), (&notifications, pending)] {
-                left += sqlx::query_scalar::<_, i64>(query).bind(user).fetch_one(pool).await.ok()?;
+            for pool in [&users, &transactions] {
+                let waiting = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM outbox WHERE fact <> '{}'");
+                left += waiting.fetch_one(pool).await.ok()?;
             }
+            let pending = "SELECT COUNT(*) FROM notifications WHERE user_id = ? AND status = 'pending'";
+            left += sqlx::query_scalar::<_, i64>(pending).bind(user).fetch_one(&notifications).await.ok()?;
             (left == 0).then_some(())
         })
         .await

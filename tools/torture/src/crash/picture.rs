@@ -69,7 +69,7 @@ async fn notifications(day: &Day) -> Result<Vec<String>> {
     let people = day.people().into_iter().chain([("nobody", NOBODY)]);
     for (who, id) in people {
         let told: Vec<(String, String, Option<String>, bool, String)> = sqlx::query_as(
-            "SELECT message, status, failure_reason, hidden_at IS NOT NULL, event_id FROM notifications
+            "SELECT message, status, failure_reason, hidden_at IS NOT NULL, fact_id FROM notifications
              WHERE user_id = ? AND id > ? ORDER BY id",
         )
         .bind(id)
@@ -86,9 +86,9 @@ async fn notifications(day: &Day) -> Result<Vec<String>> {
 /// True once nothing is left to do.
 pub async fn is_quiet(day: &Day) -> Result<bool> {
     let left = [
-        // without the event that is refused
-        (&day.pools[0], "SELECT COUNT(*) FROM outbox WHERE event_id <> ''"),
-        (&day.pools[1], "SELECT COUNT(*) FROM outbox WHERE event_id <> ''"),
+        // without the fact that is refused
+        (&day.pools[0], "SELECT COUNT(*) FROM outbox WHERE fact <> '{}'"),
+        (&day.pools[1], "SELECT COUNT(*) FROM outbox WHERE fact <> '{}'"),
         (&day.pools[1], "SELECT COUNT(*) FROM transactions WHERE status = 'processing'"),
         (
             &day.pools[2],

@@ -72,8 +72,7 @@ fn word(answer: Answer) -> Option<&'static str> {
 async fn open_accounts(world: &World, pool: &MySqlPool, base: i64) -> Result<()> {
     for index in 0..USERS {
         let user = number(base, index);
-        let insert = "INSERT INTO users (id, full_name, created_at, updated_at) VALUES (?, 'A', NOW(6), NOW(6))";
-        sqlx::query(insert).bind(user).execute(pool).await?;
+        sqlx::query("INSERT INTO accounts (user_id) VALUES (?)").bind(user).execute(pool).await?;
         let users = world.service(Service::User);
         let paid_in = json!({"action": "credit", "amount": OPENING});
         let _ = users.put(&format!("/internal/users/{user}/balance"), paid_in).await.expect(200);
@@ -82,7 +81,8 @@ async fn open_accounts(world: &World, pool: &MySqlPool, base: i64) -> Result<()>
 }
 
 async fn balances(pool: &MySqlPool, base: i64) -> Result<Vec<(i64, i64)>> {
-    let query = "SELECT CAST(balance AS SIGNED), CAST(held AS SIGNED) FROM users WHERE id >= ? AND id < ? ORDER BY id";
+    let query = "SELECT CAST(available AS SIGNED), CAST(held AS SIGNED) FROM accounts
+                 WHERE user_id >= ? AND user_id < ? ORDER BY user_id";
     Ok(sqlx::query_as(query).bind(base).bind(number(base, USERS)).fetch_all(pool).await?)
 }
 

@@ -18,7 +18,6 @@ use notification_service::{AppState, Config, app, start_workers};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use uuid::Uuid;
 
 use super::users::Users;
 
@@ -114,15 +113,18 @@ impl Service {
         pool.close().await;
     }
 
-    /// Hands over at most 200 events, one for each user and message, and returns the numbers of the notifications.
-    pub async fn tell(&self, events: impl IntoIterator<Item = (i64, String)>) -> Vec<i64> {
-        let event =
-            |(user, message)| json!({"event_id": Uuid::new_v4().to_string(), "user_id": user, "message": message});
-        let events: Vec<Value> = events.into_iter().map(event).collect();
-        let path = format!("/notifications?limit={}", events.len());
-        let _ = self.api.as_service().post("/internal/notifications", json!({"events": events})).await.expect(200);
-        let newest = pluck(&self.api.as_service().get(&path).await.expect(200).json, "id");
-        newest.iter().rev().map(|id| id.as_i64().unwrap()).collect()
+    /// Stores a notification for each user and message, and returns their numbers.
+    pub async fn tell(&self, messages: impl IntoIterator<Item = (i64, String)>) -> Vec<i64> {
+        let mut ids = Vec::new();
+        for (user, message) in messages {
+            ids.push(self.notify(user, &message).await);
+        }
+        ids
+    }
+
+    /// Hands facts over.
+    pub async fn hand_over(&self, facts: &[Value]) -> Reply {
+        self.api.as_service().post("/internal/facts", json!({"facts": facts})).await
     }
 
     /// Ends all workers, after what they are doing.

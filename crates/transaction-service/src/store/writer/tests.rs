@@ -1,8 +1,8 @@
 //! Writes that share a batch come to the same as one after another.
 
-use std::{cell::Cell, collections::BTreeMap, sync::Arc};
+use std::{cell::Cell, collections::BTreeMap};
 
-use common::trace::Trace;
+use common::origin::Origin;
 use lab::database::{self, TestDatabase};
 use money::{TransactionId, UserId};
 use proptest::{
@@ -24,6 +24,8 @@ use crate::{
 
 /// Lists of writes that are tried.
 const CASES: u32 = 60;
+/// Seconds until what is pending expires.
+const PENDING_TTL: u32 = 60;
 /// Requests of a case: few, so that they come again.
 const REQUESTS: u8 = 4;
 
@@ -47,6 +49,7 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
     Intent {
         new,
         request: Request { identity: format!("case {case} request {request}"), fingerprint },
+        actor: format!("service:{variant}"),
         now: time::now(),
     }
 }
@@ -78,7 +81,6 @@ fn transition((kind, _, variant): Drawn) -> Transition {
 /// A schema, and what a caller has seen of it.
 struct Side {
     pool: MySqlPool,
-    terms: Arc<Terms>,
     _database: TestDatabase,
 }
 
@@ -94,8 +96,7 @@ impl Side {
         let database = database::database().await;
         let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
         mysql::migrate(&pool, crate::store::migrations::migrations()).await.expect("an empty schema can be migrated");
-        let terms = Terms { currency: "IDR".to_owned(), pending_ttl: 60 };
-        Self { pool, terms: Arc::new(terms), _database: database }
+        Self { pool, _database: database }
     }
 
     /// Writes `batch` as `size` writes at a time, and says what became of each. A change is of the transaction as it was
@@ -111,7 +112,7 @@ impl Side {
                         Write::Change(ChangeRequest {
                             seen: row.clone(),
                             transition: transition(*drawn),
-                            trace: Trace::default(),
+                            origin: Origin::default(),
                         }),
                     )
                 }),
@@ -120,7 +121,7 @@ impl Side {
         let mut told = Vec::new();
         for part in writes.chunks(size) {
             let together = part.iter().map(|(_, write)| write.clone()).collect();
-            let written = write(self.pool.clone(), together, self.terms.clone(), Baton::default());
+            let written = write(self.pool.clone(), together, PENDING_TTL, Baton::default());
             for (written, (request, _)) in written.await.expect("the database is there").into_iter().zip(part) {
                 let (what, row) = match written {
                     Written::Intent(Inserted::New(row)) => ("new", row),
@@ -141,16 +142,16 @@ impl Side {
         told
     }
 
-    /// The transactions of a case and what their parties are told, in the words of its numbers.
+    /// The transactions of a case and the facts about them, in the words of its numbers.
     async fn visible(&self, seen: &Seen) -> Vec<String> {
         let mut visible = Vec::new();
         for (id, number) in &seen.numbers {
             let mut conn = self.pool.acquire().await.expect("the database is there");
             let row = store::find(&mut conn, *id).await.expect("it can be read");
             visible.push(format!("{number} {}", state(&row.expect("it exists"))));
-            let told = testing::told(&mut conn, *id).await;
-            visible.extend(told.into_iter().map(|(event, user, message)| {
-                format!("{number} {} {user} {message}", event.rsplit(':').next().unwrap_or_default())
+            let facts = testing::facts(&mut conn, *id).await;
+            visible.extend(facts.into_iter().map(|(name, state)| {
+                format!("{number} {name} {} {:?} {}", state.status, state.status_reason, state.description)
             }));
         }
         visible
@@ -159,14 +160,12 @@ impl Side {
 
 /// All of a transaction but its number and its times.
 fn state(row: &Transaction) -> String {
-    let Transaction { amount, description, status, step, target, failure, accepted_at, hidden_at, version, .. } = row;
+    let Transaction { amount, description, state, accepted_at, hidden_at, version, actor, .. } = row;
     let (accepted, hidden) = (accepted_at.is_some(), hidden_at.is_some());
     let hidden = (hidden, row.hidden_from_sender_at.is_some(), row.hidden_from_receiver_at.is_some());
     let reason = row.reason;
     let request = if row.request == format!("unsent {}", row.id) { "unsent" } else { &row.request };
-    format!(
-        "{amount} {description} {status:?} {step:?} {target:?} {failure:?} {reason:?} {accepted} {hidden:?} {version} {request}"
-    )
+    format!("{amount} {description} {state:?} {reason:?} {accepted} {hidden:?} {version} {request} {actor}")
 }
 
 /// Of the writes that wait together, changes come before intents.

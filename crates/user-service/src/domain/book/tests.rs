@@ -154,12 +154,11 @@ proptest! {
                 Err(_) => prop_assert_eq!(&before.accounts, &book.accounts),
             }
             let held: Money = book.accounts.values().map(|b| b.held).sum();
-            let holds: Money = book.holds.values().filter(|h| h.state == HoldState::Held)
-                .filter_map(|h| h.transfer).map(|t| t.amount.money()).sum();
+            let holds: Money = book.holds.values().map(Hold::left).sum();
             let total: Money = book.accounts.values().map(|b| b.available + b.held).sum();
             prop_assert_eq!(held, holds);
             for (user, balances) in &book.accounts {
-                let to_user = |hold: &&Hold| hold.state == HoldState::Held
+                let to_user = |hold: &&Hold| hold.left() != Money::ZERO
                     && hold.transfer.is_some_and(|transfer| transfer.receiver_id == *user);
                 prop_assert_eq!(usize::try_from(balances.incoming), Ok(book.holds.values().filter(to_user).count()));
             }

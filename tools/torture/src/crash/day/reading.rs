@@ -34,12 +34,14 @@ impl Day {
         let first = OLD_TRANSACTIONS + i64::from(self.number) * OLD_REPORTS;
         let ids: Vec<i64> = (first..first + OLD_REPORTS).collect();
         let rows = |row: &dyn Fn(i64) -> String| ids.iter().map(|id| row(*id)).collect::<Vec<_>>().join(", ");
-        let copies = rows(&|id| format!("({id}, {user}, 1, 1, 'completed', 1, NOW(6) - INTERVAL 1 DAY)"));
+        let copies = rows(&|id| format!("({id}, {user}, 1, 1, 'completed', TRUE, TRUE, 1, NOW(6) - INTERVAL 1 DAY)"));
         let reports = rows(&|id| format!("({user}, {id}, NOW(6) - INTERVAL 1 HOUR)"));
         for insert in [
             format!(
                 "INSERT INTO transactions
-                     (transaction_id, sender_id, receiver_id, amount, status, version, created_at) VALUES {copies}"
+                     (transaction_id, sender_id, receiver_id, amount, status, counts_for_sender, counts_for_receiver, version,
+                      created_at)
+                 VALUES {copies}"
             ),
             format!("INSERT INTO reports (user_id, transaction_id, created_at) VALUES {reports}"),
         ] {

@@ -1,0 +1,158 @@
+//! Facts: what has happened to accounts and their money, as services tell each other. A fact says what became of what, once
+//! for each happening; whom it concerns, and in which words and by which way they are told, is decided where it is told.
+
+use chrono::{DateTime, Utc};
+use money::{Amount, Money, TransactionId, UserId, time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::origin::Origin;
+
+/// What kind of thing has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Kind {
+    /// Money came in: [`BalanceChange`].
+    #[serde(rename = "topup.completed")]
+    TopupCompleted,
+    /// Money went out: [`BalanceChange`].
+    #[serde(rename = "debit.completed")]
+    DebitCompleted,
+    /// The money of a transaction is set aside: [`TransactionState`], as all of its kind.
+    #[serde(rename = "transaction.created")]
+    TransactionCreated,
+    /// The receiver has the money.
+    #[serde(rename = "transaction.completed")]
+    TransactionCompleted,
+    /// The sender, or a service, took it back.
+    #[serde(rename = "transaction.cancelled")]
+    TransactionCancelled,
+    /// Nobody decided in time.
+    #[serde(rename = "transaction.expired")]
+    TransactionExpired,
+    /// The receiver does not want it.
+    #[serde(rename = "transaction.declined")]
+    TransactionDeclined,
+    /// It was refused, or somebody let it fail.
+    #[serde(rename = "transaction.failed")]
+    TransactionFailed,
+    /// An account was closed: [`Closing`].
+    #[serde(rename = "user.closed")]
+    UserClosed,
+    /// A password was changed: [`AccountChange`].
+    #[serde(rename = "security.password_changed")]
+    PasswordChanged,
+    /// An e-mail address was changed: [`AccountChange`].
+    #[serde(rename = "security.email_changed")]
+    EmailChanged,
+}
+
+/// Something that has happened.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fact {
+    /// Unique for each happening.
+    pub id: String,
+    /// What kind of thing has happened.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// When, by the clock of the service that tells it.
+    pub created_at: DateTime<Utc>,
+    /// Who did it: `user:7`, `service:shop`, `service`, `anyone`, or `system` for what the wallet does by itself.
+    pub actor: String,
+    /// What there is to know of it, by its kind. It holds no balance, and no name.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub data: Box<RawValue>,
+    /// The place in a trace from which telling it goes on, as W3C's `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// True if it comes from a backup: it may have been told before, so nobody is told until somebody has it sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_back: bool,
+    /// Where the user is told, if that must not depend on the account as it is by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+impl Fact {
+    /// A fact that happens now, by what `origin` asked for.
+    ///
+    /// # Panics
+    /// If `data` cannot be written as JSON, which is a mistake in the code.
+    pub fn new(id: String, kind: Kind, data: &impl Serialize, origin: &Origin) -> Self {
+        Self {
+            id,
+            kind,
+            created_at: time::now(),
+            actor: origin.actor(),
+            data: serde_json::value::to_raw_value(data).expect("the data of facts are plain structures"),
+            traceparent: origin.trace.to_text(),
+            held_back: false,
+            address: None,
+        }
+    }
+
+    /// The same fact, done by `actor`.
+    #[must_use]
+    pub fn by(self, actor: String) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// The same fact, told at `address` whatever becomes of the account.
+    #[must_use]
+    pub fn at(self, address: String) -> Self {
+        Self { address: Some(address), ..self }
+    }
+}
+
+/// Money came in or went out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BalanceChange {
+    /// Whose balance it is.
+    pub user_id: UserId,
+    /// By how much it changed.
+    pub amount: Amount,
+    /// The caller's name for it.
+    #[serde(default)]
+    pub reference: Option<String>,
+}
+
+/// A transaction as it stands then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TransactionState {
+    /// Its number.
+    pub id: TransactionId,
+    /// Who pays.
+    pub sender_id: UserId,
+    /// Who is paid.
+    pub receiver_id: UserId,
+    /// How much.
+    pub amount: Amount,
+    /// What for.
+    pub description: String,
+    /// Where it stands, in the words of transaction-service.
+    pub status: String,
+    /// Why it ended, if it has.
+    #[serde(default)]
+    pub status_reason: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it changed last.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// An account was closed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Closing {
+    /// Whose.
+    pub user_id: UserId,
+    /// What was left and is paid out.
+    pub paid_out: Money,
+}
+
+/// Something about an account was changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AccountChange {
+    /// Whose.
+    pub user_id: UserId,
+}

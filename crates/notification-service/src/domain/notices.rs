@@ -1,0 +1,264 @@
+//! Who is notified of a fact, and in which words. They always say what really happened.
+//!
+//! A warning goes to the address that the account had when it happened, which the fact brings: whoever has taken an account
+//! over and changes its address, or closes it, does not get what is meant to warn its owner. No notice has an address, a name
+//! or a password in it.
+
+use common::{
+    fact::{AccountChange, BalanceChange, Closing, Fact, Kind, TransactionState},
+    trace::Trace,
+};
+use money::{Amount, Money, UserId};
+use serde::de::DeserializeOwned;
+
+/// What one user is notified of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The identity of the fact: a user is notified of it once.
+    pub fact_id: String,
+    /// The recipient.
+    pub user_id: UserId,
+    /// What they read.
+    pub message: String,
+    /// The place in a trace from which mailing it goes on, as W3C's `traceparent`.
+    pub traceparent: Option<String>,
+    /// The user whose action caused it: what one user causes in a minute is bounded.
+    pub caused_by: Option<UserId>,
+    /// Where it goes, if that must not depend on the account as it is by then.
+    pub address: Option<String>,
+    /// True if it may have been mailed before a restore: it waits until somebody has it sent.
+    pub held_back: bool,
+}
+
+impl Notice {
+    /// A notice that nobody in particular caused, outside any trace.
+    pub fn new(fact_id: String, user_id: UserId, message: String) -> Self {
+        Self { fact_id, user_id, message, traceparent: None, caused_by: None, address: None, held_back: false }
+    }
+
+    /// The same notice, caused by `user`.
+    #[must_use]
+    pub fn caused_by(self, user: UserId) -> Self {
+        Self { caused_by: Some(user), ..self }
+    }
+
+    /// The same notice, within `trace`.
+    #[must_use]
+    pub fn within(self, trace: &Trace) -> Self {
+        Self { traceparent: trace.to_text(), ..self }
+    }
+}
+
+/// The notices of `fact`, with amounts in `currency`.
+///
+/// # Errors
+/// If its data are not those of its kind.
+pub fn notices(fact: &Fact, currency: &str) -> Result<Vec<Notice>, serde_json::Error> {
+    match fact.kind {
+        Kind::TopupCompleted => {
+            let BalanceChange { user_id, amount, .. } = data(fact)?;
+            Ok(to_owner(fact, user_id, format!("Top-up {} successful.", shown(amount, currency))))
+        }
+        Kind::DebitCompleted => {
+            let BalanceChange { user_id, amount, .. } = data(fact)?;
+            Ok(to_owner(fact, user_id, format!("Debit of {} successful.", shown(amount, currency))))
+        }
+        Kind::UserClosed => {
+            let closing: Closing = data(fact)?;
+            Ok(to_owner(fact, closing.user_id, closed(&closing, currency)))
+        }
+        Kind::PasswordChanged => {
+            let AccountChange { user_id } = data(fact)?;
+            let message = "The password of your account was changed. If it was not you, contact support at once.";
+            Ok(to_owner(fact, user_id, message.into()))
+        }
+        Kind::EmailChanged => {
+            let AccountChange { user_id } = data(fact)?;
+            let message = "The e-mail address of your account was changed: this is the last mail to this one. If it was \
+                           not you, contact support at once.";
+            Ok(to_owner(fact, user_id, message.into()))
+        }
+        Kind::TransactionCreated
+        | Kind::TransactionCompleted
+        | Kind::TransactionCancelled
+        | Kind::TransactionExpired
+        | Kind::TransactionDeclined
+        | Kind::TransactionFailed => Ok(to_parties(fact, &data(fact)?, currency)),
+    }
+}
+
+fn data<T: DeserializeOwned>(fact: &Fact) -> Result<T, serde_json::Error> {
+    serde_json::from_str(fact.data.get())
+}
+
+fn shown(amount: Amount, currency: &str) -> String {
+    Money::from(amount).display(currency)
+}
+
+/// What becomes of an account counts as its owner's doing.
+fn to_owner(fact: &Fact, user: UserId, message: String) -> Vec<Notice> {
+    vec![Notice { address: fact.address.clone(), ..notice(fact, user, user, message) }]
+}
+
+fn notice(fact: &Fact, user_id: UserId, cause: UserId, message: String) -> Notice {
+    let notice = Notice::new(fact.id.clone(), user_id, message).caused_by(cause);
+    Notice { traceparent: fact.traceparent.clone(), held_back: fact.held_back, ..notice }
+}
+
+fn closed(closing: &Closing, currency: &str) -> String {
+    let rest = if closing.paid_out == Money::ZERO {
+        "There was nothing left to pay out.".to_owned()
+    } else {
+        format!("{} was paid out.", closing.paid_out.display(currency))
+    };
+    format!("Your account was closed. {rest} If it was not you, contact support at once.")
+}
+
+/// Whoever decides about a transaction, the sender has made it: all that is told of it counts as the sender's doing.
+fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Vec<Notice> {
+    let TransactionState { sender_id: sender, receiver_id: receiver, .. } = *transaction;
+    let amount = shown(transaction.amount, currency);
+    let tell = |user, message| notice(fact, user, sender, message);
+    let given_back = |what: &str| format!("Transaction of {amount} {what}. The money is back in your balance.");
+    let message = match fact.kind {
+        Kind::TransactionCompleted => {
+            return vec![
+                tell(sender, format!("Your payment of {amount} has been successfully processed.")),
+                tell(receiver, format!("You have received {amount}.")),
+            ];
+        }
+        Kind::TransactionCreated => format!("Transaction of {amount} pending approval."),
+        Kind::TransactionExpired => given_back("expired"),
+        Kind::TransactionDeclined => given_back("was declined by the receiver"),
+        Kind::TransactionCancelled => given_back("cancelled"),
+        _ => match transaction.status_reason.as_deref() {
+            None | Some("failed_by_sender" | "failed_by_service" | "failed_by_anyone") => given_back("failed"),
+            Some(reason) => format!("Transaction of {amount} failed: {}.", refusal(reason)),
+        },
+    };
+    vec![tell(sender, message)]
+}
+
+/// Why a transaction was refused, in words; what later versions call it is no reason to tell nobody.
+fn refusal(reason: &str) -> &'static str {
+    match reason {
+        "insufficient_balance" => "your balance is too low",
+        "receiver_not_found" => "the receiver does not exist",
+        "receiver_unavailable" => "the receiver cannot be paid at the moment",
+        _ => "it could not be carried out",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::origin::Origin;
+    use serde_json::json;
+
+    use super::*;
+
+    fn fact(kind: &str, data: &serde_json::Value) -> Fact {
+        let kind = serde_json::from_value(kind.into()).unwrap();
+        Fact::new("1".into(), kind, data, &Origin::default()).at("then@example.com".into())
+    }
+
+    fn transaction(kind: &str, reason: Option<&str>) -> Fact {
+        let state = json!({
+            "id": 10,
+            "sender_id": 1,
+            "receiver_id": 2,
+            "amount": 10_000,
+            "description": "Lunch",
+            "status": "any",
+            "status_reason": reason,
+            "created_at": "2025-11-12T10:30:00Z",
+            "updated_at": "2025-11-12T10:30:00Z",
+        });
+        fact(kind, &state)
+    }
+
+    fn told(fact: &Fact) -> Vec<(i64, String)> {
+        notices(fact, "IDR").unwrap().into_iter().map(|notice| (notice.user_id.get(), notice.message)).collect()
+    }
+
+    #[test]
+    fn the_parties_are_told_what_happened() {
+        let one = |kind, reason| match &*told(&transaction(kind, reason)) {
+            [(1, message)] => message.clone(),
+            other => panic!("the sender alone is told: {other:?}"),
+        };
+        assert_eq!(one("transaction.created", None), "Transaction of Rp 10,000 pending approval.");
+        for (kind, what) in [
+            ("transaction.expired", "expired"),
+            ("transaction.declined", "was declined by the receiver"),
+            ("transaction.cancelled", "cancelled"),
+        ] {
+            let back = format!("Transaction of Rp 10,000 {what}. The money is back in your balance.");
+            assert_eq!(one(kind, Some("a reason")), back);
+        }
+        for (reason, words) in [
+            ("insufficient_balance", "your balance is too low"),
+            ("receiver_not_found", "the receiver does not exist"),
+            ("receiver_unavailable", "the receiver cannot be paid at the moment"),
+            ("not_held", "it could not be carried out"),
+            ("a word of a later version", "it could not be carried out"),
+        ] {
+            assert_eq!(one("transaction.failed", Some(reason)), format!("Transaction of Rp 10,000 failed: {words}."));
+        }
+        let back = "Transaction of Rp 10,000 failed. The money is back in your balance.";
+        assert_eq!(one("transaction.failed", Some("failed_by_sender")), back);
+        assert_eq!(
+            told(&transaction("transaction.completed", None)),
+            [
+                (1, "Your payment of Rp 10,000 has been successfully processed.".to_owned()),
+                (2, "You have received Rp 10,000.".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn all_that_is_told_of_a_transaction_is_its_senders_doing_and_goes_to_the_accounts_addresses() {
+        for notice in notices(&transaction("transaction.completed", None), "IDR").unwrap() {
+            assert_eq!((notice.caused_by.map(UserId::get), notice.address), (Some(1), None));
+        }
+    }
+
+    #[test]
+    fn an_owner_is_told_at_the_address_of_then_what_became_of_the_account() {
+        let support = "If it was not you, contact support at once.";
+        for (kind, data, message) in [
+            ("topup.completed", json!({"user_id": 7, "amount": 100_000}), "Top-up Rp 100,000 successful.".to_owned()),
+            ("debit.completed", json!({"user_id": 7, "amount": "10.5"}), "Debit of Rp 10.50 successful.".to_owned()),
+            (
+                "user.closed",
+                json!({"user_id": 7, "paid_out": 7_000}),
+                format!("Your account was closed. Rp 7,000 was paid out. {support}"),
+            ),
+            (
+                "user.closed",
+                json!({"user_id": 7, "paid_out": 0}),
+                format!("Your account was closed. There was nothing left to pay out. {support}"),
+            ),
+            (
+                "security.password_changed",
+                json!({"user_id": 7}),
+                format!("The password of your account was changed. {support}"),
+            ),
+            (
+                "security.email_changed",
+                json!({"user_id": 7}),
+                format!("The e-mail address of your account was changed: this is the last mail to this one. {support}"),
+            ),
+        ] {
+            let [notice] = &notices(&fact(kind, &data), "IDR").unwrap()[..] else { panic!("{kind} has one notice") };
+            assert_eq!((notice.user_id.get(), &notice.message), (7, &message));
+            assert_eq!(notice.caused_by, Some(notice.user_id), "it is the owner's doing");
+            assert_eq!(notice.address.as_deref(), Some("then@example.com"));
+        }
+    }
+
+    #[test]
+    fn data_of_another_kind_are_an_error() {
+        assert!(notices(&fact("topup.completed", &json!({"id": 7})), "IDR").is_err());
+        assert!(notices(&fact("transaction.failed", &json!({"user_id": 7, "amount": 1})), "IDR").is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! Opening an account.
+
+use common::{ApiError, Result, config::Mode};
+use fault::point;
+use money::{Money, time};
+use sqlx::MySqlPool;
+
+use super::passwords::{NewPassword, Passwords};
+use crate::{
+    codes,
+    store::users::{self, User},
+};
+
+/// An account that somebody wants to have.
+pub struct NewAccount {
+    /// The owner's name.
+    pub full_name: String,
+    /// The address for login and mail.
+    pub email: String,
+    /// What its owner logs in with.
+    pub password: NewPassword,
+}
+
+/// Opens an account. In production its password must be hard to guess.
+pub async fn register(pool: &MySqlPool, passwords: &Passwords, mode: Mode, new: NewAccount) -> Result<User> {
+    let NewAccount { full_name, email, password } = new;
+    if mode == Mode::Production {
+        password.must_be_hard_to_guess(&full_name, &email)?;
+    }
+    let hash = passwords.enter()?.hash(password.0).await?;
+    let now = time::now();
+    let id = mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("register")).await?;
+        let id = users::insert(&mut tx, &full_name, &email, &hash, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    })
+    .await?;
+    let id = id.ok_or_else(email_taken)?;
+    Ok(User { id, full_name, email, balance: Money::ZERO, held: Money::ZERO })
+}
+
+/// Another account has the address.
+pub(super) fn email_taken() -> ApiError {
+    ApiError::new(codes::EMAIL_TAKEN).field("email", "is used by another account")
+}

@@ -1,0 +1,41 @@
+//! The facts that become true with what happens to an account, whoever causes it.
+//!
+//! What warns the owner of an account brings the address that the account had when it happened: whoever has taken it over
+//! and changes the address, or closes the account, does not get the warning.
+
+use common::{
+    fact::{AccountChange, BalanceChange, Closing, Fact, Kind},
+    origin::Origin,
+};
+use money::{Amount, Money, UserId};
+use uuid::Uuid;
+
+/// The password is another one. `change` is its identity.
+pub fn password_changed(user_id: UserId, address: String, change: Uuid, origin: &Origin) -> Fact {
+    Fact::new(format!("password:{change}"), Kind::PasswordChanged, &AccountChange { user_id }, origin).at(address)
+}
+
+/// Mails go to another address from now on. `change` is its identity, `address` the old one.
+pub fn email_changed(user_id: UserId, address: String, change: Uuid, origin: &Origin) -> Fact {
+    Fact::new(format!("address:{change}"), Kind::EmailChanged, &AccountChange { user_id }, origin).at(address)
+}
+
+/// Money went out, by this operation of the ledger.
+pub fn debited(operation: i64, change: &BalanceChange, address: String, origin: &Origin) -> Fact {
+    Fact::new(format!("operation:{operation}"), Kind::DebitCompleted, change, origin).at(address)
+}
+
+/// Money came in, by this operation of the ledger.
+pub fn topped_up(operation: i64, change: &BalanceChange, origin: &Origin) -> Fact {
+    Fact::new(format!("operation:{operation}"), Kind::TopupCompleted, change, origin)
+}
+
+/// The account is no more, and `paid_out` was paid out.
+pub fn closed(user_id: UserId, address: String, paid_out: Money, origin: &Origin) -> Fact {
+    Fact::new(format!("user:{user_id}:closed"), Kind::UserClosed, &Closing { user_id, paid_out }, origin).at(address)
+}
+
+/// What an operation that names a user and an amount changes.
+pub fn balance_change(user_id: UserId, amount: Amount, reference: Option<&str>) -> BalanceChange {
+    BalanceChange { user_id, amount, reference: reference.map(str::to_owned) }
+}
