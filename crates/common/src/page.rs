@@ -168,3 +168,67 @@ impl Page {
         format!("<{}?{query}>; rel=\"next\"", self.uri.path())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, routing::get};
+    use lab::http::{Api, serve};
+
+    use super::*;
+
+    /// A list of the numbers from 1 to 5, of which even ones are not shown.
+    async fn numbers(List(page, ()): List<()>) -> Listed<i64> {
+        let after = page.cursor.unwrap_or(0);
+        let looked_at: Vec<i64> = (after + 1..=5).take(page.rows() as usize).collect();
+        let reached = looked_at.last().copied().filter(|last| *last < 5);
+        let items = looked_at.into_iter().filter(|number| number % 2 == 1).collect();
+        page.answer(Stretch { items, reached }, |number| *number)
+    }
+
+    async fn api() -> Api {
+        Api::new(serve(Router::new().route("/numbers", get(numbers))).await)
+    }
+
+    #[tokio::test]
+    async fn links_lead_through_a_list_page_by_page_and_the_last_page_has_none() {
+        let api = api().await;
+        for limit in [1, 2, 3, 200] {
+            let (mut seen, mut next) = (Vec::new(), Some(format!("/numbers?limit={limit}")));
+            while let Some(path) = next {
+                let page = api.get(&path).await.expect(200);
+                let items: Vec<i64> = serde_json::from_value(page.json.clone()).unwrap();
+                assert!(items.len() <= limit);
+                seen.extend(items);
+                next = page.next();
+            }
+            assert_eq!(seen, [1, 3, 5], "{limit} at a time");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_page_is_refused_by_name() {
+        let api = api().await;
+        for (query, field) in [
+            ("limit=0", "limit"),
+            ("limit=201", "limit"),
+            ("limit=+5", "limit"),
+            ("limit=1e2", "limit"),
+            ("cursor=0", "cursor"),
+            ("cursor=-1", "cursor"),
+            ("cursor=9223372036854775808", "cursor"),
+        ] {
+            let refused = api.get(&format!("/numbers?{query}")).await.expect(400);
+            assert!(refused["fields"][field].is_string(), "{query}: {}", refused.text);
+        }
+        let unknown = api.get("/numbers?page=2").await.expect(400);
+        assert!(unknown["fields"]["page"].is_string(), "{}", unknown.text);
+    }
+
+    #[tokio::test]
+    async fn a_link_keeps_what_else_was_asked_for() {
+        let uri = "/numbers?limit=2&from=2025-11-01T00%3A00%3A00%2B07%3A00&cursor=3".parse().unwrap();
+        let page = Page { limit: 2, cursor: Some(3), is_chosen: true, uri };
+        let link = "</numbers?limit=2&from=2025-11-01T00%3A00%3A00%2B07%3A00&cursor=7>; rel=\"next\"";
+        assert_eq!(page.link_after(7), link);
+    }
+}
