@@ -166,7 +166,7 @@ pub async fn layer(State(receiver): State<Receiver>, request: Request, next: Nex
     let mut origin = Origin::current();
     if let Ok(caller) = identity.caller() {
         let caller = caller.to_string();
-        Span::current().record(CALLER, &caller);
+        Span::current().record(CALLER, tracing::field::display(&caller));
         origin.actor = Some(caller.into());
     }
     parts.extensions.insert(identity);

@@ -64,7 +64,7 @@ const TABLE: &str = "
     DELETE /notifications/{id}                   200/401 200    403/404   403/404   200      401
     POST   /notifications/{id}/send              200/401 200    403/404   403/404   200      401
     POST   /notifications/{id}/resend            200/401 200    403/404   403/404   200      401
-    POST   /internal/notifications               401     403    403       403       200      401
+    POST   /internal/facts                       401     403    403       403       200      401
     POST   /internal/notifications/resend        401     403    403       403       200      401
 
     POST   /reports                              401     403    403       403       201      401
