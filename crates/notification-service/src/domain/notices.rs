@@ -101,8 +101,10 @@ fn to_owner(fact: &Fact, user: UserId, message: String) -> Vec<Notice> {
 }
 
 fn notice(fact: &Fact, user_id: UserId, cause: UserId, message: String) -> Notice {
-    let notice = Notice::new(fact.id.clone(), user_id, message).caused_by(cause);
-    Notice { traceparent: fact.traceparent.clone(), held_back: fact.held_back, ..notice }
+    // what is no trace is to be taken for none
+    let trace = Trace::from_text(fact.traceparent.as_deref());
+    let notice = Notice::new(fact.id.clone(), user_id, message).caused_by(cause).within(&trace);
+    Notice { held_back: fact.held_back, ..notice }
 }
 
 fn closed(closing: &Closing, currency: &str) -> String {

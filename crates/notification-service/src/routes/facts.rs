@@ -7,7 +7,6 @@ use common::{
     extract::Json,
     fact::Fact,
     outbox::{Facts, MAX_FACTS},
-    trace::Trace,
 };
 use fault::point;
 use money::time;
@@ -74,13 +73,7 @@ fn notices_of(fact: &Fact, n: usize, currency: &str) -> Result<Vec<Notice>> {
     if fact.address.as_ref().is_some_and(|address| !is_plain(address)) {
         return Err(invalid("address", format!("must be 1 to {MAX_ADDRESS} printable ASCII characters")));
     }
-    let mut notices =
-        notices(fact, currency).map_err(|error| invalid("data", format!("must fit the type: {error}")))?;
-    for notice in &mut notices {
-        // what is no trace is to be taken for none
-        notice.traceparent = Trace::from_text(notice.traceparent.as_deref()).to_text();
-    }
-    Ok(notices)
+    notices(fact, currency).map_err(|error| invalid("data", format!("must fit the type: {error}")))
 }
 
 fn is_plain(address: &str) -> bool {

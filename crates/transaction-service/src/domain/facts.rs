@@ -16,34 +16,27 @@ use super::{
 /// for each status that it takes, and none of what nobody sees: that user-service is asked, or was never reached, or knows no
 /// such sender.
 pub fn fact(before: Status, row: &Transaction, origin: &Origin) -> Option<Fact> {
-    let kind = kind(row).filter(|_| row.status() != before)?;
-    let name = match kind {
-        Kind::TransactionCreated => "created",
-        Kind::TransactionCompleted => "completed",
-        Kind::TransactionExpired => "expired",
-        Kind::TransactionDeclined => "declined",
-        Kind::TransactionCancelled => "cancelled",
-        _ => "failed",
-    };
+    let (kind, name) = happening(row).filter(|_| row.status() != before)?;
     let fact = Fact::new(format!("transaction:{}:{name}", row.id), kind, &state(row), origin);
     Some(fact.by(row.actor.clone()))
 }
 
-fn kind(row: &Transaction) -> Option<Kind> {
+/// What has happened to `row`, and how the fact's identity calls that.
+fn happening(row: &Transaction) -> Option<(Kind, &'static str)> {
     match row.state {
-        State::Pending => Some(Kind::TransactionCreated),
-        State::Completed => Some(Kind::TransactionCompleted),
+        State::Pending => Some((Kind::TransactionCreated, "created")),
+        State::Completed => Some((Kind::TransactionCompleted, "completed")),
         State::Cancelled => Some(match row.reason {
-            Some(Reason::Expired) => Kind::TransactionExpired,
-            Some(Reason::Declined) => Kind::TransactionDeclined,
-            _ => Kind::TransactionCancelled,
+            Some(Reason::Expired) => (Kind::TransactionExpired, "expired"),
+            Some(Reason::Declined) => (Kind::TransactionDeclined, "declined"),
+            _ => (Kind::TransactionCancelled, "cancelled"),
         }),
         State::Failed(Some(Failure::UserNotFound | Failure::NotReached))
         | State::Holding
         | State::Transferring
         | State::Capturing
         | State::Releasing(_) => None,
-        State::Failed(_) => Some(Kind::TransactionFailed),
+        State::Failed(_) => Some((Kind::TransactionFailed, "failed")),
     }
 }
 

@@ -158,7 +158,8 @@ impl Book {
     fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
         let (Transfer { sender_id, receiver_id, .. }, left) = self.held_transfer(transaction)?;
         self.can_be_paid(receiver_id, left)?;
-        self.hold_of(transaction).captured = left;
+        let hold = self.hold_of(transaction);
+        hold.captured = hold.captured + left;
         self.account(receiver_id).incoming -= 1;
         let entries = vec![self.held(sender_id, -left), self.available(receiver_id, left)];
         Ok(self.applied(sender_id, entries))
@@ -175,7 +176,8 @@ impl Book {
             }
         }
         let (Transfer { sender_id, receiver_id, .. }, left) = self.held_transfer(transaction)?;
-        self.hold_of(transaction).released = left;
+        let hold = self.hold_of(transaction);
+        hold.released = hold.released + left;
         self.account(receiver_id).incoming -= 1;
         let entries = vec![self.held(sender_id, -left), self.available(sender_id, left)];
         Ok(self.applied(sender_id, entries))
