@@ -84,7 +84,7 @@ impl Fact {
             id,
             kind,
             created_at: time::now(),
-            actor: origin.actor(),
+            actor: origin.actor().to_owned(),
             data: serde_json::value::to_raw_value(data).expect("the data of facts are plain structures"),
             traceparent: origin.trace.to_text(),
             held_back: false,

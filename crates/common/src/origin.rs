@@ -48,8 +48,8 @@ impl Origin {
     }
 
     /// Who acts: the caller, or [`SYSTEM`].
-    pub fn actor(&self) -> String {
-        self.actor.as_deref().unwrap_or(SYSTEM).to_owned()
+    pub fn actor(&self) -> &str {
+        self.actor.as_deref().unwrap_or(SYSTEM)
     }
 
     /// The request's identity, as text.

@@ -34,7 +34,8 @@ impl Transfers {
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
     pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Creation> {
         let now = time::unique_now(); // tells this request from another one under the same key
-        let intent = Intent { new: new.clone(), request: request.clone(), actor: Origin::current().actor(), now };
+        let intent =
+            Intent { new: new.clone(), request: request.clone(), actor: Origin::current().actor().to_owned(), now };
         match self.0.writer.insert(intent).await? {
             Inserted::New(row) => self.start(row).await,
             Inserted::Before(row) if row.fingerprint != request.fingerprint => {

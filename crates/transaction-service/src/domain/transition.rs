@@ -36,7 +36,7 @@ impl Transition {
                 row.state = decision.state();
                 // committed with the decision: whoever carries it out after a crash knows why, and who wanted it
                 row.reason = Some(*reason);
-                row.actor = origin.actor();
+                origin.actor().clone_into(&mut row.actor);
                 row.description = description.clone().unwrap_or_else(|| row.description.clone());
                 if let Some(actor) = hide {
                     hide_from(row, *actor, now);

@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use batch::Baton;
-use common::{fact::Fact, outbox};
+use common::{
+    fact::{BalanceChange, Fact},
+    outbox,
+};
 use fault::point;
 use money::{Money, UserId};
 use mysql::{DbError, bulk::Script};
@@ -159,14 +162,13 @@ impl<'a> Batch<'a> {
     fn facts(&self, ids: &[i64], addresses: &HashMap<UserId, String>) -> Vec<Fact> {
         let fact = |(id, new): (&i64, &NewOperation<'_>)| {
             let Operation { movement, note, origin, .. } = new.operation;
+            let change = |user_id, amount| BalanceChange { user_id, amount, reference: note.clone() };
             match *movement {
                 _ if new.result.is_err() || new.is_alias => None,
-                Movement::Topup { user_id, amount } => {
-                    Some(facts::topped_up(*id, &facts::balance_change(user_id, amount, note.as_deref()), origin))
-                }
+                Movement::Topup { user_id, amount } => Some(facts::topped_up(*id, &change(user_id, amount), origin)),
                 Movement::Debit { user_id, amount } => {
-                    let change = facts::balance_change(user_id, amount, note.as_deref());
-                    Some(facts::debited(*id, &change, addresses.get(&user_id)?.clone(), origin))
+                    let address = addresses.get(&user_id)?.clone();
+                    Some(facts::debited(*id, &change(user_id, amount), address, origin))
                 }
                 _ => None,
             }

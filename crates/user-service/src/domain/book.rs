@@ -47,11 +47,6 @@ impl Hold {
     /// What a release leaves that comes before its hold: nothing, so that the hold is refused.
     const TOMBSTONE: Self = Self { transfer: None, captured: Money::ZERO, released: Money::ZERO };
 
-    /// All of it is set aside.
-    fn of(transfer: Transfer) -> Self {
-        Self { transfer: Some(transfer), captured: Money::ZERO, released: Money::ZERO }
-    }
-
     /// What is still set aside.
     pub fn left(&self) -> Money {
         let amount = self.transfer.map_or(Money::ZERO, |transfer| transfer.amount.money());
@@ -151,7 +146,7 @@ impl Book {
         let sender = if self.accounts.contains_key(&sender_id) { Ok(()) } else { Err(Refusal::UserNotFound) };
         let allowed = sender.and_then(|()| receiver(self)).and_then(|()| self.enough(sender_id, amount));
         let released = if allowed.is_ok() { Money::ZERO } else { amount.money() };
-        self.holds.insert(transaction_id, Hold { released, ..Hold::of(transfer) });
+        self.holds.insert(transaction_id, Hold { transfer: Some(transfer), captured: Money::ZERO, released });
         allowed
     }
 

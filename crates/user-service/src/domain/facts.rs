@@ -7,7 +7,7 @@ use common::{
     fact::{AccountChange, BalanceChange, Closing, Fact, Kind},
     origin::Origin,
 };
-use money::{Amount, Money, UserId};
+use money::{Money, UserId};
 use uuid::Uuid;
 
 /// The password is another one. `change` is its identity.
@@ -33,9 +33,4 @@ pub fn topped_up(operation: i64, change: &BalanceChange, origin: &Origin) -> Fac
 /// The account is no more, and `paid_out` was paid out.
 pub fn closed(user_id: UserId, address: String, paid_out: Money, origin: &Origin) -> Fact {
     Fact::new(format!("user:{user_id}:closed"), Kind::UserClosed, &Closing { user_id, paid_out }, origin).at(address)
-}
-
-/// What an operation that names a user and an amount changes.
-pub fn balance_change(user_id: UserId, amount: Amount, reference: Option<&str>) -> BalanceChange {
-    BalanceChange { user_id, amount, reference: reference.map(str::to_owned) }
 }

@@ -113,7 +113,6 @@ pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOper
     );
     for new in operations {
         let Operation { fingerprint, movement, note, origin, .. } = new.operation;
-        let actor = origin.actor();
         insert.row(&[
             Value::Text(new.reference),
             Value::Bytes(fingerprint),
@@ -123,7 +122,7 @@ pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOper
             new.result.ok().into(),
             new.result.err().map(<&'static str>::from).into(),
             note.as_deref().into(),
-            Value::Text(&actor),
+            Value::Text(origin.actor()),
             origin.request().into(),
         ]);
     }
