@@ -98,7 +98,7 @@ async fn make(
     (sender, receiver, amount, description, fate): (usize, usize, u64, &str, Fate),
 ) -> Result<String> {
     let (sender, receiver) = (accounts[sender].id, accounts[receiver].id);
-    // With the ids: users who are made anew get transactions of their own.
+    // With the ids: users who are created again get transactions of their own.
     let key = format!("demo-{number}-{sender}-{receiver}");
     let auto_complete = matches!(fate, Direct);
     let transfer = Transfer { sender, receiver, amount, description, auto_complete, key: &key };

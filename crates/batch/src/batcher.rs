@@ -19,7 +19,7 @@ pub const BATCH_SIZE: &str = "group_commit_batch_size";
 /// The metric of how many items wait for their batch, by queue.
 pub const WAITING: &str = "group_commit_waiting";
 
-/// Items that may wait for their batch; when the queue is full, callers are told 503.
+/// Items that may wait for their batch; when the queue is full, callers are answered 503.
 const QUEUE: usize = 8192;
 
 /// After so long a batch that has not passed the baton on is taken to be stuck, and the next one begins beside it.
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_as_the_largest_batch_batons_sharing_off() {
+    async fn one_as_the_largest_batch_turns_sharing_off() {
         let (group, sizes) = doubling(1);
         submit_at_once(&group, &[1, 2, 3, 4]).await;
         assert_eq!(*sizes.lock().unwrap(), [1, 1, 1, 1]);

@@ -53,7 +53,7 @@ pub struct ServiceConfig {
     pub host: ListenHost,
     /// `PORT` to listen on.
     pub port: NonZeroU16,
-    /// What surrounds the routes.
+    /// The settings of the middleware.
     pub http: HttpConfig,
     /// The service's own schema.
     pub database: DatabaseConfig,
@@ -106,7 +106,7 @@ impl fmt::Display for ListenHost {
     }
 }
 
-/// What surrounds the routes.
+/// The settings of the middleware.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// `CORS_ORIGINS`: the origins whose pages may call from a browser, with commas between them; none if it is unset.

@@ -105,7 +105,7 @@ impl IntoResponse for ApiError {
             let cause = self.cause.as_deref().map(|cause| error_chain(cause));
             let (status, code) = (status.as_u16(), self.code.name());
             match status {
-                // what a service waits for is expected, and whoever asks is told
+                // what a service waits for is expected, and the caller gets 503
                 _ if self.code == codes::NOT_READY => tracing::debug!(status, code, cause, "not ready"),
                 _ if status == 503 => tracing::warn!(status, code, cause, "request refused for now"),
                 _ => tracing::error!(status, code, cause, "request failed"),

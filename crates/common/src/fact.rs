@@ -1,5 +1,5 @@
-//! Facts: what has happened to accounts and their money, as services tell each other. A fact says what became of what, once
-//! for each happening; whom it concerns, and in which words and by which way they are told, is decided where it is told.
+//! Facts: what has happened to accounts and their money, as services pass it to each other, once for each happening. Who is
+//! notified of it, and in which words, is decided by notification-service.
 
 use chrono::{DateTime, Utc};
 use money::{Amount, Money, TransactionId, UserId, time};
@@ -56,20 +56,20 @@ pub struct Fact {
     /// What kind of thing has happened.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// When, by the clock of the service that tells it.
+    /// When, by the clock of the service where it happened.
     pub created_at: DateTime<Utc>,
     /// Who did it: `user:7`, `service:shop`, `service`, `anyone`, or `system` for what the wallet does by itself.
     pub actor: String,
     /// What there is to know of it, by its kind. It holds no balance, and no name.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub data: Box<RawValue>,
-    /// The place in a trace from which telling it goes on, as W3C's `traceparent`.
+    /// The place in a trace from which notifying goes on, as W3C's `traceparent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// True if it comes from a backup: it may have been told before, so nobody is told until somebody has it sent.
+    /// True if it comes from a backup: users may have been notified before, so its notices wait until somebody sends them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held_back: bool,
-    /// Where the user is told, if that must not depend on the account as it is by then.
+    /// Where the user is notified, if that must not depend on the account as it is by then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }
@@ -98,7 +98,7 @@ impl Fact {
         Self { actor, ..self }
     }
 
-    /// The same fact, told at `address` whatever becomes of the account.
+    /// The same fact, whose notices go to `address` whatever becomes of the account.
     #[must_use]
     pub fn at(self, address: String) -> Self {
         Self { address: Some(address), ..self }

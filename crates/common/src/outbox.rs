@@ -1,7 +1,7 @@
 //! The transactional outbox: what has happened is a row, written in the database transaction in which it happens.
 //!
 //! A relay hands the facts to notification-service, at least once and oldest first; a fact's `id` lets notification-service
-//! tell each user once. An outage there delays the telling and nothing else.
+//! notify each user once. An outage there delays notifications and nothing else.
 
 use std::{
     sync::Mutex,
@@ -37,7 +37,7 @@ pub const RELAY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest
 /// The longest pause between attempts while notification-service is away.
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// Seconds for which one instance is the relay, and for which its successor waits after a crash. A call that takes longer
-/// may be made by two instances: each user is told once all the same.
+/// may be made by two instances: each user is notified once all the same.
 const LEASE_SECONDS: u32 = 2;
 /// Where notification-service takes facts.
 pub const FACTS_PATH: &str = "/internal/facts";

@@ -25,8 +25,8 @@ use crate::{
 
 /// How long one statement may take before the server ends it.
 pub const STATEMENT_LIMIT: Duration = Duration::from_secs(2);
-/// How long a read waits for the same user's reads before it, until it is told to come back.
-pub const TURN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a read waits for earlier reads of the same user before it is answered 503.
+pub const USER_LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The pool of reads. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,10 +61,10 @@ impl ReadPool {
     }
 
     /// A connection to read what one user may see, once its reads before this one have ended; for anybody if there is no
-    /// such user. After [`TURN_TIMEOUT`] 503 `overloaded`.
+    /// such user. After [`USER_LOCK_TIMEOUT`] 503 `overloaded`.
     pub async fn acquire_for(&self, user: Option<UserId>) -> Result<Reading> {
         let Some(user) = user else { return Ok(self.acquire().await?) };
-        let permit = timeout(TURN_TIMEOUT, self.0.users.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
+        let permit = timeout(USER_LOCK_TIMEOUT, self.0.users.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
         Ok(Reading { conn: self.0.pool.acquire().await?, _permit: Some(permit) })
     }
 

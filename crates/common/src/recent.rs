@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, collections::HashMap, hash::Hash, mem};
 
-/// Two halves: what nobody set anew while the young one filled goes with the old one.
+/// Two halves: what nobody set again while the young one filled goes with the old one.
 #[derive(Debug)]
 pub struct Recent<K, V> {
     young: HashMap<K, V>,

@@ -80,7 +80,7 @@ pub fn raced(error: sqlx::Error) -> DbError {
     if is_duplicate(&error) { DbError::Raced(error.into()) } else { error.into() }
 }
 
-/// For updates of rows that turn out to be another version than presumed: the next attempt looks at them.
+/// For optimistic updates of rows that have another version than expected: the next attempt reads them.
 pub fn stale() -> DbError {
     DbError::Raced(Arc::new(sqlx::Error::RowNotFound))
 }

@@ -10,7 +10,7 @@ use sqlx::{
 
 use crate::config::DatabaseConfig;
 
-/// How long a request waits for a connection before it is told 503.
+/// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Seconds that a statement waits for a row lock before the unit of work starts again (error 1205).
 const LOCK_WAIT_SECONDS: u32 = 5;

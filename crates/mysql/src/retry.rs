@@ -35,8 +35,8 @@ pub(super) fn is_committing(it_is: bool) {
 /// Runs a unit of work (from [`crate::begin`] to [`crate::Unit::commit`]) until it ends, for a bounded number of times.
 ///
 /// Deadlocks, lock time-outs, races for a unique key and unknown commits start it again from BEGIN, so `work` must be
-/// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. It is told which
-/// attempt it is, from 1 on: the first one may presume that nobody was faster, and leave it to the others to look.
+/// safe to run twice: whatever it inserts has a unique key by which the second run finds the first. Its argument is the number of
+/// the attempt, from 1 on: the first one may be optimistic that nobody was faster; the others must look.
 ///
 /// What hangs is given up after 6 seconds: its outcome is unknown if that was in a commit, now or in an attempt before. While the
 /// database lets writes wait, nothing begins.

@@ -1,4 +1,4 @@
-//! notification-service: keeps what users are told and mails it: see [`app::delivery`].
+//! notification-service: keeps notifications and mails them: see [`app::delivery`].
 
 mod app;
 mod clients;

@@ -10,7 +10,7 @@ use aide::axum::{
     routing::{get_with, post_with},
 };
 use axum::Router;
-use common::{describe::about, outbox, server::surround};
+use common::{describe::about, outbox, server::with_middleware};
 
 /// Every route of notification-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
@@ -49,14 +49,14 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(
             outbox::FACTS_PATH,
-            post_with(facts::receive, about("Takes facts, and tells whom they concern once", [])),
+            post_with(facts::receive, about("Takes facts, and notifies whom they concern, once", [])),
         )
         .api_route(
             "/internal/notifications/resend",
             post_with(notifications::resend_failed, about("Mails again what had failed", [])),
         )
         .with_state(state);
-    surround(routes, "notification-service", pool, &gatekeeper, move |pool| {
+    with_middleware(routes, "notification-service", pool, &gatekeeper, move |pool| {
         reads.show();
         crate::app::delivery::measure(pool)
     })

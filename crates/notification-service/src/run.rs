@@ -10,7 +10,7 @@ use crate::{config::Config, router::app, state::AppState, workers::start_workers
 /// a tenth of what they get, on an idle one all that it wants (nice(2)).
 const NICENESS: i32 = 10;
 
-/// Runs the service until it is told to stop; the exit code of its program.
+/// Runs the service until SIGTERM or Ctrl-C; the exit code of its program.
 pub fn run() -> ExitCode {
     // before the runtime starts its threads, which inherit it; where it is not allowed, mail is as quick as the rest
     rustix::process::nice(NICENESS).ok();
@@ -19,7 +19,7 @@ pub fn run() -> ExitCode {
 
 #[tokio::main]
 async fn serve() -> anyhow::Result<()> {
-    let env = server::begin("notification-service", "Mails users what they must be told by the Digital Wallet");
+    let env = server::begin("notification-service", "Notifications of the Digital Wallet, by mail");
     let Some(config) = server::configured(Config::from_env(env))? else { return Ok(()) };
     telemetry::init(&config.service)?;
     let state = AppState::new(&config)?;

@@ -10,7 +10,7 @@ use aide::axum::{
     routing::{get_with, post_with},
 };
 use axum::Router;
-use common::{describe::about, server::surround};
+use common::{describe::about, server::with_middleware};
 
 /// Every route of report-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
@@ -51,7 +51,7 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .with_state(state);
-    surround(routes, "report-service", pool, &gatekeeper, move |pool| {
+    with_middleware(routes, "report-service", pool, &gatekeeper, move |pool| {
         reads.show();
         crate::app::sync::measure(pool)
     })

@@ -6,7 +6,7 @@ use common::{durability::require_durability, server, telemetry, worker::Workers}
 
 use crate::{config::Config, router::app, state::AppState, workers::start_workers};
 
-/// Runs the service until it is told to stop; the exit code of its program.
+/// Runs the service until SIGTERM or Ctrl-C; the exit code of its program.
 pub fn run() -> ExitCode {
     server::exit(serve())
 }

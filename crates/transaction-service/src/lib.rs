@@ -1,4 +1,4 @@
-//! transaction-service: decides about transfers. user-service moves the money: see [`app`].
+//! transaction-service: the state of every transfer. user-service moves the money: see [`app`].
 
 mod app;
 mod clients;

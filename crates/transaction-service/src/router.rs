@@ -12,7 +12,7 @@ use axum::Router;
 use common::{
     describe::about,
     outbox::{self},
-    server::surround,
+    server::with_middleware,
 };
 use sqlx::MySqlPool;
 
@@ -88,7 +88,7 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route("/internal/transactions/{id}", get_with(feed::show, about("A transaction", [TRANSACTION_NOT_FOUND])))
         .with_state(state);
-    surround(routes, "transaction-service", pool, &gatekeeper, move |pool| {
+    with_middleware(routes, "transaction-service", pool, &gatekeeper, move |pool| {
         reads.show();
         measure(pool)
     })

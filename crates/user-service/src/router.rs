@@ -9,7 +9,7 @@ use common::{
     caller::{account::ACCOUNTS_PATH, revocation::REVOCATIONS_PATH},
     describe::about,
     outbox::{self},
-    server::surround,
+    server::with_middleware,
 };
 use sqlx::MySqlPool;
 
@@ -84,7 +84,7 @@ pub fn app(state: AppState) -> Router {
         .api_route("/internal/operations", operations)
         .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
         .with_state(state);
-    surround(routes, "user-service", pool, &gatekeeper, move |pool| {
+    with_middleware(routes, "user-service", pool, &gatekeeper, move |pool| {
         reads.show();
         measure(pool)
     })

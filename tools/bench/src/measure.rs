@@ -47,7 +47,7 @@ pub struct Measured {
     pub acknowledged: u64,
     /// Refused as they had to be, in all.
     pub refused: u64,
-    /// Events that were in the outboxes at its end.
+    /// Facts that were in the outboxes at its end.
     pub backlog: Option<u64>,
     /// Processor time for each turn, in microseconds, by who used it.
     pub cpu_micros: BTreeMap<&'static str, f64>,

@@ -24,11 +24,11 @@ use super::{
 
 /// Connections that log in beside transfers.
 const LOGIN_CONNECTIONS: usize = 4;
-/// Fewer events than this drain too fast to be timed.
-const MIN_EVENTS: u64 = 20_000;
+/// Fewer facts than this drain too fast to be timed.
+const MIN_FACTS: u64 = 20_000;
 /// How often the outboxes are looked at while they drain.
 const DRAIN_POLL: Duration = Duration::from_millis(200);
-/// How long it may take until the first event leaves.
+/// How long it may take until the first fact leaves.
 const DRAIN_START_LIMIT: Duration = Duration::from_secs(20);
 /// Connections that fill the outboxes.
 const FILLING_CONNECTIONS: usize = 256;
@@ -169,16 +169,16 @@ async fn logins(bench: &mut Bench, site: &mut Site) -> Result<()> {
 
 /// How fast the outboxes become notifications when no money moves.
 async fn drain(bench: &mut Bench, site: &mut Site) -> Result<()> {
-    if books::backlog(site).await? < MIN_EVENTS {
+    if books::backlog(site).await? < MIN_FACTS {
         bench.progress.note("drain, filling the outboxes");
         site.stop_one(Service::Notification).await;
-        while books::backlog(site).await? < MIN_EVENTS {
+        while books::backlog(site).await? < MIN_FACTS {
             Series::new("drain", FILLING_CONNECTIONS, TRANSFERS).round(site, bench.effort).await?;
         }
         site.start_one(Service::Notification).await?;
     }
     bench.progress.note("drain");
-    // A relay that found nobody pauses for a moment: the time counts from when events leave again.
+    // A relay that found nobody pauses for a moment: the time counts from when facts leave again.
     let (deadline, full) = (Instant::now() + DRAIN_START_LIMIT, books::outboxes(site).await?);
     while books::outboxes(site).await? == full {
         ensure!(Instant::now() < deadline, "the outboxes do not drain: see {}", site::logs().display());
@@ -188,7 +188,7 @@ async fn drain(bench: &mut Bench, site: &mut Site) -> Result<()> {
     let before = books::notifications(site).await?;
     let mut left = books::outboxes(site).await?.left();
     while left > 0 && began.elapsed() < bench.effort.drain_limit {
-        bench.progress.tick(&format!("drain, about {left} events left"));
+        bench.progress.tick(&format!("drain, about {left} facts left"));
         tokio::time::sleep(DRAIN_POLL).await;
         left = books::outboxes(site).await?.left();
     }
@@ -196,11 +196,14 @@ async fn drain(bench: &mut Bench, site: &mut Site) -> Result<()> {
     let stored = books::notifications(site).await?;
     if left == 0 {
         let due = books::expected_notifications(site).await?;
-        ensure!(stored == due, "drain does not balance: {due} events were due, and {stored} notifications are stored");
+        ensure!(
+            stored == due,
+            "drain does not balance: {due} notifications were due, and {stored} notifications are stored"
+        );
     }
     site.api.verify().await?;
-    let drain = Drain { events: stored - before, seconds, left };
-    bench.progress.done(&format!("drain: {} events/s", figures::short(float(drain.events) / seconds)));
+    let drain = Drain { notifications: stored - before, seconds, left };
+    bench.progress.done(&format!("drain: {} notifications/s", figures::short(float(drain.notifications) / seconds)));
     bench.results.drain = Some(drain);
     Ok(())
 }

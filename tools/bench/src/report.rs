@@ -24,10 +24,10 @@ pub fn print(results: &Results) {
     }
     if let Some(drain) = &results.drain {
         println!(
-            "Outboxes drained: {} events in {:.1} s, {}/s{}",
-            whole(float(drain.events)),
+            "Outboxes drained into {} notifications in {:.1} s, {}/s{}",
+            whole(float(drain.notifications)),
             drain.seconds,
-            whole(float(drain.events) / drain.seconds),
+            whole(float(drain.notifications) / drain.seconds),
             if drain.left > 0 { format!("; {} left", whole(float(drain.left))) } else { String::new() }
         );
     }
@@ -94,7 +94,7 @@ fn loads(loads: &[Measured]) -> String {
             format!("{} × {} s", load.rounds, load.seconds),
             whole(float(load.acknowledged)),
             whole(float(load.refused)),
-            load.backlog.map_or_else(unknown, |events| whole(float(events))),
+            load.backlog.map_or_else(unknown, |facts| whole(float(facts))),
         ]);
     }
     table.to_string()

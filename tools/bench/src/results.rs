@@ -38,11 +38,11 @@ pub struct Results {
     pub targets: Vec<Verdict>,
 }
 
-/// Events on their way from the outboxes into notifications, with nothing else running.
+/// Facts on their way from the outboxes into notifications, with nothing else running.
 #[derive(Debug, Clone, Serialize)]
 pub struct Drain {
     /// How many became notifications.
-    pub events: u64,
+    pub notifications: u64,
     /// In which time.
     pub seconds: f64,
     /// How many were left when the time was over; 0 in a long run.

@@ -24,7 +24,7 @@ const PAIRS: f64 = 3500.0;
 const HOT: f64 = 0.8;
 /// Balances read in a second.
 const BALANCES: f64 = 30_000.0;
-/// Events that become notifications in a second.
+/// Notifications that the outboxes become in a second.
 const DRAIN: f64 = 5000.0;
 /// The p99 of a newest page, large table against small one.
 const PAGES: f64 = 1.5;
@@ -74,7 +74,7 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
     let latencies = |figure: fn(&Measured) -> f64, above, below| {
         against(results.load(above).map(figure), results.load(below).map(figure))
     };
-    let drained = results.drain.as_ref().map(|drain| float(drain.events) / drain.seconds);
+    let drained = results.drain.as_ref().map(|drain| float(drain.notifications) / drain.seconds);
     let services = |figure: fn(&super::results::ServiceFacts) -> Option<f64>| {
         results.services.iter().filter_map(figure).reduce(f64::max)
     };

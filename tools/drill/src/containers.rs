@@ -179,7 +179,7 @@ impl Project {
 
     /// Kills one instance of a service, as the system does when memory runs out.
     pub fn kill_one(&self, service: &str) -> Result<()> {
-        // not `docker kill`, which counts as a wish: this one Docker starts again
+        // not `docker kill`, which counts as a request: this one Docker starts again
         self.shell(&format!(
             "kill -KILL $(docker inspect --format '{{{{.State.Pid}}}}' $(docker compose ps -q {service} | head -1))"
         ))

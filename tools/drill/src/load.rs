@@ -131,7 +131,7 @@ impl Load {
         Ok(self.paid.clone())
     }
 
-    /// Makes sure that each of `paid` is there, completed, for those who log in anew.
+    /// Makes sure that each of `paid` is there, completed, for those who log in again.
     pub async fn check_books(&self, paid: &BTreeSet<i64>) -> Result<()> {
         ensure!(!paid.is_empty(), "nobody has paid anything");
         self.log_in_again().await?;

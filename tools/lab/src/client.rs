@@ -150,7 +150,9 @@ impl Client {
         }
         let login = self.post(Service::User, "/auth/login").json(&json!({"email": email, "password": PASSWORD}));
         let login: Login = self.call(Service::User, login).await.with_context(|| {
-            format!("{email} exists, but not with the password {PASSWORD}; start anew with: cargo xtask reset")
+            format!(
+                "{email} exists, but not with the password {PASSWORD}; start again from nothing with: cargo xtask reset"
+            )
         })?;
         Ok(Account { id: login.user.id, name: name.to_owned(), email: email.to_owned() })
     }

@@ -73,7 +73,7 @@ impl Gatekeeper {
         self.0.mode
     }
 
-    /// What surrounds the routes.
+    /// The settings of the middleware.
     pub fn http(&self) -> &HttpConfig {
         &self.0.http
     }

@@ -296,7 +296,7 @@ impl ServiceClient {
 
 type Answer = (StatusCode, HeaderMap, Bytes);
 
-/// What is told of several failures: that nothing was sent only if nothing was.
+/// The error for several failures: it says that nothing was sent only if nothing was.
 fn worse(before: Option<CallError>, error: CallError) -> CallError {
     before.filter(|before| matches!(before, CallError::Unknown { .. })).unwrap_or(error)
 }

@@ -96,7 +96,7 @@ const TAGS: [(&str, &str); 10] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
-    ("notifications", "What users are told by mail."),
+    ("notifications", "What users get by mail."),
     ("reports", "Reports of transactions."),
     ("summaries", "Totals of a user."),
     ("sync", "Taking over what the reports are made of."),

@@ -19,7 +19,7 @@ use crate::{
     worker::Workers,
 };
 
-/// How long running requests may take to end once the process is told to stop.
+/// How long running requests may take to end after SIGTERM.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Set by `--check`: only the configuration is looked at.

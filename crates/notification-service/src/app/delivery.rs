@@ -197,7 +197,7 @@ impl Delivery {
                 Ok(SentNow::Failed(reason))
             }
             Fault::Away | Fault::Barred | Fault::Deferred | Fault::Unclear => {
-                // the worker counts its own attempts, and begins anew with one that it had given up
+                // the worker counts its own attempts, and starts again with one that it had given up
                 let attempts = if notification.status == Status::Failed { 0 } else { notification.attempts };
                 let delay = Duration::from_secs(self.retry_seconds.into());
                 self.try_later(&notification, attempts, delay, &reason, &claim).await?;

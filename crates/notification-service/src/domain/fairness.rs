@@ -82,7 +82,7 @@ impl Meter {
     }
 }
 
-/// When a notification's turn is.
+/// When a notification is mailed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
     /// The lane, from 0 on.

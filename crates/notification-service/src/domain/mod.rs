@@ -1,4 +1,4 @@
-//! Who is told what, and whose mail goes next. Pure.
+//! Who is notified of what, and whose mail goes next. Pure.
 
 pub mod fairness;
 pub mod notices;

@@ -116,7 +116,7 @@ fn closed(closing: &Closing, currency: &str) -> String {
     format!("Your account was closed. {rest} If it was not you, contact support at once.")
 }
 
-/// Whoever decides about a transaction, the sender has made it: all that is told of it counts as the sender's doing.
+/// The sender has made the transaction, so every notice of it counts towards the sender's rate, whoever completes or cancels it.
 fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Vec<Notice> {
     let TransactionState { sender_id: sender, receiver_id: receiver, .. } = *transaction;
     let amount = shown(transaction.amount, currency);

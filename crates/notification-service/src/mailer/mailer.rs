@@ -42,7 +42,7 @@ pub struct Letter {
     pub created_at: DateTime<Utc>,
     /// The user's address.
     pub address: String,
-    /// What they are told.
+    /// The text.
     pub message: String,
 }
 

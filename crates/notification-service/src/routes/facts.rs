@@ -35,7 +35,7 @@ pub struct Taken {
     accepted: usize,
 }
 
-/// `POST /internal/facts`: takes a batch of facts. Each user that one concerns is told of it once, however often it comes.
+/// `POST /internal/facts`: takes a batch of facts. Each user that one concerns is notified once, however often it comes.
 pub async fn receive(
     _: Service,
     State(pool): State<MySqlPool>,
@@ -63,7 +63,7 @@ pub async fn receive(
     Ok(Json(Taken { accepted }))
 }
 
-/// What users are told of the fact at place `n` of a batch.
+/// The notices of the fact at place `n` of a batch.
 fn notices_of(fact: &Fact, n: usize, currency: &str) -> Result<Vec<Notice>> {
     let invalid = |member: &str, phrase: String| ApiError::invalid(&format!("facts[{n}].{member}"), phrase);
     let id = fact.id.as_bytes();

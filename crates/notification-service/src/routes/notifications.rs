@@ -37,7 +37,7 @@ use crate::{
 /// The longest message, in characters.
 const MAX_MESSAGE: usize = 1000;
 
-/// What a user is told: 1–1,000 characters.
+/// The text of a notification: 1–1,000 characters.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(inline, extend("minLength" = 1, "maxLength" = MAX_MESSAGE))]
@@ -149,7 +149,7 @@ request! {
     }
 }
 
-/// `PUT /notifications/{id}`: sets message and status; one that becomes `pending` is mailed anew. Not for users: whoever
+/// `PUT /notifications/{id}`: sets message and status; one that becomes `pending` is mailed again. Not for users: whoever
 /// gives another person's address for its own would have the wallet mail that person whatever it likes.
 pub async fn update(
     _: Trusted,

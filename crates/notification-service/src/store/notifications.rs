@@ -139,7 +139,7 @@ async fn unknown<'a>(conn: &mut MySqlConnection, notices: &'a [Notice]) -> sqlx:
     Ok(notices.iter().filter(|notice| known.insert((notice.fact_id.clone(), notice.user_id))).collect())
 }
 
-/// When the turn of each notice is.
+/// When each notice is mailed.
 async fn places(
     conn: &mut MySqlConnection,
     notices: &[&Notice],
@@ -228,7 +228,7 @@ impl Filter {
     }
 }
 
-/// Changes message and status; false if there is no such notification. One that becomes pending is mailed anew; a mail
+/// Changes message and status; false if there is no such notification. One that becomes pending is mailed again; a mail
 /// that is under way meanwhile loses its claim, and with it the right to change the status.
 pub async fn update(
     conn: &mut MySqlConnection,
@@ -260,7 +260,7 @@ pub async fn update(
 /// Rows that [`resend_some`] changes at most.
 const MOST_RESENT: u32 = 1_000;
 
-/// Makes some of those that `filter` finds pending anew, and returns how many; 0 once there are none. What has no address any
+/// Makes some of those that `filter` finds pending again, and returns how many; 0 once there are none. What has no address any
 /// more is left.
 pub async fn resend_some(conn: &mut MySqlConnection, filter: &Filter, now: DateTime<Utc>) -> sqlx::Result<u64> {
     let mut query = QueryBuilder::new(

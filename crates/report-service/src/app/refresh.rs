@@ -14,7 +14,7 @@
 use std::{collections::HashSet, time::Instant};
 
 use chrono::{DateTime, Utc};
-use common::{ApiError, Result, error::error_chain, reads::TURN_TIMEOUT};
+use common::{ApiError, Result, error::error_chain, reads::USER_LOCK_TIMEOUT};
 use fault::point;
 use money::{TransactionId, UserId};
 use tokio::time::timeout;
@@ -56,7 +56,7 @@ impl Sync {
     /// was true.
     pub async fn totals(&self, user: UserId) -> Result<Told> {
         let asked = Instant::now();
-        let mut last = timeout(TURN_TIMEOUT, self.turns.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
+        let mut last = timeout(USER_LOCK_TIMEOUT, self.locks.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
         if let Some((begun, told)) = last.as_ref().filter(|(begun, _)| *begun >= asked) {
             tracing::debug!(?begun, "answered together with another request");
             return Ok(told.clone());
@@ -209,7 +209,7 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         Status::Completed | Status::Cancelled if change.version > 1 && !change.is_deleted() => {
             Some(Change { status: Status::Pending, version: change.version - 1, changed_at: moment, ..change })
         }
-        Status::Completed | Status::Cancelled | Status::Failed => None,
+        Status::Completed | Status::Cancelled | Status::Failed | Status::Other => None,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use common::{Result, error::error_chain, reads::TURN_TIMEOUT};
+use common::{Result, error::error_chain, reads::USER_LOCK_TIMEOUT};
 use fault::point;
 use money::{TransactionId, UserId};
 use tokio::time::timeout;
@@ -28,7 +28,7 @@ impl Sync {
     /// At most `limit` of the reports of `user`, newest first, behind the first `skipped`; and when the transactions stood
     /// like that, if it was not during the request. 503 if that is not known.
     pub async fn reports(&self, user: UserId, limit: u32, skipped: i64) -> Result<AsOf<Reported>> {
-        let _turn = timeout(TURN_TIMEOUT, self.turns.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
+        let _lock = timeout(USER_LOCK_TIMEOUT, self.locks.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
         self.mark(user).await?;
         let mut page = self.page(user, limit, skipped).await?;
         let open: Vec<TransactionId> =

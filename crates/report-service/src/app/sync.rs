@@ -39,7 +39,7 @@ pub struct Told {
     pub is_present: bool,
 }
 
-/// What was told last of a user, and when it was asked of transaction-service.
+/// The last answer about a user, and when transaction-service was asked for it.
 pub type LastTold = Option<(Instant, Told)>;
 
 /// Takes over what changed. Cheap to clone.
@@ -48,7 +48,7 @@ pub struct Sync {
     pub(super) pool: MySqlPool,
     pub(super) reads: ReadPool,
     /// Requests for one user come one after the other.
-    pub(super) turns: PerKey<UserId, LastTold>,
+    pub(super) locks: PerKey<UserId, LastTold>,
     pub(super) users: UserClient,
     pub(super) transactions: TransactionClient,
 }
@@ -93,7 +93,7 @@ impl From<RunError> for ApiError {
 impl Sync {
     /// A synchronization of the copy in `pool`.
     pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient) -> Self {
-        Self { pool, reads, turns: PerKey::default(), users, transactions }
+        Self { pool, reads, locks: PerKey::default(), users, transactions }
     }
 
     /// Takes over `changes` in one database transaction.

@@ -17,14 +17,17 @@ pub enum Status {
     Completed,
     Failed,
     Cancelled,
+    /// One that this version does not know.
+    #[serde(other)]
+    Other,
 }
 
-mysql::stored_as_text!(Status);
+mysql::stored_as_text!(Status, else Other);
 
 impl Status {
     /// True while the transaction may still change its status.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Processing | Self::Pending)
+        matches!(self, Self::Processing | Self::Pending | Self::Other)
     }
 }
 
@@ -43,11 +46,9 @@ pub struct Change {
     pub changed_at: DateTime<Utc>,
     /// True once it was deleted for everybody.
     pub hidden: bool,
-    /// True if it is one of the sender's transactions. The version before does not say, and counted them all.
-    #[serde(default = "yes")]
+    /// True if it is one of the sender's transactions.
     pub counts_for_sender: bool,
     /// True if it is one of the receiver's transactions.
-    #[serde(default = "yes")]
     pub counts_for_receiver: bool,
     /// True once its sender has deleted it.
     #[serde(default)]
@@ -55,10 +56,6 @@ pub struct Change {
     /// True once its receiver has deleted it.
     #[serde(default)]
     pub hidden_from_receiver: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What a transaction is to one of its parties.
@@ -96,4 +93,15 @@ pub type AsOf<T> = (T, Option<DateTime<Utc>>);
 pub struct Position {
     pub changed_at: DateTime<Utc>,
     pub id: i64,
+}
+
+#[cfg(test)]
+mod status_tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_a_later_version_has_is_read_and_asked_for_again() {
+        let status: Status = serde_json::from_str("\"scheduled\"").unwrap();
+        assert!(status == Status::Other && status.is_open());
+    }
 }

@@ -75,7 +75,7 @@ pub async fn forget(conn: &mut MySqlConnection, transaction: TransactionId, user
     Ok(())
 }
 
-/// Every so manieth report of a user is marked, so that no page counts more than these.
+/// One in so many reports of a user is marked, so that no page counts more than these.
 const STEP: i64 = 500;
 /// Marks that one request sets at most.
 const MAX_MARKS: usize = 100;

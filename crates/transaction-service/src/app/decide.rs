@@ -28,7 +28,7 @@ impl Transfers {
         let decided = match row {
             None => return Ok(Decided::NotFound),
             Some(row) if row.is_hidden() && hide.is_none() => return Ok(Decided::NotFound),
-            // too late to describe it anew
+            // too late to change its description
             Some(row) if !won && description.is_some_and(|text| text != row.description) => Decided::Lost(row),
             Some(row) if row.status() == decision.target() => Decided::Stands(row),
             // in flight to the same end: this request helps to bring it there

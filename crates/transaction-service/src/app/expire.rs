@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common::worker::{Pace, Rest, Step as Turn};
+use common::worker::{Pace, Rest, Step as WorkerStep};
 
 use super::{
     decide::Decided,
@@ -17,17 +17,17 @@ use crate::{
 pub const EXPIRY_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 impl Settler {
     /// Cancels one batch of expired transactions.
-    pub async fn expire_once(&self) -> anyhow::Result<Turn> {
+    pub async fn expire_once(&self) -> anyhow::Result<WorkerStep> {
         let expired = store::expired(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
         for pending in &expired {
             let id = pending.id;
             match self.transfers.decide(pending, Ruling::expiry()).await {
                 // user-service is silent: the settler goes on with this one, and the others wait for their turn
-                Ok(Decided::Stands(row)) if row.status() == Status::Processing => return Ok(Turn::Idle),
+                Ok(Decided::Stands(row)) if row.status() == Status::Processing => return Ok(WorkerStep::Idle),
                 Ok(_) => tracing::info!(transaction = %id, "expired"),
                 Err(error) => anyhow::bail!("transaction {id} could not be cancelled: {}", error.body()),
             }
         }
-        Ok(if expired.is_empty() { Turn::Idle } else { Turn::Worked })
+        Ok(if expired.is_empty() { WorkerStep::Idle } else { WorkerStep::Worked })
     }
 }

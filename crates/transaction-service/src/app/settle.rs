@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{
     client::CallError,
     monitoring::{number, seconds, show},
-    worker::{Pace, Rest, Step as Turn},
+    worker::{Pace, Rest, Step as WorkerStep},
 };
 use fault::point;
 use futures::future::join_all;
@@ -43,10 +43,10 @@ impl Settler {
     }
 
     /// Asks for one batch of overdue steps and stores the outcomes.
-    pub async fn settle_once(&self) -> anyhow::Result<Turn> {
+    pub async fn settle_once(&self) -> anyhow::Result<WorkerStep> {
         let overdue = store::overdue(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
         if overdue.is_empty() {
-            return Ok(Turn::Idle);
+            return Ok(WorkerStep::Idle);
         }
         let claimed = mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("overdue")).await?;
@@ -58,7 +58,7 @@ impl Settler {
         for settled in join_all(claimed.into_iter().map(|row| self.settle(row))).await {
             settled?;
         }
-        Ok(Turn::Worked)
+        Ok(WorkerStep::Worked)
     }
 
     async fn settle(&self, row: Transaction) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! The life of a transfer: intent first, then the verb, then the outcome.
 //!
 //! Each change of a transaction is committed before user-service is asked for the verb that carries it out, and the
-//! outcome is committed after the answer, with what the parties are told. A crash anywhere leaves a row that says
+//! outcome is committed after the answer, with the fact that it makes true. A crash anywhere leaves a row that says
 //! which verb to ask for again: see [`super::settle`].
 
 use std::{convert::Infallible, sync::Arc};
@@ -95,7 +95,7 @@ impl Transfers {
         Ok(row)
     }
 
-    /// Commits what `outcome` means for `row`, with what the parties are told, and returns the row as it stands then.
+    /// Commits what `outcome` means for `row`, with the fact that it makes true, and returns the row as it stands then.
     pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, BatchError<DbError>> {
         let Some(step) = row.state.verb() else { return Ok(row.clone()) };
         let changed = self.change(row, Transition::Outcome { step, outcome }).await?;

@@ -12,7 +12,7 @@ use super::{
     transaction::Transaction,
 };
 
-/// What has happened to `row`, which was `before`; done by its actor, and told within the trace of `origin`. There is one fact
+/// What has happened to `row`, which was `before`; done by its actor, within the trace of `origin`. There is one fact
 /// for each status that it takes, and none of what nobody sees: that user-service is asked, or was never reached, or knows no
 /// such sender.
 pub fn fact(before: Status, row: &Transaction, origin: &Origin) -> Option<Fact> {

@@ -41,9 +41,7 @@ pub enum Failure {
     ReceiverNotFound,
     /// The sender has less than the amount.
     InsufficientBalance,
-    /// The receiver cannot be paid; the versions before called it `balance_limit`, which tells of the receiver's balance.
-    #[serde(alias = "balance_limit")]
-    #[strum(to_string = "receiver_unavailable", serialize = "balance_limit")]
+    /// The receiver cannot be paid; the payer does not learn why.
     ReceiverUnavailable,
     /// The money is not set aside, or no longer.
     NotHeld,

@@ -15,13 +15,13 @@ use super::{
 /// A step of the state machine that somebody asks for.
 #[derive(Debug, Clone)]
 pub enum Transition {
-    /// To decide about a pending transaction, to describe it anew, and to hide it.
+    /// To complete, cancel or fail a pending transaction, with a new description, and to hide it.
     Decide(Ruling),
     /// To store the outcome of a step.
     Outcome { step: Verb, outcome: StepOutcome },
     /// To fail a new transaction whose first verb was certainly never sent, and to free its request.
     Unsent,
-    /// To describe a pending transaction anew.
+    /// To change the description of a pending transaction.
     Describe(String),
     /// To hide a settled transaction: from a party, or from everybody.
     Hide(Actor),
@@ -72,7 +72,7 @@ impl Transition {
 /// A request for a transition of one transaction.
 #[derive(Debug, Clone)]
 pub struct ChangeRequest {
-    /// The transaction as it was last seen.
+    /// The transaction as the requester last read it.
     pub seen: Transaction,
     pub transition: Transition,
     /// Who asks for it, and within which request.

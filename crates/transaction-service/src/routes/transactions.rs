@@ -120,7 +120,8 @@ pub async fn show(
     Ok(Json(visible(&transfers, &visitor, id).await?.0.into()))
 }
 
-/// `PUT /transactions/{id}`: decides about a pending transaction, or describes it anew. The receiver may decline it.
+/// `PUT /transactions/{id}`: completes, cancels or fails a pending transaction, or changes its description. The receiver may
+/// decline it.
 pub async fn update(
     visitor: Visitor,
     Path(id): Path<TransactionId>,

@@ -10,7 +10,7 @@ use sqlx::MySqlConnection;
 /// Enough for a whole scan to be dearer than an index.
 pub const TRANSACTIONS: i64 = 20_000;
 pub const USERS: i64 = 40;
-/// Each so manieth has failed.
+/// One in so many has failed.
 pub const FAILED_EACH: i64 = 100;
 
 /// A database of transactions among the users, completed or failed, each changed a second after the one before.

@@ -160,11 +160,6 @@ async fn a_refusal_is_answered_with_its_reason_and_kept_as_a_failed_transaction(
             assert_eq!(ids(&service.anyone.get("/transactions?status=failed&limit=1").await.expect(200)), [id]);
         }
     }
-    // the version before calls it so: the payer learns no more of it
-    service.users.on("hold", Reaction::Refuses("balance_limit"));
-    let refused = service.create(payment(10_000)).await.expect_error(409, "receiver_unavailable");
-    let kept = service.show(refused["transaction_id"].as_i64().expect("an id")).await.expect(200);
-    assert_eq!(kept["failure_code"], "receiver_unavailable");
     let insufficient = {
         service.users.on("hold", Reaction::Refuses("insufficient_balance"));
         service.create(payment(1)).await.expect_error(400, "insufficient_balance")

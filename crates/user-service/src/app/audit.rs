@@ -53,7 +53,7 @@ impl Ledger {
         let begun = Instant::now();
         let found = verify::prove(&mut *self.pool.acquire().await?).await?;
         if let Err(error) = keep(&self.pool, &found, begun).await {
-            tracing::warn!(%error, "what an audit found could not be kept"); // it is told all the same
+            tracing::warn!(%error, "what an audit found could not be kept"); // it is answered all the same
         }
         Ok(found)
     }

@@ -76,13 +76,13 @@ pub async fn change(
     if password.is_none() && current_password.is_none() {
         return updated(write(pool, owner.user, &changes).await?);
     }
-    let place = passwords.enter()?;
+    let permit = passwords.acquire()?;
     for attempt in 1.. {
         if let Some(current) = &current_password {
-            changes.proven = Some(prove(pool, &place, owner.user, current.clone(), client).await?);
+            changes.proven = Some(prove(pool, &permit, owner.user, current.clone(), client).await?);
         }
         if let (Some(password), None) = (&password, &changes.password_hash) {
-            changes.password_hash = Some(place.hash(password.0.clone()).await?);
+            changes.password_hash = Some(permit.hash(password.0.clone()).await?);
         }
         match write(pool, owner.user, &changes).await? {
             // its hash is another one since it was shown: of another password, or one that a login has renewed

@@ -13,7 +13,7 @@ use crate::{
     store::{closing, ledger as rows, revocations},
 };
 
-/// What became of the wish to close an account.
+/// The outcome of a request to close an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closing {
     /// Closed.

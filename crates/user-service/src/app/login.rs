@@ -6,7 +6,7 @@ use money::{Email, UserId, text};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::MySqlPool;
 
-use super::passwords::{Passwords, Place, Verdict};
+use super::passwords::{Passwords, Permit, Verdict};
 use crate::{
     codes,
     store::{
@@ -27,7 +27,7 @@ pub async fn log_in(
     let address = Email::try_from(typed.to_owned()).map(|Email(email)| email);
     let address = address.unwrap_or_else(|_| typed.trim().to_ascii_lowercase());
     let (account, client) = (Subject::Account(&address), Subject::Client(client));
-    let passwords = passwords.enter()?; // a login that is refused here counts for nothing
+    let passwords = passwords.acquire()?; // a login that is refused here counts for nothing
     count_attempt(pool, account, client).await?;
     // accounts may have addresses that are no longer taken: quoted ones
     let known =
@@ -51,7 +51,7 @@ pub async fn log_in(
 /// Makes sure that somebody who is logged in knows the password, and returns its hash. A wrong one counts as a failed login.
 pub(super) async fn prove(
     pool: &MySqlPool,
-    passwords: &Place,
+    passwords: &Permit,
     user: UserId,
     password: SecretString,
     client: &str,

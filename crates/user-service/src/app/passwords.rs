@@ -96,15 +96,15 @@ const MAX_WAITING: usize = 100;
 
 /// How long a thread that has nothing to hash stays. New ones would take their 19 MiB before the allocator has given back
 /// those of the threads that ended.
-const DESK_STAYS: Duration = Duration::from_hours(1);
+const THREAD_STAYS: Duration = Duration::from_hours(1);
 
 /// The threads that hash, half as many as there are cores: a lower priority is for good, so no others will do.
-static DESKS: LazyLock<Runtime> = LazyLock::new(|| {
+static HASHERS: LazyLock<Runtime> = LazyLock::new(|| {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     Builder::new_current_thread()
         .thread_name("password")
         .max_blocking_threads(cores.div_ceil(2))
-        .thread_keep_alive(DESK_STAYS)
+        .thread_keep_alive(THREAD_STAYS)
         .on_thread_start(yield_to_others)
         .build()
         .expect("it needs nothing of the system before a thread is asked for")
@@ -113,30 +113,30 @@ static DESKS: LazyLock<Runtime> = LazyLock::new(|| {
 /// Hashes and checks passwords, a few at a time.
 #[derive(Clone)]
 pub struct Passwords {
-    waiting_room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// A place among those whose turn will come.
-pub struct Place(Arc<OwnedSemaphorePermit>);
+/// The right to have passwords hashed and checked.
+pub struct Permit(Arc<OwnedSemaphorePermit>);
 
 /// Stands in for the hash of a user who does not exist, so that a check costs the same.
 static NOBODY: LazyLock<String> = LazyLock::new(|| hash_now("nobody has this password"));
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { waiting_room: Arc::new(Semaphore::new(MAX_WAITING)) }
+        Self { permits: Arc::new(Semaphore::new(MAX_WAITING)) }
     }
 }
 
 impl Passwords {
-    /// A place in the queue, or 503 at once: to be taken before anything else is done.
-    pub fn enter(&self) -> Result<Place> {
-        let place = self.waiting_room.clone().try_acquire_owned().map_err(|_| codes::OVERLOADED)?;
-        Ok(Place(place.into()))
+    /// A permit to wait for the threads that hash, or 503 at once: to be taken before anything else is done.
+    pub fn acquire(&self) -> Result<Permit> {
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| codes::OVERLOADED)?;
+        Ok(Permit(permit.into()))
     }
 }
 
-impl Place {
+impl Permit {
     /// The PHC string of `password` under a fresh salt.
     pub async fn hash(&self, password: SecretString) -> Result<String> {
         self.run(move || hash_now(password.expose_secret())).await
@@ -160,12 +160,12 @@ impl Place {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = self.0.clone();
+        let permit = self.0.clone();
         let work = move || {
-            let _place = place; // until the work is done, whoever waits for it
+            let _permit = permit; // until the work is done, whoever waits for it
             work()
         };
-        DESKS.spawn_blocking(work).await.map_err(ApiError::internal)
+        HASHERS.spawn_blocking(work).await.map_err(ApiError::internal)
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_verifies_only_its_own_password() {
-        let passwords = Passwords::default().enter().unwrap();
+        let passwords = Passwords::default().acquire().unwrap();
         let hash = passwords.hash("password123".into()).await.unwrap();
         assert!(has_current_parameters(&hash), "{hash}");
         assert_eq!(passwords.verify("password123".into(), Some(hash.clone())).await.unwrap(), Verdict::Right);
@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_the_same_in_every_form_of_unicode() {
-        let passwords = Passwords::default().enter().unwrap();
+        let passwords = Passwords::default().acquire().unwrap();
         let set: NewPassword = serde_json::from_str("\"pa\u{308}ssword\"").unwrap();
         let hash = passwords.hash(set.0).await.unwrap();
         for typed in ["p\u{e4}ssword", "pa\u{308}ssword"] {
@@ -241,17 +241,17 @@ mod tests {
         );
         let hash: PasswordHash = old.hash_password(b"password123").unwrap();
         let verdict =
-            Passwords::default().enter().unwrap().verify("password123".into(), Some(hash.to_string())).await.unwrap();
+            Passwords::default().acquire().unwrap().verify("password123".into(), Some(hash.to_string())).await.unwrap();
         assert_eq!(verdict, Verdict::RightButOutdated);
     }
 
     #[tokio::test]
     async fn when_too_many_wait_the_next_one_is_refused_at_once() {
         let passwords = Passwords::default();
-        let mut places: Vec<Place> = (0..MAX_WAITING).map(|_| passwords.enter().unwrap()).collect();
-        let refused = passwords.enter().map(|_| ()).unwrap_err();
+        let mut permits: Vec<Permit> = (0..MAX_WAITING).map(|_| passwords.acquire().unwrap()).collect();
+        let refused = passwords.acquire().map(|_| ()).unwrap_err();
         assert_eq!(refused.body()["code"], "overloaded");
-        places.pop();
-        assert!(passwords.enter().is_ok());
+        permits.pop();
+        assert!(passwords.acquire().is_ok());
     }
 }

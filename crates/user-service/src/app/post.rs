@@ -150,7 +150,7 @@ impl<'a> Batch<'a> {
         changed.map(|(id, balances)| (*id, *balances)).collect()
     }
 
-    /// Whose money went out: they are told at the address that they have now.
+    /// Whose money went out: they are notified at the address that they have now.
     fn debited(&self) -> BTreeSet<UserId> {
         let debited = |new: &NewOperation<'_>| match new.operation.movement {
             Movement::Debit { user_id, .. } if new.result.is_ok() && !new.is_alias => Some(user_id),

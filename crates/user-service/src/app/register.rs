@@ -27,7 +27,7 @@ pub async fn register(pool: &MySqlPool, passwords: &Passwords, mode: Mode, new: 
     if mode == Mode::Production {
         password.must_be_hard_to_guess(&full_name, &email)?;
     }
-    let hash = passwords.enter()?.hash(password.0).await?;
+    let hash = passwords.acquire()?.hash(password.0).await?;
     let now = time::now();
     let id = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("register")).await?;

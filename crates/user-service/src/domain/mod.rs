@@ -1,4 +1,4 @@
-//! The rules of money, and what is told of them. Pure: no database, no network, no clock.
+//! The rules of money, and the facts that follow. Pure: no database, no network, no clock.
 
 pub mod book;
 pub mod facts;

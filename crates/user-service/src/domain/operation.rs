@@ -17,7 +17,7 @@ use crate::codes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Movement {
-    /// Money comes in from outside, and the user is told.
+    /// Money comes in from outside, and the user is notified.
     Topup {
         /// Whose balance rises.
         user_id: UserId,
@@ -180,7 +180,7 @@ pub enum Refusal {
     ReceiverNotFound,
     /// The balance is smaller than the amount.
     InsufficientBalance,
-    /// The account takes no more top-ups and credits. In the versions before, also of a receiver.
+    /// The account takes no more top-ups and credits.
     BalanceLimit,
     /// The receiver cannot be paid; the payer does not learn why.
     ReceiverUnavailable,

@@ -200,7 +200,7 @@ pub async fn secrets(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Opt
         .await
 }
 
-/// Changes an active account. A new password ends all tokens that it has; the address until now is told of it, and of
+/// Changes an active account. A new password ends all tokens that it has; the address until now is notified of it, and of
 /// another address.
 pub async fn update(
     conn: &mut MySqlConnection,

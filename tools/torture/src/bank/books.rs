@@ -8,7 +8,7 @@ use lab::wallet::Service;
 use serde_json::Value;
 
 use super::{
-    history::{Log, Request, Status, Told, Wish},
+    history::{Asked, Log, Request, Status, Told},
     site::Site,
 };
 
@@ -112,7 +112,7 @@ fn transfers(log: &Log, rows: &[Row], findings: &mut Findings) {
         by_key.entry(key(&row.request)).or_default().push(row);
     }
     for (key, request) in &log.requests {
-        let Wish::Transfer { from, to, .. } = request.wish else { continue };
+        let Asked::Transfer { from, to, .. } = request.asked else { continue };
         let found = by_key.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
         if found.len() > 1 {
             findings.doubled.push(format!("{key} made {} transactions", found.len()));
@@ -171,13 +171,13 @@ fn changes_of_balance(log: &Log, operations: &[(String, Option<String>, String)]
             *applied.entry(key(reference)).or_default() += 1;
         }
     }
-    for (key, Request { wish, told, .. }) in &log.requests {
-        if matches!(wish, Wish::Transfer { .. }) {
+    for (key, Request { asked, told, .. }) in &log.requests {
+        if matches!(asked, Asked::Transfer { .. }) {
             continue;
         }
         let times = applied.get(key.as_str()).copied().unwrap_or_default();
         match told {
-            Told::Done(_) if times == 0 => findings.lost.push(format!("{key} was acknowledged: {wish:?}")),
+            Told::Done(_) if times == 0 => findings.lost.push(format!("{key} was acknowledged: {asked:?}")),
             Told::Refused if times > 0 => findings.doubled.push(format!("{key} was refused and is applied")),
             _ if times > 1 => findings.doubled.push(format!("{key} was applied {times} times")),
             _ => {}

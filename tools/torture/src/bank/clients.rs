@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    history::{History, Status, Told, Wish},
+    history::{Asked, History, Status, Told},
     site::{INSTANCES, PENDING_TTL},
 };
 
@@ -40,7 +40,7 @@ pub struct Client {
 #[derive(Clone)]
 struct Sent {
     key: String,
-    wish: Wish,
+    asked: Asked,
     amount: i64,
 }
 
@@ -59,7 +59,7 @@ impl Client {
             count += 1;
             let sent = Sent {
                 key: format!("client-{}-{count}", self.number),
-                wish: self.wish(),
+                asked: self.asked(),
                 amount: self.random.i64(1..=MAX_AMOUNT),
             };
             if self.random.u8(..100) < 5 {
@@ -77,15 +77,15 @@ impl Client {
         }
     }
 
-    fn wish(&mut self) -> Wish {
+    fn asked(&mut self) -> Asked {
         let from = self.accounts[self.random.usize(..self.accounts.len())];
         let others: Vec<i64> = self.accounts.iter().copied().filter(|account| *account != from).collect();
         let to = others[self.random.usize(..others.len())];
         match self.random.u8(..100) {
-            0..45 => Wish::Transfer { from, to, one_step: true },
-            45..80 => Wish::Transfer { from, to, one_step: false },
-            80..90 => Wish::TopUp { user: from },
-            _ => Wish::Debit { user: from },
+            0..45 => Asked::Transfer { from, to, one_step: true },
+            45..80 => Asked::Transfer { from, to, one_step: false },
+            80..90 => Asked::TopUp { user: from },
+            _ => Asked::Debit { user: from },
         }
     }
 
@@ -94,19 +94,19 @@ impl Client {
     }
 
     async fn ask(&self, sent: &Sent, random: &mut Rng) {
-        let Sent { key, wish, amount } = sent;
-        self.history.invoke(key, *wish, *amount);
-        let told = match *wish {
-            Wish::Transfer { from, to, one_step } => {
+        let Sent { key, asked, amount } = sent;
+        self.history.invoke(key, *asked, *amount);
+        let told = match *asked {
+            Asked::Transfer { from, to, one_step } => {
                 let body = json!({
                     "sender_id": from, "receiver_id": to, "amount": amount, "description": key, "auto_complete": one_step,
                 });
                 self.pay(&self.api(Service::Transaction, random).keyed(key), body).await
             }
-            Wish::TopUp { user } => {
+            Asked::TopUp { user } => {
                 self.change(&self.api(Service::User, random).keyed(key), user, "topup", *amount).await
             }
-            Wish::Debit { user } => {
+            Asked::Debit { user } => {
                 self.change(&self.api(Service::User, random).keyed(key), user, "debit", *amount).await
             }
         };

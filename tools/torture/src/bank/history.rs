@@ -7,7 +7,7 @@ use std::{
 
 /// What a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Asked {
     /// Money from one account to another.
     Transfer {
         /// Who pays.
@@ -55,7 +55,7 @@ pub enum Status {
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
     /// What for.
-    pub wish: Wish,
+    pub asked: Asked,
     /// How much, in whole units.
     pub amount: i64,
     /// What came of it.
@@ -86,10 +86,10 @@ impl History {
     }
 
     /// Notes that a request is about to be sent.
-    pub fn invoke(&self, key: &str, wish: Wish, amount: i64) {
+    pub fn invoke(&self, key: &str, asked: Asked, amount: i64) {
         self.with(|log| {
             log.sent += 1;
-            let request = Request { wish, amount, told: Told::Unknown };
+            let request = Request { asked, amount, told: Told::Unknown };
             if log.requests.contains_key(key) {
                 log.repeated += 1;
             } else {

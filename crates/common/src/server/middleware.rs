@@ -1,4 +1,4 @@
-//! What surrounds a service's routes.
+//! The middleware of every service, and the routes that all have.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ const CORS_AGE: Duration = Duration::from_hours(1);
 /// identity, a log line for each request, and headers that tell browsers to keep their hands off.
 ///
 /// `measure` reads what the service's gauges show from its schema.
-pub fn surround<M, F>(
+pub fn with_middleware<M, F>(
     routes: ApiRouter,
     service: &'static str,
     pool: MySqlPool,
