@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use common::{
-    caller::revocation::{self},
+    caller::revocation,
     outbox::{RELAY_PACE, Relay},
-    worker::{Pace, Rest, Step, Workers},
+    reads::watch,
+    worker::{Pace, Rest, Workers},
 };
-use fault::point;
-use sqlx::MySqlPool;
 
-use crate::app::audit;
-use crate::config::Config;
-use crate::state::AppState;
-use crate::store::{attempts, revocations};
-use common::reads::watch;
+use crate::{
+    app::{audit, login},
+    config::Config,
+    state::AppState,
+    store::revocations,
+};
 
 /// Starts the outbox relay, the audits, and what keeps the revocations and the attempts to log in up to date.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
@@ -29,7 +29,7 @@ pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
     let pool = state.pool.clone();
     workers.spawn("login attempts", FORGET_PACE, move || {
         let pool = pool.clone();
-        async move { forget_attempts(&pool).await }
+        async move { login::forget_attempts(&pool).await }
     });
     let pool = state.pool.clone();
     revocation::watch(workers, state.gatekeeper.revocations().clone(), move |position| {
@@ -45,13 +45,3 @@ pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
 
 /// Attempts to log in that no longer count are looked for every minute.
 const FORGET_PACE: Pace = Pace { idle: Duration::from_mins(1), rest: Rest::Always(1) };
-
-async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
-    let forgotten = mysql::retry(|_| async {
-        let mut tx = mysql::begin(pool, point!("login.forget")).await?;
-        let forgotten = attempts::forget(&mut tx).await?;
-        tx.commit().await?;
-        Ok(forgotten)
-    });
-    Ok(if forgotten.await? == 0 { Step::Idle } else { Step::Worked })
-}

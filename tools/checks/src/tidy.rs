@@ -150,7 +150,8 @@ fn is_within(file: &Path, names: &[&str]) -> bool {
     file.iter().any(|part| names.iter().any(|name| part.to_string_lossy().trim_end_matches(".rs") == *name))
 }
 
-/// SQL stands under `store` or `ledger` only, calls to other services under `clients` only.
+/// SQL stands under `store` or `ledger` only, calls to other services under `clients` only, and units of work begin under
+/// `app`.
 fn misplaced(file: &Path, text: &str) -> Option<&'static str> {
     let code = || text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
     let has = |words: &[&str]| code().any(|line| words.iter().any(|word| line.contains(word)));
@@ -158,6 +159,10 @@ fn misplaced(file: &Path, text: &str) -> Option<&'static str> {
         && !is_within(file, &["store", "ledger"])
     {
         return Some("SQL outside store/ and ledger/");
+    }
+    // What is written together is a use case.
+    if has(&["mysql::begin("]) && !is_within(file, &["app", "store"]) {
+        return Some("a unit of work outside app/");
     }
     // A service's state makes the clients; they are used under clients/.
     if has(&["reqwest::", "ServiceClient"]) && !is_within(file, &["clients", "state"]) {

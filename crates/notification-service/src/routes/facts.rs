@@ -8,19 +8,17 @@ use common::{
     fact::Fact,
     outbox::{Facts, MAX_FACTS},
 };
-use fault::point;
-use money::time;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::MySqlPool;
 
 use crate::{
+    app::receive,
     domain::{
         fairness::Fairness,
         notices::{Notice, notices},
     },
     state::Currency,
-    store::notifications as store,
 };
 
 /// The longest identity of a fact, in bytes.
@@ -50,17 +48,8 @@ pub async fn receive(
     for (n, fact) in facts.iter().enumerate() {
         notices.extend(notices_of(fact, n, &currency)?);
     }
-    let (pool, accepted, now) = (&pool, facts.len(), time::now());
-    let (notices, fairness) = (&notices, &fairness);
-    let meters = mysql::retry(|attempt| async move {
-        let mut tx = mysql::begin(pool, point!("facts")).await?;
-        let meters = store::insert_notices(&mut tx, notices, fairness, now, attempt).await?;
-        tx.commit().await?;
-        Ok(meters)
-    })
-    .await?;
-    fairness.remember(&meters);
-    Ok(Json(Taken { accepted }))
+    receive::receive(&pool, &fairness, &notices).await?;
+    Ok(Json(Taken { accepted: facts.len() }))
 }
 
 /// The notices of the fact at place `n` of a batch.

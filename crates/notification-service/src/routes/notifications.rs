@@ -1,22 +1,20 @@
 //! Notifications.
 
-use axum::{extract::State, http::StatusCode};
+use axum::extract::State;
 use chrono_tz::Tz;
 use common::{
     ApiError, Result,
     answer::{Created, Message, Reply},
     caller::{Service, Trusted, Visitor},
     extract::{Json, Path},
-    idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
-    origin::Origin,
+    idempotency::{IdempotencyKey, KeyedRequest},
     page::{List, Listed},
     reads::ReadPool,
     request,
 };
-use fault::point;
 use money::{
     NotificationId, UserId,
-    time::{self, Bound, Period},
+    time::{Bound, Period},
 };
 use mysql::scan::Stretch;
 use schemars::JsonSchema;
@@ -25,9 +23,13 @@ use serde_json::json;
 use sqlx::MySqlPool;
 
 use crate::{
-    app::delivery::{Delivery, SentNow},
+    app::{
+        change, create,
+        delivery::{Delivery, SentNow},
+        resend,
+    },
     codes,
-    domain::{fairness::Fairness, notices::Notice},
+    domain::fairness::Fairness,
     store::{
         notifications as store,
         notifications::{Filter, Notification, Status},
@@ -75,25 +77,7 @@ pub async fn create(
     Json(new): Json<Create>,
 ) -> Result<Reply<Created<Notification>>> {
     let request = KeyedRequest::new(key, caller, "POST /notifications", &new);
-    let now = time::now();
-    // an identity of its own, by which a second run finds what the first one wrote
-    let identity = format!("once:{}", uuid::Uuid::new_v4());
-    let notice = Notice::new(identity, new.user_id, new.message.into()).within(&Origin::current().trace);
-    let (pool, request, notice, fairness) = (&pool, request.as_ref(), &notice, &fairness);
-    let answered = mysql::retry(|attempt| async move {
-        let mut tx = mysql::begin(pool, point!("create")).await?;
-        if let Some(known) = idempotency::look_up(&mut tx, request).await? {
-            return Ok(known);
-        }
-        let meters = store::insert_notices(&mut tx, std::slice::from_ref(notice), fairness, now, attempt).await?;
-        let notification = store::find_notice(&mut tx, notice).await?;
-        let answer = Answer::new(StatusCode::CREATED, &notification);
-        idempotency::store(&mut tx, request, &answer).await?;
-        tx.commit().await?;
-        fairness.remember(&meters);
-        Ok(Known::Answered(answer))
-    })
-    .await?;
+    let answered = create::create(&pool, &fairness, new.user_id, new.message.into(), request.as_ref()).await?;
     Ok(Reply::new(answered.answer()?))
 }
 
@@ -160,16 +144,8 @@ pub async fn update(
     if update.message.is_none() && update.status.is_none() {
         return Err(codes::NOTHING_TO_CHANGE.into());
     }
-    let (message, now) = (update.message.as_ref().map(|m| m.0.as_str()), time::now());
-    let notification = mysql::retry(|_| async {
-        let mut tx = mysql::begin(&pool, point!("update")).await?;
-        store::update(&mut tx, id, message, update.status, now).await?;
-        // read before the commit, after which the worker may go on with it
-        let notification = store::find(&mut tx, id).await?;
-        tx.commit().await?;
-        Ok(notification)
-    })
-    .await?;
+    let message = update.message.as_ref().map(|m| m.0.as_str());
+    let notification = change::change(&pool, id, message, update.status).await?;
     Ok(Json(notification.ok_or(codes::NOTIFICATION_NOT_FOUND)?))
 }
 
@@ -180,15 +156,7 @@ pub async fn delete(
     State(pool): State<MySqlPool>,
 ) -> Result<Json<Message>> {
     visible(&pool, &visitor, id).await?;
-    let now = time::now();
-    let is_hidden = mysql::retry(|_| async {
-        let mut tx = mysql::begin(&pool, point!("hide")).await?;
-        let is_hidden = store::hide(&mut tx, id, now).await?;
-        tx.commit().await?;
-        Ok(is_hidden)
-    })
-    .await?;
-    if !is_hidden {
+    if !change::hide(&pool, id).await? {
         return Err(codes::NOTIFICATION_NOT_FOUND.into());
     }
     Ok(Json(Message { message: "Notification deleted successfully" }))
@@ -253,21 +221,7 @@ pub async fn resend_failed(
         status: Some(Status::Failed),
         period: Period::between(which.from, which.to, zone),
     };
-    let mut resent = 0;
-    // one commit for so many: rows are locked for a moment only, and those who pay have the disk meanwhile
-    loop {
-        let some = mysql::retry(|_| async {
-            let mut tx = mysql::begin(&pool, point!("resend")).await?;
-            let some = store::resend_some(&mut tx, &filter, time::now()).await?;
-            tx.commit().await?;
-            Ok(some)
-        })
-        .await?;
-        resent += some;
-        if some == 0 {
-            return Ok(Json(Resent { resent }));
-        }
-    }
+    Ok(Json(Resent { resent: resend::resend(&pool, &filter).await? }))
 }
 
 fn answer(outcome: SentNow, message: &'static str) -> Result<Json<Sent>> {

@@ -2,14 +2,16 @@
 //!
 //! A *run* ([`run`]) takes over the feed of changes page by page: all of it ([`full_sync`]), or what changed since the last one
 //! ([`background`]). A request takes over what a run may not have seen yet: of its user ([`refresh`]), or of the
-//! transactions on its page ([`reported`]). Taking a change
+//! transactions on its page ([`reported`]), or on which it makes a [`report`]. Taking a change
 //! over twice is the same as once. What is missing is added; nothing is deleted first, so readers see the old or the new.
 //!
 //! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
 
 pub mod background;
 pub mod full_sync;
+pub mod known_users;
 pub mod refresh;
+pub mod report;
 pub mod reported;
 pub mod run;
 pub mod sync;

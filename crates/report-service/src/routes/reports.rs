@@ -3,33 +3,23 @@
 use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use common::{
-    ApiError, Result,
+    Result,
     answer::{Created, Either, Reply},
     as_of::AsOf,
     caller::{Service, Viewer},
     extract::{Json, Query},
-    idempotency::{self, Answer, IdempotencyKey, KeyedRequest, Known},
+    idempotency::{Answer, IdempotencyKey, KeyedRequest},
     page::UpTo,
-    reads::ReadPool,
     request,
 };
-use fault::point;
-use money::{TransactionId, UserId, time};
+use money::{TransactionId, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use sqlx::MySqlPool;
 
-use super::must_exist;
 use crate::{
     app::{reported::Reported, sync::Sync},
-    clients::{TransactionClient, UserClient},
-    codes,
-    domain::change::Change,
-    store::{
-        copies, reports as store,
-        reports::{Report, ReportedTransaction},
-    },
+    store::reports::{Report, ReportedTransaction},
 };
 
 /// Reports on a page when the caller does not say.
@@ -76,56 +66,16 @@ impl From<Report> for ReportBody {
 pub async fn create(
     Service(caller): Service,
     key: IdempotencyKey,
-    State(pool): State<MySqlPool>,
-    State(users): State<UserClient>,
-    State(transactions): State<TransactionClient>,
+    State(sync): State<Sync>,
     Json(new): Json<Create>,
 ) -> Result<Reply<Either<Created<ReportBody>, Json<ReportBody>>>> {
     let request = KeyedRequest::new(key, caller, "POST /reports", &new);
-    if let Some(known) = idempotency::look_up(&mut *pool.acquire().await?, request.as_ref()).await? {
-        return Ok(Reply::new(known.answer()?));
-    }
-    let subject = subject(&users, &transactions, &new).await?;
-    let now = time::now();
-    let answered = mysql::retry(|_| async {
-        let mut tx = mysql::begin(&pool, point!("report")).await?;
-        if let Some(known) = idempotency::look_up(&mut tx, request.as_ref()).await? {
-            return Ok(known);
-        }
-        let answer = match &subject {
-            Ok(transaction) => {
-                copies::take_over(&mut tx, std::slice::from_ref(transaction)).await?;
-                let (report, is_new) = store::insert(&mut tx, new.user_id, new.transaction_id, now).await?;
-                let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-                Answer::new(status, &ReportBody::from(report))
-            }
-            Err(refusal) => Answer::refusal(refusal),
-        };
-        idempotency::store(&mut tx, request.as_ref(), &answer).await?;
-        tx.commit().await?;
-        Ok(Known::Answered(answer))
-    })
-    .await?;
-    Ok(Reply::new(answered.answer()?))
-}
-
-/// The transaction to report on, or why there is nothing to report. The outer error is a source that is away.
-async fn subject(
-    users: &UserClient,
-    transactions: &TransactionClient,
-    new: &Create,
-) -> Result<std::result::Result<Change, ApiError>> {
-    if !users.exists(new.user_id).await? {
-        return Ok(Err(codes::USER_NOT_FOUND.into()));
-    }
-    let Some(transaction) = transactions.find(new.transaction_id).await? else {
-        return Ok(Err(codes::TRANSACTION_NOT_FOUND.into()));
+    let answer = |report, is_new| {
+        let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+        Answer::new(status, &ReportBody::from(report))
     };
-    Ok(match transaction.share_of(new.user_id).filter(|share| share.counts) {
-        Some(share) if share.hidden => Err(codes::TRANSACTION_NOT_FOUND.into()),
-        Some(_) => Ok(transaction),
-        None => Err(ApiError::new(codes::NOT_A_PARTY).field("user_id", "is no party to the transaction")),
-    })
+    let answered = sync.report(new.user_id, new.transaction_id, request.as_ref(), answer).await?;
+    Ok(Reply::new(answered.answer()?))
 }
 
 request! {
@@ -157,15 +107,12 @@ pub struct ReportPage {
 /// `GET /reports/user/{user_id}`: the user's reports, newest first, each with its transaction as it stands now.
 pub async fn list_of_user(
     Viewer { user, .. }: Viewer,
-    State(pool): State<MySqlPool>,
-    State(reads): State<ReadPool>,
-    State(users): State<UserClient>,
     State(sync): State<Sync>,
     Query(query): Query<PageQuery>,
 ) -> Result<AsOf<ReportPage>> {
     let (UpTo(page), UpTo(per_page)) =
         (query.page.unwrap_or(UpTo(1)), query.per_page.unwrap_or(UpTo(DEFAULT_PER_PAGE)));
-    must_exist(&pool, &reads, &users, user).await?;
+    sync.must_exist(user).await?;
     let skipped = i64::from(page - 1) * i64::from(per_page);
     let (Reported { total, reports }, moment) = sync.reports(user, per_page, skipped).await?;
     Ok(AsOf(ReportPage { user_id: user, page, per_page, total, reports }, moment))

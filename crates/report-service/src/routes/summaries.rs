@@ -1,17 +1,14 @@
 //! Summaries.
 
 use axum::extract::State;
-use common::{Result, as_of::AsOf, caller::Viewer, reads::ReadPool};
+use common::{Result, as_of::AsOf, caller::Viewer};
 use money::UserId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use sqlx::MySqlPool;
 
-use super::must_exist;
 use crate::{
     app::sync::{Sync, Told},
-    clients::UserClient,
     store::summaries::Totals,
 };
 
@@ -32,14 +29,8 @@ pub struct Summary {
 }
 
 /// `GET /summaries/user/{user_id}`: how often and how much the user has paid and been paid.
-pub async fn show(
-    Viewer { user: user_id, .. }: Viewer,
-    State(pool): State<MySqlPool>,
-    State(reads): State<ReadPool>,
-    State(users): State<UserClient>,
-    State(sync): State<Sync>,
-) -> Result<AsOf<Summary>> {
-    let is_certain = must_exist(&pool, &reads, &users, user_id).await?;
+pub async fn show(Viewer { user: user_id, .. }: Viewer, State(sync): State<Sync>) -> Result<AsOf<Summary>> {
+    let is_certain = sync.must_exist(user_id).await?;
     let Told { totals, moment, is_present } = sync.totals(user_id).await?;
     let Totals { total_transactions, total_spent, total_received, last_transaction } = totals;
     let summary = Summary { user_id, total_transactions, total_spent, total_received, last_transaction };

@@ -1,6 +1,6 @@
 //! Knowing somebody by a password, whose guesses are counted.
 
-use common::{ApiError, Result};
+use common::{ApiError, Result, worker::Step};
 use fault::point;
 use money::{Email, UserId, text};
 use secrecy::{ExposeSecret, SecretString};
@@ -93,4 +93,15 @@ async fn count_success(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
         tx.commit().await
     });
     Ok(counted.await?)
+}
+
+/// Forgets attempts that no longer count.
+pub async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
+    let forgotten = mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("login.forget")).await?;
+        let forgotten = attempts::forget(&mut tx).await?;
+        tx.commit().await?;
+        Ok(forgotten)
+    });
+    Ok(if forgotten.await? == 0 { Step::Idle } else { Step::Worked })
 }
