@@ -5,6 +5,8 @@ CREATE TABLE transactions (
     amount          DECIMAL(19, 2) NOT NULL,
     description     VARCHAR(255)   NOT NULL,
     status          VARCHAR(16)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    -- how many steps it has had, the outstanding one included: the number of the last one
+    steps           SMALLINT UNSIGNED NOT NULL DEFAULT 1,
     -- while 'processing': the verb that user-service was or will be asked for, and the status it leads to
     step            VARCHAR(16)    CHARACTER SET ascii COLLATE ascii_bin NULL,
     target          VARCHAR(16)    CHARACTER SET ascii COLLATE ascii_bin NULL,

@@ -97,8 +97,7 @@ impl Transfers {
 
     /// Commits what `outcome` means for `row`, with the fact that it makes true, and returns the row as it stands then.
     pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, BatchError<DbError>> {
-        let Some(step) = row.state.verb() else { return Ok(row.clone()) };
-        let changed = self.change(row, Transition::Outcome { step, outcome }).await?;
+        let changed = self.change(row, Transition::Outcome { step: row.steps, outcome }).await?;
         changed.row.ok_or_else(|| BatchError::Failed(DbError::from(sqlx::Error::RowNotFound)))
     }
 

@@ -53,14 +53,15 @@ pub enum Failure {
 
 mysql::stored_as_text!(Verb, Failure);
 
-/// A verb for one transaction, as user-service is asked for it.
+/// A step of a transaction, as user-service is asked for it. Its identity is the transaction and the step's number; a hold
+/// and a transfer are the first.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     Hold { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
     Transfer { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
-    Capture { transaction_id: TransactionId },
-    Release { transaction_id: TransactionId },
+    Capture { transaction_id: TransactionId, step: u16, amount: Amount },
+    Release { transaction_id: TransactionId, step: u16 },
 }
 
 /// What user-service did with a step.

@@ -18,6 +18,8 @@ pub struct Transaction {
     pub amount: Amount,
     pub description: String,
     pub state: State,
+    /// How many steps it has had, the outstanding one included: the number of the last one.
+    pub steps: u16,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
@@ -49,12 +51,12 @@ impl Transaction {
 
     /// The step to ask user-service for, if one is outstanding.
     pub fn outstanding(&self) -> Option<Step> {
-        let (transaction_id, sender_id, receiver_id, amount) = (self.id, self.sender_id, self.receiver_id, self.amount);
+        let Self { id: transaction_id, sender_id, receiver_id, amount, steps: step, .. } = *self;
         self.state.verb().map(|verb| match verb {
             Verb::Hold => Step::Hold { transaction_id, sender_id, receiver_id, amount },
             Verb::Transfer => Step::Transfer { transaction_id, sender_id, receiver_id, amount },
-            Verb::Capture => Step::Capture { transaction_id },
-            Verb::Release => Step::Release { transaction_id },
+            Verb::Capture => Step::Capture { transaction_id, step, amount },
+            Verb::Release => Step::Release { transaction_id, step },
         })
     }
 

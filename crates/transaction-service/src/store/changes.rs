@@ -98,6 +98,7 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
         let word = |word: Option<&'static str>| Value::from(word);
         let (old, new) = (before.state, after.state);
         also(old.status() != new.status(), "status", Value::Text(new.status().into()));
+        also(before.steps != after.steps, "steps", i64::from(after.steps).into());
         also(old.verb() != new.verb(), "step", word(new.verb().map(Into::into)));
         also(old.target() != new.target(), "target", word(new.target().map(Into::into)));
         also(old.failure() != new.failure(), "failure", word(new.failure().map(Into::into)));

@@ -19,6 +19,7 @@ impl FromRow<'_, MySqlRow> for Transaction {
             amount: row.try_get("amount")?,
             description: row.try_get("description")?,
             state,
+            steps: row.try_get("steps")?,
             accepted_at: row.try_get("accepted_at")?,
             hidden_at: row.try_get("hidden_at")?,
             hidden_from_sender_at: row.try_get("hidden_from_sender_at")?,

@@ -10,13 +10,14 @@ use crate::{
 #[tokio::test]
 async fn each_decision_asks_for_its_verb_and_ends_in_its_status() {
     let service = Service::start().await;
-    for (status, verb) in [("completed", "capture"), ("failed", "release"), ("cancelled", "release")] {
+    let all = ("capture", r#","amount":10000"#);
+    for (status, (verb, amount)) in [("completed", all), ("failed", ("release", "")), ("cancelled", ("release", ""))] {
         let id = service.pending().await;
         let decided = service.decide(id, status).await.expect(200);
         assert_eq!((decided.id(), &decided["status"]), (id, &json!(status)));
         assert_eq!(service.show(id).await.expect(200)["status"], status);
         let asked = service.users.calls().pop().expect("a call").body;
-        assert_eq!(asked, json!({"operations": [{verb: {"transaction_id": id}}]}).to_string());
+        assert_eq!(asked, format!(r#"{{"operations":[{{"{verb}":{{"transaction_id":{id},"step":2{amount}}}}}]}}"#));
     }
 }
 

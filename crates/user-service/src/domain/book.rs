@@ -93,8 +93,8 @@ impl Book {
             Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
             Movement::Hold(transfer) => self.hold(transfer),
             Movement::Transfer(transfer) => self.transfer(transfer),
-            Movement::Capture { transaction_id } => self.capture(transaction_id),
-            Movement::Release { transaction_id } => self.release(transaction_id),
+            Movement::Capture { transaction_id, amount, .. } => self.capture(transaction_id, amount.money()),
+            Movement::Release { transaction_id, .. } => self.release(transaction_id),
         }
     }
 
@@ -150,13 +150,18 @@ impl Book {
         allowed
     }
 
-    fn capture(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
+    fn capture(&mut self, transaction: TransactionId, amount: Money) -> Result<Applied, Refusal> {
         let (Transfer { sender_id, receiver_id, .. }, left) = self.held_transfer(transaction)?;
-        self.can_be_paid(receiver_id, left)?;
+        if amount > left {
+            return Err(Refusal::NotHeld);
+        }
+        self.can_be_paid(receiver_id, amount)?;
         let hold = self.hold_of(transaction);
-        hold.captured = hold.captured + left;
-        self.account(receiver_id).incoming -= 1;
-        let entries = vec![self.held(sender_id, -left), self.available(receiver_id, left)];
+        hold.captured = hold.captured + amount;
+        if amount == left {
+            self.account(receiver_id).incoming -= 1;
+        }
+        let entries = vec![self.held(sender_id, -amount), self.available(receiver_id, amount)];
         Ok(self.applied(sender_id, entries))
     }
 

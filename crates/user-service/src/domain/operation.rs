@@ -42,17 +42,26 @@ pub enum Movement {
     Hold(Transfer),
     /// Hold and capture in one.
     Transfer(Transfer),
-    /// The money set aside goes to the receiver.
+    /// Money set aside goes to the receiver.
     Capture {
         /// Whose hold.
         transaction_id: TransactionId,
+        /// Which step of the transaction this is, 2 or later.
+        step: u16,
+        /// How much of it.
+        amount: Amount,
     },
-    /// The money set aside goes back to the sender; a hold that comes later is refused.
+    /// What is left of the money set aside goes back to the sender; a hold that comes later is refused.
     Release {
         /// Whose hold.
         transaction_id: TransactionId,
+        /// Which step of the transaction this is, 2 or later.
+        step: u16,
     },
 }
+
+/// The first step of a transaction: its hold, or its transfer.
+pub const FIRST_STEP: u16 = 1;
 
 /// Who pays whom how much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -96,13 +105,20 @@ impl Movement {
         matches!(self, Self::Capture { .. } | Self::Release { .. })
     }
 
-    /// The transaction that the movement is a step of.
-    pub fn transaction(&self) -> Option<TransactionId> {
+    /// The transaction that the movement is a step of, and which.
+    pub fn step(&self) -> Option<(TransactionId, u16)> {
         match self {
-            Self::Hold(transfer) | Self::Transfer(transfer) => Some(transfer.transaction_id),
-            Self::Capture { transaction_id } | Self::Release { transaction_id } => Some(*transaction_id),
+            Self::Hold(transfer) | Self::Transfer(transfer) => Some((transfer.transaction_id, FIRST_STEP)),
+            Self::Capture { transaction_id, step, .. } | Self::Release { transaction_id, step } => {
+                Some((*transaction_id, *step))
+            }
             Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } => None,
         }
+    }
+
+    /// The transaction that the movement is a step of.
+    pub fn transaction(&self) -> Option<TransactionId> {
+        self.step().map(|(transaction, _)| transaction)
     }
 }
 
@@ -124,9 +140,9 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// A step of a transaction, whose identity is the transaction and the verb.
-    pub fn step(transaction: TransactionId, movement: Movement) -> Self {
-        let reference = format!("transaction:{transaction}:{}", movement.kind());
+    /// A step of a transaction, whose identity is the transaction and the step's number.
+    pub fn step((transaction, number): (TransactionId, u16), movement: Movement) -> Self {
+        let reference = format!("transaction:{transaction}:{number}");
         Self {
             reference,
             also: None,
@@ -184,7 +200,7 @@ pub enum Refusal {
     BalanceLimit,
     /// The receiver cannot be paid; the payer does not learn why.
     ReceiverUnavailable,
-    /// The transaction's money is not set aside, or no longer, so the verb does not fit.
+    /// The transaction's money is not set aside, or no longer, or not that much, so the verb does not fit.
     NotHeld,
     /// The reference belongs to another request. This one refusal is not stored.
     ReferenceReused,

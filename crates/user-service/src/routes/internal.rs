@@ -25,7 +25,7 @@ use super::balance::{self, NewBalance};
 use crate::{
     app::ledger::Ledger,
     codes,
-    domain::operation::{Movement, Operation, Outcome, Refusal},
+    domain::operation::{FIRST_STEP, Movement, Operation, Outcome, Refusal},
     store::verify::Verification,
     store::{
         revocations, tokens,
@@ -175,7 +175,7 @@ enum OutcomeBody {
     Refused { code: Refusal },
 }
 
-/// `POST /internal/operations`: steps of transactions, each with its own identity (transaction and verb), each applied
+/// `POST /internal/operations`: steps of transactions, each with its own identity (transaction and number), each applied
 /// or refused alone. Asked again, a step is answered again.
 pub async fn execute(
     _: Service,
@@ -185,11 +185,14 @@ pub async fn execute(
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         return Err(ApiError::invalid("operations", format!("must be a list of 1 to {MAX_OPERATIONS}")));
     }
-    let steps = operations.into_iter().enumerate().map(|(n, movement)| match (movement, movement.transaction()) {
+    let steps = operations.into_iter().enumerate().map(|(n, movement)| match (movement, movement.step()) {
         (Movement::Hold(transfer) | Movement::Transfer(transfer), _) if transfer.sender_id == transfer.receiver_id => {
             Err(ApiError::invalid(&format!("operations[{n}].receiver_id"), "must be another user than the sender"))
         }
-        (_, Some(transaction)) => Ok(Operation::step(transaction, movement)),
+        (Movement::Capture { step, .. } | Movement::Release { step, .. }, _) if step <= FIRST_STEP => {
+            Err(ApiError::invalid(&format!("operations[{n}].step"), "must be 2 or more: the first step is the hold"))
+        }
+        (_, Some(step)) => Ok(Operation::step(step, movement)),
         (_, None) => Err(ApiError::invalid(&format!("operations[{n}]"), "must be hold, transfer, capture or release")),
     });
     let steps = steps.collect::<Result<Vec<_>>>()?;

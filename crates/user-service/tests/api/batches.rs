@@ -94,17 +94,18 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
     let receiver_id = user(first + if one == other { (other + 1) % (USERS + 1) } else { other });
     let transaction_id = TransactionId::try_from(first + transaction).expect("ids are positive");
     let transfer = Transfer { transaction_id, sender_id: user_id, receiver_id, amount };
+    let step = u16::from(key) + 2;
     let movement = match kind {
         0 => Movement::Topup { user_id, amount },
         1 => Movement::Credit { user_id, amount },
         2 => Movement::Debit { user_id, amount },
         3 => Movement::Hold(transfer),
         4 => Movement::Transfer(transfer),
-        5 => Movement::Capture { transaction_id },
-        _ => Movement::Release { transaction_id },
+        5 => Movement::Capture { transaction_id, step, amount },
+        _ => Movement::Release { transaction_id, step },
     };
-    if kind > 2 {
-        return Operation::step(transaction_id, movement);
+    if let Some(step) = movement.step() {
+        return Operation::step(step, movement);
     }
     let reference = format!("case {first} key {key}");
     Operation {

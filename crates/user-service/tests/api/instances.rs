@@ -50,8 +50,8 @@ impl Dice {
         match self.roll(5) {
             0 | 1 => json!({"hold": fields}),
             2 => json!({"transfer": fields}),
-            3 => json!({"capture": {"transaction_id": transaction}}),
-            _ => json!({"release": {"transaction_id": transaction}}),
+            3 => json!({"capture": {"transaction_id": transaction, "step": 2, "amount": own.amount()}}),
+            _ => json!({"release": {"transaction_id": transaction, "step": 2}}),
         }
     }
 }

@@ -194,14 +194,14 @@ fn transfer_fields(transaction: i64, sender: &User, receiver: &User, amount: i64
     json!({"transaction_id": transaction, "sender_id": sender.id, "receiver_id": receiver.id, "amount": amount})
 }
 
-/// The step that pays the receiver what was set aside.
-pub fn capture(transaction: i64) -> Value {
-    json!({"capture": {"transaction_id": transaction}})
+/// The step of this number that pays the receiver `amount` of what was set aside.
+pub fn capture(transaction: i64, step: u16, amount: i64) -> Value {
+    json!({"capture": {"transaction_id": transaction, "step": step, "amount": amount}})
 }
 
-/// The step that gives the sender back what was set aside.
-pub fn release(transaction: i64) -> Value {
-    json!({"release": {"transaction_id": transaction}})
+/// The step of this number that gives the sender back what is left of what was set aside.
+pub fn release(transaction: i64, step: u16) -> Value {
+    json!({"release": {"transaction_id": transaction, "step": step}})
 }
 
 /// Fails unless the answer is a 400 with this code that names this field and no other.

@@ -136,7 +136,7 @@ pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
              (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, actor, request_id)",
     );
     for (transfer, [sender_has, _]) in transfers.iter().zip(&after) {
-        let reference = format!("transaction:{}:transfer", transfer.id);
+        let reference = format!("transaction:{}:1", transfer.id);
         operations.row(&[
             Value::Text(&reference),
             Value::Bytes(&FINGERPRINT),

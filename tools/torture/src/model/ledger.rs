@@ -27,15 +27,21 @@ pub enum Step {
         /// How much.
         amount: i64,
     },
-    /// Pay the receiver what was set aside.
+    /// Pay the receiver a part of what was set aside, or all of it.
     Capture {
         /// Of which transaction.
         transaction: usize,
+        /// Which step of the transaction it is.
+        number: u16,
+        /// How much.
+        amount: i64,
     },
-    /// Give the sender back what was set aside.
+    /// Give the sender back what is left of what was set aside.
     Release {
         /// Of which transaction.
         transaction: usize,
+        /// Which step of the transaction it is.
+        number: u16,
     },
 }
 
@@ -66,10 +72,12 @@ pub enum Money {
         from: usize,
         /// Whose it will be.
         to: usize,
-        /// How much.
+        /// How much of it is left.
         amount: i64,
+        /// How much the receiver has.
+        captured: i64,
     },
-    /// With the receiver.
+    /// With the receiver, some of it at least, and none is set aside.
     Captured,
     /// With the sender.
     Released,
@@ -84,17 +92,15 @@ pub struct Ledger {
     pub held: Vec<i64>,
     /// Where the money of each transaction is that the ledger has heard of.
     pub money: BTreeMap<usize, Money>,
-    answered: BTreeMap<(usize, &'static str), (Step, Answer)>,
+    answered: BTreeMap<(usize, u16), (Step, Answer)>,
 }
 
 impl Step {
-    /// The transaction and the verb: what a repetition has in common with the first.
-    pub fn identity(&self) -> (usize, &'static str) {
+    /// The transaction and the step's number: what a repetition has in common with the first.
+    pub fn identity(&self) -> (usize, u16) {
         match *self {
-            Self::Hold { transaction, .. } => (transaction, "hold"),
-            Self::Transfer { transaction, .. } => (transaction, "transfer"),
-            Self::Capture { transaction } => (transaction, "capture"),
-            Self::Release { transaction } => (transaction, "release"),
+            Self::Hold { transaction, .. } | Self::Transfer { transaction, .. } => (transaction, 1),
+            Self::Capture { transaction, number, .. } | Self::Release { transaction, number } => (transaction, number),
         }
     }
 }
@@ -109,6 +115,14 @@ impl Ledger {
     /// All the money there is.
     pub fn total(&self) -> i64 {
         self.available.iter().chain(&self.held).sum()
+    }
+
+    /// How much of a transaction's money is set aside.
+    pub fn held_for(&self, transaction: usize) -> i64 {
+        match self.money.get(&transaction) {
+            Some(Money::Held { amount, .. }) => *amount,
+            _ => 0,
+        }
     }
 
     /// Asks for a step; asked again it is answered again.
@@ -127,7 +141,7 @@ impl Ledger {
                 let refusal = self.take(transaction, from, to, amount);
                 if refusal.is_none() {
                     self.held[from] += amount;
-                    self.money.insert(transaction, Money::Held { from, to, amount });
+                    self.money.insert(transaction, Money::Held { from, to, amount, captured: 0 });
                 }
                 refusal
             }
@@ -139,20 +153,21 @@ impl Ledger {
                 }
                 refusal
             }
-            Step::Capture { transaction } => {
-                let Some(&Money::Held { from, to, amount }) = self.money.get(&transaction) else {
-                    return Some(Refusal::NotHeld);
-                };
-                self.held[from] -= amount;
-                self.available[to] += amount;
-                self.money.insert(transaction, Money::Captured);
-                None
-            }
-            Step::Release { transaction } => match self.money.get(&transaction) {
-                Some(&Money::Held { from, amount, .. }) => {
+            Step::Capture { transaction, amount, .. } => match self.money.get(&transaction) {
+                Some(&Money::Held { from, to, amount: left, captured }) if amount <= left => {
+                    self.held[from] -= amount;
+                    self.available[to] += amount;
+                    let rest = Money::Held { from, to, amount: left - amount, captured: captured + amount };
+                    self.money.insert(transaction, if amount == left { Money::Captured } else { rest });
+                    None
+                }
+                _ => Some(Refusal::NotHeld),
+            },
+            Step::Release { transaction, .. } => match self.money.get(&transaction) {
+                Some(&Money::Held { from, amount, captured, .. }) => {
                     self.held[from] -= amount;
                     self.available[from] += amount;
-                    self.money.insert(transaction, Money::Released);
+                    self.money.insert(transaction, if captured == 0 { Money::Released } else { Money::Captured });
                     None
                 }
                 Some(Money::Captured) => Some(Refusal::NotHeld),

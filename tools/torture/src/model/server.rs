@@ -28,15 +28,18 @@ const FIRST_OF_LEDGER: i64 = 1_000_000_000;
 const FIRST_OF_TRANSFERS: i64 = 2_000_000_000;
 
 fn step() -> impl Strategy<Value = Step> {
-    (0..4, 0..TRANSACTIONS, 0..USERS, 0..=USERS, 1_i64..200).prop_map(|(kind, transaction, from, to, amount)| {
-        let to = if to == from { (to + 1) % USERS } else { to };
-        match kind {
-            0 => Step::Hold { transaction, from, to, amount },
-            1 => Step::Transfer { transaction, from, to, amount },
-            2 => Step::Capture { transaction },
-            _ => Step::Release { transaction },
-        }
-    })
+    let numbers = 2_u16..5;
+    (0..4, 0..TRANSACTIONS, numbers, 0..USERS, 0..=USERS, 1_i64..200).prop_map(
+        |(kind, transaction, number, from, to, amount)| {
+            let to = if to == from { (to + 1) % USERS } else { to };
+            match kind {
+                0 => Step::Hold { transaction, from, to, amount },
+                1 => Step::Transfer { transaction, from, to, amount },
+                2 => Step::Capture { transaction, number, amount },
+                _ => Step::Release { transaction, number },
+            }
+        },
+    )
 }
 
 fn number(base: i64, index: usize) -> i64 {
@@ -53,8 +56,12 @@ fn body(step: Step, base: i64) -> Value {
     match step {
         Step::Hold { transaction, from, to, amount } => json!({"hold": parties(transaction, from, to, amount)}),
         Step::Transfer { transaction, from, to, amount } => json!({"transfer": parties(transaction, from, to, amount)}),
-        Step::Capture { transaction } => json!({"capture": {"transaction_id": number(base, transaction)}}),
-        Step::Release { transaction } => json!({"release": {"transaction_id": number(base, transaction)}}),
+        Step::Capture { transaction, number: step, amount } => {
+            json!({"capture": {"transaction_id": number(base, transaction), "step": step, "amount": amount}})
+        }
+        Step::Release { transaction, number: step } => {
+            json!({"release": {"transaction_id": number(base, transaction), "step": step}})
+        }
     }
 }
 
@@ -201,10 +208,11 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
                     continue;
                 };
                 let index = transaction % count;
+                let held = model.held_for(index);
                 let (step, decided) = if complete {
-                    (Step::Capture { transaction: index }, "completed")
+                    (Step::Capture { transaction: index, number: 2, amount: held }, "completed")
                 } else {
-                    (Step::Release { transaction: index }, "cancelled")
+                    (Step::Release { transaction: index, number: 2 }, "cancelled")
                 };
                 let answer = world.decide(*id, decided).await;
                 if *status == "pending" {

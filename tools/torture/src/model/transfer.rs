@@ -86,12 +86,18 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     ledger: Ledger,
     transactions: Vec<Status>,
+    amounts: Vec<i64>,
     under_way: Vec<Message>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { ledger: Ledger::new(USERS, OPENING), transactions: Vec::new(), under_way: Vec::new() }
+        Self {
+            ledger: Ledger::new(USERS, OPENING),
+            transactions: Vec::new(),
+            amounts: Vec::new(),
+            under_way: Vec::new(),
+        }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -104,15 +110,16 @@ impl World {
                     (Step::Hold { transaction, from, to, amount }, End::Completed)
                 };
                 self.transactions.push(Status::Processing(step, end));
+                self.amounts.push(amount);
                 self.under_way.push(Message::Ask(step));
             }
             Event::Decide { transaction, complete } if !self.transactions.is_empty() => {
                 let transaction = transaction % self.transactions.len();
                 if self.transactions[transaction] == Status::Pending {
                     let (step, end) = if complete {
-                        (Step::Capture { transaction }, End::Completed)
+                        (Step::Capture { transaction, number: 2, amount: self.amounts[transaction] }, End::Completed)
                     } else {
-                        (Step::Release { transaction }, End::Cancelled)
+                        (Step::Release { transaction, number: 2 }, End::Cancelled)
                     };
                     self.transactions[transaction] = Status::Processing(step, end);
                     self.under_way.push(Message::Ask(step));
@@ -160,7 +167,7 @@ impl World {
             (Step::Hold { .. } | Step::Transfer { .. }, Some(_)) => Status::Settled(End::Failed),
             (Step::Capture { .. }, None) | (Step::Release { .. }, Some(_)) => Status::Settled(End::Completed),
             (Step::Capture { .. }, Some(_)) => {
-                let release = Step::Release { transaction };
+                let release = Step::Release { transaction, number: 3 };
                 self.under_way.push(Message::Ask(release));
                 Status::Processing(release, End::Failed)
             }

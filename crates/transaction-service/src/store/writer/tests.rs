@@ -17,7 +17,7 @@ use crate::{
         actor::Actor,
         decision::{Decision, Ruling},
         intent::{NewTransaction, Request},
-        step::{Failure, StepOutcome, Verb},
+        step::{Failure, StepOutcome},
     },
     store::{testing, transactions as store},
 };
@@ -59,10 +59,7 @@ fn transition((kind, _, variant): Drawn) -> Transition {
     let outcome = if variant == 3 { refused } else { StepOutcome::Applied };
     let decision = [Decision::Complete, Decision::Fail, Decision::Cancel, Decision::Complete][usize::from(variant)];
     match kind {
-        3 => Transition::Outcome { step: Verb::Transfer, outcome },
-        4 => Transition::Outcome { step: Verb::Hold, outcome },
-        5 => Transition::Outcome { step: Verb::Capture, outcome },
-        6 => Transition::Outcome { step: Verb::Release, outcome },
+        3..=6 => Transition::Outcome { step: u16::from(kind) - 2, outcome },
         7 | 8 => {
             let actor = [Actor::Sender, Actor::Service, Actor::Receiver, Actor::Anyone][usize::from(variant)];
             let description = (variant > 1).then(|| "decided".to_owned());

@@ -26,6 +26,16 @@ fn transfer(id: i64, units: i64) -> Transfer {
     Transfer { transaction_id: transaction(id), sender_id: user(1), receiver_id: user(2), amount: amount(units) }
 }
 
+/// The second step of a transaction, if it pays so much of what is held.
+fn capture(id: i64, units: i64) -> Movement {
+    Movement::Capture { transaction_id: transaction(id), step: 2, amount: amount(units) }
+}
+
+/// The second step of a transaction, if it gives back what is held.
+fn release(id: i64) -> Movement {
+    Movement::Release { transaction_id: transaction(id), step: 2 }
+}
+
 fn balances(book: &Book, id: i64) -> (Money, Money) {
     let b = book.accounts[&user(id)];
     (b.available, b.held)
@@ -36,7 +46,7 @@ fn a_hold_then_a_capture_moves_the_money() {
     let mut book = book(&[100, 0]);
     book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
     assert_eq!(balances(&book, 1), (40.into(), 60.into()));
-    book.apply(&Movement::Capture { transaction_id: transaction(1) }).unwrap();
+    book.apply(&capture(1, 60)).unwrap();
     assert_eq!((balances(&book, 1), balances(&book, 2)), ((40.into(), 0.into()), (60.into(), 0.into())));
 }
 
@@ -45,16 +55,30 @@ fn a_release_gives_the_money_back_once() {
     let mut book = book(&[100, 0]);
     book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
     for _ in 0..2 {
-        book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+        book.apply(&release(1)).unwrap();
         assert_eq!(balances(&book, 1), (100.into(), 0.into()));
     }
-    assert_eq!(book.apply(&Movement::Capture { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
+    assert_eq!(book.apply(&capture(1, 60)), Err(Refusal::NotHeld));
+}
+
+#[test]
+fn money_that_is_set_aside_is_captured_in_parts_and_never_more_than_is_left() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
+    book.apply(&capture(1, 20)).unwrap();
+    assert_eq!(book.apply(&capture(1, 41)), Err(Refusal::NotHeld));
+    assert_eq!((balances(&book, 1), balances(&book, 2)), ((40.into(), 40.into()), (20.into(), 0.into())));
+    assert_eq!(book.accounts[&user(2)].incoming, 1, "something is still set aside for the receiver");
+    book.apply(&release(1)).unwrap();
+    assert_eq!((balances(&book, 1), balances(&book, 2)), ((80.into(), 0.into()), (20.into(), 0.into())));
+    assert_eq!(book.apply(&release(1)), Err(Refusal::NotHeld), "the receiver has a part of it");
+    assert_eq!(book.accounts[&user(2)].incoming, 0);
 }
 
 #[test]
 fn a_late_hold_after_release_is_refused() {
     let mut book = book(&[100, 0]);
-    book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+    book.apply(&release(1)).unwrap();
     assert_eq!(book.apply(&Movement::Hold(transfer(1, 60))), Err(Refusal::NotHeld));
     assert_eq!(balances(&book, 1), (100.into(), 0.into()));
 }
@@ -63,7 +87,7 @@ fn a_late_hold_after_release_is_refused() {
 fn what_was_captured_is_not_released() {
     let mut book = book(&[100, 0]);
     book.apply(&Movement::Transfer(transfer(1, 60))).unwrap();
-    assert_eq!(book.apply(&Movement::Release { transaction_id: transaction(1) }), Err(Refusal::NotHeld));
+    assert_eq!(book.apply(&release(1)), Err(Refusal::NotHeld));
     assert_eq!(balances(&book, 2), (60.into(), 0.into()));
 }
 
@@ -90,7 +114,7 @@ fn an_account_takes_top_ups_and_credits_up_to_its_limit_and_payments_beyond_it()
     }
     book.apply(&Movement::Transfer(transfer(1, 1))).unwrap();
     book.apply(&Movement::Hold(transfer(2, 1))).unwrap();
-    book.apply(&Movement::Capture { transaction_id: transaction(2) }).unwrap();
+    book.apply(&capture(2, 1)).unwrap();
     assert_eq!(balances(&book, 2), (MAX_BALANCE + 2.into(), Money::ZERO));
 }
 
@@ -101,8 +125,8 @@ fn a_balance_never_exceeds_what_its_column_holds() {
     let receiver = book.accounts.get_mut(&user(2)).unwrap();
     (receiver.available, receiver.held) = (MAX_STORED - 1.into(), 1.into());
     assert_eq!(book.apply(&Movement::Transfer(transfer(2, 1))), Err(Refusal::ReceiverUnavailable));
-    assert_eq!(book.apply(&Movement::Capture { transaction_id: transaction(1) }), Err(Refusal::ReceiverUnavailable));
-    book.apply(&Movement::Release { transaction_id: transaction(1) }).unwrap();
+    assert_eq!(book.apply(&capture(1, 1)), Err(Refusal::ReceiverUnavailable));
+    book.apply(&release(1)).unwrap();
     assert_eq!(balances(&book, 1), (100.into(), 0.into()));
 }
 
@@ -116,8 +140,8 @@ fn any_movement() -> impl Strategy<Value = Movement> {
             2 => Movement::Debit { user_id: user(a), amount },
             3 => Movement::Hold(transfer),
             4 => Movement::Transfer(transfer),
-            5 => Movement::Capture { transaction_id: transaction(tx) },
-            _ => Movement::Release { transaction_id: transaction(tx) },
+            5 => Movement::Capture { transaction_id: transaction(tx), step: 2, amount },
+            _ => release(tx),
         }
     })
 }
