@@ -9,7 +9,7 @@ use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use metrics::{Gauge, Histogram, gauge, histogram};
 use tokio::{
-    sync::{Mutex, Notify, mpsc, oneshot},
+    sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::yield_now,
     time::sleep,
 };
@@ -30,8 +30,28 @@ pub struct Batcher<I, O, E>(Arc<Entrance<I, O, E>>);
 
 /// Where items come in.
 struct Entrance<I, O, E> {
-    queue: mpsc::Sender<Job<I, O, E>>,
+    queue: mpsc::UnboundedSender<Job<I, O, E>>,
+    places: Places,
+}
+
+/// Places for items that wait.
+#[derive(Clone)]
+struct Places {
+    free: Arc<Semaphore>,
     waiting: Gauge,
+}
+
+impl Places {
+    /// Places for so many items, if there are.
+    fn take(&self, items: usize) -> Option<OwnedSemaphorePermit> {
+        let taken = self.free.clone().try_acquire_many_owned(u32::try_from(items).ok()?).ok();
+        self.show();
+        taken
+    }
+
+    fn show(&self) {
+        self.waiting.set(number(QUEUE - self.free.available_permits()));
+    }
 }
 
 /// What one batch at a time has. While it keeps it, all that arrives waits and shares the next batch: a few large batches cost less
@@ -40,7 +60,7 @@ struct Entrance<I, O, E> {
 pub struct Baton(Arc<Notify>);
 
 impl Baton {
-    /// Lets the next batch begin, although this one has not ended: it only waits for the disk.
+    /// Lets the next batch begin, although this one has not ended: it only waits for the database.
     pub fn pass(&self) {
         self.0.notify_one();
     }
@@ -51,10 +71,15 @@ fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
+/// Items that are carried out in one batch, in their order.
 struct Job<I, O, E> {
-    item: I,
-    answer: oneshot::Sender<Result<O, E>>,
+    items: Vec<I>,
+    answer: oneshot::Sender<Vec<Outcome<O, E>>>,
+    place: OwnedSemaphorePermit,
 }
+
+/// What came of an item; `None` if its work panicked.
+type Outcome<O, E> = Option<Result<O, E>>;
 
 /// Why an item brought no outcome.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +107,7 @@ where
     O: Send + 'static,
     E: Clone + Error + Send + 'static,
 {
-    /// Starts gathering under `name`, at most `max_batch` items at a time (1 turns sharing off), with at most `lanes` batches under
+    /// Starts gathering under `name`, until there are `max_batch` items (1 turns sharing off), with at most `lanes` batches under
     /// way: one that has the baton, and those that have passed it on or are stuck. `work` carries out a batch, usually
     /// in one database transaction, and answers one outcome for each item, in their order. It must be safe to run twice:
     /// a batch that fails is run again item by item, so that an item that cannot be written fails alone; unless
@@ -96,53 +121,40 @@ where
         F: Future<Output = Result<Vec<O>, E>> + Send + 'static,
     {
         let (waiting, sizes) = (gauge!(WAITING, "queue" => name), histogram!(BATCH_SIZE, "queue" => name));
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (queue, jobs) = mpsc::unbounded_channel();
         let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::new(work));
+        let places = Places { free: Arc::new(Semaphore::new(QUEUE)), waiting };
         for _ in 0..lanes {
-            tokio::spawn(run(jobs.clone(), max_batch, meets_all, work.clone(), (waiting.clone(), sizes.clone())));
+            tokio::spawn(run(jobs.clone(), max_batch, meets_all, work.clone(), (places.clone(), sizes.clone())));
         }
-        Self(Arc::new(Entrance { queue, waiting }))
+        Self(Arc::new(Entrance { queue, places }))
     }
 
     /// The outcome of `item`, durable when this returns.
     pub async fn submit(&self, item: I) -> Result<O, BatchError<E>> {
-        let (answer, outcome) = oneshot::channel();
-        self.0.queue.try_send(Job { item, answer }).map_err(|_| BatchError::Overloaded)?;
-        self.count_waiting();
-        outcome.await.map_err(|_| BatchError::Lost)?.map_err(BatchError::Failed)
+        Ok(self.submit_all(vec![item]).await?.remove(0))
     }
 
-    /// The outcomes of `items`, in their order. They are queued together or not at all, and may share batches with
-    /// others.
+    /// The outcomes of `items`, in their order. They are queued together or not at all, and are carried out in one batch, which
+    /// they may share with others: an item may need what the one before it has done.
     pub async fn submit_all(&self, items: Vec<I>) -> Result<Vec<O>, BatchError<E>> {
-        let places = self.0.queue.try_reserve_many(items.len()).map_err(|_| BatchError::Overloaded)?;
-        let waiting: Vec<_> = places
-            .zip(items)
-            .map(|(place, item)| {
-                let (answer, outcome) = oneshot::channel();
-                place.send(Job { item, answer });
-                outcome
-            })
-            .collect();
-        self.count_waiting();
-        let mut outcomes = Vec::with_capacity(waiting.len());
-        for outcome in waiting {
-            outcomes.push(outcome.await.map_err(|_| BatchError::Lost)?.map_err(BatchError::Failed)?);
+        if items.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(outcomes)
-    }
-
-    fn count_waiting(&self) {
-        self.0.waiting.set(number(self.0.queue.max_capacity() - self.0.queue.capacity()));
+        let (answer, outcomes) = oneshot::channel();
+        let place = self.0.places.take(items.len()).ok_or(BatchError::Overloaded)?;
+        self.0.queue.send(Job { items, answer, place }).map_err(|_| BatchError::Lost)?;
+        let outcomes = outcomes.await.map_err(|_| BatchError::Lost)?;
+        outcomes.into_iter().map(|outcome| outcome.ok_or(BatchError::Lost)?.map_err(BatchError::Failed)).collect()
     }
 }
 
 async fn run<I, O, E, W, F>(
-    jobs: Arc<Mutex<mpsc::Receiver<Job<I, O, E>>>>,
+    jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job<I, O, E>>>>,
     max_batch: usize,
     meets_all: fn(&E) -> bool,
     work: Arc<W>,
-    (waiting, sizes): (Gauge, Histogram),
+    (places, sizes): (Places, Histogram),
 ) where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
@@ -150,22 +162,21 @@ async fn run<I, O, E, W, F>(
     W: Fn(Arc<[I]>, Baton) -> F + Send + Sync,
     F: Future<Output = Result<Vec<O>, E>> + Send + 'static,
 {
-    let mut batch = Vec::with_capacity(max_batch);
     loop {
         let mut queue = jobs.lock().await;
-        if queue.recv_many(&mut batch, max_batch).await == 0 {
-            return;
-        }
+        let Some(first) = queue.recv().await else { return };
         // The runtime runs this task right after the one that queued the first item: those that are ready too go first.
         yield_now().await;
-        while batch.len() < max_batch
-            && let Ok(job) = queue.try_recv()
-        {
-            batch.push(job);
+        let (mut items, mut answers) = (Vec::with_capacity(max_batch), Vec::new());
+        let mut next = Some(first);
+        while let Some(Job { items: more, answer, place }) = next {
+            answers.push((answer, more.len()));
+            items.extend(more);
+            drop(place);
+            next = if items.len() < max_batch { queue.try_recv().ok() } else { None };
         }
-        sizes.record(number(batch.len()));
-        waiting.set(number(queue.len()));
-        let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).map(|job| (job.item, job.answer)).unzip();
+        sizes.record(number(items.len()));
+        places.show();
         let items: Arc<[I]> = items.into();
         let baton = Baton::default();
         let mut outcomes = pin!(carry_out(&items, &*work, meets_all, baton.clone()));
@@ -179,10 +190,9 @@ async fn run<I, O, E, W, F>(
             Some(outcomes) => outcomes,
             None => outcomes.await,
         };
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            if let Some(outcome) = outcome {
-                answer.send(outcome).ok(); // nobody may be waiting any more
-            }
+        let mut outcomes = outcomes.into_iter();
+        for (answer, count) in answers {
+            answer.send(outcomes.by_ref().take(count).collect()).ok(); // nobody may be waiting any more
         }
     }
 }
@@ -193,7 +203,7 @@ async fn carry_out<I, O, E, W, F>(
     work: &W,
     meets_all: fn(&E) -> bool,
     baton: Baton,
-) -> Vec<Option<Result<O, E>>>
+) -> Vec<Outcome<O, E>>
 where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
@@ -311,9 +321,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_is_answered_in_its_order() {
-        let (group, _) = doubling(2);
-        assert_eq!(group.submit_all(vec![5, 4, 3, 2, 1]).await.unwrap(), [10, 8, 6, 4, 2]);
+    async fn a_list_is_carried_out_in_one_batch_however_long_it_is_and_answered_in_its_order() {
+        let (group, sizes) = doubling(2);
+        let (list, one) = tokio::join!(group.submit_all(vec![5, 4, 3, 2, 1]), group.submit(6));
+        assert_eq!((list.unwrap(), one.unwrap()), (vec![10, 8, 6, 4, 2], 12));
+        assert_eq!(*sizes.lock().unwrap(), [5, 1]);
+        assert_eq!(group.submit_all(Vec::new()).await.unwrap(), Vec::<i64>::new());
     }
 
     #[tokio::test]
@@ -343,7 +356,8 @@ mod tests {
             }
         });
         let begun = tokio::time::Instant::now();
-        assert_eq!(group.submit_all(vec![1, 2]).await.unwrap(), [1, 2]);
+        let (one, two) = tokio::join!(group.submit(1), group.submit(2));
+        assert_eq!((one.unwrap(), two.unwrap()), (1, 2));
         begun.elapsed()
     }
 
@@ -367,16 +381,16 @@ mod tests {
         });
         let _waiting = tokio::spawn({
             let group = group.clone();
-            async move { group.submit_all(vec![0; QUEUE]).await }
+            async move { group.submit(0).await }
         });
         while RUNNING.load(Ordering::SeqCst) == 0 {
             yield_now().await;
         }
-        let _last = tokio::spawn({
+        let _rest = tokio::spawn({
             let group = group.clone();
-            async move { group.submit(0).await }
+            async move { group.submit_all(vec![0; QUEUE]).await }
         });
-        while group.0.queue.capacity() > 0 {
+        while group.0.places.free.available_permits() > 0 {
             yield_now().await;
         }
         assert!(matches!(group.submit(0).await, Err(BatchError::Overloaded)));
