@@ -25,8 +25,13 @@ pub struct Bench {
 
 impl Bench {
     /// Starts the database, and notes where all this runs.
-    pub async fn start(effort: &'static Effort, scenarios: usize, binaries: PathBuf) -> Result<Self> {
-        let server = DatabaseServer::start().await?;
+    pub async fn start(
+        effort: &'static Effort,
+        scenarios: usize,
+        binaries: PathBuf,
+        far: Option<Duration>,
+    ) -> Result<Self> {
+        let server = DatabaseServer::start(far).await?;
         let facts = server.facts().await?;
         if !facts.durable {
             ui::error("this database server can lose commits in a crash: the figures count for nothing");

@@ -27,7 +27,7 @@ mod site;
 mod targets;
 mod verdict;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, anyhow, ensure};
 use bench::Bench;
@@ -64,6 +64,9 @@ struct Arguments {
     /// Only these scenarios
     #[arg(long, value_name = "NAME", value_enum, num_args = 1..)]
     only: Vec<Scenario>,
+    /// Put the database so far away, there and back, for example 2ms; the proxy in between takes processor time of its own
+    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
+    far: Option<Duration>,
     /// Write the figures to this file instead of target/bench/<product>-<quick|full>.json
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -76,6 +79,11 @@ impl Arguments {
     fn effort(&self) -> &'static Effort {
         if self.full { &FULL } else { &QUICK }
     }
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix("ms").and_then(|number| number.parse().ok());
+    number.map(Duration::from_millis).ok_or_else(|| "must be whole milliseconds, for example 2ms".to_owned())
 }
 
 #[tokio::main]
@@ -106,7 +114,7 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
 async fn measure(arguments: &Arguments, binaries: PathBuf) -> Result<ExitCode> {
     let chosen = Scenario::chosen(&arguments.only);
     let effort = arguments.effort();
-    let mut bench = Bench::start(effort, chosen.len(), binaries).await?;
+    let mut bench = Bench::start(effort, chosen.len(), binaries, arguments.far).await?;
     let outcome = async {
         payments::run(&mut bench, &chosen).await?;
         history::run(&mut bench, &chosen).await

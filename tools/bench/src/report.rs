@@ -72,6 +72,9 @@ fn setting(results: &Results) -> String {
     let settings: Vec<String> = server.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     line("Database", format!("{} {}", server.product, server.version));
     line("", settings.join(" "));
+    if let Some(milliseconds) = server.away_ms {
+        line("", format!("as if it were far away: {milliseconds:.1} ms there and back"));
+    }
     if !server.durable {
         line("", "NOT DURABLE: a crash of the machine can lose commits, so these figures count for nothing".to_owned());
     }

@@ -117,6 +117,7 @@ pub mod tests {
             commit: "abc".to_owned(),
             machine: Machine::find(Path::new("/")),
             server: ServerFacts {
+                away_ms: None,
                 product: "MariaDB",
                 version: "10.11.14".to_owned(),
                 settings: BTreeMap::new(),

@@ -5,12 +5,14 @@ use std::{
     fs::{self, DirBuilder, File},
     os::unix::fs::DirBuilderExt,
     path::Path,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use lab::{
     admin::Admin,
     ports,
+    proxy::{Mode, Proxy},
     server::{Options, Purpose, Server},
 };
 use serde::Serialize;
@@ -23,6 +25,8 @@ use lab::{environment::variable, ui::Step, workspace_root};
 const FOLDER_PREFIX: &str = "bench-";
 /// The file in such a folder that is locked while its run goes on.
 const LOCK: &str = "running";
+/// Round trips of which the fastest says how far away the server is.
+const ROUND_TRIPS: u32 = 20;
 /// The names of this machine.
 const LOCAL: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 /// What decides how safe a commit is, and how much of it is memory. Not every server has each of them.
@@ -36,6 +40,8 @@ pub struct DatabaseServer {
     pub pid: Option<u32>,
     /// The account that may make schemas.
     pub admin: Admin,
+    /// What stands between the services and the server, if it is to be far away.
+    distance: Option<Proxy>,
     /// For everything that is gone after the benchmark.
     pub folder: TempDir,
     _lock: File,
@@ -52,11 +58,42 @@ pub struct ServerFacts {
     pub settings: BTreeMap<String, String>,
     /// True if a commit survives a crash of the machine.
     pub durable: bool,
+    /// How long a round trip from a service to it takes at least, if it is to be far away.
+    pub away_ms: Option<f64>,
 }
 
 impl DatabaseServer {
-    /// Starts a private server, or connects to the one in `DB_HOST`.
-    pub async fn start() -> Result<Self> {
+    /// Starts a private server, or connects to the one in `DB_HOST`; the services reach it as if it were so `far` away.
+    pub async fn start(far: Option<Duration>) -> Result<Self> {
+        let mut server = Self::near().await?;
+        if let Some(far) = far {
+            let proxy = Proxy::before(vec![server.admin.address()]).await;
+            proxy.set(Mode::Delay(far / 2));
+            server.distance = Some(proxy);
+        }
+        Ok(server)
+    }
+
+    /// The port on this machine at which services find the server, if it is to be far away.
+    pub fn distant_port(&self) -> Option<u16> {
+        self.distance.as_ref().map(Proxy::port)
+    }
+
+    /// The fastest of a few round trips as a service makes them.
+    async fn away_ms(&self) -> Result<Option<f64>> {
+        let Some(port) = self.distant_port() else { return Ok(None) };
+        let mut connection = self.admin.at("127.0.0.1", port).connect().await?;
+        let mut fastest = Duration::MAX;
+        for _ in 0..ROUND_TRIPS {
+            let begun = Instant::now();
+            connection.ping().await?;
+            fastest = fastest.min(begun.elapsed());
+        }
+        connection.close().await?;
+        Ok(Some(fastest.as_secs_f64() * 1000.0))
+    }
+
+    async fn near() -> Result<Self> {
         let (folder, lock) = make_folder()?;
         let Some(host) = variable("DB_HOST") else {
             let step = Step::start("Starting a private database server with full durability");
@@ -64,7 +101,14 @@ impl DatabaseServer {
             let options = Options { dir: folder.path().join("database"), port: None, purpose: Purpose::Load };
             let server = Server::start(options, &|text| step.note(text)).await?;
             step.done(&format!("{} runs on port {}", server.product(), server.port()));
-            return Ok(Self { pid: server.pid(), admin: server.admin(), private: Some(server), folder, _lock: lock });
+            return Ok(Self {
+                pid: server.pid(),
+                admin: server.admin(),
+                private: Some(server),
+                distance: None,
+                folder,
+                _lock: lock,
+            });
         };
         let port = variable("DB_PORT").unwrap_or_else(|| "3306".to_owned());
         let port = port.parse().context("DB_PORT must be a port number, for example DB_PORT=3306")?;
@@ -78,7 +122,14 @@ impl DatabaseServer {
             )
         })?;
         let owner = LOCAL.contains(&host.as_str()).then(|| ports::owner(port)).flatten();
-        Ok(Self { pid: owner.and_then(|owner| pid_of(&owner)), private: None, admin, folder, _lock: lock })
+        Ok(Self {
+            pid: owner.and_then(|owner| pid_of(&owner)),
+            private: None,
+            admin,
+            distance: None,
+            folder,
+            _lock: lock,
+        })
     }
 
     /// What the server says of itself.
@@ -92,7 +143,8 @@ impl DatabaseServer {
         connection.close().await?;
         let product = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
         let version = version.split('-').next().unwrap_or_default().to_owned();
-        Ok(ServerFacts { product, version, durable: is_durable(&settings), settings })
+        let away_ms = self.away_ms().await?;
+        Ok(ServerFacts { product, version, durable: is_durable(&settings), settings, away_ms })
     }
 }
 

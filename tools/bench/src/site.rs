@@ -68,7 +68,12 @@ impl Site {
         for _ in Service::ALL {
             schemas.push(server.admin.schema().await?);
         }
-        let configs = [0, 1, 2, 3].map(|n: usize| schemas[n].schema.clone());
+        let mut configs = [0, 1, 2, 3].map(|n: usize| schemas[n].schema.clone());
+        if let Some(port) = server.distant_port() {
+            for config in &mut configs {
+                (config.host, config.port) = ("127.0.0.1".to_owned(), port);
+            }
+        }
         // Outside the checkout, so that no service reads its .env: mail must go to a folder, and to nobody.
         let folder = if Path::new(MEMORY).is_dir() { tempfile::tempdir_in(MEMORY) } else { tempfile::tempdir() };
         let folder = folder.context("cannot make a folder for temporary files: set TMPDIR")?;

@@ -43,6 +43,19 @@ pub struct Schema {
     pub pool_size: u32,
 }
 
+impl Admin {
+    /// The same account, for whoever reaches the server there.
+    #[must_use]
+    pub fn at(&self, host: &str, port: u16) -> Self {
+        Self { host: host.to_owned(), port, ..self.clone() }
+    }
+
+    /// Where the server is, as `host:port`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
 impl Schema {
     /// Connections to look into it.
     pub fn pool(&self) -> MySqlPool {

@@ -34,7 +34,6 @@ pub mod plan;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
-#[cfg(feature = "tests")]
 pub mod proxy;
 pub mod python;
 pub mod server;

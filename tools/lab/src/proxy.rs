@@ -15,15 +15,21 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
-    time::sleep,
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// The most that is passed on at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// The bytes that a COMMIT takes on the way to the database, plainly and encrypted.
-const COMMIT: [usize; 2] = [11, 33];
+/// The bytes that a COMMIT takes on the way to the database if it is encrypted and goes alone.
+const ENCRYPTED_COMMIT: usize = 33;
+/// What is encrypted and has more bytes than this may end in a COMMIT: it is no statement that was prepared.
+const ENCRYPTED_STATEMENT: usize = 200;
+/// The first byte of a record of TLS that has data in it.
+const ENCRYPTED: u8 = 23;
+/// The bytes that asking a database whether it is there takes, plainly and encrypted.
+const PING: [usize; 2] = [5, 27];
 /// How long a connection stays open after a late request: a server may drop what it reads from one that is closed.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -52,6 +58,7 @@ pub enum Mode {
 pub struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
+    targets: Arc<Targets>,
 }
 
 /// Where connections go.
@@ -60,6 +67,8 @@ struct Targets {
     next: AtomicUsize,
     /// Requests that came while every second one was to be late.
     late: AtomicUsize,
+    /// Requests that came at all.
+    taken: AtomicUsize,
 }
 
 impl Targets {
@@ -91,17 +100,23 @@ impl Proxy {
     /// # Panics
     /// If the loopback address has no free port.
     pub async fn before(addresses: Vec<String>) -> Self {
-        let targets = Arc::new(Targets { addresses, next: AtomicUsize::new(0), late: AtomicUsize::new(0) });
+        let targets = Arc::new(Targets {
+            addresses,
+            next: AtomicUsize::new(0),
+            late: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port has an address");
         let (mode, watched) = watch::channel(Mode::Pass);
+        let before = targets.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 client.set_nodelay(true).ok();
-                tokio::spawn(relay(client, targets.clone(), watched.clone()));
+                tokio::spawn(relay(client, before.clone(), watched.clone()));
             }
         });
-        Self { address, mode }
+        Self { address, mode, targets }
     }
 
     /// The proxy's base URL.
@@ -112,6 +127,11 @@ impl Proxy {
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// How many requests have come so far that somebody waits for. Before a database those are round trips.
+    pub fn requests(&self) -> usize {
+        self.targets.taken.load(Ordering::SeqCst)
     }
 
     /// Changes what happens from now on, on open connections too.
@@ -145,39 +165,65 @@ async fn relay(client: TcpStream, targets: Arc<Targets>, mut mode: watch::Receiv
     tokio::select! {
         () = breaks => {}
         () = answers(server_in, client_out, mode.clone()) => {}
-        () = requests(client_in, server_out, second, mode.clone(), &targets.late) => {}
+        () = requests(client_in, server_out, second, mode.clone(), &targets) => {}
     }
+}
+
+/// What came, and when it goes on.
+type Chunk = (Instant, Vec<u8>);
+
+/// Reads what comes `from` a connection, which goes on later if that is what happens.
+async fn read(mut from: OwnedReadHalf, to: mpsc::UnboundedSender<Chunk>, mode: watch::Receiver<Mode>) {
+    let mut buffer = vec![0; CHUNK];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let delay = if let Mode::Delay(delay) = *mode.borrow() { delay } else { Duration::ZERO };
+        if to.send((Instant::now() + delay, buffer[..read].to_vec())).is_err() {
+            return;
+        }
+    }
+    drop(to); // what has been read still goes on
+    std::future::pending::<()>().await;
 }
 
 /// Passes requests on until the connection of the server ends.
 async fn requests(
-    mut from: OwnedReadHalf,
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    second: Option<OwnedWriteHalf>,
+    mode: watch::Receiver<Mode>,
+    targets: &Targets,
+) {
+    let (sender, chunks) = mpsc::unbounded_channel();
+    tokio::select! {
+        () = read(from, sender, mode.clone()) => {}
+        () = pass_requests(chunks, to, second, mode, targets) => {}
+    }
+}
+
+async fn pass_requests(
+    mut chunks: mpsc::UnboundedReceiver<Chunk>,
     mut to: OwnedWriteHalf,
     mut second: Option<OwnedWriteHalf>,
     mut mode: watch::Receiver<Mode>,
-    late: &AtomicUsize,
+    targets: &Targets,
 ) {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let read = match from.read(&mut buffer).await {
-            Ok(0) | Err(_) => break,
-            Ok(read) => read,
-        };
+    while let Some((due, chunk)) = chunks.recv().await {
+        if !PING.contains(&chunk.len()) {
+            targets.taken.fetch_add(1, Ordering::SeqCst);
+        }
         let now = *mode.borrow_and_update();
         match now {
             Mode::Blackhole => until_heard(&mut mode).await,
-            Mode::Delay(delay) => sleep(delay).await,
-            Mode::Late(delay) if changes(&buffer[..read]) && late.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => {
-                buffer.truncate(read);
-                tokio::spawn(deliver(to, buffer, delay));
+            Mode::Late(delay) if changes(&chunk) && targets.late.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => {
+                tokio::spawn(deliver(to, chunk, delay));
                 return;
             }
-            _ => {}
+            _ => until(due).await,
         }
         if let Some(second) = &mut second {
-            second.write_all(&buffer[..read]).await.ok();
+            second.write_all(&chunk).await.ok();
         }
-        if to.write_all(&buffer[..read]).await.is_err() {
+        if to.write_all(&chunk).await.is_err() {
             return;
         }
     }
@@ -186,30 +232,47 @@ async fn requests(
     std::future::pending::<()>().await;
 }
 
-async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>) {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let read = match from.read(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(read) => read,
-        };
+async fn answers(from: OwnedReadHalf, to: OwnedWriteHalf, mode: watch::Receiver<Mode>) {
+    let (sender, chunks) = mpsc::unbounded_channel();
+    tokio::select! {
+        () = read(from, sender, mode.clone()) => {}
+        () = pass_answers(chunks, to, mode) => {}
+    }
+}
+
+async fn pass_answers(
+    mut chunks: mpsc::UnboundedReceiver<Chunk>,
+    mut to: OwnedWriteHalf,
+    mut mode: watch::Receiver<Mode>,
+) {
+    while let Some((due, chunk)) = chunks.recv().await {
         let now = *mode.borrow_and_update();
         match now {
             Mode::SwallowAnswers => continue,
             Mode::CutAnswers => return,
             Mode::Blackhole => until_heard(&mut mode).await,
-            Mode::Delay(delay) => sleep(delay).await,
-            Mode::Pass | Mode::Reset | Mode::Late(_) | Mode::Repeat => {}
+            Mode::Pass | Mode::Reset | Mode::Late(_) | Mode::Repeat | Mode::Delay(_) => until(due).await,
         }
-        if to.write_all(&buffer[..read]).await.is_err() {
+        if to.write_all(&chunk).await.is_err() {
             return;
         }
     }
 }
 
+/// Waits until then; a timer for a moment that has passed would still take a millisecond.
+async fn until(due: Instant) {
+    if due > Instant::now() {
+        sleep_until(due).await;
+    }
+}
+
 /// True for a request that is to change something.
 fn changes(request: &[u8]) -> bool {
-    request.starts_with(b"POST ") || request.starts_with(b"PUT ") || COMMIT.contains(&request.len())
+    let encrypted = request.first() == Some(&ENCRYPTED);
+    request.starts_with(b"POST ")
+        || request.starts_with(b"PUT ")
+        || request.ends_with(b"COMMIT")
+        || (encrypted && (request.len() == ENCRYPTED_COMMIT || request.len() > ENCRYPTED_STATEMENT))
 }
 
 /// A request of somebody who has left; the answer finds nobody.
