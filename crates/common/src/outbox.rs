@@ -46,7 +46,7 @@ request! {
     /// The body of one hand-over.
     #[derive(Debug, Serialize)]
     #[schemars(example = json!({"facts": [{
-        "id": "operation:1",
+        "id": "topup:0c1d6b52-8d7a-4f3f-9c0e-2d6a1a5c7e11",
         "type": "topup.completed",
         "created_at": "2025-11-12T10:30:00Z",
         "actor": "user:1",
@@ -175,7 +175,7 @@ impl Relay {
                  WHERE id = ?",
             )
             .bind(id)
-            .execute(&mut *tx)
+            .execute(tx.conn().await?)
             .await?;
             tx.commit().await
         })
@@ -187,7 +187,7 @@ impl Relay {
             let mut tx = mysql::begin(&self.pool, point!("outbox.delivered")).await?;
             let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN ");
             mysql::push_list(&mut query, ids.iter().copied());
-            query.build().execute(&mut *tx).await?;
+            query.build().execute(tx.conn().await?).await?;
             tx.commit().await
         })
         .await

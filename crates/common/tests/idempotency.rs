@@ -32,10 +32,10 @@ async fn ask(pool: &MySqlPool, request: Option<KeyedRequest>, answer: &Answer) -
     let request = request.as_ref();
     let known = mysql::retry(|_| async {
         let mut unit = mysql::begin(pool, point!("test")).await?;
-        if let Some(known) = idempotency::look_up(&mut unit, request).await? {
+        if let Some(known) = idempotency::look_up(unit.conn().await?, request).await? {
             return Ok(known);
         }
-        idempotency::store(&mut unit, request, answer).await?;
+        idempotency::store(unit.conn().await?, request, answer).await?;
         unit.commit().await?;
         Ok(Known::Answered(answer.clone()))
     });

@@ -33,6 +33,18 @@ impl DbError {
     }
 }
 
+impl DbError {
+    /// True if the connection broke, or the server had ended it, whatever had become of the work by then.
+    pub(crate) fn is_about_the_connection(&self) -> bool {
+        match self {
+            Self::Sql(error) | Self::CommitUnknown(error) => {
+                matches!(**error, sqlx::Error::Io(_)) || matches!(number(error), Some(1927 | 4031))
+            }
+            Self::Raced(_) => false,
+        }
+    }
+}
+
 pub(crate) fn number(error: &sqlx::Error) -> Option<u16> {
     let database = error.as_database_error()?;
     Some(database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number())

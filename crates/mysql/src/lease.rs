@@ -35,7 +35,7 @@ pub async fn hold(pool: &MySqlPool, name: &str, holder: &Holder, seconds: u32) -
         let mut tx = begin(pool, point!("lease.hold")).await?;
         sqlx::query("INSERT IGNORE INTO leases (name, holder, expires_at) VALUES (?, '', '2000-01-01')")
             .bind(name)
-            .execute(&mut *tx)
+            .execute(tx.conn().await?)
             .await?;
         // the guard lets one of several takers win; the loser matches no row
         let taken = sqlx::query(
@@ -46,7 +46,7 @@ pub async fn hold(pool: &MySqlPool, name: &str, holder: &Holder, seconds: u32) -
         .bind(seconds)
         .bind(name)
         .bind(&holder.0)
-        .execute(&mut *tx)
+        .execute(tx.conn().await?)
         .await?;
         tx.commit().await?;
         Ok(taken.rows_affected() == 1)
@@ -61,7 +61,7 @@ pub async fn release(pool: &MySqlPool, name: &str, holder: &Holder) -> Result<()
         sqlx::query("UPDATE leases SET expires_at = '2000-01-01' WHERE name = ? AND holder = ?")
             .bind(name)
             .bind(&holder.0)
-            .execute(&mut *tx)
+            .execute(tx.conn().await?)
             .await?;
         tx.commit().await
     })

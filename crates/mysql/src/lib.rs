@@ -1,6 +1,7 @@
 //! MySQL and MariaDB as every service uses them: sessions, migrations, units of work and how they are repeated, what an
 //! error means, leases, and statements of many rows.
 
+mod broken;
 mod config;
 mod durability;
 mod error;
@@ -12,6 +13,7 @@ mod pool;
 mod readiness;
 mod retry;
 mod row;
+mod script;
 mod stored;
 mod tls;
 mod unit;

@@ -8,29 +8,48 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-use crate::config::DatabaseConfig;
+use crate::{
+    broken::{is_broken, is_suspect},
+    config::DatabaseConfig,
+    retry::is_repeated,
+};
 
 /// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Seconds that a statement waits for a row lock before the unit of work starts again (error 1205).
 const LOCK_WAIT_SECONDS: u32 = 5;
+/// Seconds that a statement waits while all writes of the server are locked, as for a backup, before it fails with the same error:
+/// before it is given up, so that whoever asked can be told that nothing has happened.
+const LOCKED_SECONDS: u32 = 1;
 /// Prepared statements that a connection keeps. Closing one stalls the next by 40 ms, because sqlx leaves Nagle's
 /// algorithm on: [`crate::push_list`] and [`crate::bulk`] keep their number small. The server's limit, 16,382 in all, leaves room
 /// for eight instances with full pools.
 const STATEMENT_CACHE: usize = 100;
 /// How long a connection may idle before it is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// A connection that has idled for longer is tried before it is used: asking each time would cost a round trip for each
-/// unit of work.
+/// A connection that has idled for longer is tried before it is used, unless for a unit of work, which is repeated if need be: to
+/// ask each time would cost it a round trip.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// Connections that are opened ahead, and kept: to open one takes several round trips.
+const OPENED_AHEAD: u32 = 4;
 /// Seconds after which the server rolls back and ends a session that has fallen silent, so that no database
 /// transaction of a stalled instance stays open. Longer than [`IDLE_TIMEOUT`].
 const SILENCE_SECONDS: u32 = 45;
 
-/// A pool whose sessions all have the same strict settings. It connects when first used.
+/// Whether `conn` can be used. If not, the others are not trusted either.
+async fn is_alive(conn: &mut MySqlConnection, idle_for: Duration) -> sqlx::Result<bool> {
+    let is_trusted = !is_suspect(idle_for) && (idle_for < TRUSTED_FOR || is_repeated());
+    if !is_trusted {
+        conn.ping().await.inspect_err(|_| is_broken())?;
+    }
+    Ok(true)
+}
+
+/// A pool whose sessions all have the same strict settings.
 pub fn pool(config: &DatabaseConfig) -> MySqlPool {
     let options = MySqlPoolOptions::new()
         .max_connections(config.pool_size)
+        .min_connections(config.pool_size.min(OPENED_AHEAD))
         .after_connect(|conn, _| Box::pin(prepare_session(conn)));
     connect(options, config)
 }
@@ -51,11 +70,7 @@ pub fn connect(pool: MySqlPoolOptions, config: &DatabaseConfig) -> MySqlPool {
     pool.acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
         .test_before_acquire(false)
-        .before_acquire(|conn, idle| {
-            Box::pin(
-                async move { if idle.idle_for < TRUSTED_FOR { Ok(true) } else { conn.ping().await.map(|()| true) } },
-            )
-        })
+        .before_acquire(|conn, idle| Box::pin(is_alive(conn, idle.idle_for)))
         .connect_lazy_with(options)
 }
 
@@ -64,7 +79,7 @@ pub async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
     conn.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     conn.execute(sqlx::AssertSqlSafe(format!(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE', \
-         time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {SILENCE_SECONDS}"
+         time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCKED_SECONDS}, wait_timeout = {SILENCE_SECONDS}"
     )))
     .await?;
     Ok(())

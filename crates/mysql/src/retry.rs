@@ -6,6 +6,7 @@ use metrics::counter;
 use tokio::time::timeout;
 
 use crate::{
+    broken::is_broken,
     error::{DbError, is_transient, is_unavailable, number},
     held_up::{HELD_UP_AFTER, is_closed, is_held_up},
 };
@@ -30,6 +31,11 @@ tokio::task_local! {
 /// Notes that a commit begins, or has ended.
 pub(super) fn is_committing(it_is: bool) {
     IS_COMMITTING.try_with(|committing| committing.set(it_is)).ok();
+}
+
+/// True for whoever is repeated if its connection turns out to be broken.
+pub(super) fn is_repeated() -> bool {
+    IS_COMMITTING.try_with(|_| ()).is_ok()
 }
 
 /// Runs a unit of work (from [`crate::begin`] to [`crate::Unit::commit`]) until it ends, for a bounded number of times.
@@ -91,13 +97,16 @@ where
             // nothing was committed on a connection that broke before the commit: often only the server was started again
             DbError::Sql(cause) => {
                 is_transient(cause)
-                    || (matches!(**cause, sqlx::Error::Io(_)) && attempt == 1)
+                    || (error.is_about_the_connection() && attempt == 1)
                     || (unknown_commit.is_some() && is_unavailable(cause))
             }
         };
-        if !again || attempt == MAX_ATTEMPTS {
-            // Once a commit was unknown, a later failure says nothing about what it did.
+        if !again || attempt == MAX_ATTEMPTS || is_closed() {
+            // while the database lets writes wait, nothing begins; and once a commit was unknown, a later failure says nothing about what it did.
             return Err(unknown_commit.take().unwrap_or(error));
+        }
+        if error.is_about_the_connection() {
+            is_broken();
         }
         tracing::debug!(%error, attempt, "a unit of work starts again");
         counter!(RETRIES, "cause" => cause(&error)).increment(1);

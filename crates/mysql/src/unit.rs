@@ -1,55 +1,159 @@
 //! A unit of work: what is written between BEGIN and COMMIT.
 
-use std::{
-    io,
-    ops::{Deref, DerefMut},
-};
+use std::io;
 
 use fault::{Injected, Point};
-use sqlx::{MySql, MySqlConnection, MySqlPool, Transaction};
+use sqlx::{Executor, FromRow, MySql, MySqlConnection, MySqlPool, mysql::MySqlRow, pool::PoolConnection};
+use tokio::runtime::Handle;
 
 use crate::{
-    error::{DbError, is_transient},
+    bulk::{BulkInsert, BulkUpdate, Id},
+    error::{DbError, is_transient, raced, stale},
     retry::is_committing,
+    script::{Failed, Script},
 };
 
 /// A database transaction on its way to a commit, at a point that has a name. Dropping it rolls it back.
+///
+/// Insertions and updates wait until something is read, or until the commit, and go to the server together: a round trip costs as
+/// much as the writing of some rows, and far more if the database is far away.
 #[derive(Debug)]
 pub struct Unit {
-    tx: Transaction<'static, MySql>,
+    /// `None` once it is over.
+    conn: Option<PoolConnection<MySql>>,
+    waiting: Script,
+    /// True once the server may have begun.
+    has_begun: bool,
     point: Point,
 }
 
 /// Begins to write. There is no other way: whatever changes a row is committed at a point at which tests can stop it.
 pub async fn begin(pool: &MySqlPool, point: Point) -> sqlx::Result<Unit> {
-    Ok(Unit { tx: pool.begin().await?, point })
+    let mut waiting = Script::default();
+    waiting.begin();
+    Ok(Unit { conn: Some(pool.acquire().await?), waiting, has_begun: false, point })
 }
 
 impl Unit {
-    /// Commits, and tells apart a refused commit from one whose answer never came.
+    /// Adds an insertion, if it has rows. A row whose unique key is there already makes the commit a lost race.
+    pub fn insert(&mut self, insert: BulkInsert) {
+        self.waiting.insert(insert);
+    }
+
+    /// Adds an insertion, if it has rows; the ids that the server gives them come with the commit.
+    pub fn insert_for_ids(&mut self, insert: BulkInsert) {
+        self.waiting.insert_for_ids(insert);
+    }
+
+    /// Adds an insertion, and returns what stands for the ids of its rows in whatever is added after it.
+    pub fn insert_with_ids(&mut self, insert: BulkInsert) -> Vec<Id> {
+        self.waiting.insert_with_ids(insert)
+    }
+
+    /// Adds an update. A row that is not as the update presumes makes the commit a lost race.
+    pub fn update(&mut self, update: BulkUpdate) {
+        self.waiting.update(update);
+    }
+
+    /// The rows that `sql` finds, which has its values in it.
+    pub async fn read<R: for<'r> FromRow<'r, MySqlRow>>(&mut self, sql: String) -> sqlx::Result<Vec<R>> {
+        self.waiting.read(sql);
+        let rows = self.send().await?;
+        decoded(rows.last().map_or(&[], Vec::as_slice))
+    }
+
+    /// The rows that each of two statements finds, one after the other.
+    pub async fn read_both<A, B>(&mut self, one: String, other: String) -> sqlx::Result<(Vec<A>, Vec<B>)>
+    where
+        A: for<'r> FromRow<'r, MySqlRow>,
+        B: for<'r> FromRow<'r, MySqlRow>,
+    {
+        self.waiting.read(one);
+        self.waiting.read(other);
+        let rows = self.send().await?;
+        let [one, other] = &rows[..] else { unreachable!("each statement has its rows") };
+        Ok((decoded(one)?, decoded(other)?))
+    }
+
+    /// The connection, for statements that are prepared.
+    pub async fn conn(&mut self) -> sqlx::Result<&mut MySqlConnection> {
+        if !self.waiting.is_empty() {
+            self.send().await?;
+        }
+        Ok(self.open())
+    }
+
+    /// Commits, together with what has been added. A refused commit is told apart from one whose answer never came.
     pub async fn commit(self) -> Result<(), DbError> {
-        let unknown = |error: sqlx::Error| DbError::CommitUnknown(error.into());
+        self.commit_for_ids().await.map(drop)
+    }
+
+    /// Commits, and returns the ids of [`Self::insert_for_ids`], in their order.
+    pub async fn commit_for_ids(mut self) -> Result<Vec<i64>, DbError> {
+        let mut script = std::mem::take(&mut self.waiting);
+        script.commit();
+        let mut flights = script.flights();
+        let last = flights.pop().expect("it has the COMMIT");
+        self.has_begun = true;
+        for flight in flights {
+            if let Err(failed) = script.send_flight(self.open(), flight).await {
+                return Err(self.give_up(failed).await);
+            }
+        }
         self.point.before().await.map_err(broken)?;
         is_committing(true);
-        let committed = self.tx.commit().await;
+        let committed = script.send_flight(self.open(), last).await;
         is_committing(false);
-        // an error other than a lost race can follow a commit that is durable all the same
-        committed.map_err(|error| if is_transient(&error) { error.into() } else { unknown(error) })?;
-        self.point.after().await.map_err(|injected| unknown(broken(injected)))
+        if let Err(failed) = committed {
+            return Err(self.give_up(failed).await);
+        }
+        self.has_begun = false;
+        self.point.after().await.map_err(|injected| DbError::CommitUnknown(broken(injected).into()))?;
+        Ok(script.into_ids())
+    }
+
+    async fn send(&mut self) -> sqlx::Result<Vec<Vec<MySqlRow>>> {
+        let mut script = std::mem::take(&mut self.waiting);
+        self.has_begun = true;
+        let sent = script.send(self.open()).await;
+        self.waiting = script;
+        sent.map_err(Failed::into_cause)
+    }
+
+    fn open(&mut self) -> &mut MySqlConnection {
+        self.conn.as_mut().expect("it is there until the unit is over")
+    }
+
+    /// Rolls back, so that the next attempt does not wait for this one's locks.
+    async fn give_up(&mut self, failed: Failed) -> DbError {
+        if !failed.is_broken() && self.open().execute("ROLLBACK").await.is_ok() {
+            self.has_begun = false;
+        }
+        match failed {
+            Failed::Stale => stale(),
+            Failed::Statement(error) => raced(error),
+            Failed::AtCommit(error) if is_transient(&error) => error.into(),
+            // an error other than a lost race can follow a commit that is durable all the same
+            Failed::AtCommit(error) => DbError::CommitUnknown(error.into()),
+        }
     }
 }
 
-impl Deref for Unit {
-    type Target = MySqlConnection;
-    fn deref(&self) -> &MySqlConnection {
-        &self.tx
+impl Drop for Unit {
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take().filter(|_| self.has_begun) else { return };
+        // without a runtime the process ends, and its sessions with it
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if conn.execute("ROLLBACK").await.is_err() {
+                conn.close().await.ok();
+            }
+        });
     }
 }
 
-impl DerefMut for Unit {
-    fn deref_mut(&mut self) -> &mut MySqlConnection {
-        &mut self.tx
-    }
+fn decoded<R: for<'r> FromRow<'r, MySqlRow>>(rows: &[MySqlRow]) -> sqlx::Result<Vec<R>> {
+    rows.iter().map(R::from_row).collect()
 }
 
 /// As if the connection to the database had broken.

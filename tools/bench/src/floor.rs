@@ -10,6 +10,7 @@ mod sql;
 use std::{cell::RefCell, path::Path, time::Instant};
 
 use anyhow::{Context, Result};
+use fault::point;
 use futures::future::try_join_all;
 use lab::wallet::Service;
 use money::{Money, UserId};
@@ -185,9 +186,7 @@ impl Pipeline<'_> {
 
     /// Writes the outcomes of `done` and the intents of `new` in one commit.
     async fn commit(&self, done: Vec<Transfer>, new: &mut [Transfer]) -> Result<()> {
-        let mut tx = self.transactions.begin().await?;
-        sql::writes(&mut tx, &done, new).await?;
-        tx.commit().await?;
+        sql::writes(mysql::begin(&self.transactions, point!("floor.writes")).await?, &done, new).await?;
         for transfer in done {
             self.tally.borrow_mut().note(transfer.begun, Verdict::Acknowledged, 1);
         }
@@ -198,9 +197,7 @@ impl Pipeline<'_> {
         if transfers.is_empty() {
             return Ok(());
         }
-        let mut tx = self.users.begin().await?;
-        sql::ledger(&mut tx, transfers).await?;
-        Ok(tx.commit().await?)
+        Ok(sql::ledger(mysql::begin(&self.users, point!("floor.ledger")).await?, transfers).await?)
     }
 }
 

@@ -20,6 +20,7 @@ mod races;
 mod readme;
 mod reads;
 mod replicas;
+mod round_trips;
 mod sessions;
 mod set_up;
 mod strictness;

@@ -7,15 +7,12 @@ mod value;
 
 use std::collections::BTreeMap;
 
-use futures::TryStreamExt;
-use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row};
-
-pub use value::Value;
 use value::push;
+pub use value::{Id, Value};
 
 /// Bytes that go to the server at once: what fits one TLS record, with some room. sqlx 0.9.0 leaves Nagle's algorithm on,
 /// so that a second record would wait 40 ms for the server's delayed acknowledgement of the first.
-const FLIGHT: usize = 15 * 1024;
+pub(crate) const FLIGHT: usize = 15 * 1024;
 
 /// An insertion to which rows are added.
 #[derive(Debug)]
@@ -64,128 +61,8 @@ impl BulkInsert {
     }
 
     /// The insertions, and the numbers of their rows.
-    fn statements(self) -> impl Iterator<Item = (String, usize)> {
+    pub(crate) fn statements(self) -> impl Iterator<Item = (String, usize)> {
         self.parts.into_iter().map(move |(sql, rows)| (sql + self.tail, rows))
-    }
-
-    /// Writes the rows; nothing is done if there are none.
-    pub async fn execute(self, conn: &mut MySqlConnection) -> sqlx::Result<()> {
-        let mut script = Script::default();
-        script.insert(self);
-        script.execute(conn).await.map(drop)
-    }
-
-    /// Writes the rows and returns the ids that the server gave them, in their order.
-    pub async fn execute_for_ids(self, conn: &mut MySqlConnection) -> sqlx::Result<Vec<i64>> {
-        let mut script = Script::default();
-        script.insert_for_ids(self);
-        Ok(script.execute(conn).await?.ids)
-    }
-}
-
-/// Insertions and updates that go to the server in as few flights as they fit into: a round trip costs as much as the
-/// writing of some rows.
-#[derive(Debug, Default)]
-pub struct Script {
-    /// Those that have not been run.
-    statements: Vec<(String, Wanted)>,
-    written: Written,
-}
-
-/// What is wanted of a statement's result.
-#[derive(Debug, Clone, Copy)]
-enum Wanted {
-    Nothing,
-    /// How many rows it found.
-    Found,
-    /// The first of the ids of so many rows.
-    Ids(usize),
-    /// How far the ids of one insertion are apart: a cluster may set it.
-    Step,
-}
-
-/// What a script has done.
-#[derive(Debug, Default)]
-pub struct Written {
-    /// How many rows its updates found.
-    pub found: u64,
-    /// The ids that the server gave to the rows for which they are wanted, in their order.
-    pub ids: Vec<i64>,
-    /// The first ids of insertions whose step is not known yet, and the numbers of their rows.
-    firsts: Vec<(u64, usize)>,
-}
-
-impl Script {
-    /// Adds an insertion, if it has rows.
-    pub fn insert(&mut self, insert: BulkInsert) {
-        self.statements.extend(insert.statements().map(|(sql, _)| (sql, Wanted::Nothing)));
-    }
-
-    /// Adds an insertion, if it has rows, whose ids are wanted.
-    pub fn insert_for_ids(&mut self, insert: BulkInsert) {
-        let rows: usize = insert.parts.iter().map(|(_, rows)| rows).sum();
-        self.statements.extend(insert.statements().map(|(sql, rows)| (sql, Wanted::Ids(rows))));
-        if rows > 1 {
-            self.statements.push(("SELECT CAST(@@auto_increment_increment AS SIGNED)".to_owned(), Wanted::Step));
-        }
-    }
-
-    /// Adds an update.
-    pub fn update(&mut self, update: BulkUpdate) {
-        for ((set, condition), ids) in update.rows {
-            let ids = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-            let sql = format!("UPDATE {} SET {set} WHERE id IN ({ids}) AND {condition}", update.table);
-            self.statements.push((sql, Wanted::Found));
-        }
-    }
-
-    /// Runs what has been added so far, in its order, up to the first statement that fails.
-    pub async fn run(&mut self, conn: &mut MySqlConnection) -> sqlx::Result<()> {
-        let mut statements = self.statements.drain(..).peekable();
-        while let Some((mut flight, first)) = statements.next() {
-            let mut wanted = vec![first];
-            while let Some((next, also)) = statements.next_if(|(next, _)| flight.len() + next.len() < FLIGHT) {
-                flight.push_str("; ");
-                flight.push_str(&next);
-                wanted.push(also);
-            }
-            self.written.by(conn, flight, &wanted).await?;
-        }
-        Ok(())
-    }
-
-    /// Runs the rest, and says what all of it has done.
-    pub async fn execute(mut self, conn: &mut MySqlConnection) -> sqlx::Result<Written> {
-        self.run(conn).await?;
-        self.written.number(1); // a single row
-        Ok(self.written)
-    }
-}
-
-impl Written {
-    /// Sends a flight and notes what is `wanted` of each of its statements.
-    async fn by(&mut self, conn: &mut MySqlConnection, flight: String, wanted: &[Wanted]) -> sqlx::Result<()> {
-        let mut wanted = wanted.iter();
-        let mut results = sqlx::raw_sql(AssertSqlSafe(flight)).fetch_many(conn);
-        while let Some(result) = results.try_next().await? {
-            match result {
-                Either::Right(row) => self.number(row.try_get(0)?),
-                Either::Left(done) => match wanted.next() {
-                    Some(Wanted::Found) => self.found += done.rows_affected(),
-                    Some(Wanted::Ids(rows)) => self.firsts.push((done.last_insert_id(), *rows)),
-                    Some(Wanted::Nothing | Wanted::Step) | None => {}
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn number(&mut self, step: i64) {
-        let step = usize::try_from(step).expect("a step is positive");
-        for (first, rows) in self.firsts.drain(..) {
-            let first = i64::try_from(first).expect("ids fit BIGINT");
-            self.ids.extend((first..).step_by(step).take(rows));
-        }
     }
 }
 
@@ -217,6 +94,31 @@ impl BulkUpdate {
         push_assignment(&mut condition, &only_if);
         self.rows.entry((set, condition)).or_default().push(id);
     }
+}
+
+impl BulkUpdate {
+    /// The updates, and the numbers of their rows.
+    pub(crate) fn statements(self) -> impl Iterator<Item = (String, usize)> {
+        let Self { table, rows } = self;
+        rows.into_iter().map(move |((set, condition), ids)| {
+            let list = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+            (format!("UPDATE {table} SET {set} WHERE id IN ({list}) AND {condition}"), ids.len())
+        })
+    }
+}
+
+/// `(a,b,…)`, for an IN.
+///
+/// # Panics
+/// If there are none: an IN needs one.
+pub fn list<'a>(values: impl IntoIterator<Item = impl Into<Value<'a>>>) -> String {
+    let mut sql = String::new();
+    for value in values {
+        sql.push(if sql.is_empty() { '(' } else { ',' });
+        push(&mut sql, value.into());
+    }
+    assert!(!sql.is_empty(), "an IN needs a value");
+    sql + ")"
 }
 
 fn push_assignment(sql: &mut String, (column, value): &Assignment<'_>) {
@@ -261,7 +163,8 @@ mod tests {
     async fn what_does_not_fit_into_one_flight_goes_in_several_and_keeps_its_order() {
         const ROWS: i64 = 500;
         let database = lab::database::database().await;
-        let mut conn = database.pool().acquire().await.unwrap();
+        let pool = database.pool();
+        let mut conn = pool.acquire().await.unwrap();
         let table =
             "CREATE TABLE t (id BIGINT AUTO_INCREMENT PRIMARY KEY, n BIGINT NOT NULL, text VARCHAR(200) NOT NULL)";
         sqlx::raw_sql(table).execute(&mut *conn).await.unwrap();
@@ -280,23 +183,21 @@ mod tests {
             sqlx::query_as("SELECT id, n FROM t ORDER BY n").fetch_all(&mut *conn).await.unwrap();
         assert_eq!(stored, ids.iter().copied().zip(0..ROWS).collect::<Vec<_>>());
 
-        let mut script = Script::default();
-        script.insert(insertion(ROWS));
+        let mut unit = crate::begin(&pool, fault::point!("test")).await.unwrap();
+        unit.insert(insertion(ROWS));
         let mut update = BulkUpdate::new("t");
         for id in &ids {
             update.row(*id, &[("n", (-id).into())], ("text", text.as_str().into()));
         }
-        script.update(update);
-        assert!(script.statements.iter().map(|(sql, _)| sql.len()).sum::<usize>() > 3 * FLIGHT);
-        script.insert_for_ids(insertion(2 * ROWS));
-        let written = script.execute(&mut conn).await.unwrap();
-        assert_eq!(written.found, ids.len() as u64, "only rows that an update found");
+        unit.update(update);
+        unit.insert_for_ids(insertion(2 * ROWS));
+        let new_ids = unit.commit_for_ids().await.unwrap();
         let new: Vec<i64> = sqlx::query_scalar("SELECT id FROM t WHERE n >= ? ORDER BY n")
             .bind(2 * ROWS)
             .fetch_all(&mut *conn)
             .await
             .unwrap();
-        assert_eq!(written.ids, new, "only ids that were wanted");
+        assert_eq!(new_ids, new, "only ids that were wanted");
         let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM t WHERE n BETWEEN ? AND ? OR n = -id")
             .bind(ROWS)
             .bind(2 * ROWS - 1)

@@ -6,6 +6,15 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use money::Money;
 
+/// The id of a row that is written in the same unit of work, and not known yet: the server puts it in.
+#[derive(Debug, Clone, Copy)]
+pub struct Id {
+    /// Which insertion of the unit.
+    pub(crate) insertion: usize,
+    /// Which row of it.
+    pub(crate) row: usize,
+}
+
 /// A value of a row.
 #[derive(Debug, Clone, Copy)]
 pub enum Value<'a> {
@@ -25,6 +34,8 @@ pub enum Value<'a> {
     InSeconds(u32),
     /// A moment so many microseconds from now, on the database's clock.
     InMicroseconds(u64),
+    /// The id of another row.
+    Id(Id),
 }
 
 /// Writes `value` into a statement.
@@ -45,6 +56,7 @@ pub fn push(sql: &mut String, value: Value<'_>) {
         }
         Value::InSeconds(seconds) => write!(sql, "NOW(6) + INTERVAL {seconds} SECOND"),
         Value::InMicroseconds(microseconds) => write!(sql, "NOW(6) + INTERVAL {microseconds} MICROSECOND"),
+        Value::Id(Id { insertion, row }) => write!(sql, "@first_{insertion}+{row}*@step"),
         Value::Time(time) => write!(sql, "'{}'", time.naive_utc()),
     };
     written.expect("a String takes everything");
@@ -98,5 +110,11 @@ impl From<DateTime<Utc>> for Value<'_> {
 impl From<i64> for Value<'_> {
     fn from(number: i64) -> Self {
         Self::Integer(number)
+    }
+}
+
+impl From<Id> for Value<'_> {
+    fn from(id: Id) -> Self {
+        Self::Id(id)
     }
 }

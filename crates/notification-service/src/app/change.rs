@@ -21,9 +21,9 @@ pub async fn change(
     let now = time::now();
     mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("update")).await?;
-        store::update(&mut tx, id, message, status, now).await?;
+        store::update(tx.conn().await?, id, message, status, now).await?;
         // read before the commit, after which the worker may go on with it
-        let notification = store::find(&mut tx, id).await?;
+        let notification = store::find(tx.conn().await?, id).await?;
         tx.commit().await?;
         Ok(notification)
     })
@@ -35,7 +35,7 @@ pub async fn hide(pool: &MySqlPool, id: NotificationId) -> Result<bool, DbError>
     let now = time::now();
     mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("hide")).await?;
-        let is_hidden = store::hide(&mut tx, id, now).await?;
+        let is_hidden = store::hide(tx.conn().await?, id, now).await?;
         tx.commit().await?;
         Ok(is_hidden)
     })

@@ -30,13 +30,14 @@ pub async fn create(
     let notice = &Notice::new(identity, user, message).within(&Origin::current().trace);
     mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("create")).await?;
-        if let Some(known) = idempotency::look_up(&mut tx, request).await? {
+        if let Some(known) = idempotency::look_up(tx.conn().await?, request).await? {
             return Ok(known);
         }
-        let meters = store::insert_notices(&mut tx, std::slice::from_ref(notice), fairness, now, attempt).await?;
-        let notification = store::find_notice(&mut tx, notice).await?;
+        let meters =
+            store::insert_notices(tx.conn().await?, std::slice::from_ref(notice), fairness, now, attempt).await?;
+        let notification = store::find_notice(tx.conn().await?, notice).await?;
         let answer = Answer::new(StatusCode::CREATED, &notification);
-        idempotency::store(&mut tx, request, &answer).await?;
+        idempotency::store(tx.conn().await?, request, &answer).await?;
         tx.commit().await?;
         fairness.remember(&meters);
         Ok(Known::Answered(answer))

@@ -168,12 +168,12 @@ impl Delivery {
             drop(conn);
             let claimed = mysql::retry(|_| async {
                 let mut tx = mysql::begin(&self.pool, point!("claim")).await?;
-                let is_ours = claims::claim(&mut tx, id, found.status, &claim.holder).await?;
-                if is_ours && let Some(wait) = self.too_many(&mut tx, user).await? {
+                let is_ours = claims::claim(tx.conn().await?, id, found.status, &claim.holder).await?;
+                if is_ours && let Some(wait) = self.too_many(tx.conn().await?, user).await? {
                     return Ok(Err(wait));
                 }
                 // read under the claim: its words may have changed since
-                let claimed = if is_ours { store::find(&mut tx, id).await? } else { None };
+                let claimed = if is_ours { store::find(tx.conn().await?, id).await? } else { None };
                 tx.commit().await?;
                 Ok(Ok(claimed))
             });
@@ -238,7 +238,7 @@ impl Delivery {
                 sleep(RENEWAL).await;
                 let renewed = mysql::retry(|_| async {
                     let mut tx = mysql::begin(&self.pool, point!("renew")).await?;
-                    claims::renew(&mut tx, &claim.ids, &claim.holder).await?;
+                    claims::renew(tx.conn().await?, &claim.ids, &claim.holder).await?;
                     tx.commit().await
                 });
                 if let Err(error) = renewed.await {
@@ -262,7 +262,7 @@ impl Delivery {
             let now = time::now();
             let marked = mysql::retry(|_| async {
                 let mut tx = mysql::begin(&self.pool, point!("sent")).await?;
-                claims::sent(&mut tx, ids, &claim.holder, now).await?;
+                claims::sent(tx.conn().await?, ids, &claim.holder, now).await?;
                 tx.commit().await
             });
             match marked.await {
@@ -289,7 +289,7 @@ impl Delivery {
     ) -> Result<(), DbError> {
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("try_later")).await?;
-            claims::try_later(&mut tx, notification.id, &claim.holder, attempts, delay, reason).await?;
+            claims::try_later(tx.conn().await?, notification.id, &claim.holder, attempts, delay, reason).await?;
             tx.commit().await
         })
         .await?;
@@ -301,7 +301,7 @@ impl Delivery {
         let now = time::now();
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("failed")).await?;
-            claims::failed(&mut tx, id, &claim.holder, reason, now).await?;
+            claims::failed(tx.conn().await?, id, &claim.holder, reason, now).await?;
             tx.commit().await
         })
         .await?;

@@ -15,7 +15,7 @@ pub async fn receive(pool: &MySqlPool, fairness: &Fairness, notices: &[Notice]) 
     let now = time::now();
     let meters = mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("facts")).await?;
-        let meters = store::insert_notices(&mut tx, notices, fairness, now, attempt).await?;
+        let meters = store::insert_notices(tx.conn().await?, notices, fairness, now, attempt).await?;
         tx.commit().await?;
         Ok(meters)
     })

@@ -14,7 +14,7 @@ pub async fn resend(pool: &MySqlPool, filter: &Filter) -> Result<u64, DbError> {
     loop {
         let some = mysql::retry(|_| async {
             let mut tx = mysql::begin(pool, point!("resend")).await?;
-            let some = store::resend_some(&mut tx, filter, time::now()).await?;
+            let some = store::resend_some(tx.conn().await?, filter, time::now()).await?;
             tx.commit().await?;
             Ok(some)
         })

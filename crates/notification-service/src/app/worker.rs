@@ -63,7 +63,7 @@ impl Delivery {
         let claim = Claim::on(ids);
         let claimed = mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("claim_due")).await?;
-            let claimed = claims::claim_due(&mut tx, &claim.ids, &claim.holder).await?;
+            let claimed = claims::claim_due(tx.conn().await?, &claim.ids, &claim.holder).await?;
             tx.commit().await?;
             Ok(claimed)
         })
@@ -133,7 +133,7 @@ impl Delivery {
         }
         let given_back = mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("give_back")).await?;
-            claims::give_back(&mut tx, left, &claim.holder).await?;
+            claims::give_back(tx.conn().await?, left, &claim.holder).await?;
             tx.commit().await
         });
         if let Err(error) = given_back.await {

@@ -68,7 +68,7 @@ impl FullRun<'_> {
     async fn write_users(&self, page: &[UserId]) -> Result<(), RunError> {
         let written = mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.sync.pool, point!("sync.users")).await?;
-            copies::take_over_users(&mut tx, page).await?;
+            copies::take_over_users(tx.conn().await?, page).await?;
             tx.commit().await
         });
         Ok(written.await?)

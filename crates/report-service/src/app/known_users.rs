@@ -18,7 +18,7 @@ impl Sync {
             Ok(true) => {
                 mysql::retry(|_| async {
                     let mut tx = mysql::begin(&self.pool, point!("seen")).await?;
-                    copies::take_over_users(&mut tx, &[user]).await?;
+                    copies::take_over_users(tx.conn().await?, &[user]).await?;
                     tx.commit().await
                 })
                 .await?;

@@ -106,9 +106,9 @@ impl Sync {
         if is_deep || summary.true_at(run_at).is_none() {
             mysql::retry(|_| async {
                 let mut tx = mysql::begin(&self.pool, point!("publish")).await?;
-                summaries::publish(&mut tx, user, moment).await?;
+                summaries::publish(tx.conn().await?, user, moment).await?;
                 if is_deep {
-                    summaries::walked(&mut tx, user, moment).await?;
+                    summaries::walked(tx.conn().await?, user, moment).await?;
                 }
                 tx.commit().await
             })

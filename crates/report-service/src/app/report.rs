@@ -31,18 +31,18 @@ impl Sync {
         let (now, answer) = (time::now(), &answer);
         let known = mysql::retry(|_| async move {
             let mut tx = mysql::begin(&self.pool, point!("report")).await?;
-            if let Some(known) = idempotency::look_up(&mut tx, request).await? {
+            if let Some(known) = idempotency::look_up(tx.conn().await?, request).await? {
                 return Ok(known);
             }
             let answer = match subject {
                 Ok(change) => {
-                    copies::take_over(&mut tx, std::slice::from_ref(change)).await?;
-                    let (report, is_new) = store::insert(&mut tx, user, transaction, now).await?;
+                    copies::take_over(tx.conn().await?, std::slice::from_ref(change)).await?;
+                    let (report, is_new) = store::insert(tx.conn().await?, user, transaction, now).await?;
                     answer(report, is_new)
                 }
                 Err(refusal) => Answer::refusal(refusal),
             };
-            idempotency::store(&mut tx, request, &answer).await?;
+            idempotency::store(tx.conn().await?, request, &answer).await?;
             tx.commit().await?;
             Ok(Known::Answered(answer))
         })

@@ -85,7 +85,7 @@ impl Sync {
         }
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("reports.mark")).await?;
-            store::set_marks(&mut tx, user, &marks).await?;
+            store::set_marks(tx.conn().await?, user, &marks).await?;
             tx.commit().await
         })
         .await?;

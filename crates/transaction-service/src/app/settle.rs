@@ -50,7 +50,7 @@ impl Settler {
         }
         let claimed = mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("overdue")).await?;
-            let claimed = store::claim_overdue(&mut tx, &overdue).await?;
+            let claimed = store::claim_overdue(tx.conn().await?, &overdue).await?;
             tx.commit().await?;
             Ok(claimed)
         })
@@ -73,7 +73,7 @@ impl Settler {
                 if matches!(error, CallError::NotReached { .. }) {
                     mysql::retry(|_| async {
                         let mut tx = mysql::begin(&self.pool, point!("postpone")).await?;
-                        store::postpone(&mut tx, row.id).await?;
+                        store::postpone(tx.conn().await?, row.id).await?;
                         tx.commit().await
                     })
                     .await?;

@@ -53,7 +53,9 @@ impl Transfers {
             DbError::is_unavailable,
             move |ids| {
                 let pool = pool.clone();
-                async move { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }
+                async move {
+                    mysql::retry(|_| async { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }).await
+                }
             },
         );
         Self(Arc::new(Inner { writer, lookups, steps }))

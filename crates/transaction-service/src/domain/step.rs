@@ -60,8 +60,8 @@ mysql::stored_as_text!(Verb, Failure);
 pub enum Step {
     Hold { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
     Transfer { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
-    Capture { transaction_id: TransactionId, step: u16, amount: Amount },
-    Release { transaction_id: TransactionId, step: u16 },
+    Capture { transaction_id: TransactionId, step: u16, sender_id: UserId, receiver_id: UserId, amount: Amount },
+    Release { transaction_id: TransactionId, step: u16, sender_id: UserId, receiver_id: UserId },
 }
 
 /// What user-service did with a step.

@@ -55,8 +55,8 @@ impl Transaction {
         self.state.verb().map(|verb| match verb {
             Verb::Hold => Step::Hold { transaction_id, sender_id, receiver_id, amount },
             Verb::Transfer => Step::Transfer { transaction_id, sender_id, receiver_id, amount },
-            Verb::Capture => Step::Capture { transaction_id, step, amount },
-            Verb::Release => Step::Release { transaction_id, step },
+            Verb::Capture => Step::Capture { transaction_id, step, sender_id, receiver_id, amount },
+            Verb::Release => Step::Release { transaction_id, step, sender_id, receiver_id },
         })
     }
 

@@ -6,10 +6,9 @@ use chrono::{DateTime, Utc};
 use common::outbox;
 use money::TransactionId;
 use mysql::{
-    DbError,
-    bulk::{Assignment, BulkUpdate, Script, Value, Written},
+    DbError, Unit,
+    bulk::{Assignment, BulkUpdate, Value, list},
 };
-use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
 use crate::domain::{
@@ -25,35 +24,19 @@ struct Row {
     after: Transaction,
 }
 
-/// What a script is to write of requests, and what becomes of them then.
-pub struct Plan {
-    changed: Vec<Changed>,
-    /// How many rows change.
-    rows: u64,
-}
-
-impl Plan {
-    /// What became of each request, after the script that writes them. It fails as raced if a row was another version than
-    /// presumed.
-    pub fn outcomes(self, written: &Written) -> Result<Vec<Changed>, DbError> {
-        if written.found == self.rows { Ok(self.changed) } else { Err(mysql::stale()) }
-    }
-}
-
-/// Decides requests in their order, each on what the one before it left, and has `script` write them and the facts that become
-/// true. The statements are as many as there are kinds of changes, not requests.
+/// Decides requests in their order, each on what the one before it left, has `unit` write them and the facts that become
+/// true, and says what becomes of each request then. The statements are as many as there are kinds of changes, not requests.
 ///
 /// Most transactions are as they were last seen. The first `attempt` takes them so, which the version in each update
-/// makes sure of: if one is not, it fails as raced, as it does where a request would lose. The others lock the rows and look.
+/// makes sure of: if one is not, the commit is a lost race, as this is where a request would lose. The others lock the rows and look.
 pub async fn plan(
-    conn: &mut MySqlConnection,
-    script: &mut Script,
+    unit: &mut Unit,
     requests: &[&ChangeRequest],
     now: DateTime<Utc>,
     pending_ttl: u32,
     attempt: u32,
-) -> Result<Plan, DbError> {
-    let rows = if attempt == 1 || requests.is_empty() { as_seen(requests) } else { lock(conn, requests).await? };
+) -> Result<Vec<Changed>, DbError> {
+    let rows = if attempt == 1 || requests.is_empty() { as_seen(requests) } else { lock(unit, requests).await? };
     let mut rows: BTreeMap<TransactionId, Row> =
         rows.into_iter().map(|row| (row.id, Row { before: row.clone(), after: row })).collect();
     let mut facts = Vec::new();
@@ -72,20 +55,19 @@ pub async fn plan(
         return Err(mysql::stale());
     }
     let dirty: Vec<&Row> = rows.values().filter(|row| row.before.version != row.after.version).collect();
-    script.update(update(&dirty, pending_ttl));
-    script.insert(outbox::insertion(&facts));
-    Ok(Plan { changed, rows: dirty.len() as u64 })
+    unit.update(update(&dirty, pending_ttl));
+    unit.insert(outbox::insertion(&facts));
+    Ok(changed)
 }
 
 fn as_seen(requests: &[&ChangeRequest]) -> Vec<Transaction> {
     requests.iter().map(|request| request.seen.clone()).collect()
 }
 
-async fn lock(conn: &mut MySqlConnection, requests: &[&ChangeRequest]) -> sqlx::Result<Vec<Transaction>> {
-    let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE id IN "));
-    mysql::push_list(&mut query, requests.iter().map(|request| request.seen.id));
-    query.push(" ORDER BY id FOR UPDATE");
-    query.build_query_as().fetch_all(conn).await
+async fn lock(unit: &mut Unit, requests: &[&ChangeRequest]) -> sqlx::Result<Vec<Transaction>> {
+    let ids = list(requests.iter().map(|request| request.seen.id.get()));
+    unit.read(format!(concat!("SELECT ", columns!(), " FROM transactions WHERE id IN {} ORDER BY id FOR UPDATE"), ids))
+        .await
 }
 
 /// Writes rows that are at the version they had before.

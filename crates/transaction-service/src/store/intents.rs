@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use money::TransactionId;
-use mysql::bulk::{BulkInsert, Script, Value, Written};
-use sqlx::{MySqlConnection, QueryBuilder};
+use mysql::{
+    Unit,
+    bulk::{BulkInsert, Value, list},
+};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
 use crate::domain::{
@@ -12,7 +14,7 @@ use crate::domain::{
     transaction::Transaction,
 };
 
-/// What a script is to write of intents, and what is known of them.
+/// What is to be written of intents, and what is known of them.
 pub struct Plan<'a> {
     intents: &'a [&'a Intent],
     known: HashMap<String, Transaction>,
@@ -20,11 +22,11 @@ pub struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// What became of each intent, after the script that writes them.
-    pub fn outcomes(self, written: &Written) -> Vec<Inserted> {
+    /// What became of each intent, once they are written.
+    pub fn outcomes(self, ids: &[i64]) -> Vec<Inserted> {
         let Self { intents, mut known, new } = self;
         let id = |id: &i64| TransactionId::try_from(*id).expect("generated ids are positive");
-        let rows = new.iter().zip(&written.ids).map(|(intent, new)| (intent.identity(), intent.transaction(id(new))));
+        let rows = new.iter().zip(ids).map(|(intent, new)| (intent.identity(), intent.transaction(id(new))));
         let mut rows: HashMap<&str, Transaction> = rows.collect();
         let mut answer = |intent: &Intent| match rows.remove(intent.identity()) {
             Some(row) => {
@@ -37,23 +39,12 @@ impl Plan<'_> {
     }
 }
 
-/// Sorts intents by whether their requests are known, and has `script` write what is new: `processing` transactions whose
+/// Sorts intents by whether their requests are known, and has `unit` write what is new: `processing` transactions whose
 /// first verb is outstanding.
 ///
-/// Most requests are new. The first `attempt` takes them for new, which the unique key makes sure of; the others look, once
-/// what the script has so far is done.
-pub async fn plan<'a>(
-    conn: &mut MySqlConnection,
-    script: &mut Script,
-    intents: &'a [&'a Intent],
-    attempt: u32,
-) -> sqlx::Result<Plan<'a>> {
-    let known = if attempt == 1 || intents.is_empty() {
-        HashMap::new()
-    } else {
-        script.run(conn).await?;
-        find_requests(conn, intents).await?
-    };
+/// Most requests are new. The first `attempt` takes them for new, which the unique key makes sure of; the others look.
+pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) -> sqlx::Result<Plan<'a>> {
+    let known = if attempt == 1 || intents.is_empty() { HashMap::new() } else { find_requests(unit, intents).await? };
     // two intents of one batch under one request are one
     let mut first = HashSet::new();
     let new: Vec<&Intent> = intents
@@ -61,7 +52,7 @@ pub async fn plan<'a>(
         .copied()
         .filter(|intent| !known.contains_key(intent.identity()) && first.insert(intent.identity()))
         .collect();
-    script.insert_for_ids(insertion(&new));
+    unit.insert_for_ids(insertion(&new));
     Ok(Plan { intents, known, new })
 }
 
@@ -90,9 +81,10 @@ fn insertion(intents: &[&Intent]) -> BulkInsert {
     insert
 }
 
-async fn find_requests(conn: &mut MySqlConnection, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {
-    let mut query = QueryBuilder::new(concat!("SELECT ", columns!(), " FROM transactions WHERE request IN "));
-    mysql::push_list(&mut query, intents.iter().map(|intent| intent.request.identity.clone()));
-    let rows: Vec<Transaction> = query.build_query_as().fetch_all(conn).await?;
+async fn find_requests(unit: &mut Unit, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {
+    let requests = list(intents.iter().map(|intent| intent.identity()));
+    let rows: Vec<Transaction> = unit
+        .read(concat!("SELECT ", columns!(), " FROM transactions WHERE request IN ").to_owned() + &requests)
+        .await?;
     Ok(rows.into_iter().map(|row| (row.request.clone(), row)).collect())
 }

@@ -7,7 +7,7 @@ use batch::{BatchError, Batcher, Baton};
 use common::origin::Origin;
 use fault::point;
 use money::time;
-use mysql::{DbError, bulk::Script};
+use mysql::DbError;
 use sqlx::MySqlPool;
 
 use super::{changes, intents};
@@ -77,15 +77,12 @@ async fn write(pool: MySqlPool, writes: Arc<[Write]>, pending_ttl: u32, baton: B
     let (pool, intents, requests, now) = (&pool, &intents, &requests, time::now());
     let (inserted, changed) = mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("writes")).await?;
-        let mut script = Script::default();
         // rows that exist are locked before new ones are made
-        let changes = changes::plan(&mut tx, &mut script, requests, now, pending_ttl, attempt).await?;
-        let intents = intents::plan(&mut tx, &mut script, intents, attempt).await?;
+        let changed = changes::plan(&mut tx, requests, now, pending_ttl, attempt).await?;
+        let intents = intents::plan(&mut tx, intents, attempt).await?;
         // a request that another instance writes at this moment waits at the unique key
-        let written = script.execute(&mut tx).await.map_err(mysql::raced)?;
-        let outcomes = (intents.outcomes(&written), changes.outcomes(&written)?);
-        tx.commit().await?;
-        Ok(outcomes)
+        let ids = tx.commit_for_ids().await?;
+        Ok((intents.outcomes(&ids), changed))
     })
     .await?;
     let (mut inserted, mut changed) = (inserted.into_iter(), changed.into_iter());

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     peers::Reaction,
-    support::{Service, assert_documented, assert_names_field, ids, immediate, payment},
+    support::{RECEIVER, SENDER, Service, assert_documented, assert_names_field, ids, immediate, payment},
 };
 
 #[tokio::test]
@@ -17,7 +17,12 @@ async fn each_decision_asks_for_its_verb_and_ends_in_its_status() {
         assert_eq!((decided.id(), &decided["status"]), (id, &json!(status)));
         assert_eq!(service.show(id).await.expect(200)["status"], status);
         let asked = service.users.calls().pop().expect("a call").body;
-        assert_eq!(asked, format!(r#"{{"operations":[{{"{verb}":{{"transaction_id":{id},"step":2{amount}}}}}]}}"#));
+        assert_eq!(
+            asked,
+            format!(
+                r#"{{"operations":[{{"{verb}":{{"transaction_id":{id},"step":2,"sender_id":{SENDER},"receiver_id":{RECEIVER}{amount}}}}}]}}"#
+            )
+        );
     }
 }
 

@@ -68,7 +68,7 @@ async fn keep(pool: &MySqlPool, found: &Verification, begun: Instant) -> Result<
     tracing::info!(found.ok, operations = found.checked_operations, users = found.checked_users, ms, "audited");
     mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("audit")).await?;
-        audits::insert(&mut tx, found).await?;
+        audits::insert(tx.conn().await?, found).await?;
         tx.commit().await
     })
     .await

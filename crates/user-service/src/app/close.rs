@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use common::{origin::Origin, outbox};
 use fault::point;
 use money::{Money, UserId};
-use mysql::DbError;
-use sqlx::MySqlConnection;
+use mysql::{DbError, Unit};
 
 use super::ledger::Ledger;
 use crate::{
@@ -41,25 +40,25 @@ impl Ledger {
     }
 }
 
-async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>, origin: &Origin) -> sqlx::Result<Closing> {
+async fn close(unit: &mut Unit, user: UserId, now: DateTime<Utc>, origin: &Origin) -> sqlx::Result<Closing> {
     // A hold locks both of its users first, so none can appear between this look and the commit.
-    let accounts = rows::lock_accounts(conn, &[user].into()).await?;
+    let accounts = rows::lock_accounts(unit, &[user].into()).await?;
     let Some(balances) = accounts.get(&user) else {
         // after an unknown commit the second run finds what the first one did
-        if !closing::was_closed_at(conn, user, now).await? {
+        if !closing::was_closed_at(unit.conn().await?, user, now).await? {
             return Ok(Closing::NotFound);
         }
-        return Ok(Closing::Done { paid_out: closing::paid_out(conn, user).await? });
+        return Ok(Closing::Done { paid_out: closing::paid_out(unit.conn().await?, user).await? });
     };
     if balances.held != Money::ZERO || balances.incoming != 0 {
         return Ok(Closing::Pending);
     }
     let paid_out = balances.available;
-    closing::pay_out(conn, user, paid_out, origin).await?;
-    let addresses = rows::addresses(conn, &[user].into()).await?;
-    closing::close(conn, user, now).await?;
-    revocations::revoke(conn, user).await?;
+    closing::pay_out(unit, user, paid_out, origin);
+    let addresses = rows::addresses(unit, &[user].into()).await?;
+    closing::close(unit.conn().await?, user, now).await?;
+    revocations::revoke(unit.conn().await?, user).await?;
     let fact = addresses.into_values().map(|address| facts::closed(user, address, paid_out, origin));
-    outbox::insertion(&fact.collect::<Vec<_>>()).execute(conn).await?;
+    unit.insert(outbox::insertion(&fact.collect::<Vec<_>>()));
     Ok(Closing::Done { paid_out })
 }

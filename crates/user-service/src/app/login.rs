@@ -40,7 +40,7 @@ pub async fn log_in(
         let hash = passwords.hash(text::composed(password.expose_secret()).into()).await?;
         mysql::retry(|_| async {
             let mut tx = mysql::begin(pool, point!("rehash")).await?;
-            users::rehash(&mut tx, user.id, &user.password_hash, &hash).await?;
+            users::rehash(tx.conn().await?, user.id, &user.password_hash, &hash).await?;
             tx.commit().await
         })
         .await?;
@@ -72,7 +72,7 @@ async fn count_attempt(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
     let wait = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("login.attempt")).await?;
         for subject in [account, client] {
-            if let Some(wait) = attempts::begin(&mut tx, subject).await? {
+            if let Some(wait) = attempts::begin(tx.conn().await?, subject).await? {
                 return Ok(Some(wait));
             }
         }
@@ -89,7 +89,7 @@ async fn count_attempt(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
 async fn count_success(pool: &MySqlPool, account: Subject<'_>, client: Subject<'_>) -> Result<()> {
     let counted = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("login.success")).await?;
-        attempts::succeeded(&mut tx, account, client).await?;
+        attempts::succeeded(tx.conn().await?, account, client).await?;
         tx.commit().await
     });
     Ok(counted.await?)
@@ -99,7 +99,7 @@ async fn count_success(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
 pub async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
     let forgotten = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("login.forget")).await?;
-        let forgotten = attempts::forget(&mut tx).await?;
+        let forgotten = attempts::forget(tx.conn().await?).await?;
         tx.commit().await?;
         Ok(forgotten)
     });

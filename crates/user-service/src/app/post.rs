@@ -9,8 +9,8 @@ use common::{
 };
 use fault::point;
 use money::{Money, UserId};
-use mysql::{DbError, bulk::Script};
-use sqlx::{MySqlConnection, MySqlPool};
+use mysql::{DbError, Unit, bulk::Id};
+use sqlx::MySqlPool;
 
 use crate::{
     domain::{
@@ -26,6 +26,7 @@ pub async fn post(pool: &MySqlPool, operations: &[Operation], baton: &Baton) -> 
     mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("ledger")).await?;
         let outcomes = write(&mut tx, operations, attempt).await?;
+        // the next batch waits for this one's rows, if it touches any of them
         baton.pass();
         tx.commit().await?;
         Ok(outcomes)
@@ -35,42 +36,31 @@ pub async fn post(pool: &MySqlPool, operations: &[Operation], baton: &Baton) -> 
 
 /// Most operations are new. The first attempt takes them for new, and fails as raced when a unique key knows better; the
 /// others look.
-async fn write(conn: &mut MySqlConnection, operations: &[Operation], attempt: u32) -> Result<Vec<Outcome>, DbError> {
+async fn write(unit: &mut Unit, operations: &[Operation], attempt: u32) -> Result<Vec<Outcome>, DbError> {
     // Lock order everywhere: holds, then accounts by ascending user, then inserts.
     let may_exist = |o: &&Operation| attempt > 1 || o.movement.needs_hold();
     let transactions = operations.iter().filter(may_exist).filter_map(|o| o.movement.transaction()).collect();
-    let holds = rows::lock_holds(conn, &transactions).await?;
-    let users: BTreeSet<UserId> = operations
-        .iter()
-        .flat_map(|o| users_of(&o.movement))
-        .chain(holds.values().filter_map(|h| h.transfer).flat_map(|t| [t.sender_id, t.receiver_id]))
-        .collect();
-    let accounts = rows::lock_accounts(conn, &users).await?;
-    let stored = if attempt > 1 { rows::stored(conn, operations).await? } else { HashMap::new() };
-
-    let before = Book { accounts, holds };
+    let users = operations.iter().flat_map(|o| users_of(&o.movement)).collect();
+    let before = rows::lock(unit, &transactions, &users).await?;
+    let stored = if attempt > 1 { rows::stored(unit, operations).await? } else { HashMap::new() };
     let batch = Batch::decide(&before, operations, stored);
 
     if !batch.new.is_empty() {
-        let ids = rows::insert_operations(conn, &batch.new).await.map_err(mysql::raced)?;
+        let addresses = rows::addresses(unit, &batch.debited()).await?;
         let (new_holds, changed_holds) = batch.changed_holds(&before);
-        let mut script = Script::default();
-        script.insert(rows::entries(&batch.entries(&ids)));
-        script.insert(rows::new_holds(&new_holds));
-        script.insert(rows::changed_holds(&changed_holds));
-        script.insert(rows::balances(&batch.changed_balances(&before)));
-        let addresses = rows::addresses(conn, &batch.debited()).await?;
-        script.insert(outbox::insertion(&batch.facts(&ids, &addresses)));
-        script.execute(conn).await.map_err(mysql::raced)?;
+        let ids = unit.insert_with_ids(rows::operations(&batch.new));
+        unit.insert(rows::entries(&batch.entries(&ids)));
+        unit.insert(rows::new_holds(&new_holds));
+        unit.insert(rows::changed_holds(&changed_holds));
+        unit.insert(rows::balances(&batch.changed_balances(&before)));
+        unit.insert(outbox::insertion(&batch.facts(&addresses)));
     }
     Ok(batch.outcomes)
 }
 
-fn users_of(movement: &Movement) -> Vec<UserId> {
-    match movement {
-        Movement::Hold(transfer) | Movement::Transfer(transfer) => vec![transfer.sender_id, transfer.receiver_id],
-        other => other.subject().into_iter().collect(),
-    }
+fn users_of(movement: &Movement) -> impl Iterator<Item = UserId> + use<> {
+    let parties = movement.parties().into_iter().flat_map(|(sender, receiver)| [sender, receiver]);
+    parties.chain(movement.subject())
 }
 
 /// A batch after its decisions.
@@ -132,7 +122,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn entries(&self, ids: &[i64]) -> Vec<(i64, i64, Entry)> {
+    fn entries(&self, ids: &[Id]) -> Vec<(Id, i64, Entry)> {
         let mut entries = Vec::new();
         for (id, legs) in ids.iter().zip(&self.legs) {
             entries.extend((0..).zip(legs).map(|(leg, entry)| (*id, leg, *entry)));
@@ -159,21 +149,21 @@ impl<'a> Batch<'a> {
         self.new.iter().filter_map(debited).collect()
     }
 
-    fn facts(&self, ids: &[i64], addresses: &HashMap<UserId, String>) -> Vec<Fact> {
-        let fact = |(id, new): (&i64, &NewOperation<'_>)| {
+    fn facts(&self, addresses: &HashMap<UserId, String>) -> Vec<Fact> {
+        let fact = |new: &NewOperation<'_>| {
             let Operation { movement, note, origin, .. } = new.operation;
             let change = |user_id, amount| BalanceChange { user_id, amount, reference: note.clone() };
             match *movement {
                 _ if new.result.is_err() || new.is_alias => None,
-                Movement::Topup { user_id, amount } => Some(facts::topped_up(*id, &change(user_id, amount), origin)),
+                Movement::Topup { user_id, amount } => Some(facts::topped_up(&change(user_id, amount), origin)),
                 Movement::Debit { user_id, amount } => {
                     let address = addresses.get(&user_id)?.clone();
-                    Some(facts::debited(*id, &change(user_id, amount), address, origin))
+                    Some(facts::debited(&change(user_id, amount), address, origin))
                 }
                 _ => None,
             }
         };
-        ids.iter().zip(&self.new).filter_map(fact).collect()
+        self.new.iter().filter_map(fact).collect()
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn register(pool: &MySqlPool, passwords: &Passwords, mode: Mode, new: 
     let now = time::now();
     let id = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("register")).await?;
-        let id = users::insert(&mut tx, &full_name, &email, &hash, now).await?;
+        let id = users::insert(tx.conn().await?, &full_name, &email, &hash, now).await?;
         tx.commit().await?;
         Ok(id)
     })

@@ -93,8 +93,12 @@ impl Book {
             Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
             Movement::Hold(transfer) => self.hold(transfer),
             Movement::Transfer(transfer) => self.transfer(transfer),
-            Movement::Capture { transaction_id, amount, .. } => self.capture(transaction_id, amount.money()),
-            Movement::Release { transaction_id, .. } => self.release(transaction_id),
+            Movement::Capture { transaction_id, sender_id, receiver_id, amount, .. } => {
+                self.capture(transaction_id, (sender_id, receiver_id), amount.money())
+            }
+            Movement::Release { transaction_id, sender_id, receiver_id, .. } => {
+                self.release(transaction_id, (sender_id, receiver_id))
+            }
         }
     }
 
@@ -150,8 +154,13 @@ impl Book {
         allowed
     }
 
-    fn capture(&mut self, transaction: TransactionId, amount: Money) -> Result<Applied, Refusal> {
-        let (Transfer { sender_id, receiver_id, .. }, left) = self.held_transfer(transaction)?;
+    fn capture(
+        &mut self,
+        transaction: TransactionId,
+        (sender_id, receiver_id): (UserId, UserId),
+        amount: Money,
+    ) -> Result<Applied, Refusal> {
+        let left = self.held_between(transaction, (sender_id, receiver_id))?;
         if amount > left {
             return Err(Refusal::NotHeld);
         }
@@ -165,7 +174,11 @@ impl Book {
         Ok(self.applied(sender_id, entries))
     }
 
-    fn release(&mut self, transaction: TransactionId) -> Result<Applied, Refusal> {
+    fn release(
+        &mut self,
+        transaction: TransactionId,
+        (sender_id, receiver_id): (UserId, UserId),
+    ) -> Result<Applied, Refusal> {
         match self.holds.get(&transaction) {
             Some(hold) if hold.left() != Money::ZERO => {}
             Some(hold) if hold.captured != Money::ZERO => return Err(Refusal::NotHeld),
@@ -175,7 +188,7 @@ impl Book {
                 return Ok(nothing_to_do());
             }
         }
-        let (Transfer { sender_id, receiver_id, .. }, left) = self.held_transfer(transaction)?;
+        let left = self.held_between(transaction, (sender_id, receiver_id))?;
         let hold = self.hold_of(transaction);
         hold.released = hold.released + left;
         self.account(receiver_id).incoming -= 1;
@@ -183,11 +196,15 @@ impl Book {
         Ok(self.applied(sender_id, entries))
     }
 
-    /// The parties of a transaction of which something is set aside, and how much that is.
-    fn held_transfer(&self, transaction: TransactionId) -> Result<(Transfer, Money), Refusal> {
+    /// How much is set aside of a transaction between these parties.
+    fn held_between(&self, transaction: TransactionId, parties: (UserId, UserId)) -> Result<Money, Refusal> {
         let hold = self.holds.get(&transaction).ok_or(Refusal::NotHeld)?;
         match (hold.transfer, hold.left()) {
-            (Some(transfer), left) if left != Money::ZERO => Ok((transfer, left)),
+            (Some(Transfer { sender_id, receiver_id, .. }), left)
+                if left != Money::ZERO && (sender_id, receiver_id) == parties =>
+            {
+                Ok(left)
+            }
             _ => Err(Refusal::NotHeld),
         }
     }

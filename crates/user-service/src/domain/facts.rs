@@ -20,14 +20,14 @@ pub fn email_changed(user_id: UserId, address: String, change: Uuid, origin: &Or
     Fact::new(format!("address:{change}"), Kind::EmailChanged, &AccountChange { user_id }, origin).at(address)
 }
 
-/// Money went out, by this operation of the ledger.
-pub fn debited(operation: i64, change: &BalanceChange, address: String, origin: &Origin) -> Fact {
-    Fact::new(format!("operation:{operation}"), Kind::DebitCompleted, change, origin).at(address)
+/// Money went out.
+pub fn debited(change: &BalanceChange, address: String, origin: &Origin) -> Fact {
+    Fact::new(format!("debit:{}", Uuid::new_v4()), Kind::DebitCompleted, change, origin).at(address)
 }
 
-/// Money came in, by this operation of the ledger.
-pub fn topped_up(operation: i64, change: &BalanceChange, origin: &Origin) -> Fact {
-    Fact::new(format!("operation:{operation}"), Kind::TopupCompleted, change, origin)
+/// Money came in.
+pub fn topped_up(change: &BalanceChange, origin: &Origin) -> Fact {
+    Fact::new(format!("topup:{}", Uuid::new_v4()), Kind::TopupCompleted, change, origin)
 }
 
 /// The account is no more, and `paid_out` was paid out.

@@ -48,6 +48,10 @@ pub enum Movement {
         transaction_id: TransactionId,
         /// Which step of the transaction this is, 2 or later.
         step: u16,
+        /// Whose money it is.
+        sender_id: UserId,
+        /// Who is paid.
+        receiver_id: UserId,
         /// How much of it.
         amount: Amount,
     },
@@ -57,6 +61,10 @@ pub enum Movement {
         transaction_id: TransactionId,
         /// Which step of the transaction this is, 2 or later.
         step: u16,
+        /// Whose money it is.
+        sender_id: UserId,
+        /// Who would have been paid.
+        receiver_id: UserId,
     },
 }
 
@@ -100,6 +108,17 @@ impl Movement {
         }
     }
 
+    /// Who pays whom, for a step of a transaction.
+    pub fn parties(&self) -> Option<(UserId, UserId)> {
+        match self {
+            Self::Hold(transfer) | Self::Transfer(transfer) => Some((transfer.sender_id, transfer.receiver_id)),
+            Self::Capture { sender_id, receiver_id, .. } | Self::Release { sender_id, receiver_id, .. } => {
+                Some((*sender_id, *receiver_id))
+            }
+            Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } => None,
+        }
+    }
+
     /// True for a step that carries on what another one began.
     pub fn needs_hold(&self) -> bool {
         matches!(self, Self::Capture { .. } | Self::Release { .. })
@@ -109,7 +128,7 @@ impl Movement {
     pub fn step(&self) -> Option<(TransactionId, u16)> {
         match self {
             Self::Hold(transfer) | Self::Transfer(transfer) => Some((transfer.transaction_id, FIRST_STEP)),
-            Self::Capture { transaction_id, step, .. } | Self::Release { transaction_id, step } => {
+            Self::Capture { transaction_id, step, .. } | Self::Release { transaction_id, step, .. } => {
                 Some((*transaction_id, *step))
             }
             Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } => None,
@@ -200,7 +219,7 @@ pub enum Refusal {
     BalanceLimit,
     /// The receiver cannot be paid; the payer does not learn why.
     ReceiverUnavailable,
-    /// The transaction's money is not set aside, or no longer, or not that much, so the verb does not fit.
+    /// The transaction's money is not set aside, or no longer, or not that much, or between others: the verb does not fit.
     NotHeld,
     /// The reference belongs to another request. This one refusal is not stored.
     ReferenceReused,

@@ -3,6 +3,10 @@
 use chrono::{DateTime, Utc};
 use common::{idempotency, origin::Origin};
 use money::{Money, UserId};
+use mysql::{
+    Unit,
+    bulk::{BulkInsert, Value},
+};
 use sqlx::MySqlConnection;
 
 use super::ledger;
@@ -52,23 +56,23 @@ pub async fn paid_out(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<
 }
 
 /// Pays out what is left, as an operation of the ledger.
-pub async fn pay_out(conn: &mut MySqlConnection, user: UserId, rest: Money, origin: &Origin) -> sqlx::Result<()> {
-    let written = sqlx::query(
-        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, actor, request_id)
-         VALUES (?, ?, 'close', ?, 0, ?, ?)",
-    )
-    .bind(reference(user))
-    .bind(idempotency::fingerprint(&user))
-    .bind(user)
-    .bind(origin.actor())
-    .bind(origin.request())
-    .execute(&mut *conn)
-    .await?;
-    let operation = i64::try_from(written.last_insert_id()).expect("ids fit BIGINT");
-    if rest == Money::ZERO {
-        return Ok(());
-    }
+pub fn pay_out(unit: &mut Unit, user: UserId, rest: Money, origin: &Origin) {
+    let mut operation = BulkInsert::new(
+        "INSERT INTO operations (reference, fingerprint, kind, user_id, balance_after, actor, request_id)",
+    );
+    operation.row(&[
+        Value::Text(&reference(user)),
+        Value::Bytes(&idempotency::fingerprint(&user)),
+        Value::Text("close"),
+        user.get().into(),
+        Money::ZERO.into(),
+        Value::Text(origin.actor()),
+        origin.request().into(),
+    ]);
+    let operation = unit.insert_with_ids(operation)[0];
     let available = Entry { account: Account::Available, user, amount: -rest, balance_after: Some(Money::ZERO) };
     let external = Entry { account: Account::External, user, amount: rest, balance_after: None };
-    ledger::entries(&[(operation, 0, available), (operation, 1, external)]).execute(conn).await
+    if rest != Money::ZERO {
+        unit.insert(ledger::entries(&[(operation, 0, available), (operation, 1, external)]));
+    }
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use money::{Amount, Money, TransactionId, UserId};
-use mysql::bulk::{BulkInsert, Value};
-use sqlx::{MySqlConnection, QueryBuilder};
+use mysql::{
+    Unit,
+    bulk::{BulkInsert, Id, Value, list},
+};
 
 use crate::domain::{
-    book::{Balances, Entry, Hold},
+    book::{Balances, Book, Entry, Hold},
     operation::{Operation, Outcome, Refusal, Transfer},
 };
 
@@ -31,24 +33,30 @@ pub struct NewOperation<'a> {
 const ALIAS: &str = "alias";
 
 type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, Money, Money);
+type AccountRow = (UserId, Money, Money, i32);
 type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
 
-/// Locks the holds that exist among `transactions`, in ascending order.
-pub async fn lock_holds(
-    conn: &mut MySqlConnection,
+/// Locks the holds that exist among `transactions`, and then the accounts of `users` that are not closed, each in ascending
+/// order.
+pub async fn lock(
+    unit: &mut Unit,
     transactions: &BTreeSet<TransactionId>,
-) -> sqlx::Result<BTreeMap<TransactionId, Hold>> {
+    users: &BTreeSet<UserId>,
+) -> sqlx::Result<Book> {
     if transactions.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Book { accounts: lock_accounts(unit, users).await?, holds: BTreeMap::new() });
     }
-    let mut query = QueryBuilder::new(
-        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released FROM holds WHERE transaction_id IN ",
+    let sql = format!(
+        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released FROM holds
+         WHERE transaction_id IN {} ORDER BY transaction_id FOR UPDATE",
+        list(transactions.iter().map(|id| id.get())),
     );
-    mysql::push_list(&mut query, transactions.iter().copied());
-    query.push(" ORDER BY transaction_id FOR UPDATE");
-    let rows: Vec<HoldRow> = query.build_query_as().fetch_all(conn).await?;
-    Ok(rows
-        .into_iter()
+    let (holds, accounts) = unit.read_both(sql, accounts_for_update(users)).await?;
+    Ok(Book { accounts: by_user(accounts), holds: by_transaction(holds) })
+}
+
+fn by_transaction(rows: Vec<HoldRow>) -> BTreeMap<TransactionId, Hold> {
+    rows.into_iter()
         .map(|(transaction_id, sender, receiver, amount, captured, released)| {
             let transfer = sender.zip(receiver).zip(amount).map(|((sender_id, receiver_id), amount)| Transfer {
                 transaction_id,
@@ -58,44 +66,45 @@ pub async fn lock_holds(
             });
             (transaction_id, Hold { transfer, captured, released })
         })
-        .collect())
+        .collect()
 }
 
 /// The accounts of `users` that are not closed, locked in ascending order.
-pub async fn lock_accounts(
-    conn: &mut MySqlConnection,
-    users: &BTreeSet<UserId>,
-) -> sqlx::Result<BTreeMap<UserId, Balances>> {
-    if users.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut query = QueryBuilder::new(
-        "SELECT user_id, available, held, incoming FROM accounts WHERE state <> 'closed' AND user_id IN ",
-    );
-    mysql::push_list(&mut query, users.iter().copied());
-    query.push(" ORDER BY user_id FOR UPDATE");
-    let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
+pub async fn lock_accounts(unit: &mut Unit, users: &BTreeSet<UserId>) -> sqlx::Result<BTreeMap<UserId, Balances>> {
+    Ok(by_user(unit.read(accounts_for_update(users)).await?))
+}
+
+fn accounts_for_update(users: &BTreeSet<UserId>) -> String {
+    format!(
+        "SELECT user_id, available, held, incoming FROM accounts
+         WHERE state <> 'closed' AND user_id IN {} ORDER BY user_id FOR UPDATE",
+        list(users.iter().map(|id| id.get())),
+    )
+}
+
+fn by_user(rows: Vec<AccountRow>) -> BTreeMap<UserId, Balances> {
     let balances = |(id, available, held, incoming)| (id, Balances { available, held, incoming });
-    Ok(rows.into_iter().map(balances).collect())
+    rows.into_iter().map(balances).collect()
 }
 
 /// The addresses of `users`, whose accounts are locked.
-pub async fn addresses(conn: &mut MySqlConnection, users: &BTreeSet<UserId>) -> sqlx::Result<HashMap<UserId, String>> {
+pub async fn addresses(unit: &mut Unit, users: &BTreeSet<UserId>) -> sqlx::Result<HashMap<UserId, String>> {
     if users.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut query = QueryBuilder::new("SELECT id, email FROM users WHERE email IS NOT NULL AND id IN ");
-    mysql::push_list(&mut query, users.iter().copied());
-    let rows: Vec<(UserId, String)> = query.build_query_as().fetch_all(conn).await?;
+    let users = list(users.iter().map(|id| id.get()));
+    let sql = format!("SELECT id, email FROM users WHERE email IS NOT NULL AND id IN {users}");
+    let rows: Vec<(UserId, String)> = unit.read(sql).await?;
     Ok(rows.into_iter().collect())
 }
 
 /// What is stored under the references of `operations`.
-pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
-    let mut query =
-        QueryBuilder::new("SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN ");
-    mysql::push_list(&mut query, operations.iter().flat_map(Operation::references).map(str::to_owned));
-    let rows: Vec<OperationRow> = query.build_query_as().fetch_all(conn).await?;
+pub async fn stored(unit: &mut Unit, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
+    let references = list(operations.iter().flat_map(Operation::references));
+    let sql = format!(
+        "SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN {references}"
+    );
+    let rows: Vec<OperationRow> = unit.read(sql).await?;
     Ok(rows
         .into_iter()
         .map(|(reference, fingerprint, balance, refusal)| {
@@ -105,8 +114,8 @@ pub async fn stored(conn: &mut MySqlConnection, operations: &[Operation]) -> sql
         .collect())
 }
 
-/// Writes operations and returns their ids.
-pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOperation<'_>]) -> sqlx::Result<Vec<i64>> {
+/// Writes operations.
+pub fn operations(operations: &[NewOperation<'_>]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO operations
              (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, actor, request_id)",
@@ -126,11 +135,11 @@ pub async fn insert_operations(conn: &mut MySqlConnection, operations: &[NewOper
             origin.request().into(),
         ]);
     }
-    insert.execute_for_ids(conn).await
+    insert
 }
 
 /// Appends entries, each with its operation and its place in it.
-pub fn entries(entries: &[(i64, i64, Entry)]) -> BulkInsert {
+pub fn entries(entries: &[(Id, i64, Entry)]) -> BulkInsert {
     let mut insert =
         BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
     for (operation, leg, entry) in entries {

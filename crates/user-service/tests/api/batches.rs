@@ -101,8 +101,8 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
         2 => Movement::Debit { user_id, amount },
         3 => Movement::Hold(transfer),
         4 => Movement::Transfer(transfer),
-        5 => Movement::Capture { transaction_id, step, amount },
-        _ => Movement::Release { transaction_id, step },
+        5 => Movement::Capture { transaction_id, step, sender_id: user_id, receiver_id, amount },
+        _ => Movement::Release { transaction_id, step, sender_id: user_id, receiver_id },
     };
     if let Some(step) = movement.step() {
         return Operation::step(step, movement);

@@ -13,7 +13,7 @@ async fn an_account_with_money_set_aside_from_or_for_it_stays_open() {
         let _ = user.api.delete(&user.path("")).await.expect_error(409, "pending_transactions");
     }
     assert_eq!(service.balance(&sender).await, Balance::new(40, 60));
-    assert_eq!(service.execute(json!([release(1, 2)])).await, ["applied"]);
+    assert_eq!(service.execute(json!([release(1, 2, &sender, &receiver)])).await, ["applied"]);
     for user in [&sender, &receiver] {
         let _ = user.api.delete(&user.path("")).await.expect(200);
     }
@@ -44,7 +44,9 @@ async fn a_closed_account_is_gone_everywhere() {
     }
     let _ = service.login(&user.email, crate::support::PASSWORD).await.expect_error(401, "invalid_credentials");
     assert_eq!(
-        service.execute(json!([hold(1, &user, &other, 1), hold(2, &other, &user, 1), capture(1, 2, 1)])).await,
+        service
+            .execute(json!([hold(1, &user, &other, 1), hold(2, &other, &user, 1), capture(1, 2, &user, &other, 1)]))
+            .await,
         ["user_not_found", "receiver_not_found", "not_held"]
     );
     for list in ["/users", "/internal/users"] {

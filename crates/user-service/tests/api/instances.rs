@@ -41,18 +41,21 @@ impl Dice {
         let transaction = 1 + self.roll(TRANSACTIONS);
         let mut own = Dice(SEED ^ (transaction << 20));
         let (sender, receiver) = (own.pick(users).id, own.pick(users).id);
-        let fields = json!({
+        let mut fields = json!({
             "transaction_id": transaction,
             "sender_id": sender,
             "receiver_id": if sender == receiver { users[usize::from(users[0].id == sender)].id } else { receiver },
             "amount": own.amount(),
         });
-        match self.roll(5) {
-            0 | 1 => json!({"hold": fields}),
-            2 => json!({"transfer": fields}),
-            3 => json!({"capture": {"transaction_id": transaction, "step": 2, "amount": own.amount()}}),
-            _ => json!({"release": {"transaction_id": transaction, "step": 2}}),
+        let verb =
+            ["hold", "hold", "transfer", "capture", "release"][usize::try_from(self.roll(5)).expect("it is small")];
+        if matches!(verb, "capture" | "release") {
+            fields["step"] = json!(2);
         }
+        if verb == "release" {
+            fields.as_object_mut().expect("an object").remove("amount");
+        }
+        json!({verb: fields})
     }
 }
 

@@ -22,12 +22,12 @@ async fn an_empty_ledger_and_a_busy_one_are_proved() {
     let _ = one.debit(10).await.expect(200);
     let steps = [
         hold(1, &one, &two, 20),
-        capture(1, 2, 20),
+        capture(1, 2, &one, &two, 20),
         hold(2, &one, &two, 20),
-        release(2, 2),
+        release(2, 2, &one, &two),
         transfer(3, &two, &one, 5),
         hold(4, &one, &two, 7),
-        release(5, 2),
+        release(5, 2, &one, &two),
         hold(6, &two, &one, 1000),
     ];
     service.execute(json!(steps)).await;

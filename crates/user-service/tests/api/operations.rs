@@ -21,7 +21,7 @@ async fn a_hold_sets_money_aside_and_a_capture_pays_it() {
     let (service, sender, receiver) = pair().await;
     assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
     assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 60), Balance::new(0, 0)));
-    assert_eq!(service.execute(json!([capture(1, 2, 60)])).await, ["applied"]);
+    assert_eq!(service.execute(json!([capture(1, 2, &sender, &receiver, 60)])).await, ["applied"]);
     assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 0), Balance::new(60, 0)));
     service.assert_ledger_holds().await;
 }
@@ -29,14 +29,24 @@ async fn a_hold_sets_money_aside_and_a_capture_pays_it() {
 #[tokio::test]
 async fn each_step_of_a_transaction_has_a_number_and_takes_effect_once() {
     let (service, sender, receiver) = pair().await;
-    let steps = [hold(1, &sender, &receiver, 60), capture(1, 2, 20), capture(1, 3, 20), release(1, 4)];
+    let steps = [
+        hold(1, &sender, &receiver, 60),
+        capture(1, 2, &sender, &receiver, 20),
+        capture(1, 3, &sender, &receiver, 20),
+        release(1, 4, &sender, &receiver),
+    ];
     for _ in 0..2 {
         for step in &steps {
             assert_eq!(service.execute(json!([step])).await, ["applied"]);
         }
         assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(60, 0), Balance::new(40, 0)));
     }
-    let others = json!([capture(1, 2, 21), release(1, 3), capture(1, 4, 20), capture(1, 5, 1)]);
+    let others = json!([
+        capture(1, 2, &sender, &receiver, 21),
+        release(1, 3, &sender, &receiver),
+        capture(1, 4, &sender, &receiver, 20),
+        capture(1, 5, &sender, &receiver, 1)
+    ]);
     let reused = "reference_reused";
     assert_eq!(service.execute(others).await, [reused, reused, reused, "not_held"]);
     service.assert_ledger_holds().await;
@@ -44,8 +54,12 @@ async fn each_step_of_a_transaction_has_a_number_and_takes_effect_once() {
 
 #[tokio::test]
 async fn the_first_step_is_a_hold_or_a_transfer() {
-    let (service, _, _) = pair().await;
-    for step in [capture(1, 1, 60), capture(1, 0, 60), release(1, 1)] {
+    let (service, sender, receiver) = pair().await;
+    for step in [
+        capture(1, 1, &sender, &receiver, 60),
+        capture(1, 0, &sender, &receiver, 60),
+        release(1, 1, &sender, &receiver),
+    ] {
         let refused = service.service.post("/internal/operations", json!({"operations": [step]})).await;
         assert_names_field(refused, "invalid_value", "operations[0].step");
     }
@@ -55,10 +69,25 @@ async fn the_first_step_is_a_hold_or_a_transfer() {
 async fn a_release_gives_back_what_was_set_aside() {
     let (service, sender, receiver) = pair().await;
     assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
-    assert_eq!(service.execute(json!([release(1, 2)])).await, ["applied"]);
+    assert_eq!(service.execute(json!([release(1, 2, &sender, &receiver)])).await, ["applied"]);
     assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(100, 0), Balance::new(0, 0)));
-    assert_eq!(service.execute(json!([capture(1, 3, 60)])).await, ["not_held"]);
+    assert_eq!(service.execute(json!([capture(1, 3, &sender, &receiver, 60)])).await, ["not_held"]);
     assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(100, 0), Balance::new(0, 0)));
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn money_that_is_set_aside_between_two_is_not_moved_between_others() {
+    let (service, sender, receiver) = pair().await;
+    let other = service.user("other", 0).await;
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
+    let others = json!([
+        capture(1, 2, &sender, &other, 60),
+        capture(1, 3, &other, &receiver, 60),
+        release(1, 4, &receiver, &sender),
+    ]);
+    assert_eq!(service.execute(others).await, ["not_held", "not_held", "not_held"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 60), Balance::new(0, 0)));
     service.assert_ledger_holds().await;
 }
 
@@ -66,7 +95,10 @@ async fn a_release_gives_back_what_was_set_aside() {
 async fn a_transfer_moves_money_at_once_and_is_not_released() {
     let (service, sender, receiver) = pair().await;
     assert_eq!(service.execute(json!([transfer(1, &sender, &receiver, 60)])).await, ["applied"]);
-    assert_eq!(service.execute(json!([release(1, 2), capture(1, 3, 60)])).await, ["not_held", "not_held"]);
+    assert_eq!(
+        service.execute(json!([release(1, 2, &sender, &receiver), capture(1, 3, &sender, &receiver, 60)])).await,
+        ["not_held", "not_held"]
+    );
     assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 0), Balance::new(60, 0)));
     service.assert_ledger_holds().await;
 }
@@ -77,10 +109,10 @@ async fn a_step_that_is_asked_again_is_answered_again_and_moves_nothing() {
     let steps = [
         (hold(1, &sender, &receiver, 60), "applied"),
         (hold(2, &sender, &receiver, 1000), "insufficient_balance"),
-        (capture(1, 2, 60), "applied"),
+        (capture(1, 2, &sender, &receiver, 60), "applied"),
         (transfer(3, &sender, &receiver, 10), "applied"),
         (hold(4, &sender, &receiver, 5), "applied"),
-        (release(4, 2), "applied"),
+        (release(4, 2, &sender, &receiver), "applied"),
     ];
     for (step, outcome) in &steps {
         assert_eq!(service.execute(json!([step])).await, [*outcome]);
@@ -98,7 +130,10 @@ async fn a_step_that_is_asked_again_is_answered_again_and_moves_nothing() {
 #[tokio::test]
 async fn a_late_hold_after_release_is_refused() {
     let (service, sender, receiver) = pair().await;
-    assert_eq!(service.execute(json!([release(1, 2), release(2, 2)])).await, ["applied", "applied"]);
+    assert_eq!(
+        service.execute(json!([release(1, 2, &sender, &receiver), release(2, 2, &sender, &receiver)])).await,
+        ["applied", "applied"]
+    );
     assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["not_held"]);
     assert_eq!(service.execute(json!([transfer(2, &sender, &receiver, 60)])).await, ["not_held"]);
     assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(100, 0), Balance::new(0, 0)));
@@ -128,14 +163,14 @@ async fn a_list_is_carried_out_in_order_and_each_step_for_itself() {
         .execute(json!([
             hold(1, &sender, &receiver, 60),
             hold(2, &sender, &receiver, 50),
-            capture(1, 2, 60),
+            capture(1, 2, &sender, &receiver, 60),
             transfer(3, &receiver, &sender, 60),
             hold(4, &sender, &receiver, 100),
-            release(4, 2),
-            release(5, 2),
+            release(4, 2, &sender, &receiver),
+            release(5, 2, &sender, &receiver),
             {"hold": nobody},
             {"transfer": to_nobody},
-            capture(8, 2, 1),
+            capture(8, 2, &sender, &receiver, 1),
             hold(1, &sender, &receiver, 60),
         ]))
         .await;
@@ -165,7 +200,10 @@ async fn a_step_that_stands_twice_in_a_list_is_one_step() {
     let step = hold(1, &sender, &receiver, 60);
     let other = hold(1, &sender, &receiver, 40);
     assert_eq!(service.execute(json!([step, step, other])).await, ["applied", "applied", "reference_reused"]);
-    assert_eq!(service.execute(json!([capture(1, 2, 60), capture(1, 2, 60)])).await, ["applied", "applied"]);
+    assert_eq!(
+        service.execute(json!([capture(1, 2, &sender, &receiver, 60), capture(1, 2, &sender, &receiver, 60)])).await,
+        ["applied", "applied"]
+    );
     assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(40, 0), Balance::new(60, 0)));
     service.assert_ledger_holds().await;
 }
@@ -195,6 +233,11 @@ async fn only_steps_of_transactions_are_taken_and_a_wrong_one_stops_the_whole_li
         wrong["hold"]["amount"] = amount;
         wrong
     };
+    let without = |field: &str| {
+        let mut wrong = capture(2, 2, &sender, &receiver, 1);
+        wrong["capture"].as_object_mut().expect("its fields").remove(field);
+        wrong
+    };
     for (wrong, code) in [
         (json!({"topup": {"user_id": sender.id, "amount": 1}}), "invalid_value"),
         (json!({"credit": {"user_id": sender.id, "amount": 1}}), "invalid_value"),
@@ -204,11 +247,11 @@ async fn only_steps_of_transactions_are_taken_and_a_wrong_one_stops_the_whole_li
         (amount(json!(0.001)), "invalid_amount"),
         (amount(Value::Null), "invalid_amount"),
         (json!({"hold": {"transaction_id": 2}}), "missing_field"),
-        (capture(0, 2, 1), "invalid_value"),
-        (capture(2, 2, 0), "invalid_amount"),
-        (json!({"capture": {"transaction_id": 2, "step": 2}}), "invalid_amount"),
-        (json!({"capture": {"transaction_id": 2, "amount": 1}}), "missing_field"),
-        (json!({"capture": {"transaction_id": 2, "step": -1, "amount": 1}}), "invalid_value"),
+        (capture(0, 2, &sender, &receiver, 1), "invalid_value"),
+        (capture(2, 2, &sender, &receiver, 0), "invalid_amount"),
+        (without("amount"), "invalid_amount"),
+        (without("step"), "missing_field"),
+        (without("receiver_id"), "missing_field"),
         (json!({"capture": {}}), "missing_field"),
         (json!("capture"), "invalid_value"),
     ] {
@@ -232,7 +275,12 @@ async fn a_step_that_is_no_object_is_named() {
 #[tokio::test]
 async fn an_unknown_field_of_a_step_is_refused() {
     let (service, sender, receiver) = pair().await;
-    let known = [hold(1, &sender, &receiver, 1), transfer(2, &sender, &receiver, 1), capture(3, 2, 1), release(4, 2)];
+    let known = [
+        hold(1, &sender, &receiver, 1),
+        transfer(2, &sender, &receiver, 1),
+        capture(3, 2, &sender, &receiver, 1),
+        release(4, 2, &sender, &receiver),
+    ];
     for mut step in known {
         for fields in step.as_object_mut().expect("a step is an object").values_mut() {
             fields["fee"] = json!(1);
@@ -247,12 +295,17 @@ async fn an_unknown_field_of_a_step_is_refused() {
 async fn a_receiver_is_paid_whatever_its_balance() {
     let (service, sender, receiver) = pair().await;
     receiver.fill().await;
-    let steps = json!([hold(1, &sender, &receiver, 60), capture(1, 2, 60), transfer(2, &sender, &receiver, 40)]);
+    let steps = json!([
+        hold(1, &sender, &receiver, 60),
+        capture(1, 2, &sender, &receiver, 60),
+        transfer(2, &sender, &receiver, 40)
+    ]);
     assert_eq!(service.execute(steps).await, ["applied", "applied", "applied"]);
     assert_eq!(service.balance(&sender).await, Balance::new(0, 0));
     assert_eq!(service.balance(&receiver).await.balance, exactly("100000000000000099.99"));
     // what is above the limit can be spent, set aside and given back
-    let steps = json!([hold(3, &receiver, &sender, 50), release(3, 2), transfer(4, &receiver, &sender, 1)]);
+    let steps =
+        json!([hold(3, &receiver, &sender, 50), release(3, 2, &receiver, &sender), transfer(4, &receiver, &sender, 1)]);
     assert_eq!(service.execute(steps).await, ["applied", "applied", "applied"]);
     let _ = receiver.top_up(1).await.expect_error(400, "balance_limit");
     let debited = receiver.debit(98).await.expect(200);
@@ -266,8 +319,13 @@ async fn a_receiver_whose_column_is_full_cannot_be_paid_and_the_sender_gets_the_
     assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
     let full = "99999999999999999999999999.99";
     service.run(&format!("UPDATE accounts SET available = {full} WHERE user_id = {}", receiver.id)).await;
-    let outcomes =
-        service.execute(json!([capture(1, 2, 60), transfer(2, &sender, &receiver, 40), release(1, 3)])).await;
+    let outcomes = service
+        .execute(json!([
+            capture(1, 2, &sender, &receiver, 60),
+            transfer(2, &sender, &receiver, 40),
+            release(1, 3, &sender, &receiver)
+        ]))
+        .await;
     assert_eq!(outcomes, ["receiver_unavailable", "receiver_unavailable", "applied"]);
     assert_eq!(service.balance(&sender).await, Balance::new(100, 0));
     assert_eq!(service.balance(&receiver).await.balance, exactly(full));

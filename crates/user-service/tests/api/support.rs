@@ -195,13 +195,17 @@ fn transfer_fields(transaction: i64, sender: &User, receiver: &User, amount: i64
 }
 
 /// The step of this number that pays the receiver `amount` of what was set aside.
-pub fn capture(transaction: i64, step: u16, amount: i64) -> Value {
-    json!({"capture": {"transaction_id": transaction, "step": step, "amount": amount}})
+pub fn capture(transaction: i64, step: u16, sender: &User, receiver: &User, amount: i64) -> Value {
+    let mut fields = transfer_fields(transaction, sender, receiver, amount);
+    fields["step"] = json!(step);
+    json!({"capture": fields})
 }
 
 /// The step of this number that gives the sender back what is left of what was set aside.
-pub fn release(transaction: i64, step: u16) -> Value {
-    json!({"release": {"transaction_id": transaction, "step": step}})
+pub fn release(transaction: i64, step: u16, sender: &User, receiver: &User) -> Value {
+    json!({"release": {
+        "transaction_id": transaction, "step": step, "sender_id": sender.id, "receiver_id": receiver.id,
+    }})
 }
 
 /// Fails unless the answer is a 400 with this code that names this field and no other.

@@ -15,8 +15,10 @@ use common::{
     outbox,
 };
 use money::{Money, UserId, time};
-use mysql::bulk::{BulkInsert, BulkUpdate, Script, Value};
-use sqlx::{MySqlConnection, QueryBuilder};
+use mysql::{
+    DbError, Unit,
+    bulk::{BulkInsert, BulkUpdate, Value, list},
+};
 
 /// A one-step transfer.
 #[derive(Debug, Clone)]
@@ -45,12 +47,11 @@ const ACTOR: &str = "user:1000";
 const SETTLE_AFTER_SECONDS: u32 = 3;
 
 /// transaction-service writes what came of `done` and what the parties are told, writes what is wanted, and numbers it.
-pub async fn writes(conn: &mut MySqlConnection, done: &[Transfer], new: &mut [Transfer]) -> sqlx::Result<()> {
-    let mut script = Script::default();
-    outcomes(&mut script, done);
-    script.insert_for_ids(intents(new));
-    let written = script.execute(conn).await?;
-    for (transfer, id) in new.iter_mut().zip(written.ids) {
+pub async fn writes(mut unit: Unit, done: &[Transfer], new: &mut [Transfer]) -> Result<(), DbError> {
+    outcomes(&mut unit, done);
+    unit.insert_for_ids(intents(new));
+    let ids = unit.commit_for_ids().await?;
+    for (transfer, id) in new.iter_mut().zip(ids) {
         transfer.id = id;
     }
     Ok(())
@@ -81,7 +82,7 @@ fn intents(transfers: &[Transfer]) -> BulkInsert {
     insert
 }
 
-fn outcomes(script: &mut Script, transfers: &[Transfer]) {
+fn outcomes(unit: &mut Unit, transfers: &[Transfer]) {
     let now = time::now();
     let mut update = BulkUpdate::new("transactions");
     for transfer in transfers {
@@ -96,8 +97,8 @@ fn outcomes(script: &mut Script, transfers: &[Transfer]) {
         update.row(transfer.id, &set, ("version", Value::Integer(1)));
     }
     let facts: Vec<Fact> = transfers.iter().map(completed).collect();
-    script.update(update);
-    script.insert(outbox::insertion(&facts));
+    unit.update(update);
+    unit.insert(outbox::insertion(&facts));
 }
 
 fn completed(transfer: &Transfer) -> Fact {
@@ -118,8 +119,8 @@ fn completed(transfer: &Transfer) -> Fact {
 }
 
 /// user-service moves the money.
-pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
-    let mut balances = lock_accounts(conn, transfers).await?;
+pub async fn ledger(mut unit: Unit, transfers: &[Transfer]) -> Result<(), DbError> {
+    let mut balances = lock_accounts(&mut unit, transfers).await?;
     // Of each transfer: what the sender has then, and what the receiver has then.
     let mut after = Vec::with_capacity(transfers.len());
     for transfer in transfers {
@@ -150,7 +151,7 @@ pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
             Value::Text(REQUEST_ID),
         ]);
     }
-    let ids = operations.execute_for_ids(&mut *conn).await?;
+    let ids = unit.insert_with_ids(operations);
 
     let mut entries =
         BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
@@ -168,11 +169,10 @@ pub async fn ledger(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx:
         let (sender, receiver, amount) = (sender.get().into(), receiver.get().into(), (*amount).into());
         holds.row(&[(*id).into(), sender, receiver, amount, amount, Money::ZERO.into()]);
     }
-    let mut script = Script::default();
-    script.insert(entries);
-    script.insert(holds);
-    script.insert(new_balances(&balances));
-    script.execute(conn).await.map(drop)
+    unit.insert(entries);
+    unit.insert(holds);
+    unit.insert(new_balances(&balances));
+    unit.commit().await
 }
 
 /// What a user has.
@@ -184,14 +184,14 @@ struct Balance {
 }
 
 /// The accounts of `transfers`, locked in ascending order.
-async fn lock_accounts(conn: &mut MySqlConnection, transfers: &[Transfer]) -> sqlx::Result<BTreeMap<UserId, Balance>> {
+async fn lock_accounts(unit: &mut Unit, transfers: &[Transfer]) -> sqlx::Result<BTreeMap<UserId, Balance>> {
     let users: BTreeSet<UserId> = transfers.iter().flat_map(|transfer| [transfer.sender, transfer.receiver]).collect();
-    let mut query = QueryBuilder::new(
-        "SELECT user_id, available, held, incoming FROM accounts WHERE state <> 'closed' AND user_id IN ",
+    let sql = format!(
+        "SELECT user_id, available, held, incoming FROM accounts
+         WHERE state <> 'closed' AND user_id IN {} ORDER BY user_id FOR UPDATE",
+        list(users.into_iter().map(UserId::get)),
     );
-    mysql::push_list(&mut query, users);
-    query.push(" ORDER BY user_id FOR UPDATE");
-    let rows: Vec<(UserId, Money, Money, i32)> = query.build_query_as().fetch_all(conn).await?;
+    let rows: Vec<(UserId, Money, Money, i32)> = unit.read(sql).await?;
     let balance = |(id, available, held, incoming)| (id, Balance { available, held, incoming });
     Ok(rows.into_iter().map(balance).collect())
 }

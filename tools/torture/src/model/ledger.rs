@@ -33,6 +33,10 @@ pub enum Step {
         transaction: usize,
         /// Which step of the transaction it is.
         number: u16,
+        /// Who pays.
+        from: usize,
+        /// Who is paid.
+        to: usize,
         /// How much.
         amount: i64,
     },
@@ -42,6 +46,10 @@ pub enum Step {
         transaction: usize,
         /// Which step of the transaction it is.
         number: u16,
+        /// Who pays.
+        from: usize,
+        /// Who would have been paid.
+        to: usize,
     },
 }
 
@@ -100,7 +108,9 @@ impl Step {
     pub fn identity(&self) -> (usize, u16) {
         match *self {
             Self::Hold { transaction, .. } | Self::Transfer { transaction, .. } => (transaction, 1),
-            Self::Capture { transaction, number, .. } | Self::Release { transaction, number } => (transaction, number),
+            Self::Capture { transaction, number, .. } | Self::Release { transaction, number, .. } => {
+                (transaction, number)
+            }
         }
     }
 }
@@ -117,11 +127,11 @@ impl Ledger {
         self.available.iter().chain(&self.held).sum()
     }
 
-    /// How much of a transaction's money is set aside.
-    pub fn held_for(&self, transaction: usize) -> i64 {
+    /// Whose money is set aside for whom in a transaction, and how much of it.
+    pub fn held_for(&self, transaction: usize) -> Option<(usize, usize, i64)> {
         match self.money.get(&transaction) {
-            Some(Money::Held { amount, .. }) => *amount,
-            _ => 0,
+            Some(&Money::Held { from, to, amount, .. }) => Some((from, to, amount)),
+            _ => None,
         }
     }
 
@@ -153,8 +163,10 @@ impl Ledger {
                 }
                 refusal
             }
-            Step::Capture { transaction, amount, .. } => match self.money.get(&transaction) {
-                Some(&Money::Held { from, to, amount: left, captured }) if amount <= left => {
+            Step::Capture { transaction, from, to, amount, .. } => match self.money.get(&transaction) {
+                Some(&Money::Held { from: whose, to: whom, amount: left, captured })
+                    if amount <= left && (from, to) == (whose, whom) =>
+                {
                     self.held[from] -= amount;
                     self.available[to] += amount;
                     let rest = Money::Held { from, to, amount: left - amount, captured: captured + amount };
@@ -163,14 +175,14 @@ impl Ledger {
                 }
                 _ => Some(Refusal::NotHeld),
             },
-            Step::Release { transaction, .. } => match self.money.get(&transaction) {
-                Some(&Money::Held { from, amount, captured, .. }) => {
+            Step::Release { transaction, from, to, .. } => match self.money.get(&transaction) {
+                Some(&Money::Held { from: whose, to: whom, amount, captured }) if (from, to) == (whose, whom) => {
                     self.held[from] -= amount;
                     self.available[from] += amount;
                     self.money.insert(transaction, if captured == 0 { Money::Released } else { Money::Captured });
                     None
                 }
-                Some(Money::Captured) => Some(Refusal::NotHeld),
+                Some(Money::Captured | Money::Held { .. }) => Some(Refusal::NotHeld),
                 // a tombstone: the hold that comes later is refused
                 Some(Money::Released) | None => {
                     self.money.insert(transaction, Money::Released);

@@ -35,8 +35,8 @@ fn step() -> impl Strategy<Value = Step> {
             match kind {
                 0 => Step::Hold { transaction, from, to, amount },
                 1 => Step::Transfer { transaction, from, to, amount },
-                2 => Step::Capture { transaction, number, amount },
-                _ => Step::Release { transaction, number },
+                2 => Step::Capture { transaction, number, from, to, amount },
+                _ => Step::Release { transaction, number, from, to },
             }
         },
     )
@@ -56,12 +56,15 @@ fn body(step: Step, base: i64) -> Value {
     match step {
         Step::Hold { transaction, from, to, amount } => json!({"hold": parties(transaction, from, to, amount)}),
         Step::Transfer { transaction, from, to, amount } => json!({"transfer": parties(transaction, from, to, amount)}),
-        Step::Capture { transaction, number: step, amount } => {
-            json!({"capture": {"transaction_id": number(base, transaction), "step": step, "amount": amount}})
+        Step::Capture { transaction, number, from, to, amount } => {
+            let mut fields = parties(transaction, from, to, amount);
+            fields["step"] = json!(number);
+            json!({"capture": fields})
         }
-        Step::Release { transaction, number: step } => {
-            json!({"release": {"transaction_id": number(base, transaction), "step": step}})
-        }
+        Step::Release { transaction, number: step, from, to } => json!({"release": {
+            "transaction_id": number(base, transaction), "step": step, "sender_id": number(base, from),
+            "receiver_id": number(base, to),
+        }}),
     }
 }
 
@@ -208,11 +211,11 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
                     continue;
                 };
                 let index = transaction % count;
-                let held = model.held_for(index);
+                let (from, to, amount) = model.held_for(index).unwrap_or_default();
                 let (step, decided) = if complete {
-                    (Step::Capture { transaction: index, number: 2, amount: held }, "completed")
+                    (Step::Capture { transaction: index, number: 2, from, to, amount }, "completed")
                 } else {
-                    (Step::Release { transaction: index, number: 2 }, "cancelled")
+                    (Step::Release { transaction: index, number: 2, from, to }, "cancelled")
                 };
                 let answer = world.decide(*id, decided).await;
                 if *status == "pending" {

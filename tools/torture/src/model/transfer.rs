@@ -86,18 +86,14 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     ledger: Ledger,
     transactions: Vec<Status>,
-    amounts: Vec<i64>,
+    /// Who pays whom how much in each.
+    terms: Vec<(usize, usize, i64)>,
     under_way: Vec<Message>,
 }
 
 impl World {
     fn new() -> Self {
-        Self {
-            ledger: Ledger::new(USERS, OPENING),
-            transactions: Vec::new(),
-            amounts: Vec::new(),
-            under_way: Vec::new(),
-        }
+        Self { ledger: Ledger::new(USERS, OPENING), transactions: Vec::new(), terms: Vec::new(), under_way: Vec::new() }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -110,16 +106,17 @@ impl World {
                     (Step::Hold { transaction, from, to, amount }, End::Completed)
                 };
                 self.transactions.push(Status::Processing(step, end));
-                self.amounts.push(amount);
+                self.terms.push((from, to, amount));
                 self.under_way.push(Message::Ask(step));
             }
             Event::Decide { transaction, complete } if !self.transactions.is_empty() => {
                 let transaction = transaction % self.transactions.len();
                 if self.transactions[transaction] == Status::Pending {
+                    let (from, to, amount) = self.terms[transaction];
                     let (step, end) = if complete {
-                        (Step::Capture { transaction, number: 2, amount: self.amounts[transaction] }, End::Completed)
+                        (Step::Capture { transaction, number: 2, from, to, amount }, End::Completed)
                     } else {
-                        (Step::Release { transaction, number: 2 }, End::Cancelled)
+                        (Step::Release { transaction, number: 2, from, to }, End::Cancelled)
                     };
                     self.transactions[transaction] = Status::Processing(step, end);
                     self.under_way.push(Message::Ask(step));
@@ -167,7 +164,8 @@ impl World {
             (Step::Hold { .. } | Step::Transfer { .. }, Some(_)) => Status::Settled(End::Failed),
             (Step::Capture { .. }, None) | (Step::Release { .. }, Some(_)) => Status::Settled(End::Completed),
             (Step::Capture { .. }, Some(_)) => {
-                let release = Step::Release { transaction, number: 3 };
+                let (from, to, _) = self.terms[transaction];
+                let release = Step::Release { transaction, number: 3, from, to };
                 self.under_way.push(Message::Ask(release));
                 Status::Processing(release, End::Failed)
             }

@@ -28,12 +28,13 @@ fn transfer(id: i64, units: i64) -> Transfer {
 
 /// The second step of a transaction, if it pays so much of what is held.
 fn capture(id: i64, units: i64) -> Movement {
-    Movement::Capture { transaction_id: transaction(id), step: 2, amount: amount(units) }
+    let (sender_id, receiver_id) = (user(1), user(2));
+    Movement::Capture { transaction_id: transaction(id), step: 2, sender_id, receiver_id, amount: amount(units) }
 }
 
 /// The second step of a transaction, if it gives back what is held.
 fn release(id: i64) -> Movement {
-    Movement::Release { transaction_id: transaction(id), step: 2 }
+    Movement::Release { transaction_id: transaction(id), step: 2, sender_id: user(1), receiver_id: user(2) }
 }
 
 fn balances(book: &Book, id: i64) -> (Money, Money) {
@@ -140,8 +141,16 @@ fn any_movement() -> impl Strategy<Value = Movement> {
             2 => Movement::Debit { user_id: user(a), amount },
             3 => Movement::Hold(transfer),
             4 => Movement::Transfer(transfer),
-            5 => Movement::Capture { transaction_id: transaction(tx), step: 2, amount },
-            _ => release(tx),
+            5 => Movement::Capture {
+                transaction_id: transaction(tx),
+                step: 2,
+                sender_id: user(a),
+                receiver_id: user(b),
+                amount,
+            },
+            _ => {
+                Movement::Release { transaction_id: transaction(tx), step: 2, sender_id: user(a), receiver_id: user(b) }
+            }
         }
     })
 }
