@@ -5,13 +5,13 @@
 //! item succeeds or fails alone, and is answered only when its batch has ended. A caller that stops waiting changes nothing
 //! for the others.
 
-use std::{error::Error, pin::pin, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use metrics::{Gauge, Histogram, gauge, histogram};
 use tokio::{
-    sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    task::yield_now,
-    time::sleep,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::{JoinSet, yield_now},
+    time::timeout,
 };
 
 /// The metric of how many items shared a batch, by queue.
@@ -107,26 +107,30 @@ where
     O: Send + 'static,
     E: Clone + Error + Send + 'static,
 {
-    /// Starts gathering under `name`, until there are `max_batch` items (1 turns sharing off), with at most `lanes` batches under
-    /// way: one that has the baton, and those that have passed it on or are stuck. `work` carries out a batch, usually
+    /// Starts gathering under `name`, until there are `max_batch` items (1 turns sharing off), with as many batches under way as
+    /// `lanes` says at the time: one that has the baton, and those that have passed it on or are stuck. `work` carries out a batch, usually
     /// in one database transaction, and answers one outcome for each item, in their order. It must be safe to run twice:
     /// a batch that fails is run again item by item, so that an item that cannot be written fails alone; unless
     /// `meets_all` says of its failure that each item would meet it.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start<W, F>(name: &'static str, max_batch: usize, lanes: usize, meets_all: fn(&E) -> bool, work: W) -> Self
+    pub fn start<W, F>(
+        name: &'static str,
+        max_batch: usize,
+        lanes: fn() -> usize,
+        meets_all: fn(&E) -> bool,
+        work: W,
+    ) -> Self
     where
         W: Fn(Arc<[I]>, Baton) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<O>, E>> + Send + 'static,
     {
         let (waiting, sizes) = (gauge!(WAITING, "queue" => name), histogram!(BATCH_SIZE, "queue" => name));
         let (queue, jobs) = mpsc::unbounded_channel();
-        let (jobs, work) = (Arc::new(Mutex::new(jobs)), Arc::new(work));
         let places = Places { free: Arc::new(Semaphore::new(QUEUE)), waiting };
-        for _ in 0..lanes {
-            tokio::spawn(run(jobs.clone(), max_batch, meets_all, work.clone(), (places.clone(), sizes.clone())));
-        }
+        let gatherer = Gatherer { jobs, max_batch, lanes, places: places.clone(), sizes };
+        tokio::spawn(gatherer.run(meets_all, Arc::new(work)));
         Self(Arc::new(Entrance { queue, places }))
     }
 
@@ -149,51 +153,64 @@ where
     }
 }
 
-async fn run<I, O, E, W, F>(
-    jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job<I, O, E>>>>,
+/// What makes batches of the items that wait.
+struct Gatherer<I, O, E> {
+    jobs: mpsc::UnboundedReceiver<Job<I, O, E>>,
     max_batch: usize,
-    meets_all: fn(&E) -> bool,
-    work: Arc<W>,
-    (places, sizes): (Places, Histogram),
-) where
+    lanes: fn() -> usize,
+    places: Places,
+    sizes: Histogram,
+}
+
+/// Who waits for the outcomes of so many items.
+type Answer<O, E> = (oneshot::Sender<Vec<Outcome<O, E>>>, usize);
+
+impl<I, O, E> Gatherer<I, O, E>
+where
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
     E: Clone + Error + Send + 'static,
-    W: Fn(Arc<[I]>, Baton) -> F + Send + Sync,
-    F: Future<Output = Result<Vec<O>, E>> + Send + 'static,
 {
-    loop {
-        let mut queue = jobs.lock().await;
-        let Some(first) = queue.recv().await else { return };
+    async fn run<W, F>(mut self, meets_all: fn(&E) -> bool, work: Arc<W>)
+    where
+        W: Fn(Arc<[I]>, Baton) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Vec<O>, E>> + Send + 'static,
+    {
+        let mut under_way = JoinSet::new();
+        while let Some((items, answers)) = self.next().await {
+            let (work, baton) = (work.clone(), Baton::default());
+            let its_own = baton.clone();
+            under_way.spawn(async move {
+                let mut outcomes = carry_out(&items, &*work, meets_all, its_own.clone()).await.into_iter();
+                its_own.pass();
+                for (answer, count) in answers {
+                    answer.send(outcomes.by_ref().take(count).collect()).ok(); // nobody may be waiting any more
+                }
+            });
+            timeout(PATIENCE, baton.0.notified()).await.ok();
+            while under_way.try_join_next().is_some() {}
+            while under_way.len() >= (self.lanes)() {
+                under_way.join_next().await;
+            }
+        }
+        under_way.detach_all();
+    }
+
+    /// The next batch, once something waits, and who waits for it.
+    async fn next(&mut self) -> Option<(Arc<[I]>, Vec<Answer<O, E>>)> {
+        let mut next = Some(self.jobs.recv().await?);
         // The runtime runs this task right after the one that queued the first item: those that are ready too go first.
         yield_now().await;
-        let (mut items, mut answers) = (Vec::with_capacity(max_batch), Vec::new());
-        let mut next = Some(first);
+        let (mut items, mut answers) = (Vec::with_capacity(self.max_batch), Vec::new());
         while let Some(Job { items: more, answer, place }) = next {
             answers.push((answer, more.len()));
             items.extend(more);
             drop(place);
-            next = if items.len() < max_batch { queue.try_recv().ok() } else { None };
+            next = if items.len() < self.max_batch { self.jobs.try_recv().ok() } else { None };
         }
-        sizes.record(number(items.len()));
-        places.show();
-        let items: Arc<[I]> = items.into();
-        let baton = Baton::default();
-        let mut outcomes = pin!(carry_out(&items, &*work, meets_all, baton.clone()));
-        let ended = tokio::select! {
-            outcomes = &mut outcomes => Some(outcomes),
-            () = baton.0.notified() => None,
-            () = sleep(PATIENCE) => None,
-        };
-        drop(queue); // another lane goes on with those that wait
-        let outcomes = match ended {
-            Some(outcomes) => outcomes,
-            None => outcomes.await,
-        };
-        let mut outcomes = outcomes.into_iter();
-        for (answer, count) in answers {
-            answer.send(outcomes.by_ref().take(count).collect()).ok(); // nobody may be waiting any more
-        }
+        self.sizes.record(number(items.len()));
+        self.places.show();
+        Some((items.into(), answers))
     }
 }
 
@@ -235,165 +252,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering},
-        time::Duration,
-    };
-
-    use super::*;
-
-    /// Why a batch of numbers fails.
-    #[derive(Debug, Clone, thiserror::Error)]
-    #[error("a number is negative")]
-    struct Unlucky;
-
-    type Numbers = Batcher<i64, i64, Unlucky>;
-
-    fn meets_one(_: &Unlucky) -> bool {
-        false
-    }
-
-    /// Doubles numbers; refuses a batch with a negative one, panics at 13, and remembers the size of each batch.
-    fn doubling(max_batch: usize) -> (Numbers, Arc<std::sync::Mutex<Vec<usize>>>) {
-        let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let seen = sizes.clone();
-        let group = Batcher::start("numbers", max_batch, 1, meets_one, move |items: Arc<[i64]>, _| {
-            seen.lock().unwrap().push(items.len());
-            async move {
-                sleep(Duration::from_millis(5)).await; // the others arrive meanwhile
-                assert!(!items.contains(&13));
-                if items.iter().any(|n| *n < 0) {
-                    return Err(Unlucky);
-                }
-                Ok(items.iter().map(|n| n * 2).collect())
-            }
-        });
-        (group, sizes)
-    }
-
-    async fn submit_at_once(group: &Numbers, items: &[i64]) -> Vec<Result<i64, BatchError<Unlucky>>> {
-        let mut waiting = Vec::new();
-        for item in items {
-            let (group, item) = (group.clone(), *item);
-            waiting.push(tokio::spawn(async move { group.submit(item).await }));
-        }
-        let mut outcomes = Vec::new();
-        for outcome in waiting {
-            outcomes.push(outcome.await.unwrap());
-        }
-        outcomes
-    }
-
-    #[tokio::test]
-    async fn items_that_wait_together_share_a_batch_and_get_their_own_outcome() {
-        let (group, sizes) = doubling(100);
-        let items: Vec<i64> = (20..60).collect();
-        let outcomes: Vec<i64> = submit_at_once(&group, &items).await.into_iter().map(Result::unwrap).collect();
-        assert_eq!(outcomes, items.iter().map(|n| n * 2).collect::<Vec<_>>());
-        assert!(sizes.lock().unwrap().len() <= 3, "{sizes:?}");
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn items_that_are_ready_together_share_the_first_batch() {
-        let (group, sizes) = doubling(100);
-        let submitting = async move { submit_at_once(&group, &(20..50).collect::<Vec<i64>>()).await };
-        tokio::spawn(submitting).await.unwrap(); // all of them on the worker, which is busy with this until they wait
-        assert_eq!(*sizes.lock().unwrap(), [30]);
-    }
-
-    #[tokio::test]
-    async fn one_as_the_largest_batch_turns_sharing_off() {
-        let (group, sizes) = doubling(1);
-        submit_at_once(&group, &[1, 2, 3, 4]).await;
-        assert_eq!(*sizes.lock().unwrap(), [1, 1, 1, 1]);
-    }
-
-    #[tokio::test]
-    async fn an_item_that_cannot_be_written_fails_alone() {
-        let (group, _) = doubling(100);
-        let outcomes = submit_at_once(&group, &[1, -1, 2, 13, 3]).await;
-        assert!(
-            matches!(outcomes[..], [Ok(2), Err(BatchError::Failed(_)), Ok(4), Err(BatchError::Lost), Ok(6)]),
-            "{outcomes:?}"
-        );
-        assert_eq!(group.submit(21).await.unwrap(), 42, "the gathering goes on");
-    }
-
-    #[tokio::test]
-    async fn a_list_is_carried_out_in_one_batch_however_long_it_is_and_answered_in_its_order() {
-        let (group, sizes) = doubling(2);
-        let (list, one) = tokio::join!(group.submit_all(vec![5, 4, 3, 2, 1]), group.submit(6));
-        assert_eq!((list.unwrap(), one.unwrap()), (vec![10, 8, 6, 4, 2], 12));
-        assert_eq!(*sizes.lock().unwrap(), [5, 1]);
-        assert_eq!(group.submit_all(Vec::new()).await.unwrap(), Vec::<i64>::new());
-    }
-
-    #[tokio::test]
-    async fn a_caller_that_stops_waiting_changes_nothing_for_the_others() {
-        let (group, _) = doubling(100);
-        for _ in 0..10 {
-            tokio::time::timeout(Duration::from_millis(1), group.submit(1)).await.unwrap_err();
-        }
-        assert_eq!(group.submit(2).await.unwrap(), 4);
-    }
-
-    /// Two lanes; the item 1 waits until the item 2 is carried out, with or without passing the baton on.
-    async fn waiting_for_the_next(passes: bool) -> Duration {
-        let next = Arc::new(Notify::new());
-        let group = Batcher::start("numbers", 1, 2, meets_one, move |items: Arc<[i64]>, baton: Baton| {
-            let next = next.clone();
-            async move {
-                if items[0] == 2 {
-                    next.notify_one();
-                } else {
-                    if passes {
-                        baton.pass();
-                    }
-                    next.notified().await;
-                }
-                Ok(items.to_vec())
-            }
-        });
-        let begun = tokio::time::Instant::now();
-        let (one, two) = tokio::join!(group.submit(1), group.submit(2));
-        assert_eq!((one.unwrap(), two.unwrap()), (1, 2));
-        begun.elapsed()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_next_batch_begins_when_one_passes_the_baton_on() {
-        assert_eq!(waiting_for_the_next(true).await, Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_batch_that_is_stuck_holds_the_others_up_for_a_moment_only() {
-        let waited = waiting_for_the_next(false).await;
-        assert!((PATIENCE..PATIENCE * 2).contains(&waited), "{waited:?}");
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_is_told_at_once() {
-        static RUNNING: AtomicUsize = AtomicUsize::new(0);
-        let group: Numbers = Batcher::start("numbers", 1, 1, meets_one, |_, _| async {
-            RUNNING.fetch_add(1, Ordering::SeqCst);
-            std::future::pending().await
-        });
-        let _waiting = tokio::spawn({
-            let group = group.clone();
-            async move { group.submit(0).await }
-        });
-        while RUNNING.load(Ordering::SeqCst) == 0 {
-            yield_now().await;
-        }
-        let _rest = tokio::spawn({
-            let group = group.clone();
-            async move { group.submit_all(vec![0; QUEUE]).await }
-        });
-        while group.0.places.free.available_permits() > 0 {
-            yield_now().await;
-        }
-        assert!(matches!(group.submit(0).await, Err(BatchError::Overloaded)));
-        assert!(matches!(group.submit_all(vec![0, 0]).await, Err(BatchError::Overloaded)));
-    }
-}
+mod tests;

@@ -39,13 +39,19 @@ where
         Q: Fn(Arc<[K]>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Vec<V>, E>> + Send + 'static,
     {
-        Self(Batcher::start(name, max_batch, QUERIES, meets_all, move |keys, _| {
-            let found = query(Arc::clone(&keys));
-            async move {
-                let found: HashMap<K, V> = found.await?.into_iter().map(|row| (key(&row), row)).collect();
-                Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
-            }
-        }))
+        Self(Batcher::start(
+            name,
+            max_batch,
+            || QUERIES,
+            meets_all,
+            move |keys, _| {
+                let found = query(Arc::clone(&keys));
+                async move {
+                    let found: HashMap<K, V> = found.await?.into_iter().map(|row| (key(&row), row)).collect();
+                    Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+                }
+            },
+        ))
     }
 
     /// The row `key`, if there is one.

@@ -141,7 +141,7 @@ impl Accounts {
         let questions = Batcher::start(
             "token accounts",
             MAX_ASKED,
-            CALLS,
+            || CALLS,
             |_| true,
             move |users: Arc<[UserId]>, _| {
                 let mut distinct = users.to_vec();
