@@ -3,6 +3,7 @@
 
 mod broken;
 mod config;
+mod distance;
 mod durability;
 mod error;
 mod held_up;
@@ -23,6 +24,7 @@ pub mod lease;
 pub mod scan;
 
 pub use config::{DatabaseConfig, DatabaseTls};
+pub use distance::lanes;
 pub use durability::weak_settings;
 pub use error::{DbError, is_duplicate, is_transient, is_unavailable, raced, stale};
 pub use held_up::HeldUp;

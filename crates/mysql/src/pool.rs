@@ -1,6 +1,6 @@
 //! Pools, whose sessions all have the same strict settings.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -11,6 +11,7 @@ use sqlx::{
 use crate::{
     broken::{is_broken, is_suspect},
     config::DatabaseConfig,
+    distance,
     retry::is_repeated,
 };
 
@@ -50,7 +51,13 @@ pub fn pool(config: &DatabaseConfig) -> MySqlPool {
     let options = MySqlPoolOptions::new()
         .max_connections(config.pool_size)
         .min_connections(config.pool_size.min(OPENED_AHEAD))
-        .after_connect(|conn, _| Box::pin(prepare_session(conn)));
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                prepare_session(conn).await?;
+                conn.execute(sqlx::AssertSqlSafe(format!("SET SESSION lock_wait_timeout = {LOCKED_SECONDS}"))).await?;
+                Ok(())
+            })
+        });
     connect(options, config)
 }
 
@@ -76,10 +83,12 @@ pub fn connect(pool: MySqlPoolOptions, config: &DatabaseConfig) -> MySqlPool {
 
 /// Sets what every session needs, whatever it is for.
 pub async fn prepare_session(conn: &mut MySqlConnection) -> sqlx::Result<()> {
+    let sent = Instant::now();
     conn.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+    distance::note(sent.elapsed());
     conn.execute(sqlx::AssertSqlSafe(format!(
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE', \
-         time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, lock_wait_timeout = {LOCKED_SECONDS}, wait_timeout = {SILENCE_SECONDS}"
+         time_zone = '+00:00', innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, wait_timeout = {SILENCE_SECONDS}"
     )))
     .await?;
     Ok(())

@@ -4,7 +4,8 @@ use futures::TryStreamExt;
 use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::{
-    bulk::{BulkInsert, BulkUpdate, FLIGHT, Id},
+    bulk::{BulkInsert, BulkUpdate, Id},
+    distance::flight_size,
     error::number,
 };
 
@@ -140,7 +141,7 @@ impl Script {
         let mut flights: Vec<Flight> = Vec::new();
         for (sql, wanted) in self.statements.drain(..) {
             match flights.last_mut() {
-                Some(flight) if flight.sql.len() + sql.len() < FLIGHT => {
+                Some(flight) if flight.sql.len() + sql.len() < flight_size() => {
                     flight.sql.push_str("; ");
                     flight.sql.push_str(&sql);
                     flight.wanted.push(wanted);

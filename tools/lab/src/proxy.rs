@@ -16,7 +16,7 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 
 /// The most that is passed on at a time.
@@ -259,10 +259,11 @@ async fn pass_answers(
     }
 }
 
-/// Waits until then; a timer for a moment that has passed would still take a millisecond.
+/// Waits until then, on a thread: the runtime's timers count whole milliseconds.
 async fn until(due: Instant) {
-    if due > Instant::now() {
-        sleep_until(due).await;
+    let rest = due.saturating_duration_since(Instant::now());
+    if !rest.is_zero() {
+        tokio::task::spawn_blocking(move || std::thread::sleep(rest)).await.ok();
     }
 }
 

@@ -8,11 +8,9 @@ mod value;
 use std::collections::BTreeMap;
 
 use value::push;
-pub use value::{Id, Value};
 
-/// Bytes that go to the server at once: what fits one TLS record, with some room. sqlx 0.9.0 leaves Nagle's algorithm on,
-/// so that a second record would wait 40 ms for the server's delayed acknowledgement of the first.
-pub(crate) const FLIGHT: usize = 15 * 1024;
+use crate::distance::flight_size;
+pub use value::{Id, Value};
 
 /// An insertion to which rows are added.
 #[derive(Debug)]
@@ -44,7 +42,7 @@ impl BulkInsert {
             push(sql, *value);
         }
         sql.push(')');
-        if *rows > 0 && sql.len() > FLIGHT {
+        if *rows > 0 && sql.len() > flight_size() {
             let row = sql.split_off(end);
             let row = row.trim_start_matches(',');
             self.parts.push((format!("{} VALUES {row}", self.head), 1));
@@ -177,7 +175,7 @@ mod tests {
             insert
         };
         let insert = insertion(0);
-        assert!(insert.parts.len() > 2 && insert.parts.iter().all(|(sql, _)| sql.len() <= FLIGHT));
+        assert!(insert.parts.len() > 2 && insert.parts.iter().all(|(sql, _)| sql.len() <= flight_size()));
         let ids = insert.execute_for_ids(&mut conn).await.unwrap();
         let stored: Vec<(i64, i64)> =
             sqlx::query_as("SELECT id, n FROM t ORDER BY n").fetch_all(&mut *conn).await.unwrap();

@@ -26,7 +26,8 @@ use crate::{
 /// A step to ask for, and the request that asks.
 type Asked = (Step, Origin);
 
-/// Calls to user-service under way at once: one that hangs does not hold up the others.
+/// Calls to user-service under way at once: one that hangs does not hold up the others. More if the database is far away, as that of
+/// user-service then is, too.
 const CALLS: usize = 4;
 
 /// Creates, decides and settles transactions. Requests that wait together share commits and calls. Cheap to clone.
@@ -44,8 +45,13 @@ impl Transfers {
     pub fn new(pool: MySqlPool, users: UserClient, config: &Config) -> Self {
         let max_batch = config.service.group_commit_max;
         let writer = Writer::new(pool.clone(), max_batch, config.pending_ttl);
-        let steps =
-            Batcher::start("steps", max_batch, CALLS, |_| true, move |steps, _| execute_all(users.clone(), steps));
+        let steps = Batcher::start(
+            "steps",
+            max_batch,
+            || mysql::lanes(CALLS),
+            |_| true,
+            move |steps, _| execute_all(users.clone(), steps),
+        );
         let lookups = Lookups::start(
             "transactions",
             max_batch,

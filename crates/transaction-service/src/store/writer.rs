@@ -17,7 +17,7 @@ use crate::domain::{
     transition::{ChangeRequest, Changed, Transition},
 };
 
-/// Batches under way at once, from their beginning on: they hardly ever touch the same rows.
+/// Batches under way at once, from their beginning on: they hardly ever touch the same rows. More if the database is far away.
 const LANES: usize = 2;
 
 /// What is to be written.
@@ -42,9 +42,13 @@ impl Writer {
     /// Writes to `pool`, at most `max_batch` intents and changes in one commit. A pending transaction is cancelled
     /// `pending_ttl` seconds after the money was set aside.
     pub fn new(pool: MySqlPool, max_batch: usize, pending_ttl: u32) -> Self {
-        Self(Batcher::start("writes", max_batch, LANES, DbError::is_unavailable, move |writes, baton| {
-            write(pool.clone(), writes, pending_ttl, baton)
-        }))
+        Self(Batcher::start(
+            "writes",
+            max_batch,
+            || mysql::lanes(LANES),
+            DbError::is_unavailable,
+            move |writes, baton| write(pool.clone(), writes, pending_ttl, baton),
+        ))
     }
 
     /// Commits an intent.

@@ -14,7 +14,7 @@ use sqlx::MySqlPool;
 use super::post;
 use crate::domain::operation::{Operation, Outcome};
 
-/// Batches under way at once: one is written while another one commits.
+/// Batches under way at once: one is written while another one commits. More if the database is far away.
 const LANES: usize = 2;
 
 /// The ledger of this service's schema. Cheap to clone.
@@ -31,7 +31,7 @@ impl Ledger {
         let group = Batcher::start(
             "ledger",
             max_batch,
-            LANES,
+            || mysql::lanes(LANES),
             DbError::is_unavailable,
             move |operations: Arc<[Operation]>, baton| {
                 let pool = writer.clone();

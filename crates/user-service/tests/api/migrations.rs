@@ -2,8 +2,9 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use fault::point;
 use lab::database::database;
-use mysql::DatabaseConfig;
+use mysql::{DatabaseConfig, DbError};
 use sqlx::{Connection, MySqlConnection, MySqlPool, migrate::Migrator};
 use tokio::time::{Instant, sleep, timeout};
 use user_service::{app::audit, migrations};
@@ -41,8 +42,15 @@ async fn at_the_version_before() -> (lab::database::TestDatabase, MySqlPool) {
 }
 
 /// As a payment of the version before does.
-async fn pay(pool: &MySqlPool) -> sqlx::Result<()> {
-    sqlx::query("UPDATE accounts SET available = available - 1 WHERE user_id = 1").execute(pool).await.map(drop)
+async fn pay(pool: &MySqlPool) -> Result<(), DbError> {
+    mysql::retry(|_| async {
+        let mut tx = mysql::begin(pool, point!("test")).await?;
+        sqlx::query("UPDATE accounts SET available = available - 1 WHERE user_id = 1")
+            .execute(tx.conn().await?)
+            .await?;
+        tx.commit().await
+    })
+    .await
 }
 
 async fn digits(pool: &MySqlPool) -> u64 {
