@@ -53,6 +53,8 @@ pub async fn migrate_apart_from(
     migrations.set_locking(false); // sqlx's own lock waits for ever, which MariaDB answers with NULL
     // a version may be started again on the schema of the next one, which only adds to it
     migrations.set_ignore_missing(true);
+    let wait = format!("SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}");
+    sqlx::query(AssertSqlSafe(wait)).execute(&mut *conn).await?;
     conn.ensure_migrations_table(APPLIED).await?;
     if is_up_to_date(&mut conn, &migrations).await? {
         return Ok(()); // whatever a newer version has begun beside it
@@ -60,8 +62,6 @@ pub async fn migrate_apart_from(
     if let Some(name) = apart_from {
         lock(&mut conn, name, APART_SECONDS).await?;
     }
-    let wait = format!("SET SESSION lock_wait_timeout = {TABLE_WAIT_SECONDS}");
-    sqlx::query(AssertSqlSafe(wait)).execute(&mut *conn).await?;
     let deadline = Instant::now() + TABLE_LIMIT;
     loop {
         let interrupted = forget_interrupted(&mut conn).await?;

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 tokio::task_local! {
     /// True while a commit is under way of which it is not known what it did.
     static IS_COMMITTING: Cell<bool>;
+    /// True in the first attempt, after which there is another one if its connection turns out to be broken.
+    static IS_FIRST: Cell<bool>;
 }
 
 /// Notes that a commit begins, or has ended.
@@ -35,7 +37,7 @@ pub(super) fn is_committing(it_is: bool) {
 
 /// True for whoever is repeated if its connection turns out to be broken.
 pub(super) fn is_repeated() -> bool {
-    IS_COMMITTING.try_with(|_| ()).is_ok()
+    IS_FIRST.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Runs a unit of work (from [`crate::begin`] to [`crate::Unit::commit`]) until it ends, for a bounded number of times.
@@ -88,10 +90,14 @@ where
 {
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
-        let error = match work(attempt).await {
+        let attempted = IS_FIRST.scope(Cell::new(attempt == 1), work(attempt));
+        let error = match attempted.await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
+        if error.is_about_the_connection() {
+            is_broken();
+        }
         let again = match &error {
             DbError::CommitUnknown(_) | DbError::Raced(_) => true,
             // nothing was committed on a connection that broke before the commit: often only the server was started again
@@ -104,9 +110,6 @@ where
         if !again || attempt == MAX_ATTEMPTS || is_closed() {
             // while the database lets writes wait, nothing begins; and once a commit was unknown, a later failure says nothing about what it did.
             return Err(unknown_commit.take().unwrap_or(error));
-        }
-        if error.is_about_the_connection() {
-            is_broken();
         }
         tracing::debug!(%error, attempt, "a unit of work starts again");
         counter!(RETRIES, "cause" => cause(&error)).increment(1);

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row, mysql::MySqlRow};
 use crate::{
     bulk::{BulkInsert, BulkUpdate, Id},
     distance::flight_size,
-    error::number,
+    error::{is_transient, number},
 };
 
 /// BIGINT UNSIGNED value is out of range: what a guard fails with.
@@ -60,6 +60,11 @@ impl Failed {
             Self::Statement(error) | Self::AtCommit(error) => error,
             Self::Stale => sqlx::Error::RowNotFound,
         }
+    }
+
+    /// True if it may all be durable: an error other than a lost race can follow a commit that is.
+    pub fn may_have_committed(&self) -> bool {
+        matches!(self, Self::AtCommit(error) if !is_transient(error))
     }
 
     /// True if it was not the server that said so.
@@ -175,7 +180,8 @@ impl Script {
             match results.try_next().await {
                 Ok(None) => return Ok(read),
                 Ok(Some(Either::Right(row))) if at == Some(Wanted::Step) => {
-                    self.number(row.try_get(0).map_err(Failed::Statement)?);
+                    // the server goes on to the COMMIT whatever becomes of this
+                    self.number(row.try_get(0).map_err(Failed::AtCommit)?);
                 }
                 Ok(Some(Either::Right(row))) => rows.push(row),
                 Ok(Some(Either::Left(result))) => {

@@ -58,7 +58,7 @@ impl Unit {
     /// The rows that `sql` finds, which has its values in it.
     pub async fn read<R: for<'r> FromRow<'r, MySqlRow>>(&mut self, sql: String) -> sqlx::Result<Vec<R>> {
         self.waiting.read(sql);
-        let rows = self.send().await?;
+        let rows = self.send().await.map_err(Failed::into_cause)?;
         decoded(rows.last().map_or(&[], Vec::as_slice))
     }
 
@@ -70,7 +70,7 @@ impl Unit {
     {
         self.waiting.read(one);
         self.waiting.read(other);
-        let rows = self.send().await?;
+        let rows = self.send().await.map_err(Failed::into_cause)?;
         let [one, other] = &rows[..] else { unreachable!("each statement has its rows") };
         Ok((decoded(one)?, decoded(other)?))
     }
@@ -78,9 +78,18 @@ impl Unit {
     /// The connection, for statements that are prepared.
     pub async fn conn(&mut self) -> sqlx::Result<&mut MySqlConnection> {
         if !self.waiting.is_empty() {
-            self.send().await?;
+            self.send().await.map_err(Failed::into_cause)?;
         }
         Ok(self.open())
+    }
+
+    /// Sends what has been added before the commit is sent, so that whoever comes later under the same unique key waits for it, even
+    /// if the commit is late.
+    pub async fn flush(&mut self) -> Result<(), DbError> {
+        match self.send().await {
+            Ok(_) => Ok(()),
+            Err(failed) => Err(self.give_up(failed).await),
+        }
     }
 
     /// Commits, together with what has been added. A refused commit is told apart from one whose answer never came.
@@ -103,21 +112,24 @@ impl Unit {
         self.point.before().await.map_err(broken)?;
         is_committing(true);
         let committed = script.send_flight(self.open(), last).await;
-        is_committing(false);
         if let Err(failed) = committed {
-            return Err(self.give_up(failed).await);
+            is_committing(failed.may_have_committed());
+            let error = self.give_up(failed).await;
+            is_committing(false);
+            return Err(error);
         }
+        is_committing(false);
         self.has_begun = false;
         self.point.after().await.map_err(|injected| DbError::CommitUnknown(broken(injected).into()))?;
         Ok(script.into_ids())
     }
 
-    async fn send(&mut self) -> sqlx::Result<Vec<Vec<MySqlRow>>> {
+    async fn send(&mut self) -> Result<Vec<Vec<MySqlRow>>, Failed> {
         let mut script = std::mem::take(&mut self.waiting);
         self.has_begun = true;
         let sent = script.send(self.open()).await;
         self.waiting = script;
-        sent.map_err(Failed::into_cause)
+        sent
     }
 
     fn open(&mut self) -> &mut MySqlConnection {
@@ -133,7 +145,6 @@ impl Unit {
             Failed::Stale => stale(),
             Failed::Statement(error) => raced(error),
             Failed::AtCommit(error) if is_transient(&error) => error.into(),
-            // an error other than a lost race can follow a commit that is durable all the same
             Failed::AtCommit(error) => DbError::CommitUnknown(error.into()),
         }
     }

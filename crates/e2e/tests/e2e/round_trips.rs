@@ -44,13 +44,13 @@ async fn each_request_waits_for_the_database_as_seldom_as_it_can() {
     let one_step = fewest(&proxy, async || {
         let _ = transactions.post("/transactions", at_once.clone()).await.expect(201);
     });
-    assert_eq!(one_step.await, 4, "the intent, the locks, the money, the outcome");
+    assert_eq!(one_step.await, 5, "the intent, its commit, the locks, the money, the outcome");
 
     let mut pending = Vec::new();
     let hold = fewest(&proxy, async || {
         pending.push(transactions.post("/transactions", payment(&ani, &budi, 1)).await.expect(201).id());
     });
-    assert_eq!(hold.await, 4, "the intent, the locks, the money, the outcome");
+    assert_eq!(hold.await, 5, "the intent, its commit, the locks, the money, the outcome");
     let decision = fewest(&proxy, async || {
         let id = pending.pop().expect("one for each repetition");
         let _ = world.decide(id, "completed").await.expect(200);

@@ -150,10 +150,10 @@ mod tests {
         assert_eq!(
             insert.parts[0].0,
             "INSERT INTO t (a, b, c, d, e, f) VALUES \
-             (NULL,-1,10,CONVERT(X'27293b2044524f50205441424c4520743b202d2d' USING utf8mb4),X'00ff','2023-11-14 22:13:20.000001'),\
+             (NULL,-1,10,_utf8mb4 X'27293b2044524f50205441424c4520743b202d2d',X'00ff','2023-11-14 22:13:20.000001'),\
              (NULL,2,0,'',NULL,NULL),\
-             (CONVERT(X'52702031302c30303020286974277\
-             33a206e6f29' USING utf8mb4),'Rp 10,000 (it is; --)')"
+             (_utf8mb4 X'52702031302c30303020286974277\
+             33a206e6f29','Rp 10,000 (it is; --)')"
         );
     }
 
@@ -181,7 +181,7 @@ mod tests {
             sqlx::query_as("SELECT id, n FROM t ORDER BY n").fetch_all(&mut *conn).await.unwrap();
         assert_eq!(stored, ids.iter().copied().zip(0..ROWS).collect::<Vec<_>>());
 
-        let mut unit = crate::begin(&pool, fault::point!("test")).await.unwrap();
+        let mut unit = crate::begin(&pool, fault::Point::new("test")).await.unwrap();
         unit.insert(insertion(ROWS));
         let mut update = BulkUpdate::new("t");
         for id in &ids {

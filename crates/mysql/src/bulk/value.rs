@@ -45,10 +45,11 @@ pub fn push(sql: &mut String, value: Value<'_>) {
         Value::Integer(number) => write!(sql, "{number}"),
         Value::Money(money) => write!(sql, "{money}"),
         Value::Text(text) if text.bytes().all(is_harmless) => write!(sql, "'{text}'"),
+        // a literal, which takes on the column's character set, so that an index on the column can be used
         Value::Text(text) => {
-            sql.push_str("CONVERT(");
+            sql.push_str("_utf8mb4 ");
             push_hex(sql, text.as_bytes());
-            sql.write_str(" USING utf8mb4)")
+            Ok(())
         }
         Value::Bytes(bytes) => {
             push_hex(sql, bytes);

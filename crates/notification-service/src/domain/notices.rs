@@ -1,4 +1,4 @@
-//! Who is notified of a fact, and in which words. They always say what really happened.
+//! Who is notified of a fact, and in which words. A notice never claims what did not happen.
 //!
 //! A warning goes to the address that the account had when it happened, which the fact brings: whoever has taken an account
 //! over and changes its address, or closes it, does not get what is meant to warn its owner. No notice has an address, a name
@@ -101,7 +101,7 @@ fn to_owner(fact: &Fact, user: UserId, message: String) -> Vec<Notice> {
 }
 
 fn notice(fact: &Fact, user_id: UserId, cause: UserId, message: String) -> Notice {
-    // what is no trace is to be taken for none
+    // an invalid trace counts as none
     let trace = Trace::from_text(fact.traceparent.as_deref());
     let notice = Notice::new(fact.id.clone(), user_id, message).caused_by(cause).within(&trace);
     Notice { held_back: fact.held_back, ..notice }

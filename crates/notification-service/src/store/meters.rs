@@ -1,4 +1,4 @@
-//! How much mail each user has caused of late: see [`crate::fairness`].
+//! How much mail each user has caused of late: see [`crate::domain::fairness`].
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -59,9 +59,7 @@ impl Transfers {
             DbError::is_unavailable,
             move |ids| {
                 let pool = pool.clone();
-                async move {
-                    mysql::retry(|_| async { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }).await
-                }
+                async move { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }
             },
         );
         Self(Arc::new(Inner { writer, lookups, steps }))

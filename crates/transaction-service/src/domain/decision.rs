@@ -1,4 +1,5 @@
-//! Decisions about pending transactions: complete, fail, cancel.
+//! Decisions about pending transactions: complete, fail, cancel. To complete one captures its whole amount; the ledger would take
+//! a part of it, too (user-service, `domain/book.rs`).
 
 use super::{
     actor::Actor,

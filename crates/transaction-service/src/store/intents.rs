@@ -22,6 +22,11 @@ pub struct Plan<'a> {
 }
 
 impl Plan<'_> {
+    /// True if there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty()
+    }
+
     /// What became of each intent, once they are written.
     pub fn outcomes(self, ids: &[i64]) -> Vec<Inserted> {
         let Self { intents, mut known, new } = self;

@@ -84,7 +84,11 @@ async fn write(pool: MySqlPool, writes: Arc<[Write]>, pending_ttl: u32, baton: B
         // rows that exist are locked before new ones are made
         let changed = changes::plan(&mut tx, requests, now, pending_ttl, attempt).await?;
         let intents = intents::plan(&mut tx, intents, attempt).await?;
-        // a request that another instance writes at this moment waits at the unique key
+        // a request that another instance writes at this moment waits at the unique key; and if this commit is late, a second run
+        // waits there for it, so that a key which is free again is never taken by what was given up
+        if !intents.is_empty() {
+            tx.flush().await?;
+        }
         let ids = tx.commit_for_ids().await?;
         Ok((intents.outcomes(&ids), changed))
     })

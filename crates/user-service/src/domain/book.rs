@@ -1,5 +1,5 @@
-//! The decision about each operation, in memory and without a database: the accounts and holds that a batch touches,
-//! and the rules by which operations change them.
+//! The ledger's rules: which operation is applied or refused, and how it changes accounts and holds, in memory and without a
+//! database. A capture takes a hold whole or in part.
 
 use std::collections::BTreeMap;
 

@@ -126,7 +126,7 @@ pub fn accounts(pool: MySqlPool, max_batch: usize) -> Accounts {
         DbError::is_unavailable,
         move |ids| {
             let pool = pool.clone();
-            async move { mysql::retry(|_| async { Ok(find_all(&mut *pool.acquire().await?, &ids).await?) }).await }
+            async move { Ok(find_all(&mut *pool.acquire().await?, &ids).await?) }
         },
     )
 }
