@@ -31,8 +31,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A connection that has idled for longer is tried before it is used, unless for a unit of work, which is repeated if need be: to
 /// ask each time would cost it a round trip.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// Connections that are opened ahead, and kept: to open one takes several round trips.
-const OPENED_AHEAD: u32 = 4;
 /// Seconds after which the server rolls back and ends a session that has fallen silent, so that no database
 /// transaction of a stalled instance stays open. Longer than [`IDLE_TIMEOUT`].
 const SILENCE_SECONDS: u32 = 45;
@@ -46,18 +44,15 @@ async fn is_alive(conn: &mut MySqlConnection, idle_for: Duration) -> sqlx::Resul
     Ok(true)
 }
 
-/// A pool whose sessions all have the same strict settings.
+/// A pool whose sessions all have the same strict settings. It connects when first used.
 pub fn pool(config: &DatabaseConfig) -> MySqlPool {
-    let options = MySqlPoolOptions::new()
-        .max_connections(config.pool_size)
-        .min_connections(config.pool_size.min(OPENED_AHEAD))
-        .after_connect(|conn, _| {
-            Box::pin(async move {
-                prepare_session(conn).await?;
-                conn.execute(sqlx::AssertSqlSafe(format!("SET SESSION lock_wait_timeout = {LOCKED_SECONDS}"))).await?;
-                Ok(())
-            })
-        });
+    let options = MySqlPoolOptions::new().max_connections(config.pool_size).after_connect(|conn, _| {
+        Box::pin(async move {
+            prepare_session(conn).await?;
+            conn.execute(sqlx::AssertSqlSafe(format!("SET SESSION lock_wait_timeout = {LOCKED_SECONDS}"))).await?;
+            Ok(())
+        })
+    });
     connect(options, config)
 }
 
