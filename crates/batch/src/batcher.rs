@@ -108,8 +108,8 @@ where
     E: Clone + Error + Send + 'static,
 {
     /// Starts gathering under `name`, until there are `max_batch` items (1 turns sharing off), with as many batches under way as
-    /// `lanes` says at the time: one that has the baton, and those that have passed it on or are stuck. `work` carries out a batch, usually
-    /// in one database transaction, and answers one outcome for each item, in their order. It must be safe to run twice:
+    /// `lanes` says at the time: one that has the baton, and those that have passed it on or are stuck. `work` carries out a
+    /// batch, usually in one database transaction, and answers one outcome for each item, in their order. It must be safe to run twice:
     /// a batch that fails is run again item by item, so that an item that cannot be written fails alone; unless
     /// `meets_all` says of its failure that each item would meet it.
     ///

@@ -9,7 +9,7 @@ use std::{
 static BROKEN_AT: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Notes that a connection has turned out to be broken.
-pub(crate) fn is_broken() {
+pub(crate) fn note() {
     *BROKEN_AT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 

@@ -31,9 +31,7 @@ impl DbError {
             Self::Raced(_) => false,
         }
     }
-}
 
-impl DbError {
     /// True if the connection broke, or the server had ended it, whatever had become of the work by then.
     pub(crate) fn is_about_the_connection(&self) -> bool {
         match self {

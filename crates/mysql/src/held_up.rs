@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{broken::is_broken, error::number, readiness::Readiness};
+use crate::{broken, error::number, readiness::Readiness};
 
 /// How long a unit of work takes before somebody looks what holds it up.
 pub(super) const HELD_UP_AFTER: Duration = Duration::from_millis(300);
@@ -114,7 +114,7 @@ async fn end(conn: &mut MySqlConnection, suspects: impl Iterator<Item = u64>) ->
             return Ok(());
         }
         tracing::warn!(session = id, "ending a session that is silent while others wait");
-        is_broken(); // it may be an idle one of our own
+        broken::note(); // it may be an idle one of our own
         let ended = sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(&mut *conn).await;
         if let Err(error) = ended
             && !number(&error).is_some_and(|number| NOT_OURS.contains(&number))

@@ -8,12 +8,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlPoolOptions},
 };
 
-use crate::{
-    broken::{is_broken, is_suspect},
-    config::DatabaseConfig,
-    distance,
-    retry::is_repeated,
-};
+use crate::{broken, config::DatabaseConfig, distance, retry::is_repeated};
 
 /// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -37,9 +32,9 @@ const SILENCE_SECONDS: u32 = 45;
 
 /// Whether `conn` can be used. If not, the others are not trusted either.
 async fn is_alive(conn: &mut MySqlConnection, idle_for: Duration) -> sqlx::Result<bool> {
-    let is_trusted = !is_suspect(idle_for) && (idle_for < TRUSTED_FOR || is_repeated());
+    let is_trusted = !broken::is_suspect(idle_for) && (idle_for < TRUSTED_FOR || is_repeated());
     if !is_trusted {
-        conn.ping().await.inspect_err(|_| is_broken())?;
+        conn.ping().await.inspect_err(|_| broken::note())?;
     }
     Ok(true)
 }

@@ -6,7 +6,7 @@ use metrics::counter;
 use tokio::time::timeout;
 
 use crate::{
-    broken::is_broken,
+    broken,
     error::{DbError, is_transient, is_unavailable, number},
     held_up::{HELD_UP_AFTER, is_closed, is_held_up},
 };
@@ -96,7 +96,7 @@ where
             Err(error) => error,
         };
         if error.is_about_the_connection() {
-            is_broken();
+            broken::note();
         }
         let again = match &error {
             DbError::CommitUnknown(_) | DbError::Raced(_) => true,
@@ -108,7 +108,7 @@ where
             }
         };
         if !again || attempt == MAX_ATTEMPTS || is_closed() {
-            // while the database lets writes wait, nothing begins; and once a commit was unknown, a later failure says nothing about what it did.
+            // while the database lets writes wait, nothing begins; once a commit was unknown, a later failure says nothing about it
             return Err(unknown_commit.take().unwrap_or(error));
         }
         tracing::debug!(%error, attempt, "a unit of work starts again");

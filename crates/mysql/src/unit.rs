@@ -19,7 +19,7 @@ use crate::{
 /// much as the writing of some rows, and far more if the database is far away.
 #[derive(Debug)]
 pub struct Unit {
-    /// `None` once it is over.
+    /// `None` only while it is dropped.
     conn: Option<PoolConnection<MySql>>,
     waiting: Script,
     /// True once the server may have begun.

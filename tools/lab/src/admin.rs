@@ -43,19 +43,6 @@ pub struct Schema {
     pub pool_size: u32,
 }
 
-impl Admin {
-    /// The same account, for whoever reaches the server there.
-    #[must_use]
-    pub fn at(&self, host: &str, port: u16) -> Self {
-        Self { host: host.to_owned(), port, ..self.clone() }
-    }
-
-    /// Where the server is, as `host:port`.
-    pub fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
-    }
-}
-
 impl Schema {
     /// Connections to look into it.
     pub fn pool(&self) -> MySqlPool {
@@ -73,6 +60,17 @@ impl Schema {
 }
 
 impl Admin {
+    /// The same account, for whoever reaches the server there.
+    #[must_use]
+    pub fn at(&self, host: &str, port: u16) -> Self {
+        Self { host: host.to_owned(), port, ..self.clone() }
+    }
+
+    /// Where the server is, as `host:port`.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// An account.
     pub fn new(host: &str, port: u16, user: &str, password: &str) -> Self {
         Self { host: host.to_owned(), port, user: user.to_owned(), password: password.into() }

@@ -50,6 +50,9 @@ const SETTLE_AFTER_SECONDS: u32 = 3;
 pub async fn writes(mut unit: Unit, done: &[Transfer], new: &mut [Transfer]) -> Result<(), DbError> {
     outcomes(&mut unit, done);
     unit.insert_for_ids(intents(new));
+    if !new.is_empty() {
+        unit.flush().await?; // intents are there before their commit is sent
+    }
     let ids = unit.commit_for_ids().await?;
     for (transfer, id) in new.iter_mut().zip(ids) {
         transfer.id = id;
