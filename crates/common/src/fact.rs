@@ -12,10 +12,10 @@ use crate::origin::Origin;
 /// What kind of thing has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
-    /// Money came in: [`BalanceChange`].
+    /// Money came in: [`AccountMovement`].
     #[serde(rename = "topup.completed")]
     TopupCompleted,
-    /// Money went out: [`BalanceChange`].
+    /// Money went out: [`AccountMovement`].
     #[serde(rename = "debit.completed")]
     DebitCompleted,
     /// The money of a transaction is set aside: [`TransactionState`], as all of its kind.
@@ -36,7 +36,7 @@ pub enum Kind {
     /// It was refused, or somebody let it fail.
     #[serde(rename = "transaction.failed")]
     TransactionFailed,
-    /// An account was closed: [`Closing`].
+    /// An account was closed: [`AccountClosed`].
     #[serde(rename = "user.closed")]
     UserClosed,
     /// A password was changed: [`AccountChange`].
@@ -107,7 +107,7 @@ impl Fact {
 
 /// Money came in or went out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct BalanceChange {
+pub struct AccountMovement {
     /// Whose balance it is.
     pub user_id: UserId,
     /// By how much it changed.
@@ -143,7 +143,7 @@ pub struct TransactionState {
 
 /// An account was closed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Closing {
+pub struct AccountClosed {
     /// Whose.
     pub user_id: UserId,
     /// What was left and is paid out.

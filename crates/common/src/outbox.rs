@@ -4,36 +4,38 @@
 //! notify each user once. An outage there delays notifications and nothing else.
 
 use std::{
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use axum::http::StatusCode;
 use fault::point;
 use mysql::{
-    DbError, File,
-    bulk::{BulkInsert, Value},
+    DbError, File, Unit,
+    bulk::{BulkInsert, Value, list},
     lease::{self, Holder},
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
-use sqlx::{MySqlPool, QueryBuilder};
+use sqlx::MySqlPool;
 
 use crate::{
     client::{CallError, ServiceClient},
     fact::Fact,
     monitoring::{MOST_COUNTED, number, seconds, show},
     request,
-    worker::{Pace, Rest, Step},
+    worker::{Pace, Rest, Signal, Step, Workers},
 };
 
 /// The table of the outbox.
 pub const TABLE: File = mysql::migration!("0003_outbox");
 /// Facts that one call hands over.
 pub const MAX_FACTS: usize = 1000;
-/// The relay looks for facts four times a second, and leaves four fifths of the time to those who move money, if there
-/// are any.
-pub const RELAY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::WhileServing(4) };
+/// The relay looks for facts when this process has written some, and for those of others every two seconds. It leaves four
+/// fifths of the time to those who move money, if there are any.
+const PACE: Pace = Pace { idle: Duration::from_secs(2), rest: Rest::WhileServing(4) };
+/// The first pause between attempts while notification-service is away.
+const MIN_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest pause between attempts while notification-service is away.
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
 /// Seconds for which one instance is the relay, and for which its successor waits after a crash. A call that takes longer
@@ -58,17 +60,24 @@ request! {
     }
 }
 
-/// Puts facts into the outbox: to be run within the transaction in which they become true.
+/// There are facts to hand over.
+static WRITTEN: Signal = Signal::new();
+
+/// Puts facts into the outbox with the unit of work in which they become true.
 ///
 /// # Panics
 /// If one cannot be written as JSON, which is a mistake in the code.
-pub fn insertion(facts: &[Fact]) -> BulkInsert {
+pub fn write(unit: &mut Unit, facts: &[Fact]) {
+    if facts.is_empty() {
+        return;
+    }
     let mut insert = BulkInsert::new("INSERT INTO outbox (fact)");
     for fact in facts {
         let text = serde_json::to_string(fact).expect("facts are plain structures");
         insert.row(&[Value::Text(&text)]);
     }
-    insert
+    unit.insert(insert);
+    unit.on_commit(|| WRITTEN.give());
 }
 
 /// Shows how many facts wait, and for how long.
@@ -87,6 +96,15 @@ pub async fn measure(pool: &MySqlPool) -> sqlx::Result<()> {
     );
     show("outbox_oldest_fact_seconds", "How long the oldest of these facts has waited", seconds(microseconds));
     Ok(())
+}
+
+/// Starts to hand over to `notifications` what is in the outbox of `pool`.
+pub fn start(pool: &MySqlPool, notifications: &ServiceClient, workers: &Workers) {
+    let relay = Arc::new(Relay::new(pool.clone(), notifications.clone()));
+    workers.spawn_for(&WRITTEN, "outbox", PACE, move || {
+        let relay = relay.clone();
+        async move { relay.run_once().await }
+    });
 }
 
 /// Hands the outbox over to notification-service.
@@ -185,9 +203,7 @@ impl Relay {
     async fn delivered(&self, ids: &[i64]) -> Result<(), DbError> {
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("outbox.delivered")).await?;
-            let mut query = QueryBuilder::new("DELETE FROM outbox WHERE id IN ");
-            mysql::push_list(&mut query, ids.iter().copied());
-            query.build().execute(tx.conn().await?).await?;
+            tx.write(format!("DELETE FROM outbox WHERE id IN {}", list(ids.iter().copied())));
             tx.commit().await
         })
         .await
@@ -200,7 +216,7 @@ impl Relay {
 
     fn back_off(&self) {
         let mut backoff = self.backoff.lock().expect("the lock is never poisoned");
-        backoff.delay = (backoff.delay * 2).clamp(RELAY_PACE.idle, MAX_BACKOFF);
+        backoff.delay = (backoff.delay * 2).clamp(MIN_BACKOFF, MAX_BACKOFF);
         backoff.until = Some(Instant::now() + backoff.delay);
     }
 }

@@ -58,7 +58,9 @@ async fn happens(pool: &MySqlPool, ids: &[&str]) {
     let data = AccountChange { user_id: 7.try_into().unwrap() };
     let fact = |id: &&str| Fact::new((*id).into(), Kind::PasswordChanged, &data, &Origin::default());
     let facts: Vec<Fact> = ids.iter().map(fact).collect();
-    outbox::insertion(&facts).execute(&mut pool.acquire().await.unwrap()).await.unwrap();
+    let mut unit = mysql::begin(pool, fault::Point::new("test")).await.unwrap();
+    outbox::write(&mut unit, &facts);
+    unit.commit().await.unwrap();
 }
 
 async fn left(pool: &MySqlPool) -> i64 {

@@ -7,7 +7,7 @@ use fault::point;
 use sqlx::MySqlPool;
 use uuid::Uuid;
 
-use crate::{error::DbError, migrations::File, retry::retry, unit::begin};
+use crate::{bulk::literal, error::DbError, migrations::File, retry::retry, unit::begin};
 
 /// The table of leases.
 pub const TABLE: File = crate::migration!("0001_leases");
@@ -32,24 +32,18 @@ impl Holder {
 /// Takes or renews the lease `name` for `seconds`; false while another holder has it.
 pub async fn hold(pool: &MySqlPool, name: &str, holder: &Holder, seconds: u32) -> Result<bool, DbError> {
     retry(|_| async {
+        let (name, holder) = (literal(name), literal(holder.as_str()));
         let mut tx = begin(pool, point!("lease.hold")).await?;
-        sqlx::query("INSERT IGNORE INTO leases (name, holder, expires_at) VALUES (?, '', '2000-01-01')")
-            .bind(name)
-            .execute(tx.conn().await?)
-            .await?;
+        tx.write(format!("INSERT IGNORE INTO leases (name, holder, expires_at) VALUES ({name}, '', '2000-01-01')"));
         // the guard lets one of several takers win; the loser matches no row
-        let taken = sqlx::query(
-            "UPDATE leases SET holder = ?, expires_at = NOW(6) + INTERVAL ? SECOND
-             WHERE name = ? AND (holder = ? OR expires_at < NOW(6))",
-        )
-        .bind(&holder.0)
-        .bind(seconds)
-        .bind(name)
-        .bind(&holder.0)
-        .execute(tx.conn().await?)
-        .await?;
+        tx.write(format!(
+            "UPDATE leases SET holder = {holder}, expires_at = NOW(6) + INTERVAL {seconds} SECOND
+             WHERE name = {name} AND (holder = {holder} OR expires_at < NOW(6))"
+        ));
+        let held = format!("SELECT COUNT(*) FROM leases WHERE name = {name} AND holder = {holder}");
+        let held: Vec<(i64,)> = tx.read(held).await?;
         tx.commit().await?;
-        Ok(taken.rows_affected() == 1)
+        Ok(held == [(1,)])
     })
     .await
 }
@@ -58,11 +52,11 @@ pub async fn hold(pool: &MySqlPool, name: &str, holder: &Holder, seconds: u32) -
 pub async fn release(pool: &MySqlPool, name: &str, holder: &Holder) -> Result<(), DbError> {
     retry(|_| async {
         let mut tx = begin(pool, point!("lease.release")).await?;
-        sqlx::query("UPDATE leases SET expires_at = '2000-01-01' WHERE name = ? AND holder = ?")
-            .bind(name)
-            .bind(&holder.0)
-            .execute(tx.conn().await?)
-            .await?;
+        tx.write(format!(
+            "UPDATE leases SET expires_at = '2000-01-01' WHERE name = {} AND holder = {}",
+            literal(name),
+            literal(holder.as_str())
+        ));
         tx.commit().await
     })
     .await

@@ -84,12 +84,17 @@ impl Script {
 
     /// Adds BEGIN.
     pub fn begin(&mut self) {
-        self.add("BEGIN".to_owned(), Wanted::Effect);
+        self.write("BEGIN".to_owned());
     }
 
     /// Adds COMMIT.
     pub fn commit(&mut self) {
         self.add("COMMIT".to_owned(), Wanted::Commit);
+    }
+
+    /// Adds a statement that is there for what it does.
+    pub fn write(&mut self, sql: String) {
+        self.add(sql, Wanted::Effect);
     }
 
     /// Adds a statement whose rows are wanted.

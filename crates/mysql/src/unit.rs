@@ -25,13 +25,14 @@ pub struct Unit {
     /// True once the server may have begun.
     has_begun: bool,
     point: Point,
+    committed: Vec<fn()>,
 }
 
 /// Begins to write. There is no other way: whatever changes a row is committed at a point at which tests can stop it.
 pub async fn begin(pool: &MySqlPool, point: Point) -> sqlx::Result<Unit> {
     let mut waiting = Script::default();
     waiting.begin();
-    Ok(Unit { conn: Some(pool.acquire().await?), waiting, has_begun: false, point })
+    Ok(Unit { conn: Some(pool.acquire().await?), waiting, has_begun: false, point, committed: Vec::new() })
 }
 
 impl Unit {
@@ -53,6 +54,16 @@ impl Unit {
     /// Adds an update. A row that is not as the update presumes makes the commit a lost race.
     pub fn update(&mut self, update: BulkUpdate) {
         self.waiting.update(update);
+    }
+
+    /// Adds a statement that has its values in it, and whose rows nobody wants.
+    pub fn write(&mut self, sql: String) {
+        self.waiting.write(sql);
+    }
+
+    /// Calls `committed` once this unit's commit is confirmed.
+    pub fn on_commit(&mut self, committed: fn()) {
+        self.committed.push(committed);
     }
 
     /// The rows that `sql` finds, which has its values in it.
@@ -120,6 +131,7 @@ impl Unit {
         }
         is_committing(false);
         self.has_begun = false;
+        self.committed.iter().for_each(|committed| committed());
         self.point.after().await.map_err(|injected| DbError::CommitUnknown(broken(injected).into()))?;
         Ok(script.into_ids())
     }

@@ -1,6 +1,5 @@
 //! What the service does by itself.
 
-use crate::app::worker::DELIVERY_PACE;
 use crate::config::Config;
 use crate::state::AppState;
 use common::reads::watch;
@@ -10,12 +9,7 @@ use common::worker::Workers;
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
     watch(&state.pool, &state.reads, workers);
     state.revocations.start(workers);
-    if !config.auto_send {
-        return;
+    if config.auto_send {
+        state.delivery.start(workers);
     }
-    let (delivery, beside) = (state.delivery.clone(), workers.beside());
-    workers.spawn("delivery", DELIVERY_PACE, move || {
-        let (delivery, beside) = (delivery.clone(), beside.clone());
-        async move { delivery.run_once(&beside).await }
-    });
 }

@@ -5,10 +5,10 @@ CREATE TABLE transactions (
     amount          DECIMAL(19, 2) NOT NULL,
     description     VARCHAR(255)   NOT NULL,
     status          VARCHAR(16)    CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    -- how many steps it has had, the outstanding one included: the number of the last one
-    steps           SMALLINT UNSIGNED NOT NULL DEFAULT 1,
+    -- the number of its last step, the outstanding one included
+    step            SMALLINT UNSIGNED NOT NULL DEFAULT 1,
     -- while 'processing': the verb that user-service was or will be asked for, and the status it leads to
-    step            VARCHAR(16)    CHARACTER SET ascii COLLATE ascii_bin NULL,
+    verb            VARCHAR(16)    CHARACTER SET ascii COLLATE ascii_bin NULL,
     target          VARCHAR(16)    CHARACTER SET ascii COLLATE ascii_bin NULL,
     -- why it failed by itself, if it did
     failure         VARCHAR(32)    CHARACTER SET ascii COLLATE ascii_bin NULL,
@@ -43,5 +43,5 @@ CREATE TABLE transactions (
     KEY transactions_changed (changed_at, id),
     CONSTRAINT transactions_amount CHECK (amount > 0),
     CONSTRAINT transactions_parties CHECK (sender_id <> receiver_id),
-    CONSTRAINT transactions_step CHECK ((status = 'processing') = (step IS NOT NULL))
+    CONSTRAINT transactions_verb CHECK ((status = 'processing') = (verb IS NOT NULL))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci

@@ -8,10 +8,7 @@ use crate::app::{
 };
 use crate::state::{AppState, Background};
 use common::reads::watch;
-use common::{
-    outbox::{RELAY_PACE, Relay},
-    worker::Workers,
-};
+use common::{outbox, worker::Workers};
 
 /// Starts the settler, the expiry of pending transactions, the outbox relay and the watch for revoked tokens.
 pub fn start_workers(state: &AppState, workers: &Workers) {
@@ -30,9 +27,5 @@ pub fn start_workers(state: &AppState, workers: &Workers) {
         let settler = settler.clone();
         async move { settler.expire_once().await }
     });
-    let relay = Arc::new(Relay::new(pool.clone(), notifications.clone()));
-    workers.spawn("outbox", RELAY_PACE, move || {
-        let relay = relay.clone();
-        async move { relay.run_once().await }
-    });
+    outbox::start(pool, notifications, workers);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::{
     caller::revocation,
-    outbox::{RELAY_PACE, Relay},
+    outbox,
     reads::watch,
     worker::{Pace, Rest, Workers},
 };
@@ -36,11 +36,7 @@ pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
         let pool = pool.clone();
         async move { Ok(revocations::from(&mut *pool.acquire().await?, position).await?) }
     });
-    let relay = std::sync::Arc::new(Relay::new(state.pool.clone(), state.notifications.clone()));
-    workers.spawn("outbox", RELAY_PACE, move || {
-        let relay = relay.clone();
-        async move { relay.run_once().await }
-    });
+    outbox::start(&state.pool, &state.notifications, workers);
 }
 
 /// Attempts to log in that no longer count are looked for every minute.

@@ -197,13 +197,15 @@ fn writers(root: &Path) -> Result<BTreeSet<String>> {
 
 fn writers_in(text: &str) -> BTreeSet<String> {
     let code = without_tests(text);
-    let functions = code.split("pub async fn ").skip(1);
+    // what queues statements for a unit of work cannot be run without one
+    let up_to_the_next = |body: &'_ str| body.split("\npub fn ").next().unwrap_or_default().to_owned();
+    let functions = code.split("pub async fn ").skip(1).map(up_to_the_next);
     // the settings of a snapshot to read in are no rows
-    let writes = |body: &&str| {
+    let writes = |body: &String| {
         ["INSERT ", "UPDATE ", "DELETE ", ".execute("].iter().any(|word| body.contains(word))
             && !body.contains("READ ONLY")
     };
-    let name = |body: &str| body.split(['(', '<']).next().unwrap_or_default().to_owned();
+    let name = |body: String| body.split(['(', '<']).next().unwrap_or_default().to_owned();
     functions.filter(writes).map(name).collect()
 }
 

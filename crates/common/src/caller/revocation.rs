@@ -2,7 +2,8 @@
 //!
 //! user-service counts a version up for each user and writes it into the token. Every instance of every service keeps, in
 //! memory, the versions that were counted up while tokens of an earlier one may still be about, whatever `JWT_EXPIRATION` is
-//! or was ([`KEPT_FOR`]); it asks user-service for new ones each second. While user-service cannot be reached, what is known
+//! or was ([`KEPT_FOR`]); it asks user-service for new ones each second, whose instances read them from the database as often, and
+//! at once when they have written one. While user-service cannot be reached, what is known
 //! stays in force; a process that has just begun and knows nothing yet believes no access token.
 
 use mysql::row;
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     client::ServiceClient,
-    worker::{Pace, Rest, Step, Workers},
+    worker::{Pace, Rest, Signal, Step, Workers},
 };
 
 /// Where user-service tells of them.
@@ -80,6 +81,16 @@ struct Inner {
     known: RwLock<HashMap<UserId, Revocation>>,
     /// From the start of [`watch`] until all that there were have been read once.
     awaited: AtomicBool,
+    /// From then on.
+    complete: AtomicBool,
+}
+
+/// There are some that this process has written.
+static WRITTEN: Signal = Signal::new();
+
+/// Has this process read its own revocation at once, once that is committed.
+pub fn is_written() {
+    WRITTEN.give();
 }
 
 impl Revocations {
@@ -114,6 +125,24 @@ impl Revocations {
         }
     }
 
+    /// The first [`MAX_REVOCATIONS`] from `position` on, in order; `None` while this process has not read all of them yet.
+    pub fn from(&self, position: Position) -> Option<Vec<Revocation>> {
+        if !self.0.complete.load(Ordering::Relaxed) {
+            return None;
+        }
+        let Position { since, after_id } = position;
+        let is_later = |Revocation { revoked_at, user_id, .. }: &&Revocation| {
+            since.is_none_or(|since| (*revoked_at, user_id.get()) > (since, after_id))
+        };
+        let mut later: Vec<Revocation> = {
+            let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+            known.values().filter(is_later).copied().collect()
+        };
+        later.sort_unstable_by_key(|revocation| (revocation.revoked_at, revocation.user_id));
+        later.truncate(MAX_REVOCATIONS);
+        Some(later)
+    }
+
     /// Forgets what no longer matters.
     pub fn forget(&self, now: DateTime<Utc>) {
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -130,7 +159,7 @@ where
     let newest = Arc::new(Mutex::new(None));
     let forgotten = Arc::new(Mutex::new(Instant::now()));
     revocations.0.awaited.store(true, Ordering::Relaxed);
-    workers.spawn("revocations", PACE, move || {
+    workers.spawn_for(&WRITTEN, "revocations", PACE, move || {
         let (revocations, read, newest) = (revocations.clone(), read.clone(), newest.clone());
         let forgotten = forgotten.clone();
         async move {
@@ -150,6 +179,7 @@ where
                         revocations.forget(time::now());
                         *forgotten = Instant::now();
                     }
+                    revocations.0.complete.store(true, Ordering::Relaxed);
                     revocations.0.awaited.store(false, Ordering::Relaxed);
                     return Ok(Step::Idle);
                 }
@@ -209,6 +239,25 @@ mod tests {
         let has_ended = |id, version| revocations.have_ended(&grant(user(id), version), None);
         assert!(has_ended(1, 0) && has_ended(1, 1));
         assert!(!has_ended(1, 2) && !has_ended(2, 0));
+    }
+
+    #[test]
+    fn what_is_known_is_told_in_order_from_a_position_on() {
+        let revocations = Revocations::default();
+        let of = |id: i64, revoked_at: i64| Revocation { user_id: user(id), ..revocation(1, revoked_at) };
+        let told = |since: Option<i64>, after_id| {
+            let told = revocations.from(Position { since: since.map(at), after_id });
+            told.map(|told| told.into_iter().map(|revocation| revocation.user_id.get()).collect::<Vec<_>>())
+        };
+        revocations.add([of(3, 20), of(1, 20), of(2, 10), of(4, 30)]);
+        assert_eq!(told(None, 0), None, "there may be more of them");
+        revocations.0.complete.store(true, Ordering::Relaxed);
+        assert_eq!(told(None, 0), Some(vec![2, 1, 3, 4]));
+        assert_eq!(told(Some(20), 0), Some(vec![1, 3, 4]));
+        assert_eq!(told(Some(20), 1), Some(vec![3, 4]));
+        let many = i64::try_from(MAX_REVOCATIONS).unwrap() + 10;
+        revocations.add((1..=many).map(|id| of(id, 40)));
+        assert_eq!(told(None, 0).map(|told| told.len()), Some(MAX_REVOCATIONS));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use lab::{
     world::{World, payment},
 };
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Requests of each kind: workers read at the same time, and the fewest round trips of all are those of the request alone.
 const REPETITIONS: usize = 40;
@@ -23,15 +25,38 @@ async fn fewest(proxy: &Proxy, mut asked: impl AsyncFnMut()) -> usize {
     fewest
 }
 
-#[tokio::test]
-async fn each_request_waits_for_the_database_as_seldom_as_it_can() {
+/// A proxy before the database, and what makes all services go through it.
+async fn proxied() -> (Proxy, Vec<(Service, &'static str, String)>) {
     let proxy = Proxy::before(vec![database::admin().address()]).await;
     let port = proxy.port().to_string();
-    let behind_it: Vec<_> = Service::ALL
-        .iter()
-        .flat_map(|service| [(*service, "DB_HOST", "127.0.0.1"), (*service, "DB_PORT", &*port)])
-        .collect();
-    let world = World::start_with(&behind_it).await;
+    let settings = Service::ALL
+        .into_iter()
+        .flat_map(|service| [(service, "DB_HOST", "127.0.0.1".to_owned()), (service, "DB_PORT", port.clone())]);
+    (proxy, settings.collect())
+}
+
+#[tokio::test]
+async fn an_idle_wallet_leaves_its_database_alone() {
+    const SECONDS: usize = 8;
+    let (proxy, settings) = proxied().await;
+    let settings: Vec<_> = settings.iter().map(|(service, name, value)| (*service, *name, &**value)).collect();
+    let world = World::start_with(&settings).await;
+    let ani = world.user(100).await;
+    // what it has to do with that user is done by then
+    sleep(Duration::from_secs(3)).await;
+    let before = proxy.requests();
+    sleep(Duration::from_secs(SECONDS as u64)).await;
+    let asked = proxy.requests() - before;
+    assert!(asked > 0, "the proxy is before the database");
+    assert!(asked <= 5 * SECONDS, "{asked} in {SECONDS} s");
+    drop(ani);
+}
+
+#[tokio::test]
+async fn each_request_waits_for_the_database_as_seldom_as_it_can() {
+    let (proxy, settings) = proxied().await;
+    let settings: Vec<_> = settings.iter().map(|(service, name, value)| (*service, *name, &**value)).collect();
+    let world = World::start_with(&settings).await;
     let (ani, budi) = (world.user(1_000_000).await, world.user(0).await);
     let transactions = world.service(Service::Transaction);
     let users = world.service(Service::User);

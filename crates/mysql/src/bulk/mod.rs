@@ -119,6 +119,13 @@ pub fn list<'a>(values: impl IntoIterator<Item = impl Into<Value<'a>>>) -> Strin
     sql + ")"
 }
 
+/// `value` as it stands in a statement.
+pub fn literal<'a>(value: impl Into<Value<'a>>) -> String {
+    let mut sql = String::new();
+    push(&mut sql, value.into());
+    sql
+}
+
 fn push_assignment(sql: &mut String, (column, value): &Assignment<'_>) {
     sql.push_str(column);
     sql.push_str(" = ");

@@ -5,6 +5,7 @@ use money::{NotificationId, time};
 use mysql::DbError;
 use sqlx::MySqlPool;
 
+use super::worker;
 use crate::store::{
     notifications as store,
     notifications::{Notification, Status},
@@ -21,6 +22,7 @@ pub async fn change(
     let now = time::now();
     mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("update")).await?;
+        worker::announce(&mut tx);
         store::update(tx.conn().await?, id, message, status, now).await?;
         // read before the commit, after which the worker may go on with it
         let notification = store::find(tx.conn().await?, id).await?;

@@ -10,6 +10,7 @@ use money::{UserId, time};
 use mysql::DbError;
 use sqlx::MySqlPool;
 
+use super::worker;
 use crate::{
     domain::{fairness::Fairness, notices::Notice},
     store::notifications as store,
@@ -38,6 +39,7 @@ pub async fn create(
         let notification = store::find_notice(tx.conn().await?, notice).await?;
         let answer = Answer::new(StatusCode::CREATED, &notification);
         idempotency::store(tx.conn().await?, request, &answer).await?;
+        worker::announce(&mut tx);
         tx.commit().await?;
         fairness.remember(&meters);
         Ok(Known::Answered(answer))

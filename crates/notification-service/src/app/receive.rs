@@ -5,6 +5,7 @@ use money::time;
 use mysql::DbError;
 use sqlx::MySqlPool;
 
+use super::worker;
 use crate::{
     domain::{fairness::Fairness, notices::Notice},
     store::notifications as store,
@@ -16,6 +17,7 @@ pub async fn receive(pool: &MySqlPool, fairness: &Fairness, notices: &[Notice]) 
     let meters = mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("facts")).await?;
         let meters = store::insert_notices(tx.conn().await?, notices, fairness, now, attempt).await?;
+        worker::announce(&mut tx);
         tx.commit().await?;
         Ok(meters)
     })

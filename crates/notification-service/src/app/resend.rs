@@ -5,6 +5,7 @@ use money::time;
 use mysql::DbError;
 use sqlx::MySqlPool;
 
+use super::worker;
 use crate::store::{notifications as store, notifications::Filter};
 
 /// Has the worker mail again whatever `filter` finds, and returns how many that are.
@@ -15,6 +16,7 @@ pub async fn resend(pool: &MySqlPool, filter: &Filter) -> Result<u64, DbError> {
         let some = mysql::retry(|_| async {
             let mut tx = mysql::begin(pool, point!("resend")).await?;
             let some = store::resend_some(tx.conn().await?, filter, time::now()).await?;
+            worker::announce(&mut tx);
             tx.commit().await?;
             Ok(some)
         })

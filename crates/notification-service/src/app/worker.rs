@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use common::worker::{Pace, Rest, Step};
+use common::worker::{Pace, Rest, Signal, Step, Workers};
 use fault::point;
 use money::{NotificationId, UserId};
-use mysql::DbError;
+use mysql::{DbError, Unit};
 use tokio::{
     task::JoinSet,
     time::{Instant, interval, sleep, sleep_until, timeout},
@@ -25,8 +25,11 @@ use crate::{
     store::{claims, notifications::Notification},
 };
 
-/// The worker looks for pending notifications four times a second. `MAIL_RATE` bounds what it does, so it need not rest.
-pub const DELIVERY_PACE: Pace = Pace { idle: Duration::from_millis(250), rest: Rest::Never };
+/// The worker looks for pending notifications when this process has written some, and every second for those that are due now.
+/// `MAIL_RATE` bounds what it does, so it need not rest.
+const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
+/// The pause while nothing can be mailed of what is due.
+const CANNOT_PAUSE: Duration = Duration::from_millis(250);
 /// Notifications of each lane that are looked at, and the most that are claimed, at a time.
 const MAX_BATCH: u32 = 128;
 /// Batches in a second, if there is enough to mail: whoever is next waits for one of them.
@@ -36,20 +39,42 @@ const BATCH_PATIENCE: Duration = Duration::from_millis(250);
 /// How long a mail that was sent waits for others before they are marked together.
 const MARK_PAUSE: Duration = Duration::from_millis(100);
 
+/// There are notifications to mail.
+static WRITTEN: Signal = Signal::new();
+
+/// Has the worker of this process look for notifications that `unit` makes pending, once they are committed.
+pub(super) fn announce(unit: &mut Unit) {
+    unit.on_commit(|| WRITTEN.give());
+}
+
 impl Delivery {
+    /// Starts the worker.
+    pub fn start(&self, workers: &Workers) {
+        let (delivery, beside) = (self.clone(), workers.beside());
+        workers.spawn_for(&WRITTEN, "delivery", PACE, move || {
+            let (delivery, beside) = (delivery.clone(), beside.clone());
+            async move { delivery.run_once(&beside).await }
+        });
+    }
+
     /// Mails a batch of those that are due. What takes long goes on `beside` the next one.
     pub async fn run_once(&self, beside: &TaskTracker) -> anyhow::Result<Step> {
         let allowance = self.server.allowance();
         if allowance == 0 {
-            return Ok(Step::Idle);
+            sleep(CANNOT_PAUSE).await;
+            return Ok(Step::Worked);
         }
         drop(self.under_way.slot().await);
         let limit = (self.rate / BATCHES_A_SECOND).clamp(1, MAX_BATCH) as usize;
         let due = claims::due(&mut *self.pool.acquire().await?, MAX_BATCH).await?;
+        if due.iter().all(Vec::is_empty) {
+            return Ok(Step::Idle);
+        }
         let most = limit.min(self.under_way.room()).min(allowance);
         let chosen = self.under_way.choose(due, most, self.mailer.at_once_for_one());
         if chosen.is_empty() {
-            return Ok(Step::Idle);
+            sleep(CANNOT_PAUSE).await;
+            return Ok(Step::Worked);
         }
         let (ids, users): (Vec<_>, Vec<_>) = chosen.into_iter().unzip();
         // before the claim: while user-service is away, no attempt counts and nothing changes
@@ -69,7 +94,8 @@ impl Delivery {
         })
         .await?;
         if claimed.is_empty() {
-            return Ok(Step::Idle); // another instance was faster
+            sleep(CANNOT_PAUSE).await;
+            return Ok(Step::Worked); // another instance was faster
         }
         self.server.begin();
         // mail can wait, money cannot; and mail servers refuse those who are too fast

@@ -5,7 +5,7 @@
 //! or a password in it.
 
 use common::{
-    fact::{AccountChange, BalanceChange, Closing, Fact, Kind, TransactionState},
+    fact::{AccountChange, AccountClosed, AccountMovement, Fact, Kind, TransactionState},
     trace::Trace,
 };
 use money::{Amount, Money, UserId};
@@ -56,15 +56,15 @@ impl Notice {
 pub fn notices(fact: &Fact, currency: &str) -> Result<Vec<Notice>, serde_json::Error> {
     match fact.kind {
         Kind::TopupCompleted => {
-            let BalanceChange { user_id, amount, .. } = data(fact)?;
+            let AccountMovement { user_id, amount, .. } = data(fact)?;
             Ok(to_owner(fact, user_id, format!("Top-up {} successful.", shown(amount, currency))))
         }
         Kind::DebitCompleted => {
-            let BalanceChange { user_id, amount, .. } = data(fact)?;
+            let AccountMovement { user_id, amount, .. } = data(fact)?;
             Ok(to_owner(fact, user_id, format!("Debit of {} successful.", shown(amount, currency))))
         }
         Kind::UserClosed => {
-            let closing: Closing = data(fact)?;
+            let closing: AccountClosed = data(fact)?;
             Ok(to_owner(fact, closing.user_id, closed(&closing, currency)))
         }
         Kind::PasswordChanged => {
@@ -107,7 +107,7 @@ fn notice(fact: &Fact, user_id: UserId, cause: UserId, message: String) -> Notic
     Notice { held_back: fact.held_back, ..notice }
 }
 
-fn closed(closing: &Closing, currency: &str) -> String {
+fn closed(closing: &AccountClosed, currency: &str) -> String {
     let rest = if closing.paid_out == Money::ZERO {
         "There was nothing left to pay out.".to_owned()
     } else {

@@ -36,7 +36,8 @@ impl Sync {
             }
             let answer = match subject {
                 Ok(change) => {
-                    copies::take_over(tx.conn().await?, std::slice::from_ref(change)).await?;
+                    copies::take_over(&mut tx, std::slice::from_ref(change)).await?;
+                    tx.flush().await?;
                     let (report, is_new) = store::insert(tx.conn().await?, user, transaction, now).await?;
                     answer(report, is_new)
                 }
@@ -58,8 +59,8 @@ impl Sync {
         let Some(change) = self.transactions.find(transaction).await? else {
             return Ok(Err(codes::TRANSACTION_NOT_FOUND.into()));
         };
-        Ok(match change.share_of(user).filter(|share| share.counts) {
-            Some(share) if share.hidden => Err(codes::TRANSACTION_NOT_FOUND.into()),
+        Ok(match change.view_of(user).filter(|view| view.counts) {
+            Some(view) if view.hidden => Err(codes::TRANSACTION_NOT_FOUND.into()),
             Some(_) => Ok(change),
             None => Err(ApiError::new(codes::NOT_A_PARTY).field("user_id", "is no party to the transaction")),
         })

@@ -74,12 +74,12 @@ impl Sync {
     pub(super) async fn take_over_page(&self, run: Run, page: &[Change]) -> Result<(), DbError> {
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("sync")).await?;
-            copies::take_over(tx.conn().await?, page).await?;
+            copies::take_over(&mut tx, page).await?;
             match run.after(page) {
-                Some(next) => sync_state::advance(tx.conn().await?, next.position.changed_at.min(run.newest)).await?,
+                Some(next) => sync_state::advance(&mut tx, next.position.changed_at.min(run.newest)),
                 None => {
                     let Run { newest, started, true_at, .. } = run;
-                    sync_state::complete(tx.conn().await?, Completed { newest, started, true_at }).await?;
+                    sync_state::complete(&mut tx, Completed { newest, started, true_at });
                 }
             }
             tx.commit().await

@@ -103,7 +103,7 @@ impl Sync {
         }
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("refresh")).await?;
-            copies::take_over(tx.conn().await?, changes).await?;
+            copies::take_over(&mut tx, changes).await?;
             tx.commit().await
         })
         .await

@@ -60,7 +60,7 @@ pub struct Change {
 
 /// What a transaction is to one of its parties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct PartyView {
     /// True if it is one of the user's transactions.
     pub counts: bool,
     /// True once the user has deleted it.
@@ -69,11 +69,11 @@ pub struct Share {
 
 impl Change {
     /// What it is to `user`, if that is a party to it.
-    pub fn share_of(&self, user: UserId) -> Option<Share> {
+    pub fn view_of(&self, user: UserId) -> Option<PartyView> {
         if user == self.sender_id {
-            Some(Share { counts: self.counts_for_sender, hidden: self.hidden_from_sender })
+            Some(PartyView { counts: self.counts_for_sender, hidden: self.hidden_from_sender })
         } else if user == self.receiver_id {
-            Some(Share { counts: self.counts_for_receiver, hidden: self.hidden_from_receiver })
+            Some(PartyView { counts: self.counts_for_receiver, hidden: self.hidden_from_receiver })
         } else {
             None
         }

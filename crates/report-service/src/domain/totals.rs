@@ -9,7 +9,7 @@ use crate::domain::change::Status;
 
 /// What of a transaction is in its parties' totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct InTotals {
     pub status: Status,
     pub for_sender: bool,
     pub for_receiver: bool,
@@ -23,7 +23,7 @@ pub struct Counted {
     pub amount: Amount,
     pub created_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
-    pub share: Share,
+    pub in_totals: InTotals,
 }
 
 /// By how much a user's totals change.
@@ -36,8 +36,6 @@ pub struct Delta {
     pub last: Option<DateTime<Utc>>,
     /// The newest of the changes.
     pub changed_to: Option<DateTime<Utc>>,
-    /// True if one that counted does no longer: the user's newest one may be another.
-    pub has_lost: bool,
 }
 
 /// Changes of totals, by user in ascending order.
@@ -47,12 +45,12 @@ pub struct Deltas(pub BTreeMap<UserId, Delta>);
 impl Deltas {
     /// Counts a transaction, of which `before` was counted so far (`None` if nothing was). Of those that are the user's,
     /// each counts; spent and received count completed ones.
-    pub fn add(&mut self, before: Option<Share>, after: &Counted) {
-        let Counted { sender_id, receiver_id, share, .. } = *after;
-        let of_sender = |share: Share| (share.for_sender, share.status);
-        let of_receiver = |share: Share| (share.for_receiver, share.status);
-        let spent = self.add_for(sender_id, before.map(of_sender), of_sender(share), after);
-        let received = self.add_for(receiver_id, before.map(of_receiver), of_receiver(share), after);
+    pub fn add(&mut self, before: Option<InTotals>, after: &Counted) {
+        let Counted { sender_id, receiver_id, in_totals, .. } = *after;
+        let of_sender = |in_totals: InTotals| (in_totals.for_sender, in_totals.status);
+        let of_receiver = |in_totals: InTotals| (in_totals.for_receiver, in_totals.status);
+        let spent = self.add_for(sender_id, before.map(of_sender), of_sender(in_totals), after);
+        let received = self.add_for(receiver_id, before.map(of_receiver), of_receiver(in_totals), after);
         if let Some(sender) = self.0.get_mut(&sender_id) {
             sender.spent = sender.spent + spent;
         }
@@ -67,7 +65,7 @@ impl Deltas {
             (true, Status::Completed) => after.amount.money(),
             _ => Money::ZERO,
         };
-        let ((did, _), (does, _)) = (before.unwrap_or((false, after.share.status)), now);
+        let ((did, _), (does, _)) = (before.unwrap_or((false, after.in_totals.status)), now);
         if !did && !does {
             return Money::ZERO; // nothing of the user's
         }
@@ -75,7 +73,6 @@ impl Deltas {
         delta.transactions += i64::from(does) - i64::from(did);
         delta.last = delta.last.max(does.then_some(after.created_at));
         delta.changed_to = delta.changed_to.max(Some(after.changed_at));
-        delta.has_lost |= did && !does;
         amount(now) - before.map_or(Money::ZERO, amount)
     }
 }
@@ -97,7 +94,7 @@ mod tests {
             amount: "100.5".parse().unwrap(),
             created_at: DateTime::from_timestamp(100, 0).unwrap(),
             changed_at: DateTime::from_timestamp(200, 0).unwrap(),
-            share: Share { status, for_sender: true, for_receiver: true },
+            in_totals: InTotals { status, for_sender: true, for_receiver: true },
         }
     }
 
@@ -105,15 +102,15 @@ mod tests {
     fn what_is_not_a_users_does_not_even_make_a_row_of_totals() {
         let mut deltas = Deltas::default();
         let mut refused = counted(Status::Failed);
-        refused.share.for_receiver = false;
+        refused.in_totals.for_receiver = false;
         deltas.add(None, &refused);
         assert_eq!(deltas.0.keys().copied().collect::<Vec<_>>(), [user(1)]);
         // the version before counted it for both
         let mut correction = Deltas::default();
-        correction.add(Some(counted(Status::Failed).share), &refused);
+        correction.add(Some(counted(Status::Failed).in_totals), &refused);
         let (sender, receiver) = (correction.0[&user(1)], correction.0[&user(2)]);
-        assert_eq!((sender.transactions, sender.has_lost), (0, false));
-        assert_eq!((receiver.transactions, receiver.has_lost, receiver.last), (-1, true, None));
+        assert_eq!(sender.transactions, 0);
+        assert_eq!((receiver.transactions, receiver.last), (-1, None));
     }
 
     #[test]
@@ -138,7 +135,7 @@ mod tests {
             let mut before = None;
             for index in &path {
                 stepwise.add(before, &counted(STATUSES[*index]));
-                before = Some(counted(STATUSES[*index]).share);
+                before = Some(counted(STATUSES[*index]).in_totals);
             }
             let mut direct = Deltas::default();
             direct.add(None, &counted(before.unwrap().status));

@@ -8,20 +8,26 @@ use std::{
 
 use money::{TransactionId, UserId};
 use mysql::{
-    DbError,
-    bulk::{BulkInsert, Value},
+    DbError, Unit,
+    bulk::{BulkInsert, Value, list},
 };
-use sqlx::{MySql, MySqlConnection, QueryBuilder};
+use sqlx::MySqlConnection;
 
-use super::{reports, summaries, sync_state};
+use super::{
+    reports, summaries,
+    sync_state::{self, SyncState},
+};
 use crate::{
     domain::change::{Change, Status},
-    domain::totals::{Counted, Deltas, Share},
+    domain::totals::{Counted, Deltas, InTotals},
 };
 
 /// Takes changes over: whatever is newer than its copy replaces it, and the totals follow in the same transaction.
 /// The order of changes does not matter, nor how often one comes.
-pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result<(), DbError> {
+pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
     let mut newest: BTreeMap<TransactionId, &Change> = BTreeMap::new();
     for change in changes {
         let known = newest.entry(change.id).or_insert(change);
@@ -30,16 +36,21 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
         }
     }
     // most changes are either new or known: only what is to be replaced is locked, and looked at again
-    let seen = select(conn, newest.keys().copied(), "").await?;
+    let (seen, state) = unit.read_both(select(newest.keys().copied(), ""), sync_state::select()).await?;
+    let (seen, run_at) = (by_id(seen), state.first().and_then(|state: &SyncState| state.true_at));
     newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.is_replaced_by(change)));
-    let locked = select(conn, newest.keys().copied().filter(|id| seen.contains_key(id)), " FOR UPDATE").await?;
+    let known: Vec<TransactionId> = newest.keys().copied().filter(|id| seen.contains_key(id)).collect();
+    let locked = match known[..] {
+        [] => HashMap::new(),
+        _ => by_id(unit.read(select(known, " FOR UPDATE")).await?),
+    };
     let mut deltas = Deltas::default();
     let (mut added, mut changed, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for change in newest.into_values() {
         match locked.get(&change.id) {
             Some(copy) if !copy.is_replaced_by(change) => {}
             Some(copy) => {
-                deltas.add(Some(copy.share()), &counted(change));
+                deltas.add(Some(copy.in_totals()), &counted(change));
                 changed.push(change);
                 lost.extend(
                     (copy.counts_for_sender && !change.counts_for_sender).then_some((change.id, change.sender_id)),
@@ -54,14 +65,18 @@ pub async fn take_over(conn: &mut MySqlConnection, changes: &[Change]) -> Result
         }
     }
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
-    write(conn, &added, "").await.map_err(mysql::raced)?;
+    write(unit, &added, "");
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver)";
-    write(conn, &changed, replace).await?;
-    let run_at = sync_state::find(conn).await?.and_then(|state| state.true_at);
-    summaries::add(conn, &deltas, run_at).await?;
+    write(unit, &changed, replace);
+    summaries::add(unit, &deltas, run_at);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    unit.flush().await?;
     for (transaction, user) in lost {
-        reports::forget(conn, transaction, user).await?;
+        reports::forget(unit.conn().await?, transaction, user).await?;
+        summaries::find_last(unit.conn().await?, user).await?;
     }
     Ok(())
 }
@@ -73,7 +88,7 @@ fn counted(change: &Change) -> Counted {
         amount: change.amount,
         created_at: change.created_at,
         changed_at: change.changed_at,
-        share: Share {
+        in_totals: InTotals {
             status: change.status,
             for_sender: change.counts_for_sender,
             for_receiver: change.counts_for_receiver,
@@ -101,31 +116,24 @@ impl Stored {
         self.version < change.version || (self.version == change.version && counts_less)
     }
 
-    fn share(&self) -> Share {
-        Share { status: self.status, for_sender: self.counts_for_sender, for_receiver: self.counts_for_receiver }
+    fn in_totals(&self) -> InTotals {
+        InTotals { status: self.status, for_sender: self.counts_for_sender, for_receiver: self.counts_for_receiver }
     }
 }
 
-async fn select(
-    conn: &mut MySqlConnection,
-    ids: impl Iterator<Item = TransactionId>,
-    lock: &'static str,
-) -> sqlx::Result<HashMap<TransactionId, Stored>> {
-    let ids: Vec<TransactionId> = ids.collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut query: QueryBuilder<MySql> = QueryBuilder::new(
+fn select(ids: impl IntoIterator<Item = TransactionId>, lock: &'static str) -> String {
+    format!(
         "SELECT transaction_id, version, status, counts_for_sender, counts_for_receiver FROM transactions
-             WHERE transaction_id IN ",
-    );
-    mysql::push_list(&mut query, ids);
-    query.push(" ORDER BY transaction_id").push(lock);
-    let rows: Vec<Stored> = query.build_query_as().fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|copy| (copy.transaction_id, copy)).collect())
+         WHERE transaction_id IN {} ORDER BY transaction_id{lock}",
+        list(ids.into_iter().map(TransactionId::get))
+    )
 }
 
-async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'static str) -> sqlx::Result<()> {
+fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
+    rows.into_iter().map(|copy| (copy.transaction_id, copy)).collect()
+}
+
+fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
              counts_for_sender, counts_for_receiver)",
@@ -143,7 +151,7 @@ async fn write(conn: &mut MySqlConnection, changes: &[&Change], on_duplicate: &'
             i64::from(change.counts_for_receiver).into(),
         ]);
     }
-    insert.on_duplicate(on_duplicate).execute(conn).await
+    unit.insert(insert.on_duplicate(on_duplicate));
 }
 
 /// Remembers users.

@@ -8,7 +8,7 @@
 use chrono::{DateTime, Utc};
 use money::{Money, UserId};
 use mysql::bulk::BulkInsert;
-use mysql::row;
+use mysql::{Unit, row};
 use serde::Serialize;
 use sqlx::{FromRow, MySqlConnection, Row, mysql::MySqlRow};
 
@@ -151,7 +151,7 @@ pub async fn walked(conn: &mut MySqlConnection, user: UserId, moment: DateTime<U
 }
 
 /// Adds to the totals. Those that were true when the last complete run began, at `run_at`, stay published.
-pub async fn add(conn: &mut MySqlConnection, deltas: &Deltas, run_at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
+pub fn add(unit: &mut Unit, deltas: &Deltas, run_at: Option<DateTime<Utc>>) {
     let mut insert = BulkInsert::new(
         "INSERT INTO summaries (user_id, published_transactions, published_spent, published_received, published_at,
              total_transactions, total_spent, total_received, last_transaction, changed_to)",
@@ -171,16 +171,12 @@ pub async fn add(conn: &mut MySqlConnection, deltas: &Deltas, run_at: Option<Dat
             delta.changed_to.into(),
         ]);
     }
-    insert.on_duplicate(ADD).execute(&mut *conn).await?;
-    for (user, _) in deltas.0.iter().filter(|(_, delta)| delta.has_lost) {
-        find_last(conn, *user).await?;
-    }
-    Ok(())
+    unit.insert(insert.on_duplicate(ADD));
 }
 
 /// Looks for the newest transaction that counts for `user`. Few lose one: a sender that does not exist, and copies that were
 /// made before it was known for whom they count.
-async fn find_last(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<()> {
+pub async fn find_last(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE summaries SET last_transaction = (
              SELECT MAX(created_at) FROM (

@@ -1,8 +1,12 @@
 //! How far the feed of changes has been read.
 
 use chrono::{DateTime, Utc};
-use mysql::row;
-use sqlx::MySqlConnection;
+use mysql::{
+    Unit,
+    bulk::{BulkInsert, Value, literal},
+    row,
+};
+use sqlx::{AssertSqlSafe, MySqlConnection};
 
 /// The feed's name in the table. Another name lets it be read from the beginning: since this one, it says for whom a
 /// transaction counts.
@@ -25,23 +29,19 @@ row! {
 
 /// The state, if anything has been taken over yet.
 pub async fn find(conn: &mut MySqlConnection) -> sqlx::Result<Option<SyncState>> {
-    sqlx::query_as("SELECT changed_at, complete_to, synced_at, true_at FROM sync_state WHERE feed = ?")
-        .bind(FEED)
-        .fetch_optional(conn)
-        .await
+    sqlx::query_as(AssertSqlSafe(select())).fetch_optional(conn).await
+}
+
+/// The statement that finds it.
+pub(super) fn select() -> String {
+    format!("SELECT changed_at, complete_to, synced_at, true_at FROM sync_state WHERE feed = {}", literal(FEED))
 }
 
 /// A run has come to `changed_at`. The state never goes back, whichever of two runs is faster.
-pub async fn advance(conn: &mut MySqlConnection, changed_at: DateTime<Utc>) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO sync_state (feed, changed_at) VALUES (?, ?)
-         ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at))",
-    )
-    .bind(FEED)
-    .bind(changed_at)
-    .execute(conn)
-    .await?;
-    Ok(())
+pub fn advance(unit: &mut Unit, changed_at: DateTime<Utc>) {
+    let mut insert = BulkInsert::new("INSERT INTO sync_state (feed, changed_at)");
+    insert.row(&[Value::Text(FEED), changed_at.into()]);
+    unit.insert(insert.on_duplicate(" ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at))"));
 }
 
 /// A run that has come to its end.
@@ -56,20 +56,13 @@ pub struct Completed {
 }
 
 /// A run has come to its end.
-pub async fn complete(conn: &mut MySqlConnection, run: Completed) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO sync_state (feed, changed_at, complete_to, synced_at, true_at) VALUES (?, ?, ?, ?, ?)
-         ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at)),
+pub fn complete(unit: &mut Unit, run: Completed) {
+    let mut insert = BulkInsert::new("INSERT INTO sync_state (feed, changed_at, complete_to, synced_at, true_at)");
+    insert.row(&[Value::Text(FEED), run.newest.into(), run.newest.into(), run.started.into(), run.true_at.into()]);
+    unit.insert(insert.on_duplicate(
+        " ON DUPLICATE KEY UPDATE changed_at = GREATEST(changed_at, VALUES(changed_at)),
              complete_to = GREATEST(COALESCE(complete_to, VALUES(complete_to)), VALUES(complete_to)),
              synced_at = GREATEST(COALESCE(synced_at, VALUES(synced_at)), VALUES(synced_at)),
              true_at = GREATEST(COALESCE(true_at, VALUES(true_at)), VALUES(true_at))",
-    )
-    .bind(FEED)
-    .bind(run.newest)
-    .bind(run.newest)
-    .bind(run.started)
-    .bind(run.true_at)
-    .execute(conn)
-    .await?;
-    Ok(())
+    ));
 }

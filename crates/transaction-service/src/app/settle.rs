@@ -17,8 +17,8 @@ use sqlx::MySqlPool;
 use super::transfers::Transfers;
 use crate::{domain::transaction::Transaction, store::transactions as store};
 
-/// The settler looks for overdue steps twice a second: whoever waits for it has waited for seconds already.
-pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_millis(500), rest: Rest::Never };
+/// The settler looks for overdue steps once a second: whoever waits for it has waited for seconds already.
+pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// Steps that are claimed at a time.
 pub(super) const MAX_STEPS: u32 = 100;
 

@@ -103,7 +103,7 @@ impl Transfers {
 
     /// Commits what `outcome` means for `row`, with the fact that it makes true, and returns the row as it stands then.
     pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, BatchError<DbError>> {
-        let changed = self.change(row, Transition::Outcome { step: row.steps, outcome }).await?;
+        let changed = self.change(row, Transition::Outcome { step: row.step, outcome }).await?;
         changed.row.ok_or_else(|| BatchError::Failed(DbError::from(sqlx::Error::RowNotFound)))
     }
 

@@ -66,7 +66,7 @@ mod tests {
     /// What the outcome of a step makes known: the fact's name, and why the transaction ended.
     fn known(mut row: Transaction, outcome: StepOutcome) -> Option<(String, Option<String>)> {
         let (before, origin) = (row.status(), Origin::default());
-        assert!(Transition::Outcome { step: row.steps, outcome }.apply(&mut row, DateTime::UNIX_EPOCH, &origin));
+        assert!(Transition::Outcome { step: row.step, outcome }.apply(&mut row, DateTime::UNIX_EPOCH, &origin));
         assert!(fact(row.status(), &row, &origin).is_none(), "nothing more has happened");
         let fact = fact(before, &row, &origin)?;
         let state: TransactionState = serde_json::from_str(fact.data.get()).unwrap();

@@ -58,7 +58,7 @@ impl Intent {
             receiver_id: new.receiver_id,
             amount: new.amount,
             state: new.first_state(),
-            steps: 1,
+            step: 1,
             description: new.description,
             accepted_at: None,
             hidden_at: None,

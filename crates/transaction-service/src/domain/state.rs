@@ -108,8 +108,8 @@ impl State {
     }
 
     /// The state that these say; `None` if they contradict each other.
-    pub fn of(status: Status, step: Option<Verb>, target: Option<Status>, failure: Option<Failure>) -> Option<Self> {
-        let state = match (status, step, target) {
+    pub fn of(status: Status, verb: Option<Verb>, target: Option<Status>, failure: Option<Failure>) -> Option<Self> {
+        let state = match (status, verb, target) {
             (Status::Processing, Some(Verb::Hold), _) => Self::Holding,
             (Status::Processing, Some(Verb::Transfer), _) => Self::Transferring,
             (Status::Processing, Some(Verb::Capture), _) => Self::Capturing,
@@ -123,7 +123,7 @@ impl State {
             (Status::Failed, ..) => Self::Failed(failure),
             (Status::Processing, None, _) => return None,
         };
-        let agrees = (state.verb(), state.target(), state.failure()) == (step, target, failure);
+        let agrees = (state.verb(), state.target(), state.failure()) == (verb, target, failure);
         agrees.then_some(state)
     }
 
@@ -190,7 +190,7 @@ mod tests {
                 (words.1.is_some(), { matches!(state, State::Completed | State::Cancelled | State::Failed(_)) })
             );
         }
-        for (status, step, target, failure) in [
+        for (status, verb, target, failure) in [
             (Status::Processing, None, None, None),
             (Status::Pending, Some(Verb::Hold), None, None),
             (Status::Processing, Some(Verb::Hold), Some(Status::Completed), None),
@@ -198,7 +198,7 @@ mod tests {
             (Status::Processing, Some(Verb::Release), Some(Status::Completed), None),
             (Status::Completed, None, None, Some(Failure::NotHeld)),
         ] {
-            assert_eq!(State::of(status, step, target, failure), None, "{status:?} {step:?} {target:?} {failure:?}");
+            assert_eq!(State::of(status, verb, target, failure), None, "{status:?} {verb:?} {target:?} {failure:?}");
         }
     }
 

@@ -18,8 +18,8 @@ pub struct Transaction {
     pub amount: Amount,
     pub description: String,
     pub state: State,
-    /// How many steps it has had, the outstanding one included: the number of the last one.
-    pub steps: u16,
+    /// The number of its last step, the outstanding one included.
+    pub step: u16,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
@@ -51,7 +51,7 @@ impl Transaction {
 
     /// The step to ask user-service for, if one is outstanding.
     pub fn outstanding(&self) -> Option<Step> {
-        let Self { id: transaction_id, sender_id, receiver_id, amount, steps: step, .. } = *self;
+        let Self { id: transaction_id, sender_id, receiver_id, amount, step, .. } = *self;
         self.state.verb().map(|verb| match verb {
             Verb::Hold => Step::Hold { transaction_id, sender_id, receiver_id, amount },
             Verb::Transfer => Step::Transfer { transaction_id, sender_id, receiver_id, amount },

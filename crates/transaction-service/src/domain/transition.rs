@@ -43,7 +43,7 @@ impl Transition {
                 }
             }
             // a step ends once: whoever asked for it too finds another step, or none
-            Self::Outcome { step, outcome } if row.state.verb().is_some() && row.steps == *step => {
+            Self::Outcome { step, outcome } if row.state.verb().is_some() && row.step == *step => {
                 let Next { state, accepted, reason } = row.state.after(*outcome);
                 go_on(row, state);
                 row.reason = reason.or(row.reason);
@@ -100,7 +100,7 @@ fn hide_from(row: &mut Transaction, actor: Actor, now: DateTime<Utc>) {
 /// Puts `row` into the next `state`; if user-service is to be asked for something there, that is one more step.
 fn go_on(row: &mut Transaction, state: State) {
     row.state = state;
-    row.steps += u16::from(state.verb().is_some());
+    row.step += u16::from(state.verb().is_some());
 }
 
 fn is_pending(row: &Transaction) -> bool {

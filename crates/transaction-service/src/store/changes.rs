@@ -56,7 +56,7 @@ pub async fn plan(
     }
     let dirty: Vec<&Row> = rows.values().filter(|row| row.before.version != row.after.version).collect();
     unit.update(update(&dirty, pending_ttl));
-    unit.insert(outbox::insertion(&facts));
+    outbox::write(unit, &facts);
     Ok(changed)
 }
 
@@ -80,8 +80,8 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
         let word = |word: Option<&'static str>| Value::from(word);
         let (old, new) = (before.state, after.state);
         also(old.status() != new.status(), "status", Value::Text(new.status().into()));
-        also(before.steps != after.steps, "steps", i64::from(after.steps).into());
-        also(old.verb() != new.verb(), "step", word(new.verb().map(Into::into)));
+        also(before.step != after.step, "step", i64::from(after.step).into());
+        also(old.verb() != new.verb(), "verb", word(new.verb().map(Into::into)));
         also(old.target() != new.target(), "target", word(new.target().map(Into::into)));
         also(old.failure() != new.failure(), "failure", word(new.failure().map(Into::into)));
         also(old != new, "due_at", due(new, pending_ttl));

@@ -65,7 +65,7 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
 fn insertion(intents: &[&Intent]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, actor, created_at, updated_at)",
+             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at)",
     );
     for Intent { new, request, actor, now } in intents {
         insert.row(&[

@@ -6,7 +6,7 @@ use crate::domain::{state::State, transaction::Transaction};
 
 impl FromRow<'_, MySqlRow> for Transaction {
     fn from_row(row: &MySqlRow) -> sqlx::Result<Self> {
-        let state = (row.try_get("status")?, row.try_get("step")?, row.try_get("target")?, row.try_get("failure")?);
+        let state = (row.try_get("status")?, row.try_get("verb")?, row.try_get("target")?, row.try_get("failure")?);
         let state = State::of(state.0, state.1, state.2, state.3).ok_or_else(|| {
             sqlx::Error::Decode(
                 format!("{:?}, {:?}, {:?} and {:?} are no state", state.0, state.1, state.2, state.3).into(),
@@ -19,7 +19,7 @@ impl FromRow<'_, MySqlRow> for Transaction {
             amount: row.try_get("amount")?,
             description: row.try_get("description")?,
             state,
-            steps: row.try_get("steps")?,
+            step: row.try_get("step")?,
             accepted_at: row.try_get("accepted_at")?,
             hidden_at: row.try_get("hidden_at")?,
             hidden_from_sender_at: row.try_get("hidden_from_sender_at")?,

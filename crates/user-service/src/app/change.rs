@@ -97,7 +97,7 @@ async fn write(pool: &MySqlPool, user: UserId, changes: &Changes) -> Result<Upda
     let now = time::now();
     mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("update")).await?;
-        let updated = users::update(tx.conn().await?, user, changes, now).await?;
+        let updated = users::update(&mut tx, user, changes, now).await?;
         tx.commit().await?;
         Ok(updated)
     })

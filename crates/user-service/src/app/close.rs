@@ -57,8 +57,8 @@ async fn close(unit: &mut Unit, user: UserId, now: DateTime<Utc>, origin: &Origi
     closing::pay_out(unit, user, paid_out, origin);
     let addresses = rows::addresses(unit, &[user].into()).await?;
     closing::close(unit.conn().await?, user, now).await?;
-    revocations::revoke(unit.conn().await?, user).await?;
+    revocations::revoke(unit, user).await?;
     let fact = addresses.into_values().map(|address| facts::closed(user, address, paid_out, origin));
-    unit.insert(outbox::insertion(&fact.collect::<Vec<_>>()));
+    outbox::write(unit, &fact.collect::<Vec<_>>());
     Ok(Closing::Done { paid_out })
 }

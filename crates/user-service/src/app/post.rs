@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use batch::Baton;
 use common::{
-    fact::{BalanceChange, Fact},
+    fact::{AccountMovement, Fact},
     outbox,
 };
 use fault::point;
@@ -42,18 +42,18 @@ async fn write(unit: &mut Unit, operations: &[Operation], attempt: u32) -> Resul
     let transactions = operations.iter().filter(may_exist).filter_map(|o| o.movement.transaction()).collect();
     let users = operations.iter().flat_map(|o| users_of(&o.movement)).collect();
     let before = rows::lock(unit, &transactions, &users).await?;
-    let stored = if attempt > 1 { rows::stored(unit, operations).await? } else { HashMap::new() };
+    let stored = if attempt > 1 { rows::find_operations(unit, operations).await? } else { HashMap::new() };
     let batch = Batch::decide(&before, operations, stored);
 
     if !batch.new.is_empty() {
         let addresses = rows::addresses(unit, &batch.debited()).await?;
         let (new_holds, changed_holds) = batch.changed_holds(&before);
-        let ids = unit.insert_with_ids(rows::operations(&batch.new));
-        unit.insert(rows::entries(&batch.entries(&ids)));
-        unit.insert(rows::new_holds(&new_holds));
-        unit.insert(rows::changed_holds(&changed_holds));
-        unit.insert(rows::balances(&batch.changed_balances(&before)));
-        unit.insert(outbox::insertion(&batch.facts(&addresses)));
+        let ids = rows::write_operations(unit, &batch.new);
+        rows::write_entries(unit, &batch.entries(&ids));
+        rows::write_new_holds(unit, &new_holds);
+        rows::write_changed_holds(unit, &changed_holds);
+        rows::write_balances(unit, &batch.changed_balances(&before));
+        outbox::write(unit, &batch.facts(&addresses));
     }
     Ok(batch.outcomes)
 }
@@ -152,7 +152,7 @@ impl<'a> Batch<'a> {
     fn facts(&self, addresses: &HashMap<UserId, String>) -> Vec<Fact> {
         let fact = |new: &NewOperation<'_>| {
             let Operation { movement, note, origin, .. } = new.operation;
-            let change = |user_id, amount| BalanceChange { user_id, amount, reference: note.clone() };
+            let change = |user_id, amount| AccountMovement { user_id, amount, reference: note.clone() };
             match *movement {
                 _ if new.result.is_err() || new.is_alias => None,
                 Movement::Topup { user_id, amount } => Some(facts::topped_up(&change(user_id, amount), origin)),

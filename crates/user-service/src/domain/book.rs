@@ -18,10 +18,10 @@ pub struct Balances {
     pub incoming: i32,
 }
 
-/// An account of the ledger.
+/// Which of its money an entry changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Account {
+pub enum LedgerAccount {
     /// What the user can spend.
     Available,
     /// What is set aside.
@@ -30,7 +30,7 @@ pub enum Account {
     External,
 }
 
-mysql::stored_as_text!(Account);
+mysql::stored_as_text!(LedgerAccount);
 
 /// What became of a transaction's money. It is set aside as long as something of it is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Hold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// Which of the user's accounts.
-    pub account: Account,
+    pub account: LedgerAccount,
     /// Whose.
     pub user: UserId,
     /// What it changes by.
@@ -236,13 +236,13 @@ impl Book {
     fn available(&mut self, user: UserId, change: Money) -> Entry {
         let balances = self.account(user);
         balances.available = balances.available + change;
-        Entry { account: Account::Available, user, amount: change, balance_after: Some(balances.available) }
+        Entry { account: LedgerAccount::Available, user, amount: change, balance_after: Some(balances.available) }
     }
 
     fn held(&mut self, user: UserId, change: Money) -> Entry {
         let balances = self.account(user);
         balances.held = balances.held + change;
-        Entry { account: Account::Held, user, amount: change, balance_after: Some(balances.held) }
+        Entry { account: LedgerAccount::Held, user, amount: change, balance_after: Some(balances.held) }
     }
 
     fn applied(&self, subject: UserId, entries: Vec<Entry>) -> Applied {
@@ -253,7 +253,7 @@ impl Book {
 }
 
 fn external(user: UserId, amount: Money) -> Entry {
-    Entry { account: Account::External, user, amount, balance_after: None }
+    Entry { account: LedgerAccount::External, user, amount, balance_after: None }
 }
 
 /// The leg of a second reference of an applied operation: it moves nothing, and shows whose it is.

@@ -4,7 +4,7 @@
 //! and changes the address, or closes the account, does not get the warning.
 
 use common::{
-    fact::{AccountChange, BalanceChange, Closing, Fact, Kind},
+    fact::{AccountChange, AccountClosed, AccountMovement, Fact, Kind},
     origin::Origin,
 };
 use money::{Money, UserId};
@@ -21,16 +21,17 @@ pub fn email_changed(user_id: UserId, address: String, change: Uuid, origin: &Or
 }
 
 /// Money went out.
-pub fn debited(change: &BalanceChange, address: String, origin: &Origin) -> Fact {
+pub fn debited(change: &AccountMovement, address: String, origin: &Origin) -> Fact {
     Fact::new(format!("debit:{}", Uuid::new_v4()), Kind::DebitCompleted, change, origin).at(address)
 }
 
 /// Money came in.
-pub fn topped_up(change: &BalanceChange, origin: &Origin) -> Fact {
+pub fn topped_up(change: &AccountMovement, origin: &Origin) -> Fact {
     Fact::new(format!("topup:{}", Uuid::new_v4()), Kind::TopupCompleted, change, origin)
 }
 
 /// The account is no more, and `paid_out` was paid out.
 pub fn closed(user_id: UserId, address: String, paid_out: Money, origin: &Origin) -> Fact {
-    Fact::new(format!("user:{user_id}:closed"), Kind::UserClosed, &Closing { user_id, paid_out }, origin).at(address)
+    Fact::new(format!("user:{user_id}:closed"), Kind::UserClosed, &AccountClosed { user_id, paid_out }, origin)
+        .at(address)
 }

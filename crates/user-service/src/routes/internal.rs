@@ -5,7 +5,7 @@ use common::{
     ApiError, Result,
     answer::Reply,
     caller::{
-        Service,
+        Gatekeeper, Service,
         account::{Account, MAX_ASKED},
         revocation::{Position, Revocation},
     },
@@ -101,14 +101,19 @@ request! {
     }
 }
 
-/// `GET /internal/revocations`: tokens that have ended before their time, in order. A short answer is the end for now.
+/// `GET /internal/revocations`: tokens that have ended before their time, in order, as this instance knows them. A short answer is
+/// the end for now.
 pub async fn revocations(
     _: Service,
     State(pool): State<MySqlPool>,
+    State(gatekeeper): State<Gatekeeper>,
     Query(query): Query<RevocationQuery>,
 ) -> Result<Json<Vec<Revocation>>> {
     let position = Position { since: query.since.map(|moment| moment.0), after_id: query.after_id.unwrap_or(0) };
-    Ok(Json(revocations::from(&mut *pool.acquire().await?, position).await?))
+    Ok(Json(match gatekeeper.revocations().from(position) {
+        Some(known) => known,
+        None => revocations::from(&mut *pool.acquire().await?, position).await?,
+    }))
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

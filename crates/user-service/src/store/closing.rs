@@ -10,7 +10,7 @@ use mysql::{
 use sqlx::MySqlConnection;
 
 use super::ledger;
-use crate::domain::book::{Account, Entry};
+use crate::domain::book::{Entry, LedgerAccount};
 
 /// Closes an account that is locked: the name, the address and the money go, the number stays.
 pub async fn close(conn: &mut MySqlConnection, user: UserId, now: DateTime<Utc>) -> sqlx::Result<()> {
@@ -70,9 +70,9 @@ pub fn pay_out(unit: &mut Unit, user: UserId, rest: Money, origin: &Origin) {
         origin.request().into(),
     ]);
     let operation = unit.insert_with_ids(operation)[0];
-    let available = Entry { account: Account::Available, user, amount: -rest, balance_after: Some(Money::ZERO) };
-    let external = Entry { account: Account::External, user, amount: rest, balance_after: None };
+    let available = Entry { account: LedgerAccount::Available, user, amount: -rest, balance_after: Some(Money::ZERO) };
+    let external = Entry { account: LedgerAccount::External, user, amount: rest, balance_after: None };
     if rest != Money::ZERO {
-        unit.insert(ledger::entries(&[(operation, 0, available), (operation, 1, external)]));
+        ledger::write_entries(unit, &[(operation, 0, available), (operation, 1, external)]);
     }
 }

@@ -1,4 +1,5 @@
-//! The ledger's SQL. Each function is one statement for a whole batch, or makes one.
+//! The ledger's SQL: what locks accounts and holds, and what writes operations, entries, holds and balances. Each function is
+//! one statement for a whole batch.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -99,7 +100,7 @@ pub async fn addresses(unit: &mut Unit, users: &BTreeSet<UserId>) -> sqlx::Resul
 }
 
 /// What is stored under the references of `operations`.
-pub async fn stored(unit: &mut Unit, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
+pub async fn find_operations(unit: &mut Unit, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
     let references = list(operations.iter().flat_map(Operation::references));
     let sql = format!(
         "SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN {references}"
@@ -114,8 +115,8 @@ pub async fn stored(unit: &mut Unit, operations: &[Operation]) -> sqlx::Result<H
         .collect())
 }
 
-/// Writes operations.
-pub fn operations(operations: &[NewOperation<'_>]) -> BulkInsert {
+/// Writes operations; the entries are written under the ids that this answers.
+pub fn write_operations(unit: &mut Unit, operations: &[NewOperation<'_>]) -> Vec<Id> {
     let mut insert = BulkInsert::new(
         "INSERT INTO operations
              (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, actor, request_id)",
@@ -135,11 +136,11 @@ pub fn operations(operations: &[NewOperation<'_>]) -> BulkInsert {
             origin.request().into(),
         ]);
     }
-    insert
+    unit.insert_with_ids(insert)
 }
 
 /// Appends entries, each with its operation and its place in it.
-pub fn entries(entries: &[(Id, i64, Entry)]) -> BulkInsert {
+pub fn write_entries(unit: &mut Unit, entries: &[(Id, i64, Entry)]) {
     let mut insert =
         BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
     for (operation, leg, entry) in entries {
@@ -152,11 +153,11 @@ pub fn entries(entries: &[(Id, i64, Entry)]) -> BulkInsert {
             entry.balance_after.into(),
         ]);
     }
-    insert
+    unit.insert(insert);
 }
 
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
-pub fn new_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
+pub fn write_new_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
     let mut insert =
         BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released)");
     for (transaction, hold) in holds {
@@ -169,26 +170,28 @@ pub fn new_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
             hold.released.into(),
         ]);
     }
-    insert
+    unit.insert(insert);
 }
 
 /// Writes what has become of holds that are locked: each is a duplicate of itself.
-pub fn changed_holds(holds: &[(TransactionId, Hold)]) -> BulkInsert {
+pub fn write_changed_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
     let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, captured, released)");
     for (transaction, hold) in holds {
         insert.row(&[transaction.get().into(), hold.captured.into(), hold.released.into()]);
     }
-    insert.on_duplicate(" ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released)")
+    unit.insert(
+        insert.on_duplicate(" ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released)"),
+    );
 }
 
 /// Writes the new balances of accounts that are locked: each is a duplicate of itself.
-pub fn balances(accounts: &[(UserId, Balances)]) -> BulkInsert {
+pub fn write_balances(unit: &mut Unit, accounts: &[(UserId, Balances)]) {
     let mut insert = BulkInsert::new("INSERT INTO accounts (user_id, available, held, incoming)");
     for (user, balances) in accounts {
         let (available, held) = (balances.available.into(), balances.held.into());
         insert.row(&[user.get().into(), available, held, balances.incoming.into()]);
     }
-    insert.on_duplicate(
+    unit.insert(insert.on_duplicate(
         " ON DUPLICATE KEY UPDATE available = VALUES(available), held = VALUES(held), incoming = VALUES(incoming)",
-    )
+    ));
 }

@@ -1,18 +1,20 @@
 //! Which tokens have ended before their time.
 
-use common::caller::revocation::{KEPT_FOR, MAX_REVOCATIONS, Position, Revocation};
+use common::caller::revocation::{self, KEPT_FOR, MAX_REVOCATIONS, Position, Revocation};
 use money::UserId;
+use mysql::Unit;
 use sqlx::MySqlConnection;
 
 /// Ends all tokens that `user` has.
-pub async fn revoke(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<()> {
+pub async fn revoke(unit: &mut Unit, user: UserId) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO revocations (user_id, version, revoked_at) VALUES (?, 1, NOW(6))
          ON DUPLICATE KEY UPDATE version = version + 1, revoked_at = NOW(6)",
     )
     .bind(user)
-    .execute(conn)
+    .execute(unit.conn().await?)
     .await?;
+    unit.on_commit(revocation::is_written);
     Ok(())
 }
 
@@ -38,7 +40,7 @@ pub async fn from(conn: &mut MySqlConnection, position: Position) -> sqlx::Resul
 
 #[cfg(test)]
 mod tests {
-
+    use fault::Point;
     use lab::{database::database, plan::within};
 
     use super::*;
@@ -54,16 +56,20 @@ mod tests {
         mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
         let mut conn = pool.acquire().await.unwrap();
         let count = i64::try_from(MAX_REVOCATIONS).unwrap() + 1;
+        let mut unit = mysql::begin(&pool, Point::new("test")).await.unwrap();
         for n in 1..=count {
-            revoke(&mut conn, user(n)).await.unwrap();
+            revoke(&mut unit, user(n)).await.unwrap();
         }
+        unit.commit().await.unwrap();
         // all at one moment, and one whose tokens have expired since
         sqlx::query("UPDATE revocations SET revoked_at = NOW(6)").execute(&mut *conn).await.unwrap();
         sqlx::query("UPDATE revocations SET revoked_at = NOW(6) - INTERVAL 2 YEAR WHERE user_id = 1")
             .execute(&mut *conn)
             .await
             .unwrap();
-        revoke(&mut conn, user(2)).await.unwrap();
+        let mut unit = mysql::begin(&pool, Point::new("test")).await.unwrap();
+        revoke(&mut unit, user(2)).await.unwrap();
+        unit.commit().await.unwrap();
         sqlx::raw_sql("ANALYZE TABLE revocations").execute(&mut *conn).await.unwrap();
 
         let first = within(&mut conn, "a page", count, async |conn| from(conn, Position::default()).await).await;

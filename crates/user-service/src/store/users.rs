@@ -4,9 +4,9 @@ use batch::Lookups;
 use chrono::{DateTime, Utc};
 use common::{origin::Origin, outbox};
 use money::{Money, UserId};
-use mysql::DbError;
 use mysql::row;
 use mysql::scan::{Order, Scan, Stretch};
+use mysql::{DbError, Unit};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -202,16 +202,11 @@ pub async fn secrets(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Opt
 
 /// Changes an active account. A new password ends all tokens that it has; the address until now is notified of it, and of
 /// another address.
-pub async fn update(
-    conn: &mut MySqlConnection,
-    id: UserId,
-    changes: &Changes,
-    now: DateTime<Utc>,
-) -> sqlx::Result<Updated> {
+pub async fn update(unit: &mut Unit, id: UserId, changes: &Changes, now: DateTime<Utc>) -> sqlx::Result<Updated> {
     let before: Option<(String, String)> =
         sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND closed_at IS NULL FOR UPDATE")
             .bind(id)
-            .fetch_optional(&mut *conn)
+            .fetch_optional(unit.conn().await?)
             .await?;
     let Some((address, hash)) = before else { return Ok(Updated::NotFound) };
     // after an unknown commit the second run finds what the first one did: no other hash has the new one's salt
@@ -231,20 +226,20 @@ pub async fn update(
     .bind(new_key)
     .bind(now)
     .bind(id)
-    .execute(&mut *conn)
+    .execute(unit.conn().await?)
     .await;
     match changed {
         Ok(_) => {
-            let Some(user) = find(conn, id).await? else { return Ok(Updated::NotFound) };
+            let Some(user) = find(unit.conn().await?, id).await? else { return Ok(Updated::NotFound) };
             let mut facts = Vec::new();
             if changes.password_hash.is_some() {
-                revocations::revoke(conn, id).await?;
+                revocations::revoke(unit, id).await?;
                 facts.push(facts::password_changed(id, address.clone(), changes.id, &changes.origin));
             }
             if user.email != address {
                 facts.push(facts::email_changed(id, address, changes.id, &changes.origin));
             }
-            outbox::insertion(&facts).execute(conn).await?;
+            outbox::write(unit, &facts);
             Ok(Updated::Done(user))
         }
         Err(error) if mysql::is_duplicate(&error) => Ok(Updated::EmailTaken),

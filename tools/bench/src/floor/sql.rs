@@ -93,7 +93,7 @@ fn outcomes(unit: &mut Unit, transfers: &[Transfer]) {
             ("version", Value::Integer(2)),
             ("updated_at", now.into()),
             ("status", Value::Text("completed")),
-            ("step", Value::Null),
+            ("verb", Value::Null),
             ("due_at", Value::Null),
             ("accepted_at", now.into()),
         ];
@@ -101,7 +101,7 @@ fn outcomes(unit: &mut Unit, transfers: &[Transfer]) {
     }
     let facts: Vec<Fact> = transfers.iter().map(completed).collect();
     unit.update(update);
-    unit.insert(outbox::insertion(&facts));
+    outbox::write(unit, &facts);
 }
 
 fn completed(transfer: &Transfer) -> Fact {

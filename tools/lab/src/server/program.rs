@@ -182,6 +182,7 @@ impl Program {
             &format!("--innodb-buffer-pool-size={buffer_pool}"),
             &format!("--loose-innodb-log-file-size={redo_log}"),
             &format!("--loose-innodb-redo-log-capacity={redo_log}"),
+            "--loose-innodb-log-writer-threads=ON",
         ]);
         if purpose == Purpose::LittleRoom {
             let file = format!("--innodb-data-file-path=ibdata1:12M:autoextend:max:{LITTLE_ROOM}M");

@@ -182,7 +182,7 @@ proptest! {
                 Ok(applied) => {
                     prop_assert_eq!(applied.entries.iter().map(|e| e.amount).sum::<Money>(), Money::ZERO);
                     outside = outside
-                        + applied.entries.iter().filter(|e| e.account == Account::External).map(|e| e.amount).sum();
+                        + applied.entries.iter().filter(|e| e.account == LedgerAccount::External).map(|e| e.amount).sum();
                 }
                 Err(_) => prop_assert_eq!(&before.accounts, &book.accounts),
             }
