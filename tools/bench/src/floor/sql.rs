@@ -64,7 +64,7 @@ fn intents(transfers: &[Transfer]) -> BulkInsert {
     let now = time::now();
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, step, due_at, request, fingerprint, actor, created_at, updated_at)",
+             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at)",
     );
     for transfer in transfers {
         insert.row(&[
