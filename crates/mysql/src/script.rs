@@ -182,7 +182,14 @@ impl Script {
         let (mut done, mut rows, mut read) = (0, Vec::new(), Vec::new());
         loop {
             let at = wanted.get(done).copied();
-            match results.try_next().await {
+            let next = match results.try_next().await {
+                // what has come are not the answers to these statements
+                Ok(None) if done < wanted.len() => {
+                    Err(sqlx::Error::Protocol(format!("{done} answers to {} statements", wanted.len())))
+                }
+                next => next,
+            };
+            match next {
                 Ok(None) => return Ok(read),
                 Ok(Some(Either::Right(row))) if at == Some(Wanted::Step) => {
                     // the server goes on to the COMMIT whatever becomes of this
@@ -246,5 +253,26 @@ impl BulkInsert {
         script.insert_for_ids(self);
         script.send(conn).await.map_err(Failed::into_cause)?;
         Ok(script.into_ids())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn fewer_answers_than_statements_are_no_answer() {
+        let database = lab::database::database().await;
+        let mut conn = database.pool().acquire().await.unwrap();
+        let mut sent = async |sql: &str, wanted: &[Wanted]| {
+            let flight = Flight { sql: sql.to_owned(), wanted: wanted.to_vec() };
+            Script::default().send_flight(&mut conn, flight).await
+        };
+        assert_eq!(sent("DO 1; SELECT 1", &[Wanted::Effect, Wanted::Rows]).await.unwrap().len(), 1);
+        // as if the first answer had been lost on the way
+        let lost = sent("SELECT 1", &[Wanted::Effect, Wanted::Rows]).await.unwrap_err();
+        assert!(lost.is_broken() && !lost.may_have_committed(), "{lost:?}");
+        let lost = sent("DO 1", &[Wanted::Effect, Wanted::Commit]).await.unwrap_err();
+        assert!(lost.is_broken() && lost.may_have_committed(), "{lost:?}");
     }
 }

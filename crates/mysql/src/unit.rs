@@ -141,6 +141,7 @@ impl Unit {
         self.has_begun = true;
         let sent = script.send(self.open()).await;
         self.waiting = script;
+        self.doubt(sent.as_ref().err());
         sent
     }
 
@@ -148,8 +149,19 @@ impl Unit {
         self.conn.as_mut().expect("it is there until the unit is over")
     }
 
+    /// Nothing that still comes on a connection that broke can be believed, so it is closed, and the server rolls back.
+    fn doubt(&mut self, failed: Option<&Failed>) {
+        if failed.is_some_and(Failed::is_broken)
+            && let Some(conn) = &mut self.conn
+        {
+            conn.close_on_drop();
+            self.has_begun = false;
+        }
+    }
+
     /// Rolls back, so that the next attempt does not wait for this one's locks.
     async fn give_up(&mut self, failed: Failed) -> DbError {
+        self.doubt(Some(&failed));
         if !failed.is_broken() && self.open().execute("ROLLBACK").await.is_ok() {
             self.has_begun = false;
         }
