@@ -31,6 +31,7 @@ crate::codes! {
     405 "method_not_allowed" METHOD_NOT_ALLOWED "This route does not know that method";
 
     409 "not_held" NOT_HELD "The transaction's money could not be set aside";
+    409 "exceeds_refundable" EXCEEDS_REFUNDABLE "That is more than was captured and not refunded yet";
     409 "receiver_unavailable" RECEIVER_UNAVAILABLE "The receiver cannot be paid at the moment";
 
     413 "body_too_large" BODY_TOO_LARGE "The body is too large";

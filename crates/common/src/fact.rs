@@ -33,6 +33,12 @@ pub enum Kind {
     /// The receiver does not want it.
     #[serde(rename = "transaction.declined")]
     TransactionDeclined,
+    /// The receiver has got a part of it, and the rest is still set aside.
+    #[serde(rename = "transaction.partially_captured")]
+    TransactionPartiallyCaptured,
+    /// It is a refund, and the payer has the money back.
+    #[serde(rename = "transaction.refunded")]
+    TransactionRefunded,
     /// It was refused, or somebody let it fail.
     #[serde(rename = "transaction.failed")]
     TransactionFailed,
@@ -135,6 +141,15 @@ pub struct TransactionState {
     /// Why it ended, if it has.
     #[serde(default)]
     pub status_reason: Option<String>,
+    /// What the receiver has got of it by then, if it is paid in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured_amount: Option<Money>,
+    /// What the receiver has got of it now, if it is paid in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_amount: Option<Money>,
+    /// Of a refund: the transaction whose money has gone back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_of: Option<TransactionId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it changed last.

@@ -6,5 +6,7 @@ common::codes! {
     400 "self_transfer" SELF_TRANSFER "Sender and receiver must be different users";
     409 "request_in_progress" REQUEST_IN_PROGRESS "A request with this Idempotency-Key is still running";
     409 "transaction_in_progress" TRANSACTION_IN_PROGRESS "The transaction is being processed; try again shortly";
+    409 "exceeds_remaining" EXCEEDS_REMAINING "That is more than is left to capture";
+    409 "not_refundable" NOT_REFUNDABLE "A refund cannot be refunded";
     409 "illegal_status_change" ILLEGAL_STATUS_CHANGE "The transaction's status does not allow this change";
 }

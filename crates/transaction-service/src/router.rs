@@ -1,13 +1,16 @@
 //! Every route of the service, what it does, and what it refuses.
 
 use crate::codes::{
-    ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE, INVALID_AMOUNT, NOT_HELD, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE,
-    REQUEST_IN_PROGRESS, SELF_TRANSFER, SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND,
-    USER_NOT_FOUND,
+    EXCEEDS_REFUNDABLE, EXCEEDS_REMAINING, ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE, INVALID_AMOUNT, NOT_HELD,
+    NOT_REFUNDABLE, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS, SELF_TRANSFER, SERVICE_UNAVAILABLE,
+    TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{feed, transactions};
+use crate::routes::{captures, feed, refunds, transactions};
 use crate::state::AppState;
-use aide::axum::{ApiRouter, routing::get_with};
+use aide::axum::{
+    ApiRouter,
+    routing::{get_with, post_with},
+};
 use axum::Router;
 use common::{
     describe::about,
@@ -48,8 +51,10 @@ pub fn app(state: AppState) -> Router {
                     about(
                         "Decides about a pending transaction, or describes it; its receiver may decline it",
                         [
+                            INVALID_AMOUNT,
                             TRANSACTION_NOT_FOUND,
                             NOTHING_TO_CHANGE,
+                            EXCEEDS_REMAINING,
                             USER_NOT_FOUND,
                             RECEIVER_UNAVAILABLE,
                             NOT_HELD,
@@ -73,6 +78,61 @@ pub fn app(state: AppState) -> Router {
                 about("What a user sent and received, newest first", [INVALID_AMOUNT]),
             ),
         )
+        .merge(parts())
+        .merge(internal())
+        .with_state(state);
+    with_middleware(routes, "transaction-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        measure(pool)
+    })
+}
+
+/// Payments in parts, and back.
+fn parts() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .api_route(
+            "/transactions/{id}/captures",
+            post_with(
+                captures::create,
+                about(
+                    "Pays the receiver a part of what is set aside; the rest stays so until a final capture",
+                    [
+                        INVALID_AMOUNT,
+                        TRANSACTION_NOT_FOUND,
+                        EXCEEDS_REMAINING,
+                        RECEIVER_UNAVAILABLE,
+                        NOT_HELD,
+                        ILLEGAL_STATUS_CHANGE,
+                        TRANSACTION_IN_PROGRESS,
+                    ],
+                ),
+            ),
+        )
+        .api_route(
+            "/transactions/{id}/refunds",
+            post_with(
+                refunds::create,
+                about(
+                    "Gives back what the receiver has got, or a part of it",
+                    [
+                        INVALID_AMOUNT,
+                        TRANSACTION_NOT_FOUND,
+                        EXCEEDS_REFUNDABLE,
+                        NOT_REFUNDABLE,
+                        INSUFFICIENT_BALANCE,
+                        RECEIVER_UNAVAILABLE,
+                        NOT_HELD,
+                        REQUEST_IN_PROGRESS,
+                        SERVICE_UNAVAILABLE,
+                    ],
+                ),
+            ),
+        )
+}
+
+/// What report-service keeps its copy by.
+fn internal() -> ApiRouter<AppState> {
+    ApiRouter::new()
         .api_route("/internal/transactions", get_with(feed::changes, about("Changes of transactions, in order", [])))
         .api_route(
             "/internal/transactions/newest",
@@ -87,11 +147,6 @@ pub fn app(state: AppState) -> Router {
             get_with(feed::of_user, about("A user's transactions, newest first", [])),
         )
         .api_route("/internal/transactions/{id}", get_with(feed::show, about("A transaction", [TRANSACTION_NOT_FOUND])))
-        .with_state(state);
-    with_middleware(routes, "transaction-service", pool, &gatekeeper, move |pool| {
-        reads.show();
-        measure(pool)
-    })
 }
 
 /// Reads what the gauges show.

@@ -34,7 +34,8 @@ impl FromFields for () {
 }
 
 /// Declares a request type: a struct whose fields are those of a JSON object or a query string, by name. `Option` fields
-/// may be absent or null, all others are required, and no field that it does not name is taken.
+/// may be absent or null, all others are required, and no field that it does not name is taken. A field whose name is a word
+/// of Rust is written `r#final`.
 #[macro_export]
 macro_rules! request {
     (
@@ -52,7 +53,7 @@ macro_rules! request {
 
         impl $crate::fields::FromFields for $name {
             fn from_fields(fields: &mut $crate::fields::Fields<'_>) -> Option<Self> {
-                $(let $field = fields.take::<$type>(stringify!($field));)*
+                $(let $field = fields.take::<$type>(stringify!($field).trim_start_matches("r#"));)*
                 Some(Self { $($field: $field?,)* })
             }
         }

@@ -50,6 +50,8 @@ const TABLE: &str = "
     GET    /transactions/{id}                    200/401 200    200       403/404   200      401
     PUT    /transactions/{id}                    200/401 200    403       403/404   200      401
     DELETE /transactions/{id}                    200/401 200    200       403/404   200      401
+    POST   /transactions/{id}/captures           201/401 201    403       403/404   201      401
+    POST   /transactions/{id}/refunds            201/401 403    201       403/404   201      401
     GET    /transactions/user/{user_id}         200/401 200     403/404   403/404   200      401
     GET    /internal/transactions                401     403    403       403       200      401
     GET    /internal/transactions/newest         401     403    403       403       200      401
@@ -159,6 +161,9 @@ impl Cast {
                 notifications.put(&format!("/notifications/{notification}"), json!({"status": "failed"})).await;
             let _ = failed.expect(200);
         }
+        if route.ends_with("/refunds") {
+            let _ = self.world.decide(transaction, "completed").await.expect(200);
+        }
         if route == "DELETE /users/{id}" {
             let _ = self.world.decide(transaction, "cancelled").await.expect(200);
         }
@@ -184,6 +189,7 @@ impl Cast {
         let path = path.replace("{user_id}", &id.unwrap_or(subject.owner.id).to_string());
         let is_step = operation.path == "/internal/operations";
         let is_login = operation.path == "/auth/login";
+        let is_about_transaction = operation.path.starts_with("/transactions/{id}/");
         let values: Map<String, Value> = [
             ("user_id", json!(subject.owner.id)),
             ("sender_id", json!(subject.owner.id)),
@@ -193,8 +199,9 @@ impl Cast {
             ("password", json!(PASSWORD)),
             ("id", json!(format!("fact:{number}"))),
         ]
-        .map(|(name, value)| (name.to_owned(), value))
         .into_iter()
+        .chain(is_about_transaction.then(|| ("amount", json!(1))))
+        .map(|(name, value)| (name.to_owned(), value))
         .collect();
         let body = operation.example().map(|mut body| {
             fill(&mut body, &values);

@@ -15,6 +15,7 @@ mod logs;
 mod monitoring;
 mod notifications;
 mod outage;
+mod parts;
 mod privacy;
 mod races;
 mod readme;

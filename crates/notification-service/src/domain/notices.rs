@@ -83,6 +83,8 @@ pub fn notices(fact: &Fact, currency: &str) -> Result<Vec<Notice>, serde_json::E
         | Kind::TransactionCancelled
         | Kind::TransactionExpired
         | Kind::TransactionDeclined
+        | Kind::TransactionPartiallyCaptured
+        | Kind::TransactionRefunded
         | Kind::TransactionFailed => Ok(to_parties(fact, &data(fact)?, currency)),
     }
 }
@@ -123,6 +125,14 @@ fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Ve
     let tell = |user, message| notice(fact, user, sender, message);
     let given_back = |what: &str| format!("Transaction of {amount} {what}. The money is back in your balance.");
     let message = match fact.kind {
+        Kind::TransactionPartiallyCaptured => return of_part(transaction, tell, currency),
+        Kind::TransactionCompleted if transaction.paid_amount.is_some() => return of_part(transaction, tell, currency),
+        Kind::TransactionRefunded => {
+            return vec![
+                tell(sender, format!("Your refund of {amount} has been successfully processed.")),
+                tell(receiver, format!("{amount} has been refunded to you.")),
+            ];
+        }
         Kind::TransactionCompleted => {
             return vec![
                 tell(sender, format!("Your payment of {amount} has been successfully processed.")),
@@ -135,10 +145,32 @@ fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Ve
         Kind::TransactionCancelled => given_back("cancelled"),
         _ => match transaction.status_reason.as_deref() {
             None | Some("failed_by_sender" | "failed_by_service" | "failed_by_anyone") => given_back("failed"),
+            Some(reason) if transaction.refund_of.is_some() => {
+                format!("Refund of {amount} failed: {}.", refusal(reason))
+            }
             Some(reason) => format!("Transaction of {amount} failed: {}.", refusal(reason)),
         },
     };
     vec![tell(sender, message)]
+}
+
+/// What is told of a payment in parts: what has gone to the receiver now, and what has come back once it is over.
+fn of_part(transaction: &TransactionState, tell: impl Fn(UserId, String) -> Notice, currency: &str) -> Vec<Notice> {
+    let TransactionState { sender_id: sender, receiver_id: receiver, amount, .. } = *transaction;
+    let paid = transaction.paid_amount.unwrap_or_default();
+    let rest = amount.money() - transaction.captured_amount.unwrap_or_default();
+    let (whole, shown_rest) = (shown(amount, currency), rest.display(currency));
+    let is_over = transaction.status == "completed" && rest != Money::ZERO;
+    if paid == Money::ZERO {
+        let back = format!("{shown_rest} of your payment of {whole} was not needed and is back in your balance.");
+        return vec![tell(sender, back)];
+    }
+    let paid = paid.display(currency);
+    let mut of_sender = format!("{paid} of your payment of {whole} has been successfully processed.");
+    if is_over {
+        of_sender = format!("{of_sender} The remaining {shown_rest} is back in your balance.");
+    }
+    vec![tell(sender, of_sender), tell(receiver, format!("You have received {paid}."))]
 }
 
 /// Why a transaction was refused, in words; what later versions call it is no reason to tell nobody.
@@ -147,6 +179,7 @@ fn refusal(reason: &str) -> &'static str {
         "insufficient_balance" => "your balance is too low",
         "receiver_not_found" => "the receiver does not exist",
         "receiver_unavailable" => "the receiver cannot be paid at the moment",
+        "exceeds_refundable" => "it is more than is left to refund",
         _ => "it could not be carried out",
     }
 }
@@ -180,6 +213,45 @@ mod tests {
 
     fn told(fact: &Fact) -> Vec<(i64, String)> {
         notices(fact, "IDR").unwrap().into_iter().map(|notice| (notice.user_id.get(), notice.message)).collect()
+    }
+
+    /// A transaction of 10,000 of which so much is captured, with this fact so much more.
+    fn in_parts(kind: &str, status: &str, captured: i64, paid: i64) -> Fact {
+        let mut state: serde_json::Value = serde_json::from_str(transaction(kind, None).data.get()).unwrap();
+        for (name, value) in
+            [("status", json!(status)), ("captured_amount", json!(captured)), ("paid_amount", json!(paid))]
+        {
+            state[name] = value;
+        }
+        fact(kind, &state)
+    }
+
+    #[test]
+    fn each_part_is_told_to_both_and_the_rest_to_the_sender() {
+        let processed = "of your payment of Rp 10,000 has been successfully processed.";
+        let received = |amount: &str| (2, format!("You have received Rp {amount}."));
+        let part = in_parts("transaction.partially_captured", "pending", 2_500, 2_500);
+        assert_eq!(told(&part), [(1, format!("Rp 2,500 {processed}")), received("2,500")]);
+        let last = in_parts("transaction.completed", "completed", 10_000, 7_500);
+        assert_eq!(told(&last), [(1, format!("Rp 7,500 {processed}")), received("7,500")]);
+        let some = in_parts("transaction.completed", "completed", 6_000, 3_500);
+        let back = format!("Rp 3,500 {processed} The remaining Rp 4,000 is back in your balance.");
+        assert_eq!(told(&some), [(1, back), received("3,500")]);
+        let rest = in_parts("transaction.completed", "completed", 6_000, 0);
+        let back = "Rp 4,000 of your payment of Rp 10,000 was not needed and is back in your balance.";
+        assert_eq!(told(&rest), [(1, back.to_owned())]);
+    }
+
+    #[test]
+    fn both_are_told_of_a_refund() {
+        let given = (1, "Your refund of Rp 10,000 has been successfully processed.".to_owned());
+        let got = (2, "Rp 10,000 has been refunded to you.".to_owned());
+        assert_eq!(told(&transaction("transaction.refunded", None)), [given, got]);
+        let mut state: serde_json::Value =
+            serde_json::from_str(transaction("transaction.failed", Some("exceeds_refundable")).data.get()).unwrap();
+        state["refund_of"] = json!(9);
+        let failed = "Refund of Rp 10,000 failed: it is more than is left to refund.".to_owned();
+        assert_eq!(told(&fact("transaction.failed", &state)), [(1, failed)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! transaction has no older `changed_at` than the moment of its insertion, and ids are given out in the order of
 //! insertion. So all that can be missing is found by walking the user's transactions newest first, down to one that has
 //! not changed since the horizon. A copy that exists may be behind only while its transaction is open: what is settled
-//! stays so. Those are asked for again by id.
+//! stays so: what a refund takes out of the totals counts where it is a transaction of its own. Those are asked for again by id.
 //!
 //! All this takes several calls, and meanwhile the transactions go on changing. What is answered was true at one moment
 //! all the same: that of the first page. Whatever changed later is taken over as it was at that moment; if it cannot be
@@ -202,9 +202,10 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         return Some(change);
     }
     match change.status {
+        _ if change.has_moved_in_parts() => None,
         // it was open before as well
         Status::Processing | Status::Pending => Some(Change { changed_at: moment, ..change }),
-        // a completed transaction changes only when it is deleted: if it is not, it was completed after the moment. One that
+        // a completed transaction changes only when it is deleted or refunded: if it is not, it was completed after the moment. One that
         // is cancelled never counts as completed. Both are taken for open, so that they are asked for again
         Status::Completed | Status::Cancelled if change.version > 1 && !change.is_deleted() => {
             Some(Change { status: Status::Pending, version: change.version - 1, changed_at: moment, ..change })
@@ -238,6 +239,9 @@ mod tests {
             counts_for_receiver: true,
             hidden_from_sender: false,
             hidden_from_receiver: false,
+            captured_amount: None,
+            refunded_amount: None,
+            refund_of: None,
         }
     }
 

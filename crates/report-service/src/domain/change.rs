@@ -1,7 +1,7 @@
 //! Transactions as transaction-service tells them.
 
 use chrono::{DateTime, Utc};
-use money::{Amount, TransactionId, UserId};
+use money::{Amount, Money, TransactionId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,15 @@ pub struct Change {
     /// True once its receiver has deleted it.
     #[serde(default)]
     pub hidden_from_receiver: bool,
+    /// What the receiver has got of it; a version that does not say so knows all or nothing.
+    #[serde(default)]
+    pub captured_amount: Option<Money>,
+    /// What has gone back of that.
+    #[serde(default)]
+    pub refunded_amount: Option<Money>,
+    /// Of a refund: the transaction whose money goes back.
+    #[serde(default)]
+    pub refund_of: Option<TransactionId>,
 }
 
 /// What a transaction is to one of its parties.
@@ -68,6 +77,18 @@ pub struct PartyView {
 }
 
 impl Change {
+    /// What the receiver has got.
+    pub fn captured(&self) -> Money {
+        self.captured_amount.unwrap_or(implied_captured(self.status, self.amount))
+    }
+
+    /// True if money of it has moved more than once: how it stood before its last change is not known.
+    pub fn has_moved_in_parts(&self) -> bool {
+        let captured = self.captured();
+        let is_whole = captured == Money::ZERO || captured == self.amount.money();
+        !is_whole || self.refunded_amount.is_some_and(|refunded| refunded != Money::ZERO)
+    }
+
     /// What it is to `user`, if that is a party to it.
     pub fn view_of(&self, user: UserId) -> Option<PartyView> {
         if user == self.sender_id {
@@ -87,6 +108,11 @@ impl Change {
 
 /// An answer, and the moment at which exactly it was true, on transaction-service's clock, if it names one.
 pub type AsOf<T> = (T, Option<DateTime<Utc>>);
+
+/// What the receiver has got of `amount` in such a `status`, if nothing else is known.
+pub fn implied_captured(status: Status, amount: Amount) -> Money {
+    if status == Status::Completed { amount.money() } else { Money::ZERO }
+}
 
 /// How far the feed has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

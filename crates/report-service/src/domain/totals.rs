@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use money::{Amount, Money, UserId};
-
-use crate::domain::change::Status;
+use money::{Money, UserId};
 
 /// What of a transaction is in its parties' totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InTotals {
-    pub status: Status,
+    /// What the receiver has got.
+    pub captured: Money,
     pub for_sender: bool,
     pub for_receiver: bool,
 }
@@ -20,7 +19,8 @@ pub struct InTotals {
 pub struct Counted {
     pub sender_id: UserId,
     pub receiver_id: UserId,
-    pub amount: Amount,
+    /// True if it gives back what its receiver has paid.
+    pub is_refund: bool,
     pub created_at: DateTime<Utc>,
     pub changed_at: DateTime<Utc>,
     pub in_totals: InTotals,
@@ -43,29 +43,34 @@ pub struct Delta {
 pub struct Deltas(pub BTreeMap<UserId, Delta>);
 
 impl Deltas {
-    /// Counts a transaction, of which `before` was counted so far (`None` if nothing was). Of those that are the user's,
-    /// each counts; spent and received count completed ones.
+    /// Counts a transaction, of which `before` was counted so far (`None` if nothing was). Of those that are the user's, each
+    /// counts; spent and received count what has moved. What is refunded counts as neither spent nor received.
     pub fn add(&mut self, before: Option<InTotals>, after: &Counted) {
-        let Counted { sender_id, receiver_id, in_totals, .. } = *after;
-        let of_sender = |in_totals: InTotals| (in_totals.for_sender, in_totals.status);
-        let of_receiver = |in_totals: InTotals| (in_totals.for_receiver, in_totals.status);
-        let spent = self.add_for(sender_id, before.map(of_sender), of_sender(in_totals), after);
-        let received = self.add_for(receiver_id, before.map(of_receiver), of_receiver(in_totals), after);
+        let Counted { sender_id, receiver_id, is_refund, in_totals, .. } = *after;
+        let of_sender = |in_totals: InTotals| (in_totals.for_sender, in_totals.captured);
+        let of_receiver = |in_totals: InTotals| (in_totals.for_receiver, in_totals.captured);
+        let from_sender = self.add_for(sender_id, before.map(of_sender), of_sender(in_totals), after);
+        let to_receiver = self.add_for(receiver_id, before.map(of_receiver), of_receiver(in_totals), after);
         if let Some(sender) = self.0.get_mut(&sender_id) {
-            sender.spent = sender.spent + spent;
+            if is_refund {
+                sender.received = sender.received - from_sender;
+            } else {
+                sender.spent = sender.spent + from_sender;
+            }
         }
         if let Some(receiver) = self.0.get_mut(&receiver_id) {
-            receiver.received = receiver.received + received;
+            if is_refund {
+                receiver.spent = receiver.spent - to_receiver;
+            } else {
+                receiver.received = receiver.received + to_receiver;
+            }
         }
     }
 
-    /// Counts it for one party, and returns by how much its sum of completed ones changes.
-    fn add_for(&mut self, user: UserId, before: Option<(bool, Status)>, now: (bool, Status), after: &Counted) -> Money {
-        let amount = |(counts, status)| match (counts, status) {
-            (true, Status::Completed) => after.amount.money(),
-            _ => Money::ZERO,
-        };
-        let ((did, _), (does, _)) = (before.unwrap_or((false, after.in_totals.status)), now);
+    /// Counts it for one party, and returns by how much its sum changes.
+    fn add_for(&mut self, user: UserId, before: Option<(bool, Money)>, now: (bool, Money), after: &Counted) -> Money {
+        let amount = |(counts, money)| if counts { money } else { Money::ZERO };
+        let ((did, _), (does, _)) = (before.unwrap_or((false, Money::ZERO)), now);
         if !did && !does {
             return Money::ZERO; // nothing of the user's
         }
@@ -87,58 +92,57 @@ mod tests {
         UserId::try_from(id).unwrap()
     }
 
-    fn counted(status: Status) -> Counted {
+    /// A transaction of which so much is paid.
+    fn counted(captured: i64) -> Counted {
         Counted {
             sender_id: user(1),
             receiver_id: user(2),
-            amount: "100.5".parse().unwrap(),
+            is_refund: false,
             created_at: DateTime::from_timestamp(100, 0).unwrap(),
             changed_at: DateTime::from_timestamp(200, 0).unwrap(),
-            in_totals: InTotals { status, for_sender: true, for_receiver: true },
+            in_totals: InTotals { captured: captured.into(), for_sender: true, for_receiver: true },
         }
     }
 
     #[test]
     fn what_is_not_a_users_does_not_even_make_a_row_of_totals() {
         let mut deltas = Deltas::default();
-        let mut refused = counted(Status::Failed);
+        let mut refused = counted(0);
         refused.in_totals.for_receiver = false;
         deltas.add(None, &refused);
         assert_eq!(deltas.0.keys().copied().collect::<Vec<_>>(), [user(1)]);
         // the version before counted it for both
         let mut correction = Deltas::default();
-        correction.add(Some(counted(Status::Failed).in_totals), &refused);
+        correction.add(Some(counted(0).in_totals), &refused);
         let (sender, receiver) = (correction.0[&user(1)], correction.0[&user(2)]);
         assert_eq!(sender.transactions, 0);
         assert_eq!((receiver.transactions, receiver.last), (-1, None));
     }
 
     #[test]
-    fn a_completed_transaction_counts_for_both_sides() {
+    fn what_is_paid_counts_for_both_sides_and_what_is_refunded_for_neither() {
         let mut deltas = Deltas::default();
-        deltas.add(None, &counted(Status::Completed));
-        let (sender, receiver) = (deltas.0[&user(1)], deltas.0[&user(2)]);
-        assert_eq!((sender.transactions, sender.spent.to_string(), sender.received), (1, "100.5".into(), Money::ZERO));
-        assert_eq!(
-            (receiver.transactions, receiver.received.to_string(), receiver.spent),
-            (1, "100.5".into(), Money::ZERO)
-        );
+        deltas.add(None, &counted(100));
+        let sums = |deltas: &Deltas| {
+            [1, 2].map(|id| deltas.0[&user(id)]).map(|delta| (delta.transactions, delta.spent, delta.received))
+        };
+        assert_eq!(sums(&deltas), [(1, 100.into(), Money::ZERO), (1, Money::ZERO, 100.into())]);
+        let refund = Counted { sender_id: user(2), receiver_id: user(1), is_refund: true, ..counted(40) };
+        deltas.add(None, &refund);
+        assert_eq!(sums(&deltas), [(2, 60.into(), Money::ZERO), (2, Money::ZERO, 60.into())]);
     }
-
-    const STATUSES: [Status; 5] =
-        [Status::Processing, Status::Pending, Status::Completed, Status::Failed, Status::Cancelled];
 
     proptest! {
         #[test]
-        fn any_way_to_a_status_counts_like_the_status_itself(path in prop::collection::vec(0_usize..5, 1..8)) {
+        fn any_way_to_an_amount_counts_like_the_amount_itself(path in prop::collection::vec(0_i64..5, 1..8)) {
             let mut stepwise = Deltas::default();
             let mut before = None;
-            for index in &path {
-                stepwise.add(before, &counted(STATUSES[*index]));
-                before = Some(counted(STATUSES[*index]).in_totals);
+            for captured in &path {
+                stepwise.add(before, &counted(*captured));
+                before = Some(counted(*captured).in_totals);
             }
             let mut direct = Deltas::default();
-            direct.add(None, &counted(before.unwrap().status));
+            direct.add(None, &counted(*path.last().unwrap()));
             prop_assert_eq!(stepwise, direct);
         }
     }

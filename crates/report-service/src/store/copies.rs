@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use money::{TransactionId, UserId};
+use money::{Amount, Money, TransactionId, UserId};
 use mysql::{
     DbError, Unit,
     bulk::{BulkInsert, Value, list},
@@ -18,7 +18,7 @@ use super::{
     sync_state::{self, SyncState},
 };
 use crate::{
-    domain::change::{Change, Status},
+    domain::change::{Change, Status, implied_captured},
     domain::totals::{Counted, Deltas, InTotals},
 };
 
@@ -50,7 +50,7 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
         match locked.get(&change.id) {
             Some(copy) if !copy.is_replaced_by(change) => {}
             Some(copy) => {
-                deltas.add(Some(copy.in_totals()), &counted(change));
+                deltas.add(Some(copy.in_totals()), &addend(change));
                 changed.push(change);
                 lost.extend(
                     (copy.counts_for_sender && !change.counts_for_sender).then_some((change.id, change.sender_id)),
@@ -59,7 +59,7 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
                 lost.extend(for_receiver.then_some((change.id, change.receiver_id)));
             }
             None => {
-                deltas.add(None, &counted(change));
+                deltas.add(None, &addend(change));
                 added.push(change);
             }
         }
@@ -67,7 +67,8 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
     write(unit, &added, "");
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
-        counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver)";
+        counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver),
+        captured = VALUES(captured)";
     write(unit, &changed, replace);
     summaries::add(unit, &deltas, run_at);
     if lost.is_empty() {
@@ -81,15 +82,21 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
     Ok(())
 }
 
-fn counted(change: &Change) -> Counted {
+/// What is written down of what the receiver has got. Of most it is nothing or all, which need not be.
+fn captured(change: &Change) -> Option<Money> {
+    let captured = change.captured();
+    (captured != implied_captured(change.status, change.amount)).then_some(captured)
+}
+
+fn addend(change: &Change) -> Counted {
     Counted {
         sender_id: change.sender_id,
         receiver_id: change.receiver_id,
-        amount: change.amount,
+        is_refund: change.refund_of.is_some(),
         created_at: change.created_at,
         changed_at: change.changed_at,
         in_totals: InTotals {
-            status: change.status,
+            captured: change.captured(),
             for_sender: change.counts_for_sender,
             for_receiver: change.counts_for_receiver,
         },
@@ -101,7 +108,9 @@ row! {
     struct Stored {
         transaction_id: TransactionId,
         version: i32,
+        amount: Amount,
         status: Status,
+        captured: Option<Money>,
         counts_for_sender: bool,
         counts_for_receiver: bool,
     }
@@ -117,13 +126,14 @@ impl Stored {
     }
 
     fn in_totals(&self) -> InTotals {
-        InTotals { status: self.status, for_sender: self.counts_for_sender, for_receiver: self.counts_for_receiver }
+        let captured = self.captured.unwrap_or(implied_captured(self.status, self.amount));
+        InTotals { captured, for_sender: self.counts_for_sender, for_receiver: self.counts_for_receiver }
     }
 }
 
 fn select(ids: impl IntoIterator<Item = TransactionId>, lock: &'static str) -> String {
     format!(
-        "SELECT transaction_id, version, status, counts_for_sender, counts_for_receiver FROM transactions
+        "SELECT transaction_id, version, amount, status, captured, counts_for_sender, counts_for_receiver FROM transactions
          WHERE transaction_id IN {} ORDER BY transaction_id{lock}",
         list(ids.into_iter().map(TransactionId::get))
     )
@@ -136,7 +146,7 @@ fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
 fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
-             counts_for_sender, counts_for_receiver)",
+             counts_for_sender, counts_for_receiver, captured)",
     );
     for change in changes {
         insert.row(&[
@@ -149,6 +159,7 @@ fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
             change.created_at.into(),
             i64::from(change.counts_for_sender).into(),
             i64::from(change.counts_for_receiver).into(),
+            captured(change).into(),
         ]);
     }
     unit.insert(insert.on_duplicate(on_duplicate));

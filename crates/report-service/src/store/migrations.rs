@@ -14,6 +14,7 @@ pub fn migrations() -> Migrator {
         "0104_reports",
         "0105_report_marks",
         "0106_sync_state",
+        "0107_transactions_captured",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

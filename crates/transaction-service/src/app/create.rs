@@ -24,26 +24,26 @@ const OUTCOME_PAUSE: Duration = Duration::from_millis(100);
 
 /// What became of a request to create a transaction.
 pub enum Creation {
-    /// A new transaction, as far as it has come.
-    New(Transaction),
+    /// A new transaction, as far as it has come, and what was asked for.
+    New(Transaction, NewTransaction),
     /// The request was carried out before; this is its transaction.
-    Before(Transaction),
+    Before(Transaction, NewTransaction),
 }
 
 impl Transfers {
     /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
-    pub async fn create(&self, new: &NewTransaction, request: &Request) -> Result<Creation> {
+    pub async fn create(&self, new: NewTransaction, request: &Request) -> Result<Creation> {
         let now = time::unique_now(); // tells this request from another one under the same key
         let intent =
             Intent { new: new.clone(), request: request.clone(), actor: Origin::current().actor().to_owned(), now };
         match self.0.writer.insert(intent).await? {
-            Inserted::New(row) => self.start(row).await,
+            Inserted::New(row) => self.start(row, new).await,
             Inserted::Before(row) if row.fingerprint != request.fingerprint => {
                 Err(codes::IDEMPOTENCY_KEY_REUSED.into())
             }
             // a second run after an unknown commit finds what the first one wrote
-            Inserted::Before(row) if row.created_at == now => self.start(row).await,
-            Inserted::Before(row) => Ok(Creation::Before(self.outcome(row).await?)),
+            Inserted::Before(row) if row.created_at == now => self.start(row, new).await,
+            Inserted::Before(row) => Ok(Creation::Before(self.outcome(row).await?, new)),
         }
     }
 
@@ -65,9 +65,9 @@ impl Transfers {
         Ok(row)
     }
 
-    async fn start(&self, row: Transaction) -> Result<Creation> {
+    async fn start(&self, row: Transaction, new: NewTransaction) -> Result<Creation> {
         match self.advance(row, true).await {
-            Ok(row) => Ok(Creation::New(row)),
+            Ok(row) => Ok(Creation::New(row, new)),
             Err(NotSent) => Err(codes::SERVICE_UNAVAILABLE.into()),
         }
     }

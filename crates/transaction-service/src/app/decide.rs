@@ -30,9 +30,8 @@ impl Transfers {
             Some(row) if row.is_hidden() && hide.is_none() => return Ok(Decided::NotFound),
             // too late to change its description
             Some(row) if !won && description.is_some_and(|text| text != row.description) => Decided::Lost(row),
-            Some(row) if row.status() == decision.target() => Decided::Stands(row),
             // in flight to the same end: this request helps to bring it there
-            Some(row) if row.state.target() == Some(decision.target()) => Decided::Stands(row),
+            Some(row) if won || decision.agrees_with(&row) => Decided::Stands(row),
             Some(row) => Decided::Lost(row),
         };
         match decided {

@@ -1,7 +1,9 @@
 //! What can be done with transactions: one file for each.
 
+pub mod capture;
 pub mod create;
 pub mod decide;
 pub mod expire;
+pub mod refund;
 pub mod settle;
 pub mod transfers;

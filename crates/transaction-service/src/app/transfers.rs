@@ -38,6 +38,7 @@ pub(super) struct Inner {
     pub(super) writer: Writer,
     pub(super) lookups: Lookups<TransactionId, Transaction, DbError>,
     steps: Batcher<Asked, Result<StepOutcome, CallError>, Infallible>,
+    pub(super) pool: MySqlPool,
 }
 
 impl Transfers {
@@ -52,17 +53,14 @@ impl Transfers {
             |_| true,
             move |steps, _| execute_all(users.clone(), steps),
         );
-        let lookups = Lookups::start(
-            "transactions",
-            max_batch,
-            |row: &Transaction| row.id,
-            DbError::is_unavailable,
+        let lookups = Lookups::start("transactions", max_batch, |row: &Transaction| row.id, DbError::is_unavailable, {
+            let pool = pool.clone();
             move |ids| {
                 let pool = pool.clone();
                 async move { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }
-            },
-        );
-        Self(Arc::new(Inner { writer, lookups, steps }))
+            }
+        });
+        Self(Arc::new(Inner { writer, lookups, steps, pool }))
     }
 
     /// Asks user-service for the verb that `row` waits for and commits the outcome; returns the row as it stands then.
@@ -101,15 +99,20 @@ impl Transfers {
         Ok(row)
     }
 
-    /// Commits what `outcome` means for `row`, with the fact that it makes true, and returns the row as it stands then.
+    /// Commits what `outcome` means for `row`, and for the transaction that it refunds, with the fact that it makes true, and
+    /// returns the row as it stands then.
     pub async fn record(&self, row: &Transaction, outcome: StepOutcome) -> Result<Transaction, BatchError<DbError>> {
-        let changed = self.change(row, Transition::Outcome { step: row.step, outcome }).await?;
+        let refunded = match row.refund_of {
+            Some(of) => self.0.lookups.find(of).await?,
+            None => None,
+        };
+        let changed = self.0.writer.change(row, refunded, Transition::Outcome { step: row.step, outcome }).await?;
         changed.row.ok_or_else(|| BatchError::Failed(DbError::from(sqlx::Error::RowNotFound)))
     }
 
     /// Commits a transition of the transaction that was last `seen` so, if its state allows it.
     pub async fn change(&self, seen: &Transaction, transition: Transition) -> Result<Changed, BatchError<DbError>> {
-        self.0.writer.change(seen, transition).await
+        self.0.writer.change(seen, None, transition).await
     }
 
     /// Asks user-service for a step, together with whatever else is to be asked.

@@ -1,17 +1,21 @@
-//! Decisions about pending transactions: complete, fail, cancel. To complete one captures its whole amount; the ledger would take
-//! a part of it, too (user-service, `domain/book.rs`).
+//! Decisions about pending transactions: capture all of it or a part, fail, cancel.
+
+use money::Money;
 
 use super::{
     actor::Actor,
+    capture::Capture,
+    intent::Request,
     reason::Reason,
     state::{GivenBack, State, Status},
+    transaction::Transaction,
 };
 
 /// What is decided about a pending transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Pay the receiver.
-    Complete,
+    Capture(Capture),
     /// Give the money back, as a failure.
     Fail,
     /// Give the money back.
@@ -19,26 +23,38 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The status that the decision leads to.
-    pub fn target(self) -> Status {
-        match self {
-            Self::Complete => Status::Completed,
-            Self::Fail => Status::Failed,
-            Self::Cancel => Status::Cancelled,
-        }
-    }
+    /// To pay the receiver all that is left.
+    pub const COMPLETE: Self = Self::Capture(Capture::ALL);
 
     /// True if `actor` may decide so: the receiver may decline, and nothing else.
     pub fn is_open_to(self, actor: Actor) -> bool {
         actor != Actor::Receiver || self == Self::Cancel
     }
 
-    /// The state in which the decision is carried out.
-    pub fn state(self) -> State {
+    /// The state in which the decision about `row` is carried out; `None` if it cannot be: more is to be captured than is left, or
+    /// what has been paid in part is to fail.
+    pub fn state(self, row: &Transaction) -> Option<State> {
+        let has_some = row.captured != Money::ZERO;
         match self {
-            Self::Complete => State::Capturing,
-            Self::Fail => State::Releasing(GivenBack::Failed(None)),
-            Self::Cancel => State::Releasing(GivenBack::Cancelled),
+            Self::Capture(capture) => capture.within(row.left()).map(State::Capturing),
+            Self::Fail if has_some => None,
+            Self::Fail => Some(State::Releasing(GivenBack::Failed(None))),
+            Self::Cancel if has_some => Some(State::Releasing(GivenBack::Rest)),
+            Self::Cancel => Some(State::Releasing(GivenBack::Cancelled)),
+        }
+    }
+
+    /// True if `row` is as the decision wants it, or on its way there.
+    pub fn agrees_with(self, row: &Transaction) -> bool {
+        let ends_as = |status| row.status() == status || row.state.target() == Some(status);
+        match self {
+            Self::Capture(Capture { amount: None, .. }) => ends_as(Status::Completed) && !row.gives_rest_back(),
+            Self::Capture(Capture { amount: Some(amount), .. }) => match row.state {
+                State::Capturing(capture) => capture.is_final && capture.amount == Some(amount),
+                _ => row.status() == Status::Completed && row.captured == amount.money(),
+            },
+            Self::Fail => ends_as(Status::Failed),
+            Self::Cancel => ends_as(Status::Cancelled) || row.gives_rest_back(),
         }
     }
 }
@@ -54,17 +70,19 @@ pub struct Ruling {
     pub description: Option<String>,
     /// For whom the transaction is deleted as well.
     pub hide: Option<Actor>,
+    /// The request for a capture, if it had a key.
+    pub request: Option<Request>,
 }
 
 impl Ruling {
     /// What `actor` decides.
     pub fn by(actor: Actor, decision: Decision) -> Self {
-        Self { decision, reason: Reason::of(decision, actor), description: None, hide: None }
+        Self { decision, reason: Reason::of(decision, actor), description: None, hide: None, request: None }
     }
 
     /// The end of a transaction about which nobody decided in time.
     pub fn expiry() -> Self {
-        Self { decision: Decision::Cancel, reason: Reason::Expired, description: None, hide: None }
+        Self { decision: Decision::Cancel, reason: Reason::Expired, description: None, hide: None, request: None }
     }
 }
 
@@ -73,9 +91,9 @@ impl Reason {
     pub fn of(decision: Decision, actor: Actor) -> Self {
         match (decision, actor) {
             (_, Actor::Receiver) => Self::Declined,
-            (Decision::Complete, Actor::Sender) => Self::CompletedBySender,
-            (Decision::Complete, Actor::Service) => Self::CompletedByService,
-            (Decision::Complete, Actor::Anyone) => Self::CompletedByAnyone,
+            (Decision::Capture(_), Actor::Sender) => Self::CompletedBySender,
+            (Decision::Capture(_), Actor::Service) => Self::CompletedByService,
+            (Decision::Capture(_), Actor::Anyone) => Self::CompletedByAnyone,
             (Decision::Cancel, Actor::Sender) => Self::CancelledBySender,
             (Decision::Cancel, Actor::Service) => Self::CancelledByService,
             (Decision::Cancel, Actor::Anyone) => Self::CancelledByAnyone,
@@ -83,6 +101,11 @@ impl Reason {
             (Decision::Fail, Actor::Service) => Self::FailedByService,
             (Decision::Fail, Actor::Anyone) => Self::FailedByAnyone,
         }
+    }
+
+    /// The reason why what is left goes back after a capture.
+    pub fn of_rest(self) -> Self {
+        if self == Self::Expired { Self::Expired } else { Self::Cancelled }
     }
 }
 
@@ -92,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_receiver_may_decline_and_nothing_else() {
-        let all = [Decision::Complete, Decision::Fail, Decision::Cancel];
+        let all = [Decision::COMPLETE, Decision::Fail, Decision::Cancel];
         assert_eq!(all.map(|decision| decision.is_open_to(Actor::Receiver)), [false, false, true]);
         assert!(all.iter().all(|decision| decision.is_open_to(Actor::Sender)));
     }

@@ -4,6 +4,7 @@ use common::{
     fact::{Fact, Kind, TransactionState},
     origin::Origin,
 };
+use money::Money;
 
 use super::{
     reason::Reason,
@@ -15,16 +16,46 @@ use super::{
 /// What has happened to `row`, which was `before`; done by its actor, within the trace of `origin`. There is one fact
 /// for each status that it takes, and none of what nobody sees: that user-service is asked, or was never reached, or knows no
 /// such sender.
-pub fn fact(before: Status, row: &Transaction, origin: &Origin) -> Option<Fact> {
-    let (kind, name) = happening(row).filter(|_| row.status() != before)?;
-    let fact = Fact::new(format!("transaction:{}:{name}", row.id), kind, &state(row), origin);
+pub fn fact(before: Before, row: &Transaction, origin: &Origin) -> Option<Fact> {
+    let (kind, name) = happening(row).filter(|_| row.status() != before.status)?;
+    let id = match kind {
+        Kind::TransactionPartiallyCaptured => format!("transaction:{}:{name}:{}", row.id, row.step),
+        _ => format!("transaction:{}:{name}", row.id),
+    };
+    let fact = Fact::new(id, kind, &state(before, row), origin);
     Some(fact.by(row.actor.clone()))
+}
+
+/// How a transaction stood before something happened to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    status: Status,
+    captured: Money,
+    /// True if the capture of an amount was to be carried out.
+    is_capturing_amount: bool,
+}
+
+impl Before {
+    /// As `row` stands.
+    pub fn of(row: &Transaction) -> Self {
+        let is_capturing_amount = row.state.capture().is_some_and(|capture| capture.amount.is_some());
+        Self { status: row.status(), captured: row.captured, is_capturing_amount }
+    }
+
+    /// True if `row` is what the capture of an amount has made of this.
+    pub fn has_captured_amount(&self, row: &Transaction) -> bool {
+        self.is_capturing_amount && row.captured != self.captured
+    }
 }
 
 /// What has happened to `row`, and how the fact's identity calls that.
 fn happening(row: &Transaction) -> Option<(Kind, &'static str)> {
     match row.state {
+        State::Pending if row.captured != Money::ZERO => {
+            Some((Kind::TransactionPartiallyCaptured, "partially_captured"))
+        }
         State::Pending => Some((Kind::TransactionCreated, "created")),
+        State::Completed if row.refund_of.is_some() => Some((Kind::TransactionRefunded, "refunded")),
         State::Completed => Some((Kind::TransactionCompleted, "completed")),
         State::Cancelled => Some(match row.reason {
             Some(Reason::Expired) => (Kind::TransactionExpired, "expired"),
@@ -34,13 +65,17 @@ fn happening(row: &Transaction) -> Option<(Kind, &'static str)> {
         State::Failed(Some(Failure::UserNotFound | Failure::NotReached))
         | State::Holding
         | State::Transferring
-        | State::Capturing
+        | State::Refunding
+        | State::Capturing(_)
         | State::Releasing(_) => None,
         State::Failed(_) => Some((Kind::TransactionFailed, "failed")),
     }
 }
 
-fn state(row: &Transaction) -> TransactionState {
+fn state(before: Before, row: &Transaction) -> TransactionState {
+    // nothing and everything go without saying
+    let is_in_parts =
+        row.captured != Transaction::implied_captured(row.state, row.amount) || before.captured != Money::ZERO;
     TransactionState {
         id: row.id,
         sender_id: row.sender_id,
@@ -49,6 +84,9 @@ fn state(row: &Transaction) -> TransactionState {
         description: row.description.clone(),
         status: <&str>::from(row.status()).to_owned(),
         status_reason: row.status_reason().map(|reason| reason.word().to_owned()),
+        captured_amount: is_in_parts.then_some(row.captured),
+        paid_amount: is_in_parts.then_some(row.captured - before.captured),
+        refund_of: row.refund_of,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
@@ -59,15 +97,17 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::{state::GivenBack, step::StepOutcome, transaction::tests::transaction, transition::Transition};
+    use crate::domain::{
+        capture::Capture, state::GivenBack, step::StepOutcome, transaction::tests::transaction, transition::Transition,
+    };
 
     const REFUSED: StepOutcome = StepOutcome::Refused { code: Failure::InsufficientBalance };
 
     /// What the outcome of a step makes known: the fact's name, and why the transaction ended.
     fn known(mut row: Transaction, outcome: StepOutcome) -> Option<(String, Option<String>)> {
-        let (before, origin) = (row.status(), Origin::default());
+        let (before, origin) = (Before::of(&row), Origin::default());
         assert!(Transition::Outcome { step: row.step, outcome }.apply(&mut row, DateTime::UNIX_EPOCH, &origin));
-        assert!(fact(row.status(), &row, &origin).is_none(), "nothing more has happened");
+        assert!(fact(Before::of(&row), &row, &origin).is_none(), "nothing more has happened");
         let fact = fact(before, &row, &origin)?;
         let state: TransactionState = serde_json::from_str(fact.data.get()).unwrap();
         assert_eq!((state.id, state.status.as_str(), fact.actor), (row.id, row.status().into(), row.actor));
@@ -79,13 +119,45 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_in_parts_is_told_part_by_part_and_a_refund_as_what_it_is() {
+        let capturing = |amount: i64, is_final| Transaction {
+            step: 3,
+            captured: 2_500.into(),
+            ..transaction(State::Capturing(Capture { amount: Some(amount.to_string().parse().unwrap()), is_final }))
+        };
+        let told = |mut row: Transaction| {
+            let (before, origin) = (Before::of(&row), Origin::default());
+            let outcome = Transition::Outcome { step: row.step, outcome: StepOutcome::Applied };
+            assert!(outcome.apply(&mut row, DateTime::UNIX_EPOCH, &origin));
+            let fact = fact(before, &row, &origin).unwrap();
+            let state: TransactionState = serde_json::from_str(fact.data.get()).unwrap();
+            (fact.id, fact.kind, state.captured_amount, state.paid_amount)
+        };
+        let money = |units: i64| Some(Money::from(units));
+        let part = (
+            "transaction:10:partially_captured:3".into(),
+            Kind::TransactionPartiallyCaptured,
+            money(3_000),
+            money(500),
+        );
+        assert_eq!(told(capturing(500, false)), part);
+        let last = ("transaction:10:completed".into(), Kind::TransactionCompleted, money(3_000), money(500));
+        assert_eq!(told(capturing(500, true)), last);
+        let rest = Transaction { captured: 2_500.into(), ..transaction(State::Releasing(GivenBack::Rest)) };
+        let over = ("transaction:10:completed".into(), Kind::TransactionCompleted, money(2_500), money(0));
+        assert_eq!(told(rest), over);
+        let refund = Transaction { refund_of: Some(9.try_into().unwrap()), ..transaction(State::Refunding) };
+        assert_eq!(told(refund), ("transaction:10:refunded".into(), Kind::TransactionRefunded, None, None));
+    }
+
+    #[test]
     fn each_status_that_somebody_sees_is_one_fact() {
         let known = |state, outcome| known(transaction(state), outcome);
         let applied = StepOutcome::Applied;
         assert_eq!(known(State::Holding, applied), Some(named("created", None)));
         assert_eq!(known(State::Transferring, applied), Some(named("completed", Some("completed_at_once"))));
         assert_eq!(known(State::Holding, REFUSED), Some(named("failed", Some("insufficient_balance"))));
-        assert_eq!(known(State::Capturing, REFUSED), None, "the money is on its way back");
+        assert_eq!(known(State::Capturing(Capture::ALL), REFUSED), None, "the money is on its way back");
         let no_sender = StepOutcome::Refused { code: Failure::UserNotFound };
         assert_eq!(known(State::Holding, no_sender), None, "there is nobody to tell it to");
     }

@@ -1,7 +1,7 @@
 //! Intents: transactions that were asked for, before any money is asked for.
 
 use chrono::{DateTime, Utc};
-use money::{Amount, TransactionId, UserId};
+use money::{Amount, Money, TransactionId, UserId};
 use serde::Serialize;
 
 use super::{state::State, transaction::Transaction};
@@ -15,12 +15,19 @@ pub struct NewTransaction {
     pub description: String,
     /// True if the money moves in one step.
     pub auto_complete: bool,
+    /// The transaction whose money goes back, if it is a refund.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund_of: Option<TransactionId>,
 }
 
 impl NewTransaction {
     /// The state in which it begins.
     pub fn first_state(&self) -> State {
-        if self.auto_complete { State::Transferring } else { State::Holding }
+        match (self.refund_of, self.auto_complete) {
+            (Some(_), _) => State::Refunding,
+            (None, true) => State::Transferring,
+            (None, false) => State::Holding,
+        }
     }
 }
 
@@ -59,6 +66,9 @@ impl Intent {
             amount: new.amount,
             state: new.first_state(),
             step: 1,
+            captured: Money::ZERO,
+            refunded: Money::ZERO,
+            refund_of: new.refund_of,
             description: new.description,
             accepted_at: None,
             hidden_at: None,

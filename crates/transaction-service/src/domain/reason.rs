@@ -45,6 +45,8 @@ pub enum Reason {
     Declined,
     /// Nobody decided in time.
     Expired,
+    /// Somebody cancelled what was left after a part was captured, or that part could not be paid.
+    Cancelled,
     /// The money was to go back, and the receiver had it already.
     AlreadyCaptured,
 }

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use money::Amount;
+
 use super::{
+    capture::Capture,
     reason::Reason,
     step::{Failure, StepOutcome, Verb},
 };
@@ -43,10 +46,12 @@ pub enum State {
     Holding,
     /// It is to go to the receiver at once.
     Transferring,
+    /// It is to go back to whom it came from.
+    Refunding,
     /// It is set aside.
     Pending,
-    /// It is to go to the receiver.
-    Capturing,
+    /// It is to go to the receiver, or some of it is.
+    Capturing(Capture),
     /// It is to go back to the sender, for this end.
     Releasing(GivenBack),
     /// The receiver has it.
@@ -64,13 +69,32 @@ pub enum GivenBack {
     Cancelled,
     /// As failed: somebody decided so, or the receiver could not be paid for this reason.
     Failed(Option<Failure>),
+    /// As completed: it is what is left after a capture.
+    Rest,
+}
+
+/// The words by which a state is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    /// Where the transaction stands.
+    pub status: Status,
+    /// What user-service was or will be asked for.
+    pub verb: Option<Verb>,
+    /// What a decision that is being carried out leads to.
+    pub target: Option<Status>,
+    /// Why it failed by itself, or is about to.
+    pub failure: Option<Failure>,
+    /// How much is being captured, if that is not all that is left.
+    pub amount: Option<Amount>,
 }
 
 impl State {
     /// The word for it.
     pub fn status(self) -> Status {
         match self {
-            Self::Holding | Self::Transferring | Self::Capturing | Self::Releasing(_) => Status::Processing,
+            Self::Holding | Self::Transferring | Self::Refunding | Self::Capturing(_) | Self::Releasing(_) => {
+                Status::Processing
+            }
             Self::Pending => Status::Pending,
             Self::Completed => Status::Completed,
             Self::Cancelled => Status::Cancelled,
@@ -83,7 +107,8 @@ impl State {
         match self {
             Self::Holding => Some(Verb::Hold),
             Self::Transferring => Some(Verb::Transfer),
-            Self::Capturing => Some(Verb::Capture),
+            Self::Refunding => Some(Verb::Refund),
+            Self::Capturing(_) => Some(Verb::Capture),
             Self::Releasing(_) => Some(Verb::Release),
             Self::Pending | Self::Completed | Self::Cancelled | Self::Failed(_) => None,
         }
@@ -92,9 +117,18 @@ impl State {
     /// What a decision that is being carried out leads to.
     pub fn target(self) -> Option<Status> {
         match self {
-            Self::Capturing => Some(Status::Completed),
+            Self::Capturing(capture) => Some(if capture.is_final { Status::Completed } else { Status::Pending }),
             Self::Releasing(GivenBack::Cancelled) => Some(Status::Cancelled),
             Self::Releasing(GivenBack::Failed(_)) => Some(Status::Failed),
+            Self::Releasing(GivenBack::Rest) => Some(Status::Completed),
+            _ => None,
+        }
+    }
+
+    /// The capture that is to be carried out.
+    pub fn capture(self) -> Option<Capture> {
+        match self {
+            Self::Capturing(capture) => Some(capture),
             _ => None,
         }
     }
@@ -107,15 +141,31 @@ impl State {
         }
     }
 
-    /// The state that these say; `None` if they contradict each other.
-    pub fn of(status: Status, verb: Option<Verb>, target: Option<Status>, failure: Option<Failure>) -> Option<Self> {
+    /// The words by which it is stored.
+    pub fn words(self) -> Words {
+        Words {
+            status: self.status(),
+            verb: self.verb(),
+            target: self.target(),
+            failure: self.failure(),
+            amount: self.capture().and_then(|capture| capture.amount),
+        }
+    }
+
+    /// The state that these words say; `None` if they contradict each other.
+    pub fn of(words: Words) -> Option<Self> {
+        let Words { status, verb, target, failure, amount } = words;
         let state = match (status, verb, target) {
             (Status::Processing, Some(Verb::Hold), _) => Self::Holding,
             (Status::Processing, Some(Verb::Transfer), _) => Self::Transferring,
-            (Status::Processing, Some(Verb::Capture), _) => Self::Capturing,
+            (Status::Processing, Some(Verb::Refund), _) => Self::Refunding,
+            (Status::Processing, Some(Verb::Capture), _) => {
+                Self::Capturing(Capture { amount, is_final: target == Some(Status::Completed) })
+            }
             (Status::Processing, Some(Verb::Release), Some(Status::Failed)) => {
                 Self::Releasing(GivenBack::Failed(failure))
             }
+            (Status::Processing, Some(Verb::Release), Some(Status::Completed)) => Self::Releasing(GivenBack::Rest),
             (Status::Processing, Some(Verb::Release), _) => Self::Releasing(GivenBack::Cancelled),
             (Status::Pending, ..) => Self::Pending,
             (Status::Completed, ..) => Self::Completed,
@@ -123,24 +173,33 @@ impl State {
             (Status::Failed, ..) => Self::Failed(failure),
             (Status::Processing, None, _) => return None,
         };
-        let agrees = (state.verb(), state.target(), state.failure()) == (verb, target, failure);
-        agrees.then_some(state)
+        (state.words() == words).then_some(state)
     }
 
-    /// What it becomes when the outcome of its verb is known.
-    pub fn after(self, outcome: StepOutcome) -> Next {
+    /// What it becomes when the outcome of its verb is known, if the receiver `has_some` of the money already.
+    pub fn after(self, outcome: StepOutcome, has_some: bool) -> Next {
         let become_now = |state| Next { state, accepted: false, reason: None };
         match (self, outcome) {
             (Self::Holding, StepOutcome::Applied) => Next { accepted: true, ..become_now(Self::Pending) },
-            (Self::Transferring, StepOutcome::Applied) => Next { accepted: true, ..become_now(Self::Completed) },
-            (Self::Holding | Self::Transferring, StepOutcome::Refused { code }) => become_now(Self::Failed(Some(code))),
-            (Self::Capturing, StepOutcome::Applied) => become_now(Self::Completed),
+            (Self::Transferring | Self::Refunding, StepOutcome::Applied) => {
+                Next { accepted: true, ..become_now(Self::Completed) }
+            }
+            (Self::Holding | Self::Transferring | Self::Refunding, StepOutcome::Refused { code }) => {
+                become_now(Self::Failed(Some(code)))
+            }
+            (Self::Capturing(capture), StepOutcome::Applied) => {
+                become_now(if capture.is_final { Self::Completed } else { Self::Pending })
+            }
             // what cannot be paid out goes back to the sender
-            (Self::Capturing, StepOutcome::Refused { code }) => {
+            (Self::Capturing(_), StepOutcome::Refused { .. }) if has_some => {
+                Next { reason: Some(Reason::Cancelled), ..become_now(Self::Releasing(GivenBack::Rest)) }
+            }
+            (Self::Capturing(_), StepOutcome::Refused { code }) => {
                 become_now(Self::Releasing(GivenBack::Failed(Some(code))))
             }
             (Self::Releasing(GivenBack::Cancelled), StepOutcome::Applied) => become_now(Self::Cancelled),
             (Self::Releasing(GivenBack::Failed(failure)), StepOutcome::Applied) => become_now(Self::Failed(failure)),
+            (Self::Releasing(GivenBack::Rest), StepOutcome::Applied) => become_now(Self::Completed),
             // a release is only ever refused after a capture: then the receiver has the money
             (Self::Releasing(_), StepOutcome::Refused { .. }) => {
                 Next { reason: Some(Reason::AlreadyCaptured), ..become_now(Self::Completed) }
@@ -165,71 +224,94 @@ pub struct Next {
 mod tests {
     use super::*;
 
-    const ALL: [State; 11] = [
+    const ALL: [State; 15] = [
         State::Holding,
         State::Transferring,
+        State::Refunding,
         State::Pending,
-        State::Capturing,
+        CAPTURING,
+        State::Capturing(Capture { amount: None, is_final: false }),
         State::Releasing(GivenBack::Cancelled),
+        State::Releasing(GivenBack::Rest),
         State::Releasing(GivenBack::Failed(None)),
         State::Releasing(GivenBack::Failed(Some(Failure::ReceiverNotFound))),
         State::Completed,
         State::Cancelled,
         State::Failed(None),
         State::Failed(Some(Failure::InsufficientBalance)),
+        State::Failed(Some(Failure::ExceedsRefundable)),
     ];
+    const CAPTURING: State = State::Capturing(Capture::ALL);
     const REFUSED: StepOutcome = StepOutcome::Refused { code: Failure::InsufficientBalance };
+
+    fn part(amount: &str, is_final: bool) -> State {
+        State::Capturing(Capture { amount: Some(amount.parse().unwrap()), is_final })
+    }
 
     #[test]
     fn each_state_is_known_by_its_words_and_by_no_others() {
-        for state in ALL {
-            let words = (state.status(), state.verb(), state.target(), state.failure());
-            assert_eq!(State::of(words.0, words.1, words.2, words.3), Some(state));
+        for state in ALL.into_iter().chain([part("25", true), part("25", false)]) {
+            let words = state.words();
+            assert_eq!(State::of(words), Some(state));
             assert_eq!(
                 (state.status() == Status::Processing, state.status().is_settled()),
-                (words.1.is_some(), { matches!(state, State::Completed | State::Cancelled | State::Failed(_)) })
+                (words.verb.is_some(), { matches!(state, State::Completed | State::Cancelled | State::Failed(_)) })
             );
         }
         for (status, verb, target, failure) in [
             (Status::Processing, None, None, None),
             (Status::Pending, Some(Verb::Hold), None, None),
             (Status::Processing, Some(Verb::Hold), Some(Status::Completed), None),
+            (Status::Processing, Some(Verb::Refund), Some(Status::Completed), None),
             (Status::Processing, Some(Verb::Capture), None, None),
-            (Status::Processing, Some(Verb::Release), Some(Status::Completed), None),
+            (Status::Processing, Some(Verb::Release), Some(Status::Pending), None),
             (Status::Completed, None, None, Some(Failure::NotHeld)),
         ] {
-            assert_eq!(State::of(status, verb, target, failure), None, "{status:?} {verb:?} {target:?} {failure:?}");
+            let words = Words { status, verb, target, failure, amount: None };
+            assert_eq!(State::of(words), None, "{words:?}");
         }
+        let amount = Some("25".parse().unwrap());
+        assert_eq!(State::of(Words { amount, ..State::Pending.words() }), None);
     }
 
     #[test]
     fn each_outcome_leads_to_one_state() {
         use StepOutcome::Applied;
-        let after = |state: State, outcome| state.after(outcome).state;
+        let after = |state: State, outcome| state.after(outcome, false).state;
         assert_eq!(after(State::Holding, Applied), State::Pending);
         assert_eq!(after(State::Holding, REFUSED), State::Failed(Some(Failure::InsufficientBalance)));
         assert_eq!(after(State::Transferring, Applied), State::Completed);
         assert_eq!(after(State::Transferring, REFUSED), State::Failed(Some(Failure::InsufficientBalance)));
-        assert_eq!(after(State::Capturing, Applied), State::Completed);
+        assert_eq!(after(State::Refunding, Applied), State::Completed);
+        assert_eq!(after(State::Refunding, REFUSED), State::Failed(Some(Failure::InsufficientBalance)));
+        assert_eq!(after(CAPTURING, Applied), State::Completed);
+        assert_eq!(after(part("25", true), Applied), State::Completed);
+        assert_eq!(after(part("25", false), Applied), State::Pending);
         assert_eq!(after(State::Releasing(GivenBack::Cancelled), Applied), State::Cancelled);
+        assert_eq!(after(State::Releasing(GivenBack::Rest), Applied), State::Completed);
         assert_eq!(after(State::Releasing(GivenBack::Failed(None)), Applied), State::Failed(None));
         assert_eq!(after(State::Releasing(GivenBack::Cancelled), REFUSED), State::Completed);
-        let accepting = ALL.into_iter().filter(|state| state.after(Applied).accepted);
-        assert_eq!(accepting.collect::<Vec<_>>(), [State::Holding, State::Transferring]);
+        let accepting = ALL.into_iter().filter(|state| state.after(Applied, false).accepted);
+        assert_eq!(accepting.collect::<Vec<_>>(), [State::Holding, State::Transferring, State::Refunding]);
     }
 
     #[test]
     fn a_refused_capture_gives_the_money_back() {
-        let releasing = State::Capturing.after(REFUSED).state;
+        let releasing = CAPTURING.after(REFUSED, false).state;
         assert_eq!(releasing, State::Releasing(GivenBack::Failed(Some(Failure::InsufficientBalance))));
-        assert_eq!(releasing.after(StepOutcome::Applied).state, State::Failed(Some(Failure::InsufficientBalance)));
+        assert_eq!(
+            releasing.after(StepOutcome::Applied, false).state,
+            State::Failed(Some(Failure::InsufficientBalance))
+        );
+        let Next { state, reason, .. } = part("25", false).after(REFUSED, true);
+        assert_eq!((state, reason), (State::Releasing(GivenBack::Rest), Some(Reason::Cancelled)));
     }
 
     #[test]
     fn what_is_settled_stays_so() {
         for state in ALL.into_iter().filter(|state| state.verb().is_none()) {
             for outcome in [StepOutcome::Applied, REFUSED] {
-                assert_eq!(state.after(outcome), Next { state, accepted: false, reason: None });
+                assert_eq!(state.after(outcome, true), Next { state, accepted: false, reason: None });
             }
         }
     }

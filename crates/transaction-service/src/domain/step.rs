@@ -16,6 +16,8 @@ pub enum Verb {
     Capture,
     /// Give the sender back what was set aside.
     Release,
+    /// Give back what was captured.
+    Refund,
 }
 
 /// Why a transaction failed: user-service's reasons, and one of our own.
@@ -45,6 +47,8 @@ pub enum Failure {
     ReceiverUnavailable,
     /// The money is not set aside, or no longer.
     NotHeld,
+    /// It is more than was captured and not refunded yet.
+    ExceedsRefundable,
     /// user-service knows another transaction under this number.
     ReferenceReused,
     /// user-service was certainly not reached.
@@ -53,15 +57,46 @@ pub enum Failure {
 
 mysql::stored_as_text!(Verb, Failure);
 
-/// A step of a transaction, as user-service is asked for it. Its identity is the transaction and the step's number; a hold
-/// and a transfer are the first.
+/// A step of a transaction, as user-service is asked for it. Its identity is the transaction and the step's number; a hold, a
+/// transfer and a refund are the first.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    Hold { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
-    Transfer { transaction_id: TransactionId, sender_id: UserId, receiver_id: UserId, amount: Amount },
-    Capture { transaction_id: TransactionId, step: u16, sender_id: UserId, receiver_id: UserId, amount: Amount },
-    Release { transaction_id: TransactionId, step: u16, sender_id: UserId, receiver_id: UserId },
+    Hold {
+        transaction_id: TransactionId,
+        sender_id: UserId,
+        receiver_id: UserId,
+        amount: Amount,
+    },
+    Transfer {
+        transaction_id: TransactionId,
+        sender_id: UserId,
+        receiver_id: UserId,
+        amount: Amount,
+    },
+    Capture {
+        transaction_id: TransactionId,
+        step: u16,
+        sender_id: UserId,
+        receiver_id: UserId,
+        amount: Amount,
+        /// True if what is left then goes back to the sender.
+        #[serde(rename = "final", skip_serializing_if = "std::ops::Not::not")]
+        is_final: bool,
+    },
+    Release {
+        transaction_id: TransactionId,
+        step: u16,
+        sender_id: UserId,
+        receiver_id: UserId,
+    },
+    Refund {
+        transaction_id: TransactionId,
+        refund_of: TransactionId,
+        sender_id: UserId,
+        receiver_id: UserId,
+        amount: Amount,
+    },
 }
 
 /// What user-service did with a step.

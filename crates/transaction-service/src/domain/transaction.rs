@@ -1,11 +1,11 @@
 //! A transaction.
 
 use chrono::{DateTime, Utc};
-use money::{Amount, TransactionId, UserId};
+use money::{Amount, Money, TransactionId, UserId};
 
 use super::{
     reason::{Reason, StatusReason},
-    state::{State, Status},
+    state::{GivenBack, State, Status},
     step::{Step, Verb},
 };
 
@@ -20,6 +20,12 @@ pub struct Transaction {
     pub state: State,
     /// The number of its last step, the outstanding one included.
     pub step: u16,
+    /// What the receiver has got.
+    pub captured: Money,
+    /// What the sender has got back of that.
+    pub refunded: Money,
+    /// Of a refund: the transaction whose money goes back.
+    pub refund_of: Option<TransactionId>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
@@ -52,12 +58,50 @@ impl Transaction {
     /// The step to ask user-service for, if one is outstanding.
     pub fn outstanding(&self) -> Option<Step> {
         let Self { id: transaction_id, sender_id, receiver_id, amount, step, .. } = *self;
-        self.state.verb().map(|verb| match verb {
+        Some(match self.state.verb()? {
             Verb::Hold => Step::Hold { transaction_id, sender_id, receiver_id, amount },
             Verb::Transfer => Step::Transfer { transaction_id, sender_id, receiver_id, amount },
-            Verb::Capture => Step::Capture { transaction_id, step, sender_id, receiver_id, amount },
+            Verb::Capture => {
+                let capture = self.state.capture()?;
+                let amount = Amount::try_from(capture.taken_of(self.left())).ok()?;
+                // all that is left leaves nothing to give back
+                let is_final = capture.is_final && capture.amount.is_some_and(|amount| amount.money() < self.left());
+                Step::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final }
+            }
             Verb::Release => Step::Release { transaction_id, step, sender_id, receiver_id },
+            Verb::Refund => {
+                let refund_of = self.refund_of?;
+                Step::Refund { transaction_id, refund_of, sender_id, receiver_id, amount }
+            }
         })
+    }
+
+    /// What the receiver has not got; it is set aside as long as the transaction is pending.
+    pub fn left(&self) -> Money {
+        self.amount.money() - self.captured
+    }
+
+    /// What the receiver has got once the outstanding step takes effect.
+    pub fn captured_then(&self) -> Money {
+        match self.state {
+            State::Transferring | State::Refunding => self.amount.money(),
+            State::Capturing(capture) => self.captured + capture.taken_of(self.left()),
+            _ => self.captured,
+        }
+    }
+
+    /// What a transaction in such a state has paid, if nothing else is written down.
+    pub fn implied_captured(state: State, amount: Amount) -> Money {
+        if state == State::Completed { amount.money() } else { Money::ZERO }
+    }
+
+    /// True if what is left after a capture goes back to the sender, or has gone.
+    pub fn gives_rest_back(&self) -> bool {
+        match self.state {
+            State::Releasing(GivenBack::Rest) => true,
+            State::Completed => matches!(self.reason, Some(Reason::Cancelled | Reason::Expired)),
+            _ => false,
+        }
     }
 
     /// Why it ended; `None` before. Most complete at once, which nobody decides: they keep no reason.
@@ -76,7 +120,7 @@ impl Transaction {
 
     /// True while it is not known whether the money could be set aside at all.
     pub fn is_being_created(&self) -> bool {
-        matches!(self.state, State::Holding | State::Transferring)
+        matches!(self.state, State::Holding | State::Transferring | State::Refunding)
     }
 }
 
@@ -94,6 +138,7 @@ pub mod tests {
                 amount: "10000".parse().unwrap(),
                 description: String::new(),
                 auto_complete: false,
+                refund_of: None,
             },
             request: Request { identity: "once".into(), fingerprint: Vec::new() },
             actor: "user:1".into(),

@@ -3,10 +3,12 @@
 
 use chrono::{DateTime, Utc};
 use common::origin::Origin;
+use money::Money;
 
 use super::{
     actor::Actor,
     decision::Ruling,
+    reason::Reason,
     state::{Next, State},
     step::{Failure, StepOutcome},
     transaction::Transaction,
@@ -32,10 +34,11 @@ impl Transition {
     pub fn apply(&self, row: &mut Transaction, now: DateTime<Utc>, origin: &Origin) -> bool {
         match self {
             // only from pending: whoever comes second finds it processing
-            Self::Decide(Ruling { decision, reason, description, hide }) if is_pending(row) => {
-                go_on(row, decision.state());
+            Self::Decide(Ruling { decision, reason, description, hide, .. }) if is_pending(row) => {
+                let Some(state) = decision.state(row) else { return false };
+                go_on(row, state);
                 // committed with the decision: whoever carries it out after a crash knows why, and who wanted it
-                row.reason = Some(*reason);
+                row.reason = Some(if row.gives_rest_back() { reason.of_rest() } else { *reason });
                 origin.actor().clone_into(&mut row.actor);
                 row.description = description.clone().unwrap_or_else(|| row.description.clone());
                 if let Some(actor) = hide {
@@ -44,7 +47,12 @@ impl Transition {
             }
             // a step ends once: whoever asked for it too finds another step, or none
             Self::Outcome { step, outcome } if row.state.verb().is_some() && row.step == *step => {
-                let Next { state, accepted, reason } = row.state.after(*outcome);
+                let Next { state, accepted, reason } = row.state.after(*outcome, row.captured != Money::ZERO);
+                if *outcome == StepOutcome::Applied {
+                    row.captured = row.captured_then();
+                } else if reason == Some(Reason::AlreadyCaptured) {
+                    row.captured = row.amount.money();
+                }
                 go_on(row, state);
                 row.reason = reason.or(row.reason);
                 row.accepted_at = row.accepted_at.or(accepted.then_some(now));
@@ -74,6 +82,8 @@ impl Transition {
 pub struct ChangeRequest {
     /// The transaction as the requester last read it.
     pub seen: Transaction,
+    /// If that is a refund: the transaction that it is of. If the transition completes the refund, it is written there, too.
+    pub refunded: Option<Transaction>,
     pub transition: Transition,
     /// Who asks for it, and within which request.
     pub origin: Origin,
@@ -86,6 +96,13 @@ pub struct Changed {
     pub row: Option<Transaction>,
     /// True if this request changed it.
     pub won: bool,
+}
+
+/// Writes a refund that is completed down at the transaction that it is of.
+pub fn refund(row: &mut Transaction, refund: &Transaction, now: DateTime<Utc>) {
+    row.refunded = row.refunded + refund.amount.money();
+    row.version += 1;
+    row.updated_at = now;
 }
 
 /// Hides `row` from the party that wants it, or from everybody if it is none.
@@ -111,8 +128,9 @@ fn is_pending(row: &Transaction) -> bool {
 mod tests {
     use super::*;
     use crate::domain::{
+        capture::Capture,
         decision::Decision,
-        reason::{Reason, StatusReason},
+        reason::StatusReason,
         state::{GivenBack, Status},
         transaction::tests::transaction,
     };
@@ -132,10 +150,10 @@ mod tests {
     #[test]
     fn only_the_first_decision_changes_a_pending_transaction() {
         let mut row = transaction(State::Holding);
-        assert!(!apply(&decide(Decision::Complete), &mut row), "it is not pending yet");
+        assert!(!apply(&decide(Decision::COMPLETE), &mut row), "it is not pending yet");
         assert!(apply(&Transition::Outcome { step: 1, outcome: StepOutcome::Applied }, &mut row));
         assert!(apply(&decide(Decision::Cancel), &mut row));
-        assert!(!apply(&decide(Decision::Complete), &mut row));
+        assert!(!apply(&decide(Decision::COMPLETE), &mut row));
         assert_eq!((row.state, row.version), (State::Releasing(GivenBack::Cancelled), 3));
         assert_eq!((row.reason, row.status_reason()), (Some(Reason::CancelledBySender), None), "it has not ended yet");
     }
@@ -157,9 +175,75 @@ mod tests {
         assert_eq!(ended(expiry.clone(), &[applied]), (Status::Cancelled, StatusReason::Decided(Reason::Expired)));
         assert_eq!(ended(expiry, &[refused]), (Status::Completed, StatusReason::Decided(Reason::AlreadyCaptured)));
         assert_eq!(
-            ended(decide(Decision::Complete), &[refused, applied]),
+            ended(decide(Decision::COMPLETE), &[refused, applied]),
             (Status::Failed, StatusReason::Refused(Failure::ReceiverNotFound))
         );
+    }
+
+    fn capture(amount: i64, is_final: bool) -> Transition {
+        let amount = Some(amount.to_string().parse().unwrap());
+        decide(Decision::Capture(Capture { amount, is_final }))
+    }
+
+    /// A pending transaction of 10,000 after these changes, each of which is applied.
+    fn pending_after(changes: &[Transition]) -> Transaction {
+        let mut row = transaction(State::Holding);
+        assert!(apply(&Transition::Outcome { step: 1, outcome: StepOutcome::Applied }, &mut row));
+        for change in changes {
+            assert!(apply(change, &mut row));
+            let outcome = Transition::Outcome { step: row.step, outcome: StepOutcome::Applied };
+            assert!(apply(&outcome, &mut row));
+        }
+        row
+    }
+
+    fn end(row: &Transaction) -> (Status, Option<StatusReason>, Money) {
+        (row.status(), row.status_reason(), row.captured)
+    }
+
+    #[test]
+    fn a_transaction_is_captured_in_parts_until_the_last() {
+        let mut row = pending_after(&[capture(2_500, false), capture(500, false)]);
+        assert_eq!(end(&row), (Status::Pending, None, 3_000.into()));
+        assert!(!apply(&capture(7_001, true), &mut row), "that is more than is left");
+        assert!(!apply(&decide(Decision::Fail), &mut row), "it has been paid in part");
+        let by_sender = Some(StatusReason::Decided(Reason::CompletedBySender));
+        for last in [capture(7_000, false), decide(Decision::COMPLETE)] {
+            let row = pending_after(&[capture(2_500, false), capture(500, false), last]);
+            assert_eq!(end(&row), (Status::Completed, by_sender, 10_000.into()));
+        }
+        assert_eq!(end(&pending_after(&[capture(6_000, true)])), (Status::Completed, by_sender, 6_000.into()));
+    }
+
+    #[test]
+    fn what_is_left_after_a_capture_goes_back_and_what_was_captured_stays_paid() {
+        for (given_up, reason) in
+            [(decide(Decision::Cancel), Reason::Cancelled), (Transition::Decide(Ruling::expiry()), Reason::Expired)]
+        {
+            let row = pending_after(&[capture(2_500, false), given_up]);
+            assert_eq!(end(&row), (Status::Completed, Some(StatusReason::Decided(reason)), 2_500.into()));
+        }
+        let mut row = pending_after(&[capture(2_500, false)]);
+        assert!(apply(&capture(500, false), &mut row));
+        let outcome = StepOutcome::Refused { code: Failure::ReceiverUnavailable };
+        assert!(apply(&Transition::Outcome { step: 3, outcome }, &mut row));
+        assert_eq!(row.state, State::Releasing(GivenBack::Rest));
+        assert!(apply(&Transition::Outcome { step: 4, outcome: StepOutcome::Applied }, &mut row));
+        assert_eq!(end(&row), (Status::Completed, Some(StatusReason::Decided(Reason::Cancelled)), 2_500.into()));
+    }
+
+    #[test]
+    fn a_decision_agrees_with_what_it_has_made_of_a_transaction() {
+        let amount = |units: i64| Some(units.to_string().parse().unwrap());
+        let complete = |amount| Decision::Capture(Capture { amount, is_final: true });
+        let part = pending_after(&[capture(2_500, true)]);
+        assert!(complete(amount(2_500)).agrees_with(&part) && complete(None).agrees_with(&part));
+        assert!(!complete(amount(2_600)).agrees_with(&part) && !Decision::Cancel.agrees_with(&part));
+        let rest = pending_after(&[capture(2_500, false), decide(Decision::Cancel)]);
+        assert!(Decision::Cancel.agrees_with(&rest) && !complete(None).agrees_with(&rest));
+        let mut on_its_way = pending_after(&[]);
+        apply(&capture(2_500, true), &mut on_its_way);
+        assert!(complete(amount(2_500)).agrees_with(&on_its_way) && !complete(amount(1)).agrees_with(&on_its_way));
     }
 
     #[test]
@@ -191,7 +275,7 @@ mod tests {
         let mut touched = transaction(State::Holding);
         touched.settle_attempts = 1;
         assert!(!apply(&Transition::Unsent, &mut touched));
-        let mut decided = transaction(State::Capturing);
+        let mut decided = transaction(State::Capturing(Capture::ALL));
         assert!(!apply(&Transition::Unsent, &mut decided));
         let mut fresh = transaction(State::Transferring);
         assert!(apply(&Transition::Unsent, &mut fresh));
@@ -209,7 +293,7 @@ mod tests {
         assert!(
             !apply(&Transition::Hide(Actor::Anyone), &mut row) && apply(&Transition::Describe("x".into()), &mut row)
         );
-        apply(&decide(Decision::Complete), &mut row);
+        apply(&decide(Decision::COMPLETE), &mut row);
         apply(&Transition::Outcome { step: 2, outcome: StepOutcome::Applied }, &mut row);
         assert!(
             apply(&Transition::Hide(Actor::Anyone), &mut row) && !apply(&Transition::Hide(Actor::Anyone), &mut row)

@@ -14,6 +14,8 @@ use serde_json::json;
 use crate::{
     codes,
     domain::{
+        capture::Capture,
+        capture_record::CaptureRecord,
         decision::Decision,
         intent::NewTransaction,
         reason::{Reason, StatusReason},
@@ -28,7 +30,7 @@ use crate::{
 const MAX_DESCRIPTION: usize = 255;
 
 /// What a payment is for: at most 255 characters.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(inline, extend("maxLength" = MAX_DESCRIPTION))]
 pub struct Description(pub String);
@@ -67,6 +69,7 @@ impl TryFrom<Create> for NewTransaction {
             amount: body.amount,
             description: body.description.unwrap_or_default().0,
             auto_complete: body.auto_complete.unwrap_or(false),
+            refund_of: None,
         })
     }
 }
@@ -77,6 +80,32 @@ request! {
     pub struct Update {
         pub status: Option<NewStatus>,
         pub description: Option<Description>,
+        /// With `completed`: how much the receiver gets; the rest goes back. All of it, if it is absent.
+        pub amount: Option<Amount>,
+    }
+}
+
+request! {
+    /// The body of `POST /transactions/{id}/captures`.
+    #[derive(Serialize)]
+    #[schemars(example = json!({"amount": 2_500, "final": false}))]
+    pub struct NewCapture {
+        /// How much the receiver gets now: all that is left, if it is absent.
+        pub amount: Option<Amount>,
+        /// Whether what is left then goes back to the sender: no, if it is absent.
+        pub r#final: Option<bool>,
+    }
+}
+
+request! {
+    /// The body of `POST /transactions/{id}/refunds`.
+    #[derive(Serialize)]
+    #[schemars(example = json!({"amount": 2_500, "reason": "damaged"}))]
+    pub struct NewRefund {
+        /// How much goes back: all that is not refunded yet, if it is absent.
+        pub amount: Option<Amount>,
+        /// What for: the description of the refund.
+        pub reason: Option<Description>,
     }
 }
 
@@ -91,11 +120,11 @@ pub enum NewStatus {
 }
 
 impl NewStatus {
-    /// The decision that the status asks for; `None` for `pending`, which asks for nothing.
-    pub fn decision(self) -> Option<Decision> {
+    /// The decision that the status asks for, where the receiver is to get `amount`; `None` for `pending`, which asks for nothing.
+    pub fn decision(self, amount: Option<Amount>) -> Option<Decision> {
         match self {
             Self::Pending => None,
-            Self::Completed => Some(Decision::Complete),
+            Self::Completed => Some(Decision::Capture(Capture { amount, is_final: true })),
             Self::Failed => Some(Decision::Fail),
             Self::Cancelled => Some(Decision::Cancel),
         }
@@ -137,6 +166,8 @@ impl ListQuery {
     "sender_id": 1,
     "receiver_id": 2,
     "amount": 10_000,
+    "captured_amount": 0,
+    "refunded_amount": 0,
     "status": "pending",
     "description": "Payment for goods",
     "created_at": "2025-11-12T10:30:00.000000Z",
@@ -148,6 +179,13 @@ pub struct Body {
     receiver_id: UserId,
     #[schemars(with = "Money")]
     amount: Amount,
+    /// What the receiver has got of it.
+    captured_amount: Money,
+    /// What has gone back of that.
+    refunded_amount: Money,
+    /// Of a refund: the transaction whose money goes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_of: Option<TransactionId>,
     status: Status,
     description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,6 +205,9 @@ impl From<Transaction> for Body {
             sender_id: row.sender_id,
             receiver_id: row.receiver_id,
             amount: row.amount,
+            captured_amount: row.captured,
+            refunded_amount: row.refunded,
+            refund_of: row.refund_of,
             status: row.status(),
             description: row.description,
             failure_code: row.state.failure(),
@@ -180,9 +221,33 @@ impl From<Transaction> for Body {
 impl Body {
     /// The answer to the request that created `row`: what it came to then, whatever has become of it since.
     pub fn as_created(row: Transaction, new: NewTransaction) -> Self {
-        let status = if new.auto_complete { Status::Completed } else { Status::Pending };
-        let status_reason = new.auto_complete.then_some(StatusReason::Decided(Reason::CompletedAtOnce));
-        let updated_at = row.accepted_at.unwrap_or(row.created_at);
-        Self { status, description: new.description, failure_code: None, status_reason, updated_at, ..row.into() }
+        let (status, captured_amount) =
+            if new.auto_complete { (Status::Completed, new.amount.money()) } else { (Status::Pending, Money::ZERO) };
+        Self {
+            status,
+            captured_amount,
+            refunded_amount: Money::ZERO,
+            description: new.description,
+            failure_code: None,
+            status_reason: new.auto_complete.then_some(StatusReason::Decided(Reason::CompletedAtOnce)),
+            updated_at: row.accepted_at.unwrap_or(row.created_at),
+            ..row.into()
+        }
+    }
+
+    /// The answer to the request for a capture that has taken effect on `row`: what it came to then.
+    pub fn as_captured(row: Transaction, capture: &CaptureRecord) -> Self {
+        let updated_at = capture.settled_at.unwrap_or(row.updated_at);
+        let mut body = Self {
+            captured_amount: capture.captured_after,
+            refunded_amount: capture.refunded,
+            failure_code: None,
+            updated_at,
+            ..row.into()
+        };
+        if !capture.is_final {
+            (body.status, body.status_reason) = (Status::Pending, None);
+        }
+        body
     }
 }

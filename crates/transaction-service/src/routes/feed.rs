@@ -55,6 +55,12 @@ pub struct Change {
     counts_for_receiver: bool,
     /// Why it ended, once it has.
     status_reason: Option<StatusReason>,
+    /// What the receiver has got of it.
+    captured_amount: Money,
+    /// What has gone back of that.
+    refunded_amount: Money,
+    /// Of a refund: the transaction whose money goes back.
+    refund_of: Option<TransactionId>,
 }
 
 impl From<Transaction> for Change {
@@ -74,6 +80,9 @@ impl From<Transaction> for Change {
             counts_for_sender: row.is_senders(),
             counts_for_receiver: row.counts_for_receiver(),
             status_reason: row.status_reason(),
+            captured_amount: row.captured,
+            refunded_amount: row.refunded,
+            refund_of: row.refund_of,
         }
     }
 }

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use common::{
     ApiError, Result,
     answer::{Accepted, Created, Either, Message, Reply, WithStatus},
-    caller::{Authenticated, Viewer, Visitor},
+    caller::{Authenticated, Caller, Viewer, Visitor},
     extract::{Json, Path},
     headers::REPLAYED,
     idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
@@ -17,6 +17,7 @@ use common::{
     reads::ReadPool,
 };
 use money::TransactionId;
+use serde::Serialize;
 use serde_json::json;
 
 use super::body::{Body, Create, ListQuery, NewStatus, Update};
@@ -44,33 +45,47 @@ pub async fn create(
 ) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
     let new = NewTransaction::try_from(body)?;
     caller.must_be_one_of(&[new.sender_id])?;
-    let request = match KeyedRequest::new(key, caller, "POST /transactions", &new) {
+    let request = request_of(key, caller, "POST /transactions", &new);
+    answer(transfers.create(new, &request).await?)
+}
+
+/// The request of `caller` to `route` for `what`, which is one of its kind without a key.
+pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what: &impl Serialize) -> Request {
+    match KeyedRequest::new(key, caller, route, what) {
         Some(KeyedRequest { scope, key, fingerprint }) => Request { identity: format!("{scope} {key}"), fingerprint },
-        None => Request { identity: format!("once {}", uuid::Uuid::now_v7().simple()), fingerprint: fingerprint(&new) },
-    };
-    match transfers.create(&new, &request).await? {
-        Creation::New(row) => Ok(Reply::new(creation(row, new))),
-        Creation::Before(row) if row.is_being_created() => Err(codes::REQUEST_IN_PROGRESS.into()),
-        Creation::Before(row) => {
-            let mut response = creation(row, new);
+        None => Request { identity: format!("once {}", uuid::Uuid::now_v7().simple()), fingerprint: fingerprint(what) },
+    }
+}
+
+/// The answer to a request that creates a transaction.
+pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+    match creation {
+        Creation::New(row, new) => Ok(Reply::new(created(row, new))),
+        Creation::Before(row, _) if row.is_being_created() => Err(codes::REQUEST_IN_PROGRESS.into()),
+        Creation::Before(row, new) => {
+            let mut response = created(row, new);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             Ok(Reply::new(response))
         }
     }
 }
 
-/// The answer to a creation: accepted, refused, or not known yet.
-fn creation(row: Transaction, new: NewTransaction) -> Response {
+/// A transaction as its creation is answered: accepted, refused, or not known yet.
+fn created(row: Transaction, new: NewTransaction) -> Response {
     if row.accepted_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
     match row.state.failure() {
+        // a payer who has closed the account is nobody whom a refund could look for
+        Some(Failure::ReceiverNotFound) if row.refund_of.is_some() => {
+            ApiError::new(codes::RECEIVER_UNAVAILABLE).detail("transaction_id", row.id.get()).into_response()
+        }
         Some(failure) => refusal(failure).detail("transaction_id", row.id.get()).into_response(),
         None => WithStatus::<202, _>(Body::from(row)).into_response(),
     }
 }
 
-fn refusal(failure: Failure) -> ApiError {
+pub(super) fn refusal(failure: Failure) -> ApiError {
     let no_user = |field: &str| ApiError::new(codes::USER_NOT_FOUND).field(field, "does not exist");
     match failure {
         Failure::UserNotFound => no_user("sender_id"),
@@ -78,6 +93,7 @@ fn refusal(failure: Failure) -> ApiError {
         Failure::InsufficientBalance => ApiError::new(codes::INSUFFICIENT_BALANCE),
         Failure::ReceiverUnavailable => ApiError::new(codes::RECEIVER_UNAVAILABLE),
         Failure::NotHeld | Failure::ReferenceReused => ApiError::new(codes::NOT_HELD),
+        Failure::ExceedsRefundable => ApiError::new(codes::EXCEEDS_REFUNDABLE),
         Failure::NotReached => ApiError::new(codes::SERVICE_UNAVAILABLE),
     }
 }
@@ -129,23 +145,26 @@ pub async fn update(
     Json(update): Json<Update>,
 ) -> Result<Reply<Either<Json<Body>, Accepted<Body>>>> {
     let (row, actor) = visible(&transfers, &visitor, id).await?;
-    let decision = update.status.and_then(NewStatus::decision);
+    if update.amount.is_some() && update.status != Some(NewStatus::Completed) {
+        return Err(ApiError::invalid("amount", "can only stand with the status completed"));
+    }
+    let decision = update.status.and_then(|status| status.decision(update.amount));
     if actor == Actor::Receiver && (update.description.is_some() || !decision.is_some_and(|d| d.is_open_to(actor))) {
         return Err(codes::FORBIDDEN.into());
     }
-    let Some(status) = update.status.or(update.description.is_some().then_some(NewStatus::Pending)) else {
+    if update.status.is_none() && update.description.is_none() {
         return Err(codes::NOTHING_TO_CHANGE.into());
-    };
+    }
     let description = update.description.map(|d| d.0);
-    if let Some(decision) = status.decision() {
+    if let Some(decision) = decision {
         return match transfers.decide(&row, Ruling { description, ..Ruling::by(actor, decision) }).await? {
-            Decided::Stands(row) if row.status() == decision.target() => Ok(Reply::new(Json(Body::from(row)))),
             Decided::Stands(row) if row.status() == Status::Processing => {
                 Ok(Reply::new(WithStatus::<202, _>(Body::from(row))))
             }
+            Decided::Stands(row) if decision.agrees_with(&row) => Ok(Reply::new(Json(Body::from(row)))),
             // the decision stood, and could not be carried out
             Decided::Stands(row) => Err(row.state.failure().map_or_else(|| illegal_change(&row), refusal)),
-            Decided::Lost(row) => Err(illegal_change(&row)),
+            Decided::Lost(row) => Err(lost(decision, &row)),
             Decided::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
         };
     }
@@ -182,11 +201,25 @@ pub async fn delete(
 }
 
 /// The transaction as its visitor sees it, and what the visitor is to it.
-async fn visible(transfers: &Transfers, visitor: &Visitor, id: TransactionId) -> Result<(Transaction, Actor)> {
+pub(super) async fn visible(
+    transfers: &Transfers,
+    visitor: &Visitor,
+    id: TransactionId,
+) -> Result<(Transaction, Actor)> {
     let row = transfers.find(id).await?.ok_or(codes::TRANSACTION_NOT_FOUND)?;
     visitor.must_be_a_party(&row.parties(), row.created_at, codes::TRANSACTION_NOT_FOUND)?;
     let actor = Actor::of(visitor.caller, &row);
     if row.is_hidden_from(actor) { Err(codes::TRANSACTION_NOT_FOUND.into()) } else { Ok((row, actor)) }
+}
+
+/// Why `decision` is not possible as `row` stands.
+pub(super) fn lost(decision: Decision, row: &Transaction) -> ApiError {
+    match decision {
+        Decision::Capture(capture) if row.status() == Status::Pending && capture.within(row.left()).is_none() => {
+            ApiError::new(codes::EXCEEDS_REMAINING).detail("remaining", json!(row.left()))
+        }
+        _ => illegal_change(row),
+    }
 }
 
 fn illegal_change(row: &Transaction) -> ApiError {

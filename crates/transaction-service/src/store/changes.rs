@@ -1,21 +1,23 @@
 //! Changes of transactions, with the facts that become true with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use common::outbox;
-use money::TransactionId;
+use money::{Amount, Money, TransactionId};
 use mysql::{
     DbError, Unit,
     bulk::{Assignment, BulkUpdate, Value, list},
 };
 
-use super::{SETTLE_AFTER_SECONDS, columns};
+use super::{SETTLE_AFTER_SECONDS, captures, columns};
 use crate::domain::{
-    facts,
-    state::{State, Status},
+    capture_record::CaptureRecord,
+    decision::Ruling,
+    facts::{self, Before},
+    state::Status,
     transaction::Transaction,
-    transition::{ChangeRequest, Changed},
+    transition::{ChangeRequest, Changed, Transition, refund},
 };
 
 /// A row before and after the requests for it.
@@ -39,6 +41,7 @@ pub async fn plan(
     let rows = if attempt == 1 || requests.is_empty() { as_seen(requests) } else { lock(unit, requests).await? };
     let mut rows: BTreeMap<TransactionId, Row> =
         rows.into_iter().map(|row| (row.id, Row { before: row.clone(), after: row })).collect();
+    let known = if attempt == 1 { HashSet::new() } else { captures::known(unit, keys(requests)).await? };
     let mut facts = Vec::new();
     let mut changed = Vec::with_capacity(requests.len());
     for request in requests {
@@ -46,10 +49,29 @@ pub async fn plan(
             changed.push(Changed { row: None, won: false });
             continue;
         };
-        let status = row.after.status();
-        let won = request.transition.apply(&mut row.after, now, &request.origin);
-        changed.push(Changed { row: Some(row.after.clone()), won });
-        facts.extend(facts::fact(status, &row.after, &request.origin));
+        let before = Before::of(&row.after);
+        let is_known = key(request).is_some_and(|key| known.contains(key));
+        let won = !is_known && request.transition.apply(&mut row.after, now, &request.origin);
+        let after = row.after.clone();
+        if won {
+            facts.extend(facts::fact(before, &after, &request.origin));
+            match &request.transition {
+                Transition::Decide(Ruling { request, .. }) => {
+                    captures::insert(unit, CaptureRecord::of(&after, request.as_ref()));
+                }
+                Transition::Outcome { step, .. } if before.has_captured_amount(&after) => {
+                    captures::settle(unit, after.id, *step, now);
+                }
+                _ => {}
+            }
+            if let Some(of) = &request.refunded
+                && after.status() == Status::Completed
+                && let Some(row) = rows.get_mut(&of.id)
+            {
+                refund(&mut row.after, &after, now);
+            }
+        }
+        changed.push(Changed { row: Some(after), won });
     }
     if attempt == 1 && changed.iter().any(|changed| !changed.won) {
         return Err(mysql::stale());
@@ -61,11 +83,28 @@ pub async fn plan(
 }
 
 fn as_seen(requests: &[&ChangeRequest]) -> Vec<Transaction> {
-    requests.iter().map(|request| request.seen.clone()).collect()
+    requests.iter().flat_map(|request| rows_of(request)).cloned().collect()
+}
+
+/// The transactions that a request is about.
+fn rows_of(request: &ChangeRequest) -> impl Iterator<Item = &Transaction> {
+    std::iter::once(&request.seen).chain(&request.refunded)
+}
+
+/// What a request is known by, if it is for a capture and has a key.
+fn key(request: &ChangeRequest) -> Option<&str> {
+    match &request.transition {
+        Transition::Decide(Ruling { request: Some(request), .. }) => Some(&request.identity),
+        _ => None,
+    }
+}
+
+fn keys<'a>(requests: &'a [&ChangeRequest]) -> Vec<&'a str> {
+    requests.iter().filter_map(|request| key(request)).collect()
 }
 
 async fn lock(unit: &mut Unit, requests: &[&ChangeRequest]) -> sqlx::Result<Vec<Transaction>> {
-    let ids = list(requests.iter().map(|request| request.seen.id.get()));
+    let ids = list(requests.iter().flat_map(|request| rows_of(request)).map(|row| row.id.get()));
     unit.read(format!(concat!("SELECT ", columns!(), " FROM transactions WHERE id IN {} ORDER BY id FOR UPDATE"), ids))
         .await
 }
@@ -78,13 +117,16 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
             vec![("version", after.version.into()), ("updated_at", after.updated_at.into())];
         let mut also = |is_new: bool, column, value| set.extend(is_new.then_some((column, value)));
         let word = |word: Option<&'static str>| Value::from(word);
-        let (old, new) = (before.state, after.state);
-        also(old.status() != new.status(), "status", Value::Text(new.status().into()));
+        let (old, new) = (before.state.words(), after.state.words());
+        also(old.status != new.status, "status", Value::Text(new.status.into()));
         also(before.step != after.step, "step", i64::from(after.step).into());
-        also(old.verb() != new.verb(), "verb", word(new.verb().map(Into::into)));
-        also(old.target() != new.target(), "target", word(new.target().map(Into::into)));
-        also(old.failure() != new.failure(), "failure", word(new.failure().map(Into::into)));
-        also(old != new, "due_at", due(new, pending_ttl));
+        also(old.verb != new.verb, "verb", word(new.verb.map(Into::into)));
+        also(old.target != new.target, "target", word(new.target.map(Into::into)));
+        also(old.failure != new.failure, "failure", word(new.failure.map(Into::into)));
+        also(old.amount != new.amount, "step_amount", new.amount.map(Amount::money).into());
+        also(before.state != after.state, "due_at", due(after, pending_ttl));
+        also(captured(before) != captured(after), "captured_amount", captured(after).into());
+        also(before.refunded != after.refunded, "refunded_amount", after.refunded.into());
         also(before.settle_attempts != after.settle_attempts, "settle_attempts", after.settle_attempts.into());
         also(before.accepted_at != after.accepted_at, "accepted_at", after.accepted_at.into());
         also(before.hidden_at != after.hidden_at, "hidden_at", after.hidden_at.into());
@@ -101,11 +143,19 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
     update
 }
 
-/// When transaction-service acts on a transaction by itself.
-fn due(state: State, pending_ttl: u32) -> Value<'static> {
-    match state.status() {
+/// What is written down of what the receiver has got. Most have got nothing or all, which need not be.
+fn captured(row: &Transaction) -> Option<Money> {
+    (row.captured != Transaction::implied_captured(row.state, row.amount)).then_some(row.captured)
+}
+
+/// When transaction-service acts on a transaction by itself. One of which a part is captured does not get more time.
+fn due(row: &Transaction, pending_ttl: u32) -> Value<'static> {
+    match row.status() {
         Status::Processing => Value::InSeconds(SETTLE_AFTER_SECONDS),
-        Status::Pending => Value::InSeconds(pending_ttl),
+        Status::Pending => {
+            let pending_for = row.accepted_at.map_or(0, |since| (row.updated_at - since).num_seconds());
+            Value::InSeconds(pending_ttl.saturating_sub(u32::try_from(pending_for).unwrap_or_default()))
+        }
         Status::Completed | Status::Failed | Status::Cancelled => Value::Null,
     }
 }

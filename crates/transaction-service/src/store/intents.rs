@@ -65,7 +65,7 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
 fn insertion(intents: &[&Intent]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at)",
+             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at, refund_of)",
     );
     for Intent { new, request, actor, now } in intents {
         insert.row(&[
@@ -81,6 +81,7 @@ fn insertion(intents: &[&Intent]) -> BulkInsert {
             Value::Text(actor),
             (*now).into(),
             (*now).into(),
+            new.refund_of.map(TransactionId::get).into(),
         ]);
     }
     insert

@@ -1,11 +1,15 @@
 //! The schema, as its migrations make it.
 
-use common::outbox;
+use common::{idempotency, outbox};
 use mysql::{READINESS, lease};
 use sqlx::migrate::Migrator;
 
 /// Every migration, in order.
 pub fn migrations() -> Migrator {
-    let shared = [lease::TABLE, READINESS, outbox::TABLE];
-    mysql::migrator(shared.into_iter().chain(mysql::migrations!["0101_transactions"]))
+    let shared = [lease::TABLE, READINESS, outbox::TABLE, idempotency::TABLE];
+    mysql::migrator(shared.into_iter().chain(mysql::migrations![
+        "0101_transactions",
+        "0102_transactions_captured",
+        "0103_captures",
+    ]))
 }

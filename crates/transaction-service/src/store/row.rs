@@ -2,21 +2,34 @@
 
 use sqlx::{FromRow, Row, mysql::MySqlRow};
 
-use crate::domain::{state::State, transaction::Transaction};
+use money::{Amount, Money};
+
+use crate::domain::{
+    state::{State, Words},
+    transaction::Transaction,
+};
 
 impl FromRow<'_, MySqlRow> for Transaction {
     fn from_row(row: &MySqlRow) -> sqlx::Result<Self> {
-        let state = (row.try_get("status")?, row.try_get("verb")?, row.try_get("target")?, row.try_get("failure")?);
-        let state = State::of(state.0, state.1, state.2, state.3).ok_or_else(|| {
-            sqlx::Error::Decode(
-                format!("{:?}, {:?}, {:?} and {:?} are no state", state.0, state.1, state.2, state.3).into(),
-            )
-        })?;
+        let words = Words {
+            status: row.try_get("status")?,
+            verb: row.try_get("verb")?,
+            target: row.try_get("target")?,
+            failure: row.try_get("failure")?,
+            amount: row.try_get("step_amount")?,
+        };
+        let state = State::of(words).ok_or_else(|| sqlx::Error::Decode(format!("{words:?} are no state").into()))?;
+        let amount: Amount = row.try_get("amount")?;
+        let captured: Option<Money> = row.try_get("captured_amount")?;
+        let refunded: Option<Money> = row.try_get("refunded_amount")?;
         Ok(Self {
             id: row.try_get("id")?,
             sender_id: row.try_get("sender_id")?,
             receiver_id: row.try_get("receiver_id")?,
-            amount: row.try_get("amount")?,
+            amount,
+            captured: captured.unwrap_or(Self::implied_captured(state, amount)),
+            refunded: refunded.unwrap_or_default(),
+            refund_of: row.try_get("refund_of")?,
             description: row.try_get("description")?,
             state,
             step: row.try_get("step")?,

@@ -16,6 +16,14 @@ pub async fn find(conn: &mut MySqlConnection, id: TransactionId) -> sqlx::Result
         .await
 }
 
+/// The transaction that the request `identity` made.
+pub async fn find_request(conn: &mut MySqlConnection, identity: &str) -> sqlx::Result<Option<Transaction>> {
+    sqlx::query_as(concat!("SELECT ", columns!(), " FROM transactions WHERE request = ?"))
+        .bind(identity)
+        .fetch_optional(conn)
+        .await
+}
+
 /// Those of `ids` that exist, hidden or not.
 pub async fn find_all(conn: &mut MySqlConnection, ids: &[TransactionId]) -> sqlx::Result<Vec<Transaction>> {
     with_ids(THOSE, ids).build_query_as().fetch_all(conn).await

@@ -24,7 +24,7 @@ const LANES: usize = 2;
 #[derive(Debug, Clone)]
 enum Write {
     Intent(Intent),
-    Change(ChangeRequest),
+    Change(Box<ChangeRequest>),
 }
 
 /// What became of a [`Write`].
@@ -60,9 +60,15 @@ impl Writer {
     }
 
     /// Commits a transition of the transaction that was last `seen` so, if its state allows it.
-    pub async fn change(&self, seen: &Transaction, transition: Transition) -> Result<Changed, BatchError<DbError>> {
-        let request = ChangeRequest { seen: seen.clone(), transition, origin: Origin::current() };
-        match self.0.submit(Write::Change(request)).await? {
+    /// If that is a refund, `refunded` is the transaction that it is of.
+    pub async fn change(
+        &self,
+        seen: &Transaction,
+        refunded: Option<Transaction>,
+        transition: Transition,
+    ) -> Result<Changed, BatchError<DbError>> {
+        let request = ChangeRequest { seen: seen.clone(), refunded, transition, origin: Origin::current() };
+        match self.0.submit(Write::Change(Box::new(request))).await? {
             Written::Change(changed) => Ok(changed),
             Written::Intent(_) => unreachable!("a change is answered as one"),
         }
@@ -74,7 +80,7 @@ async fn write(pool: MySqlPool, writes: Arc<[Write]>, pending_ttl: u32, baton: B
     for write in writes.iter() {
         match write {
             Write::Intent(intent) => intents.push(intent),
-            Write::Change(request) => requests.push(request),
+            Write::Change(request) => requests.push(&**request),
         }
     }
     baton.pass();

@@ -133,7 +133,8 @@ async fn each_wrong_field_of_an_update_is_named() {
         (json!({"status": "Completed"}), "invalid_value", "status"),
         (json!({"description": "d".repeat(256)}), "invalid_value", "description"),
         (json!({"status": "completed", "description": "a\r\nb"}), "invalid_value", "description"),
-        (json!({"status": "completed", "amount": 1}), "unknown_field", "amount"),
+        (json!({"status": "cancelled", "amount": 1}), "invalid_amount", "amount"),
+        (json!({"status": "completed", "amount": 0}), "invalid_amount", "amount"),
     ] {
         assert_names_field(service.service.put(&path, body).await, code, field);
     }

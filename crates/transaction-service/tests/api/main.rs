@@ -1,5 +1,6 @@
 //! The API of transaction-service, as its callers see it, on a real database; its peers are stubs.
 
+mod captures;
 mod creation;
 mod decisions;
 mod errors;
@@ -10,4 +11,5 @@ mod lists;
 mod outbox;
 mod parties;
 mod peers;
+mod refunds;
 mod support;

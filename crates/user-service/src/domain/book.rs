@@ -1,11 +1,11 @@
 //! The ledger's rules: which operation is applied or refused, and how it changes accounts and holds, in memory and without a
-//! database. A capture takes a hold whole or in part.
+//! database. A capture takes a hold whole or in part, and a refund gives back what was captured, whole or in part.
 
 use std::collections::BTreeMap;
 
 use money::{Amount, MAX_BALANCE, MAX_STORED, Money, TransactionId, UserId};
 
-use super::operation::{Movement, Refusal, Transfer};
+use super::operation::{Movement, Refund, Refusal, Transfer};
 
 /// A user's two accounts, and what others have set aside for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +41,14 @@ pub struct Hold {
     pub captured: Money,
     /// What the sender has back, or never gave: all of it, if the hold was refused.
     pub released: Money,
+    /// What the sender has got back of what was captured.
+    pub refunded: Money,
 }
 
 impl Hold {
     /// What a release leaves that comes before its hold: nothing, so that the hold is refused.
-    const TOMBSTONE: Self = Self { transfer: None, captured: Money::ZERO, released: Money::ZERO };
+    const TOMBSTONE: Self =
+        Self { transfer: None, captured: Money::ZERO, released: Money::ZERO, refunded: Money::ZERO };
 
     /// What is still set aside.
     pub fn left(&self) -> Money {
@@ -93,12 +96,13 @@ impl Book {
             Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
             Movement::Hold(transfer) => self.hold(transfer),
             Movement::Transfer(transfer) => self.transfer(transfer),
-            Movement::Capture { transaction_id, sender_id, receiver_id, amount, .. } => {
-                self.capture(transaction_id, (sender_id, receiver_id), amount.money())
+            Movement::Capture { transaction_id, sender_id, receiver_id, amount, is_final, .. } => {
+                self.capture(transaction_id, (sender_id, receiver_id), amount.money(), is_final)
             }
             Movement::Release { transaction_id, sender_id, receiver_id, .. } => {
                 self.release(transaction_id, (sender_id, receiver_id))
             }
+            Movement::Refund(refund) => self.refund(refund),
         }
     }
 
@@ -150,7 +154,10 @@ impl Book {
         let sender = if self.accounts.contains_key(&sender_id) { Ok(()) } else { Err(Refusal::UserNotFound) };
         let allowed = sender.and_then(|()| receiver(self)).and_then(|()| self.enough(sender_id, amount));
         let released = if allowed.is_ok() { Money::ZERO } else { amount.money() };
-        self.holds.insert(transaction_id, Hold { transfer: Some(transfer), captured: Money::ZERO, released });
+        self.holds.insert(
+            transaction_id,
+            Hold { transfer: Some(transfer), captured: Money::ZERO, released, refunded: Money::ZERO },
+        );
         allowed
     }
 
@@ -159,18 +166,43 @@ impl Book {
         transaction: TransactionId,
         (sender_id, receiver_id): (UserId, UserId),
         amount: Money,
+        is_final: bool,
     ) -> Result<Applied, Refusal> {
         let left = self.held_between(transaction, (sender_id, receiver_id))?;
         if amount > left {
             return Err(Refusal::NotHeld);
         }
         self.can_be_paid(receiver_id, amount)?;
+        let rest = if is_final { left - amount } else { Money::ZERO };
         let hold = self.hold_of(transaction);
         hold.captured = hold.captured + amount;
-        if amount == left {
+        hold.released = hold.released + rest;
+        if hold.left() == Money::ZERO {
             self.account(receiver_id).incoming -= 1;
         }
-        let entries = vec![self.held(sender_id, -amount), self.available(receiver_id, amount)];
+        let mut entries = vec![self.held(sender_id, -amount), self.available(receiver_id, amount)];
+        if rest != Money::ZERO {
+            entries.extend([self.held(sender_id, -rest), self.available(sender_id, rest)]);
+        }
+        Ok(self.applied(sender_id, entries))
+    }
+
+    fn refund(&mut self, refund: Refund) -> Result<Applied, Refusal> {
+        let Refund { refund_of, sender_id, receiver_id, amount, .. } = refund;
+        let hold = self.holds.get(&refund_of).ok_or(Refusal::NotHeld)?;
+        // it goes the other way
+        let is_between = |transfer: Transfer| (transfer.receiver_id, transfer.sender_id) == (sender_id, receiver_id);
+        if !hold.transfer.is_some_and(is_between) {
+            return Err(Refusal::NotHeld);
+        }
+        if amount.money() > hold.captured - hold.refunded {
+            return Err(Refusal::ExceedsRefundable);
+        }
+        self.enough(sender_id, amount)?;
+        self.can_be_paid(receiver_id, amount.money())?;
+        let hold = self.hold_of(refund_of);
+        hold.refunded = hold.refunded + amount.money();
+        let entries = vec![self.available(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
         Ok(self.applied(sender_id, entries))
     }
 

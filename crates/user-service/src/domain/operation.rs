@@ -54,6 +54,9 @@ pub enum Movement {
         receiver_id: UserId,
         /// How much of it.
         amount: Amount,
+        /// True if what is left then goes back to the sender.
+        #[serde(rename = "final", default, skip_serializing_if = "std::ops::Not::not")]
+        is_final: bool,
     },
     /// What is left of the money set aside goes back to the sender; a hold that comes later is refused.
     Release {
@@ -66,9 +69,27 @@ pub enum Movement {
         /// Who would have been paid.
         receiver_id: UserId,
     },
+    /// Money that was captured goes back.
+    Refund(Refund),
 }
 
-/// The first step of a transaction: its hold, or its transfer.
+/// What of an earlier transaction goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refund {
+    /// The refund, a transaction of its own.
+    pub transaction_id: TransactionId,
+    /// The transaction that it is of.
+    pub refund_of: TransactionId,
+    /// Who pays: who was paid then.
+    pub sender_id: UserId,
+    /// Who is paid: who paid then.
+    pub receiver_id: UserId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// The first step of a transaction: its hold, its transfer or its refund.
 pub const FIRST_STEP: u16 = 1;
 
 /// Who pays whom how much.
@@ -96,6 +117,7 @@ impl Movement {
             Self::Transfer(_) => "transfer",
             Self::Capture { .. } => "capture",
             Self::Release { .. } => "release",
+            Self::Refund(_) => "refund",
         }
     }
 
@@ -104,6 +126,7 @@ impl Movement {
         match self {
             Self::Topup { user_id, .. } | Self::Credit { user_id, .. } | Self::Debit { user_id, .. } => Some(*user_id),
             Self::Hold(transfer) | Self::Transfer(transfer) => Some(transfer.sender_id),
+            Self::Refund(refund) => Some(refund.sender_id),
             Self::Capture { .. } | Self::Release { .. } => None,
         }
     }
@@ -112,6 +135,7 @@ impl Movement {
     pub fn parties(&self) -> Option<(UserId, UserId)> {
         match self {
             Self::Hold(transfer) | Self::Transfer(transfer) => Some((transfer.sender_id, transfer.receiver_id)),
+            Self::Refund(refund) => Some((refund.sender_id, refund.receiver_id)),
             Self::Capture { sender_id, receiver_id, .. } | Self::Release { sender_id, receiver_id, .. } => {
                 Some((*sender_id, *receiver_id))
             }
@@ -121,13 +145,22 @@ impl Movement {
 
     /// True for a step that carries on what another one began.
     pub fn needs_hold(&self) -> bool {
-        matches!(self, Self::Capture { .. } | Self::Release { .. })
+        matches!(self, Self::Capture { .. } | Self::Release { .. } | Self::Refund(_))
+    }
+
+    /// The transaction whose money it is about: of a refund, the one that is refunded.
+    pub fn hold(&self) -> Option<TransactionId> {
+        match self {
+            Self::Refund(refund) => Some(refund.refund_of),
+            _ => self.transaction(),
+        }
     }
 
     /// The transaction that the movement is a step of, and which.
     pub fn step(&self) -> Option<(TransactionId, u16)> {
         match self {
             Self::Hold(transfer) | Self::Transfer(transfer) => Some((transfer.transaction_id, FIRST_STEP)),
+            Self::Refund(refund) => Some((refund.transaction_id, FIRST_STEP)),
             Self::Capture { transaction_id, step, .. } | Self::Release { transaction_id, step, .. } => {
                 Some((*transaction_id, *step))
             }
@@ -221,6 +254,8 @@ pub enum Refusal {
     ReceiverUnavailable,
     /// The transaction's money is not set aside, or no longer, or not that much, or between others: the verb does not fit.
     NotHeld,
+    /// More than was captured and not refunded yet.
+    ExceedsRefundable,
     /// The reference belongs to another request. This one refusal is not stored.
     ReferenceReused,
 }
@@ -235,6 +270,7 @@ impl From<Refusal> for ApiError {
             Refusal::BalanceLimit => codes::BALANCE_LIMIT,
             Refusal::ReceiverUnavailable => codes::RECEIVER_UNAVAILABLE,
             Refusal::NotHeld => codes::NOT_HELD,
+            Refusal::ExceedsRefundable => codes::EXCEEDS_REFUNDABLE,
             Refusal::ReferenceReused => codes::IDEMPOTENCY_KEY_REUSED,
         })
     }

@@ -194,11 +194,16 @@ pub async fn execute(
         (Movement::Hold(transfer) | Movement::Transfer(transfer), _) if transfer.sender_id == transfer.receiver_id => {
             Err(ApiError::invalid(&format!("operations[{n}].receiver_id"), "must be another user than the sender"))
         }
+        (Movement::Refund(refund), _) if refund.sender_id == refund.receiver_id => {
+            Err(ApiError::invalid(&format!("operations[{n}].receiver_id"), "must be another user than the sender"))
+        }
         (Movement::Capture { step, .. } | Movement::Release { step, .. }, _) if step <= FIRST_STEP => {
             Err(ApiError::invalid(&format!("operations[{n}].step"), "must be 2 or more: the first step is the hold"))
         }
         (_, Some(step)) => Ok(Operation::step(step, movement)),
-        (_, None) => Err(ApiError::invalid(&format!("operations[{n}]"), "must be hold, transfer, capture or release")),
+        (_, None) => {
+            Err(ApiError::invalid(&format!("operations[{n}]"), "must be hold, transfer, capture, release or refund"))
+        }
     });
     let steps = steps.collect::<Result<Vec<_>>>()?;
     let posted = ledger.post(steps).await?;

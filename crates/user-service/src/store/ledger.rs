@@ -33,7 +33,7 @@ pub struct NewOperation<'a> {
 /// The kind of an operation that is one more reference of another one.
 const ALIAS: &str = "alias";
 
-type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, Money, Money);
+type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, Money, Money, Money);
 type AccountRow = (UserId, Money, Money, i32);
 type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
 
@@ -48,7 +48,7 @@ pub async fn lock(
         return Ok(Book { accounts: lock_accounts(unit, users).await?, holds: BTreeMap::new() });
     }
     let sql = format!(
-        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released FROM holds
+        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released, refunded FROM holds
          WHERE transaction_id IN {} ORDER BY transaction_id FOR UPDATE",
         list(transactions.iter().map(|id| id.get())),
     );
@@ -58,14 +58,14 @@ pub async fn lock(
 
 fn by_transaction(rows: Vec<HoldRow>) -> BTreeMap<TransactionId, Hold> {
     rows.into_iter()
-        .map(|(transaction_id, sender, receiver, amount, captured, released)| {
+        .map(|(transaction_id, sender, receiver, amount, captured, released, refunded)| {
             let transfer = sender.zip(receiver).zip(amount).map(|((sender_id, receiver_id), amount)| Transfer {
                 transaction_id,
                 sender_id,
                 receiver_id,
                 amount,
             });
-            (transaction_id, Hold { transfer, captured, released })
+            (transaction_id, Hold { transfer, captured, released, refunded })
         })
         .collect()
 }
@@ -158,8 +158,9 @@ pub fn write_entries(unit: &mut Unit, entries: &[(Id, i64, Entry)]) {
 
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
 pub fn write_new_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
-    let mut insert =
-        BulkInsert::new("INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released)");
+    let mut insert = BulkInsert::new(
+        "INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released, refunded)",
+    );
     for (transaction, hold) in holds {
         insert.row(&[
             transaction.get().into(),
@@ -168,6 +169,7 @@ pub fn write_new_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
             hold.transfer.map(|t| t.amount.money()).into(),
             hold.captured.into(),
             hold.released.into(),
+            hold.refunded.into(),
         ]);
     }
     unit.insert(insert);
@@ -175,12 +177,13 @@ pub fn write_new_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
 
 /// Writes what has become of holds that are locked: each is a duplicate of itself.
 pub fn write_changed_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
-    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, captured, released)");
+    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, captured, released, refunded)");
     for (transaction, hold) in holds {
-        insert.row(&[transaction.get().into(), hold.captured.into(), hold.released.into()]);
+        let Hold { captured, released, refunded, .. } = *hold;
+        insert.row(&[transaction.get().into(), captured.into(), released.into(), refunded.into()]);
     }
     unit.insert(
-        insert.on_duplicate(" ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released)"),
+        insert.on_duplicate(" ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released), refunded = VALUES(refunded)"),
     );
 }
 

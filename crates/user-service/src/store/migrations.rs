@@ -17,6 +17,7 @@ pub fn migrations() -> Migrator {
         "0107_login_attempts",
         "0108_ledger_audits",
         "0109_backups",
+        "0110_holds_refunded",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -100,6 +100,12 @@ const RULES: &[(&str, &str)] = &[
          ORDER BY transaction_id LIMIT ?",
     ),
     (
+        "no more is refunded than was captured",
+        "SELECT CONCAT('transaction ', transaction_id), CONCAT('refunded ', refunded, ' of ', captured)
+         FROM holds WHERE refunded < 0 OR refunded > captured
+         ORDER BY transaction_id LIMIT ?",
+    ),
+    (
         "each entry belongs to an account",
         "SELECT CONCAT('operation ', e.operation_id), CONCAT('user ', e.user_id) FROM ledger_entries e
          WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.user_id = e.user_id)

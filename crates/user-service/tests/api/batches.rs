@@ -13,7 +13,7 @@ use sqlx::MySqlPool;
 use user_service::{
     AppState,
     app::ledger::Ledger,
-    domain::operation::{Movement, Operation, Outcome, Transfer},
+    domain::operation::{Movement, Operation, Outcome, Refund, Transfer},
 };
 
 use crate::support::development;
@@ -38,7 +38,7 @@ struct Side {
 /// What is visible of a user afterwards.
 type UserRow = (i64, Money, Money, i32);
 /// What is visible of a transaction's money afterwards.
-type HoldRow = (i64, Option<i64>, Option<i64>, Option<Money>, Money, Money);
+type HoldRow = (i64, Option<i64>, Option<i64>, Option<Money>, Money, Money, Money);
 
 impl Side {
     async fn with(max_batch: usize) -> Self {
@@ -64,7 +64,7 @@ impl Side {
             "SELECT user_id, available, held, incoming FROM accounts WHERE user_id >= ? ORDER BY user_id",
         );
         let holds = sqlx::query_as(
-            "SELECT transaction_id, sender_id, receiver_id, amount, captured, released FROM holds WHERE transaction_id >= ?
+            "SELECT transaction_id, sender_id, receiver_id, amount, captured, released, refunded FROM holds WHERE transaction_id >= ?
              ORDER BY transaction_id",
         );
         let users = users.bind(first).fetch_all(&self.pool).await.expect("users can be read");
@@ -85,7 +85,7 @@ fn amount(units: i64) -> Amount {
 type Drawn = (u8, i64, i64, i64, i64, (u8, u8));
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    (0_u8..7, 0..=USERS, 0..=USERS, 0..TRANSACTIONS, 1_i64..200, (0_u8..4, 0_u8..8))
+    (0_u8..9, 0..=USERS, 0..=USERS, 0..TRANSACTIONS, 1_i64..200, (0_u8..4, 0_u8..8))
 }
 
 /// Few transactions and keys, so that steps and requests come again, as they were or changed.
@@ -101,7 +101,15 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
         2 => Movement::Debit { user_id, amount },
         3 => Movement::Hold(transfer),
         4 => Movement::Transfer(transfer),
-        5 => Movement::Capture { transaction_id, step, sender_id: user_id, receiver_id, amount },
+        5 | 6 => {
+            let is_final = kind == 6;
+            Movement::Capture { transaction_id, step, sender_id: user_id, receiver_id, amount, is_final }
+        }
+        7 => {
+            let refund = TransactionId::try_from(first + TRANSACTIONS + i64::from(key)).expect("ids are positive");
+            let (transaction_id, refund_of) = (refund, transaction_id);
+            Movement::Refund(Refund { transaction_id, refund_of, sender_id: user_id, receiver_id, amount })
+        }
         _ => Movement::Release { transaction_id, step, sender_id: user_id, receiver_id },
     };
     if let Some(step) = movement.step() {

@@ -3,7 +3,7 @@
 use money::Money;
 use serde_json::{Value, json};
 
-use crate::support::{Balance, Service, User, assert_names_field, capture, hold, release, transfer};
+use crate::support::{Balance, Service, User, assert_names_field, capture, hold, refund, release, transfer};
 
 /// A service with a sender who has 100 and a receiver who has nothing.
 async fn pair() -> (Service, User, User) {
@@ -49,6 +49,49 @@ async fn each_step_of_a_transaction_has_a_number_and_takes_effect_once() {
     ]);
     let reused = "reference_reused";
     assert_eq!(service.execute(others).await, [reused, reused, reused, "not_held"]);
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_final_capture_gives_the_rest_back_once() {
+    let (service, sender, receiver) = pair().await;
+    let mut last = capture(1, 2, &sender, &receiver, 20);
+    last["capture"]["final"] = json!(true);
+    assert_eq!(service.execute(json!([hold(1, &sender, &receiver, 60)])).await, ["applied"]);
+    for _ in 0..2 {
+        assert_eq!(service.execute(json!([last])).await, ["applied"]);
+        assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(80, 0), Balance::new(20, 0)));
+    }
+    assert_eq!(service.execute(json!([capture(1, 2, &sender, &receiver, 20)])).await, ["reference_reused"]);
+    assert_eq!(service.execute(json!([release(1, 3, &sender, &receiver)])).await, ["not_held"]);
+    service.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn refunds_give_back_no_more_than_was_captured_each_of_them_once() {
+    let (service, sender, receiver) = pair().await;
+    let paid = json!([transfer(1, &sender, &receiver, 60), refund(2, 1, &receiver, &sender, 40)]);
+    for _ in 0..2 {
+        assert_eq!(service.execute(paid.clone()).await, ["applied", "applied"]);
+        assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(80, 0), Balance::new(20, 0)));
+    }
+    let refused = json!([
+        refund(3, 1, &receiver, &sender, 21),
+        refund(2, 1, &receiver, &sender, 41),
+        refund(4, 1, &sender, &receiver, 1),
+        refund(5, 9, &receiver, &sender, 1),
+    ]);
+    let expected = ["exceeds_refundable", "reference_reused", "not_held", "not_held"];
+    assert_eq!(service.execute(refused).await, expected);
+    assert_eq!(service.execute(json!([refund(6, 1, &receiver, &sender, 20)])).await, ["applied"]);
+    assert_eq!(
+        service.execute(json!([refund(3, 1, &receiver, &sender, 21)])).await,
+        ["exceeds_refundable"],
+        "for good"
+    );
+    let oneself =
+        service.service.post("/internal/operations", json!({"operations": [refund(7, 1, &sender, &sender, 1)]}));
+    assert_names_field(oneself.await, "invalid_value", "operations[0].receiver_id");
     service.assert_ledger_holds().await;
 }
 
@@ -280,6 +323,7 @@ async fn an_unknown_field_of_a_step_is_refused() {
         transfer(2, &sender, &receiver, 1),
         capture(3, 2, &sender, &receiver, 1),
         release(4, 2, &sender, &receiver),
+        refund(5, 1, &receiver, &sender, 1),
     ];
     for mut step in known {
         for fields in step.as_object_mut().expect("a step is an object").values_mut() {

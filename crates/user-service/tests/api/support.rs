@@ -201,6 +201,13 @@ pub fn capture(transaction: i64, step: u16, sender: &User, receiver: &User, amou
     json!({"capture": fields})
 }
 
+/// The refund of this number, of so much of transaction `of`.
+pub fn refund(transaction: i64, of: i64, sender: &User, receiver: &User, amount: i64) -> Value {
+    let mut fields = transfer_fields(transaction, sender, receiver, amount);
+    fields["refund_of"] = json!(of);
+    json!({"refund": fields})
+}
+
 /// The step of this number that gives the sender back what is left of what was set aside.
 pub fn release(transaction: i64, step: u16, sender: &User, receiver: &User) -> Value {
     json!({"release": {

@@ -114,6 +114,9 @@ fn completed(transfer: &Transfer) -> Fact {
         description: "Lunch".into(),
         status: "completed".into(),
         status_reason: Some("completed_at_once".into()),
+        captured_amount: None,
+        paid_amount: None,
+        refund_of: None,
         created_at: now,
         updated_at: now,
     };

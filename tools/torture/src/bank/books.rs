@@ -256,7 +256,7 @@ async fn notifications(site: &Site, rows: &[Row], findings: &mut Findings) -> Re
         let fact = format!("transaction:{}:{name}", row.id);
         for user in users {
             if !told.contains(&(fact.as_str(), user)) {
-                findings.lost.push(format!("user {user} was not told of {fact}"));
+                findings.lost.push(format!("user {user} was not told of {fact}: {row:?}"));
             }
         }
     }

@@ -32,7 +32,11 @@ pub async fn take(day: &Day) -> Result<Picture> {
         let query = "SELECT status, failure, status_reason FROM transactions WHERE id = ?";
         let row: (String, Option<String>, Option<String>) =
             sqlx::query_as(query).bind(id).fetch_one(&day.pools[1]).await?;
-        picture.insert(format!("{what} is {} {} {:?} {:?}", shown.status, row.0, row.1, row.2));
+        let (captured, refunded) = (&shown["captured_amount"], &shown["refunded_amount"]);
+        picture.insert(format!(
+            "{what} is {} {} {:?} {:?}, {captured} captured, {refunded} refunded",
+            shown.status, row.0, row.1, row.2
+        ));
     }
     let count = transactions_between(day).await?;
     ensure!(count == day.transactions().len(), "{count} transactions were made, not {}", day.transactions().len());

@@ -39,6 +39,8 @@ pub enum Step {
         to: usize,
         /// How much.
         amount: i64,
+        /// Whether the rest goes back.
+        is_final: bool,
     },
     /// Give the sender back what is left of what was set aside.
     Release {
@@ -50,6 +52,19 @@ pub enum Step {
         from: usize,
         /// Who would have been paid.
         to: usize,
+    },
+    /// Give back what was captured of another transaction.
+    Refund {
+        /// Which transaction the refund is.
+        transaction: usize,
+        /// Which one it is of.
+        of: usize,
+        /// Who pays: who was paid.
+        from: usize,
+        /// Who is paid: who paid.
+        to: usize,
+        /// How much.
+        amount: i64,
     },
 }
 
@@ -64,6 +79,8 @@ pub enum Refusal {
     InsufficientBalance,
     /// Nothing is set aside, or no longer.
     NotHeld,
+    /// More than was captured and not refunded yet.
+    ExceedsRefundable,
     /// The step's identity belongs to another one.
     ReferenceReused,
 }
@@ -82,13 +99,24 @@ pub enum Money {
         to: usize,
         /// How much of it is left.
         amount: i64,
-        /// How much the receiver has.
-        captured: i64,
     },
     /// With the receiver, some of it at least, and none is set aside.
     Captured,
     /// With the sender.
     Released,
+}
+
+/// Who pays whom in a transaction, and what has moved.
+#[derive(Debug, Clone, Copy)]
+pub struct Deal {
+    /// Who pays.
+    pub from: usize,
+    /// Who is paid.
+    pub to: usize,
+    /// What the receiver has got.
+    pub captured: i64,
+    /// What has gone back of that.
+    pub refunded: i64,
 }
 
 /// All accounts.
@@ -100,6 +128,8 @@ pub struct Ledger {
     pub held: Vec<i64>,
     /// Where the money of each transaction is that the ledger has heard of.
     pub money: BTreeMap<usize, Money>,
+    /// The transactions whose money was asked for, and what has moved of it.
+    pub deals: BTreeMap<usize, Deal>,
     answered: BTreeMap<(usize, u16), (Step, Answer)>,
 }
 
@@ -107,7 +137,9 @@ impl Step {
     /// The transaction and the step's number: what a repetition has in common with the first.
     pub fn identity(&self) -> (usize, u16) {
         match *self {
-            Self::Hold { transaction, .. } | Self::Transfer { transaction, .. } => (transaction, 1),
+            Self::Hold { transaction, .. } | Self::Transfer { transaction, .. } | Self::Refund { transaction, .. } => {
+                (transaction, 1)
+            }
             Self::Capture { transaction, number, .. } | Self::Release { transaction, number, .. } => {
                 (transaction, number)
             }
@@ -119,7 +151,7 @@ impl Ledger {
     /// Users who each have `opening`.
     pub fn new(users: usize, opening: i64) -> Self {
         let (available, held) = (vec![opening; users], vec![0; users]);
-        Self { available, held, money: BTreeMap::new(), answered: BTreeMap::new() }
+        Self { available, held, money: BTreeMap::new(), deals: BTreeMap::new(), answered: BTreeMap::new() }
     }
 
     /// All the money there is.
@@ -151,7 +183,7 @@ impl Ledger {
                 let refusal = self.take(transaction, from, to, amount);
                 if refusal.is_none() {
                     self.held[from] += amount;
-                    self.money.insert(transaction, Money::Held { from, to, amount, captured: 0 });
+                    self.money.insert(transaction, Money::Held { from, to, amount });
                 }
                 refusal
             }
@@ -159,27 +191,33 @@ impl Ledger {
                 let refusal = self.take(transaction, from, to, amount);
                 if refusal.is_none() {
                     self.available[to] += amount;
+                    self.deal(transaction).captured = amount;
                     self.money.insert(transaction, Money::Captured);
                 }
                 refusal
             }
-            Step::Capture { transaction, from, to, amount, .. } => match self.money.get(&transaction) {
-                Some(&Money::Held { from: whose, to: whom, amount: left, captured })
+            Step::Capture { transaction, from, to, amount, is_final, .. } => match self.money.get(&transaction) {
+                Some(&Money::Held { from: whose, to: whom, amount: left })
                     if amount <= left && (from, to) == (whose, whom) =>
                 {
-                    self.held[from] -= amount;
+                    let back = if is_final { left - amount } else { 0 };
+                    self.held[from] -= amount + back;
                     self.available[to] += amount;
-                    let rest = Money::Held { from, to, amount: left - amount, captured: captured + amount };
-                    self.money.insert(transaction, if amount == left { Money::Captured } else { rest });
+                    self.available[from] += back;
+                    self.deal(transaction).captured += amount;
+                    let left = left - amount - back;
+                    let rest = Money::Held { from, to, amount: left };
+                    self.money.insert(transaction, if left == 0 { Money::Captured } else { rest });
                     None
                 }
                 _ => Some(Refusal::NotHeld),
             },
             Step::Release { transaction, from, to, .. } => match self.money.get(&transaction) {
-                Some(&Money::Held { from: whose, to: whom, amount, captured }) if (from, to) == (whose, whom) => {
+                Some(&Money::Held { from: whose, to: whom, amount }) if (from, to) == (whose, whom) => {
                     self.held[from] -= amount;
                     self.available[from] += amount;
-                    self.money.insert(transaction, if captured == 0 { Money::Released } else { Money::Captured });
+                    let is_paid = self.deal(transaction).captured != 0;
+                    self.money.insert(transaction, if is_paid { Money::Captured } else { Money::Released });
                     None
                 }
                 Some(Money::Captured | Money::Held { .. }) => Some(Refusal::NotHeld),
@@ -189,7 +227,26 @@ impl Ledger {
                     None
                 }
             },
+            Step::Refund { of, from, to, amount, .. } => match self.deals.get(&of) {
+                Some(deal) if (deal.to, deal.from) == (from, to) => {
+                    if amount > deal.captured - deal.refunded {
+                        return Some(Refusal::ExceedsRefundable);
+                    }
+                    if self.available[from] < amount {
+                        return Some(Refusal::InsufficientBalance);
+                    }
+                    self.available[from] -= amount;
+                    self.available[to] += amount;
+                    self.deal(of).refunded += amount;
+                    None
+                }
+                _ => Some(Refusal::NotHeld),
+            },
         }
+    }
+
+    fn deal(&mut self, transaction: usize) -> &mut Deal {
+        self.deals.get_mut(&transaction).expect("its money was asked for")
     }
 
     /// Takes the sender's money, or says why not; either way the transaction is known from then on.
@@ -197,6 +254,7 @@ impl Ledger {
         if self.money.contains_key(&transaction) {
             return Some(Refusal::NotHeld);
         }
+        self.deals.insert(transaction, Deal { from, to, captured: 0, refunded: 0 });
         let refusal = if from >= self.available.len() {
             Some(Refusal::UserNotFound)
         } else if to >= self.available.len() {

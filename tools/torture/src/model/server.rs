@@ -29,13 +29,17 @@ const FIRST_OF_TRANSFERS: i64 = 2_000_000_000;
 
 fn step() -> impl Strategy<Value = Step> {
     let numbers = 2_u16..5;
-    (0..4, 0..TRANSACTIONS, numbers, 0..USERS, 0..=USERS, 1_i64..200).prop_map(
+    (0..6, 0..TRANSACTIONS, numbers, 0..USERS, 0..=USERS, 1_i64..200).prop_map(
         |(kind, transaction, number, from, to, amount)| {
             let to = if to == from { (to + 1) % USERS } else { to };
             match kind {
                 0 => Step::Hold { transaction, from, to, amount },
                 1 => Step::Transfer { transaction, from, to, amount },
-                2 => Step::Capture { transaction, number, from, to, amount },
+                2 | 3 => Step::Capture { transaction, number, from, to, amount, is_final: kind == 3 },
+                4 => {
+                    let of = transaction;
+                    Step::Refund { transaction: TRANSACTIONS + usize::from(number), of, from, to, amount }
+                }
                 _ => Step::Release { transaction, number, from, to },
             }
         },
@@ -56,9 +60,14 @@ fn body(step: Step, base: i64) -> Value {
     match step {
         Step::Hold { transaction, from, to, amount } => json!({"hold": parties(transaction, from, to, amount)}),
         Step::Transfer { transaction, from, to, amount } => json!({"transfer": parties(transaction, from, to, amount)}),
-        Step::Capture { transaction, number, from, to, amount } => {
+        Step::Refund { transaction, of, from, to, amount } => {
             let mut fields = parties(transaction, from, to, amount);
-            fields["step"] = json!(number);
+            fields["refund_of"] = json!(number(base, of));
+            json!({"refund": fields})
+        }
+        Step::Capture { transaction, number, from, to, amount, is_final } => {
+            let mut fields = parties(transaction, from, to, amount);
+            (fields["step"], fields["final"]) = (json!(number), json!(is_final));
             json!({"capture": fields})
         }
         Step::Release { transaction, number: step, from, to } => json!({"release": {
@@ -74,6 +83,7 @@ fn word(answer: Answer) -> Option<&'static str> {
         Refusal::ReceiverNotFound => "receiver_not_found",
         Refusal::InsufficientBalance => "insufficient_balance",
         Refusal::NotHeld => "not_held",
+        Refusal::ExceedsRefundable => "exceeds_refundable",
         Refusal::ReferenceReused => "reference_reused",
     })
 }
@@ -149,6 +159,17 @@ enum Deed {
         transaction: usize,
         complete: bool,
     },
+    /// Captures so much, and gives the rest back or not.
+    Capture {
+        transaction: usize,
+        amount: i64,
+        is_final: bool,
+    },
+    /// Gives back so much.
+    Refund {
+        transaction: usize,
+        amount: i64,
+    },
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -160,7 +181,10 @@ fn deed() -> impl Strategy<Value = Deed> {
             one_step,
         }),
         1 => Just(Deed::CreateAgain),
-        4 => (any::<usize>(), any::<bool>()).prop_map(|(transaction, complete)| Deed::Decide { transaction, complete }),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(transaction, complete)| Deed::Decide { transaction, complete }),
+        4 => (any::<usize>(), 1_i64..200, any::<bool>())
+            .prop_map(|(transaction, amount, is_final)| Deed::Capture { transaction, amount, is_final }),
+        3 => (any::<usize>(), 1_i64..200).prop_map(|(transaction, amount)| Deed::Refund { transaction, amount }),
     ]
 }
 
@@ -170,13 +194,23 @@ pub async fn transfers_agree(world: &World, cases: u32, seed: u64) -> Result<()>
     on_server(FIRST_OF_TRANSFERS, cases, seed, &plan, async |base, deeds| transfer_case(world, base, &deeds).await)
 }
 
+/// A transaction of a case.
+struct Made {
+    id: i64,
+    status: &'static str,
+    captured: i64,
+    /// How many steps it has had.
+    steps: u16,
+}
+
 async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
     let pool = world.pool(Service::User);
     open_accounts(world, &pool, base).await?;
     let mut model = Ledger::new(USERS, OPENING);
-    let mut made: Vec<(i64, &'static str)> = Vec::new();
-    let mut last = None;
+    let mut made: Vec<Made> = Vec::new();
+    let (mut last, mut refunds) = (None, 0);
     for deed in deeds {
+        let count = made.len();
         match *deed {
             Deed::Create { from, to, amount, one_step } => {
                 let transaction = made.len();
@@ -185,10 +219,10 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
                 } else {
                     Step::Hold { transaction, from, to, amount }
                 };
-                let expected = match model.ask(step) {
-                    Some(_) => "failed",
-                    None if one_step => "completed",
-                    None => "pending",
+                let (status, captured) = match model.ask(step) {
+                    Some(_) => ("failed", 0),
+                    None if one_step => ("completed", amount),
+                    None => ("pending", 0),
                 };
                 let request = json!({
                     "sender_id": number(base, from), "receiver_id": number(base, to), "amount": amount,
@@ -196,7 +230,7 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
                 });
                 let key = format!("{base}-{transaction}");
                 let answer = create(world, &key, &request).await;
-                made.push((transaction_of(&answer)?, expected));
+                made.push(Made { id: transaction_of(&answer)?, status, captured, steps: 1 });
                 last = Some((key, request, answer.text));
             }
             Deed::CreateAgain => {
@@ -205,32 +239,89 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
                 let same = |text: &str| serde_json::from_str::<Value>(text).map(|body| body["id"].clone()).ok();
                 ensure!(same(&again.text) == same(before), "asked again, the answer was {}", again.text);
             }
-            Deed::Decide { transaction, complete } => {
-                let count = made.len();
-                let Some((id, status)) = made.get_mut(transaction.checked_rem(count).unwrap_or_default()) else {
-                    continue;
-                };
+            Deed::Decide { transaction, complete } if count > 0 => {
                 let index = transaction % count;
+                let whole = &mut made[index];
                 let (from, to, amount) = model.held_for(index).unwrap_or_default();
-                let (step, decided) = if complete {
-                    (Step::Capture { transaction: index, number: 2, from, to, amount }, "completed")
+                let number = whole.steps + 1;
+                let (step, decided, ends) = if complete {
+                    let step = Step::Capture { transaction: index, number, from, to, amount, is_final: false };
+                    (step, "completed", "completed")
                 } else {
-                    (Step::Release { transaction: index, number: 2, from, to }, "cancelled")
+                    // what is left after a capture leaves the transaction completed
+                    let ends = if whole.captured == 0 { "cancelled" } else { "completed" };
+                    (Step::Release { transaction: index, number, from, to }, "cancelled", ends)
                 };
-                let answer = world.decide(*id, decided).await;
-                if *status == "pending" {
+                let answer = world.decide(whole.id, decided).await;
+                if whole.status == "pending" {
                     ensure!(model.ask(step).is_none(), "the model refuses {step:?}");
-                    *status = decided;
+                    (whole.status, whole.steps) = (ends, number);
+                    whole.captured += if complete { amount } else { 0 };
                     ensure!(answer.status == 200, "{decided}: {}", answer.text);
                 } else {
                     ensure!(answer.status != 202 && !answer.status.is_server_error(), "{decided}: {}", answer.text);
                 }
             }
+            Deed::Capture { transaction, amount, is_final } if count > 0 => {
+                let index = transaction % count;
+                capture(world, &mut model, index, &mut made[index], amount, is_final).await?;
+            }
+            Deed::Refund { transaction, amount } if count > 0 => {
+                let index = transaction % count;
+                refunds += 1;
+                refund(world, &mut model, index, made[index].id, refunds, amount).await?;
+            }
+            Deed::Decide { .. } | Deed::Capture { .. } | Deed::Refund { .. } => continue,
         }
         ensure!(balances(&pool, base).await? == modelled(&model), "the balances differ after {deed:?}");
     }
-    for (id, status) in made {
-        ensure!(world.status(id).await == status, "transaction {id} is not {status}");
+    for (index, Made { id, status, captured, .. }) in made.iter().enumerate() {
+        let shown = world.service(Service::Transaction).get(&format!("/transactions/{id}")).await;
+        let refunded = model.deals.get(&index).map_or(0, |deal| deal.refunded);
+        ensure!(
+            (&shown["status"], &shown["captured_amount"], &shown["refunded_amount"])
+                == (&json!(status), &json!(captured), &json!(refunded)),
+            "transaction {id} is not {status} with {captured} captured and {refunded} refunded: {}",
+            shown.text
+        );
+    }
+    Ok(())
+}
+
+/// Captures so much of a transaction, and gives the rest back if it `is_final`.
+async fn capture(
+    world: &World,
+    model: &mut Ledger,
+    index: usize,
+    whole: &mut Made,
+    amount: i64,
+    is_final: bool,
+) -> Result<()> {
+    let (from, to, left) = model.held_for(index).unwrap_or_default();
+    let path = format!("/transactions/{}/captures", whole.id);
+    let answer = world.service(Service::Transaction).post(&path, json!({"amount": amount, "final": is_final})).await;
+    if whole.status != "pending" || amount > left {
+        ensure!(answer.status == 409, "capturing too much: {}", answer.text);
+        return Ok(());
+    }
+    whole.steps += 1;
+    let step = Step::Capture { transaction: index, number: whole.steps, from, to, amount, is_final };
+    ensure!(model.ask(step).is_none(), "the model refuses {step:?}");
+    whole.captured += amount;
+    whole.status = if is_final || amount == left { "completed" } else { "pending" };
+    ensure!(answer.status == 201, "capturing: {}", answer.text);
+    Ok(())
+}
+
+/// Gives back so much of transaction `id`, as the refund of this number.
+async fn refund(world: &World, model: &mut Ledger, of: usize, id: i64, number: usize, amount: i64) -> Result<()> {
+    let path = format!("/transactions/{id}/refunds");
+    let answer = world.service(Service::Transaction).post(&path, json!({"amount": amount})).await;
+    let (from, to) = model.deals.get(&of).map_or((0, 0), |deal| (deal.to, deal.from));
+    // beyond the numbers of transactions
+    match model.ask(Step::Refund { transaction: 100 + number, of, from, to, amount }) {
+        None => ensure!(answer.status == 201, "refunding: {}", answer.text),
+        Some(_) => ensure!(answer.status.is_client_error(), "refunding too much: {}", answer.text),
     }
     Ok(())
 }

@@ -25,9 +25,11 @@ pub enum Status {
     Settled(End),
 }
 
-/// The end of a transaction.
+/// Where a step leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
+    /// A part is captured, and the rest still set aside.
+    Open,
     /// The receiver has the money.
     Completed,
     /// The sender has it back.
@@ -56,6 +58,12 @@ enum Event {
         transaction: usize,
         complete: bool,
     },
+    /// Captures a part of what is left.
+    Capture {
+        transaction: usize,
+        amount: i64,
+        is_final: bool,
+    },
     /// A message arrives, any of them; it may stay under way and arrive again.
     Deliver {
         message: usize,
@@ -75,6 +83,8 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..USERS, 0..=USERS, 1_i64..120, any::<bool>())
             .prop_map(|(from, to, amount, one_step)| Event::Create { from, to, amount, one_step }),
         3 => (any::<usize>(), any::<bool>()).prop_map(|(transaction, complete)| Event::Decide { transaction, complete }),
+        3 => (any::<usize>(), 1_i64..60, any::<bool>())
+            .prop_map(|(transaction, amount, is_final)| Event::Capture { transaction, amount, is_final }),
         8 => (any::<usize>(), any::<bool>()).prop_map(|(message, again)| Event::Deliver { message, again }),
         1 => any::<usize>().prop_map(|message| Event::Lose { message }),
         2 => any::<usize>().prop_map(|transaction| Event::AskAgain { transaction }),
@@ -88,12 +98,15 @@ struct World {
     transactions: Vec<Status>,
     /// Who pays whom how much in each.
     terms: Vec<(usize, usize, i64)>,
+    /// The number of each one's last step, and what the receiver has got.
+    progress: Vec<(u16, i64)>,
     under_way: Vec<Message>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { ledger: Ledger::new(USERS, OPENING), transactions: Vec::new(), terms: Vec::new(), under_way: Vec::new() }
+        let (transactions, terms, progress, under_way) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { ledger: Ledger::new(USERS, OPENING), transactions, terms, progress, under_way }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -107,20 +120,21 @@ impl World {
                 };
                 self.transactions.push(Status::Processing(step, end));
                 self.terms.push((from, to, amount));
+                self.progress.push((1, 0));
                 self.under_way.push(Message::Ask(step));
             }
             Event::Decide { transaction, complete } if !self.transactions.is_empty() => {
                 let transaction = transaction % self.transactions.len();
-                if self.transactions[transaction] == Status::Pending {
-                    let (from, to, amount) = self.terms[transaction];
-                    let (step, end) = if complete {
-                        (Step::Capture { transaction, number: 2, from, to, amount }, End::Completed)
-                    } else {
-                        (Step::Release { transaction, number: 2, from, to }, End::Cancelled)
-                    };
-                    self.transactions[transaction] = Status::Processing(step, end);
-                    self.under_way.push(Message::Ask(step));
+                let ((from, to, amount), (_, captured)) = (self.terms[transaction], self.progress[transaction]);
+                if complete {
+                    self.capture(transaction, amount - captured, true);
+                } else {
+                    let end = if captured == 0 { End::Cancelled } else { End::Completed };
+                    self.decide(transaction, end, |number| Step::Release { transaction, number, from, to });
                 }
+            }
+            Event::Capture { transaction, amount, is_final } if !self.transactions.is_empty() => {
+                self.capture(transaction % self.transactions.len(), amount, is_final);
             }
             Event::Deliver { message, again } if !self.under_way.is_empty() => {
                 let index = message % self.under_way.len();
@@ -136,6 +150,27 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Has a part of what is left captured, if there is that much.
+    fn capture(&mut self, transaction: usize, amount: i64, is_final: bool) {
+        let ((from, to, whole), (_, captured)) = (self.terms[transaction], self.progress[transaction]);
+        let left = whole - captured;
+        if amount <= left {
+            let end = if is_final || amount == left { End::Completed } else { End::Open };
+            let step = |number| Step::Capture { transaction, number, from, to, amount, is_final };
+            self.decide(transaction, end, step);
+        }
+    }
+
+    /// Asks for the next step of a transaction, if it is pending.
+    fn decide(&mut self, transaction: usize, end: End, step: impl FnOnce(u16) -> Step) {
+        if self.transactions[transaction] == Status::Pending {
+            self.progress[transaction].0 += 1;
+            let step = step(self.progress[transaction].0);
+            self.transactions[transaction] = Status::Processing(step, end);
+            self.under_way.push(Message::Ask(step));
         }
     }
 
@@ -160,15 +195,22 @@ impl World {
     fn settle(&mut self, transaction: usize, step: Step, answer: Answer, end: End) {
         self.transactions[transaction] = match (step, answer) {
             (Step::Hold { .. }, None) => Status::Pending,
-            (Step::Transfer { .. } | Step::Release { .. }, None) => Status::Settled(end),
+            (Step::Transfer { amount, .. } | Step::Capture { amount, .. }, None) => {
+                self.progress[transaction].1 += amount;
+                if end == End::Open { Status::Pending } else { Status::Settled(end) }
+            }
+            (Step::Release { .. }, None) => Status::Settled(end),
             (Step::Hold { .. } | Step::Transfer { .. }, Some(_)) => Status::Settled(End::Failed),
-            (Step::Capture { .. }, None) | (Step::Release { .. }, Some(_)) => Status::Settled(End::Completed),
+            (Step::Release { .. }, Some(_)) => Status::Settled(End::Completed),
             (Step::Capture { .. }, Some(_)) => {
                 let (from, to, _) = self.terms[transaction];
-                let release = Step::Release { transaction, number: 3, from, to };
+                let (number, captured) = &mut self.progress[transaction];
+                *number += 1;
+                let release = Step::Release { transaction, number: *number, from, to };
                 self.under_way.push(Message::Ask(release));
-                Status::Processing(release, End::Failed)
+                Status::Processing(release, if *captured == 0 { End::Failed } else { End::Completed })
             }
+            (Step::Refund { .. }, _) => unreachable!("nobody refunds here"),
         };
     }
 
@@ -197,11 +239,13 @@ impl World {
         for (transaction, status) in self.transactions.iter().enumerate() {
             let money = self.ledger.money.get(&transaction);
             let agrees = match status {
-                Status::Processing(..) => false,
+                Status::Processing(..) | Status::Settled(End::Open) => false,
                 Status::Pending => matches!(money, Some(Money::Held { .. })),
                 Status::Settled(End::Completed) => matches!(money, Some(Money::Captured)),
                 Status::Settled(End::Cancelled | End::Failed) => matches!(money, Some(Money::Released)),
             };
+            let paid = self.ledger.deals.get(&transaction).map_or(0, |deal| deal.captured);
+            prop_assert_eq!(paid, self.progress[transaction].1);
             prop_assert!(agrees, "transaction {} is {:?} and its money {:?}", transaction, status, money);
         }
         Ok(())

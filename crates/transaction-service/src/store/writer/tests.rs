@@ -4,7 +4,7 @@ use std::{cell::Cell, collections::BTreeMap};
 
 use common::origin::Origin;
 use lab::database::{self, TestDatabase};
-use money::{TransactionId, UserId};
+use money::{Amount, Money, TransactionId, UserId};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -15,8 +15,10 @@ use super::*;
 use crate::{
     domain::{
         actor::Actor,
+        capture::Capture,
         decision::{Decision, Ruling},
         intent::{NewTransaction, Request},
+        state::Words,
         step::{Failure, StepOutcome},
     },
     store::{testing, transactions as store},
@@ -44,6 +46,7 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
         amount: (i64::from(variant) + 1).to_string().parse().expect("it is positive"),
         description: format!("variant {variant}"),
         auto_complete: variant == 0,
+        refund_of: None,
     };
     let fingerprint = common::idempotency::fingerprint(&new);
     Intent {
@@ -57,7 +60,9 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
 fn transition((kind, _, variant): Drawn) -> Transition {
     let refused = StepOutcome::Refused { code: Failure::InsufficientBalance };
     let outcome = if variant == 3 { refused } else { StepOutcome::Applied };
-    let decision = [Decision::Complete, Decision::Fail, Decision::Cancel, Decision::Complete][usize::from(variant)];
+    let part =
+        Decision::Capture(Capture { amount: Some(Amount::try_from(Money::from(1)).unwrap()), is_final: kind == 7 });
+    let decision = [Decision::COMPLETE, Decision::Fail, Decision::Cancel, part][usize::from(variant)];
     match kind {
         3..=6 => Transition::Outcome { step: u16::from(kind) - 2, outcome },
         7 | 8 => {
@@ -106,11 +111,12 @@ impl Side {
                 _ => seen.latest.get(&drawn.1).map(|row| {
                     (
                         drawn.1,
-                        Write::Change(ChangeRequest {
+                        Write::Change(Box::new(ChangeRequest {
                             seen: row.clone(),
+                            refunded: None,
                             transition: transition(*drawn),
                             origin: Origin::default(),
-                        }),
+                        })),
                     )
                 }),
             })
@@ -160,9 +166,12 @@ fn state(row: &Transaction) -> String {
     let Transaction { amount, description, state, accepted_at, hidden_at, version, actor, .. } = row;
     let (accepted, hidden) = (accepted_at.is_some(), hidden_at.is_some());
     let hidden = (hidden, row.hidden_from_sender_at.is_some(), row.hidden_from_receiver_at.is_some());
-    let reason = row.reason;
+    let (reason, captured) = (row.reason, row.captured);
+    let (part, words) = (state.words().amount.map(|part| part.to_string()), Words { amount: None, ..state.words() });
     let request = if row.request == format!("unsent {}", row.id) { "unsent" } else { &row.request };
-    format!("{amount} {description} {state:?} {reason:?} {accepted} {hidden:?} {version} {request} {actor}")
+    format!(
+        "{amount} {description} {words:?} {part:?} {captured} {reason:?} {accepted} {hidden:?} {version} {request} {actor}"
+    )
 }
 
 /// Of the writes that wait together, changes come before intents.

@@ -28,8 +28,32 @@ fn transfer(id: i64, units: i64) -> Transfer {
 
 /// The second step of a transaction, if it pays so much of what is held.
 fn capture(id: i64, units: i64) -> Movement {
+    capture_and(id, units, false)
+}
+
+/// The same, after which the rest goes back if it `is_final`.
+fn capture_and(id: i64, units: i64, is_final: bool) -> Movement {
     let (sender_id, receiver_id) = (user(1), user(2));
-    Movement::Capture { transaction_id: transaction(id), step: 2, sender_id, receiver_id, amount: amount(units) }
+    Movement::Capture {
+        transaction_id: transaction(id),
+        step: 2,
+        sender_id,
+        receiver_id,
+        amount: amount(units),
+        is_final,
+    }
+}
+
+/// Gives back so much of transaction `of`.
+fn refund(id: i64, of: i64, units: i64) -> Movement {
+    let (transaction_id, refund_of) = (transaction(id), transaction(of));
+    Movement::Refund(Refund {
+        transaction_id,
+        refund_of,
+        sender_id: user(2),
+        receiver_id: user(1),
+        amount: amount(units),
+    })
 }
 
 /// The second step of a transaction, if it gives back what is held.
@@ -74,6 +98,54 @@ fn money_that_is_set_aside_is_captured_in_parts_and_never_more_than_is_left() {
     assert_eq!((balances(&book, 1), balances(&book, 2)), ((80.into(), 0.into()), (20.into(), 0.into())));
     assert_eq!(book.apply(&release(1)), Err(Refusal::NotHeld), "the receiver has a part of it");
     assert_eq!(book.accounts[&user(2)].incoming, 0);
+}
+
+#[test]
+fn a_final_capture_gives_the_rest_back_at_once() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
+    let applied = book.apply(&capture_and(1, 20, true)).unwrap();
+    assert_eq!(applied.entries.len(), 4);
+    assert_eq!((balances(&book, 1), balances(&book, 2)), ((80.into(), 0.into()), (20.into(), 0.into())));
+    assert_eq!(book.accounts[&user(2)].incoming, 0);
+    assert_eq!(book.apply(&capture(1, 1)), Err(Refusal::NotHeld));
+    book.apply(&Movement::Hold(transfer(2, 60))).unwrap();
+    assert_eq!(book.apply(&capture_and(2, 60, true)).unwrap().entries.len(), 2, "there is no rest");
+}
+
+#[test]
+fn what_was_captured_is_refunded_in_parts_and_never_more() {
+    let mut book = book(&[100, 0]);
+    book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
+    assert_eq!(book.apply(&refund(2, 1, 1)), Err(Refusal::ExceedsRefundable), "nothing is captured");
+    book.apply(&capture(1, 40)).unwrap();
+    assert_eq!(book.apply(&refund(2, 1, 41)), Err(Refusal::ExceedsRefundable));
+    book.apply(&refund(3, 1, 25)).unwrap();
+    assert_eq!(book.apply(&refund(4, 1, 16)), Err(Refusal::ExceedsRefundable));
+    book.apply(&refund(5, 1, 15)).unwrap();
+    assert_eq!((balances(&book, 1), balances(&book, 2)), ((80.into(), 20.into()), (0.into(), 0.into())));
+    book.apply(&release(1)).unwrap();
+    assert_eq!(balances(&book, 1), (100.into(), 0.into()), "what was set aside still goes back");
+}
+
+#[test]
+fn a_refund_goes_from_who_was_paid_to_who_paid_and_takes_what_there_is() {
+    let mut book = book(&[100, 0, 100]);
+    book.apply(&Movement::Transfer(transfer(1, 60))).unwrap();
+    let Movement::Refund(right) = refund(2, 1, 60) else { unreachable!() };
+    for wrong in [
+        Refund { sender_id: user(1), receiver_id: user(2), ..right },
+        Refund { sender_id: user(3), ..right },
+        Refund { refund_of: transaction(9), ..right },
+    ] {
+        assert_eq!(book.apply(&Movement::Refund(wrong)), Err(Refusal::NotHeld));
+    }
+    book.apply(&Movement::Debit { user_id: user(2), amount: amount(1) }).unwrap();
+    assert_eq!(book.apply(&Movement::Refund(right)), Err(Refusal::InsufficientBalance));
+    book.accounts.remove(&user(1));
+    let some = Movement::Refund(Refund { amount: amount(1), ..right });
+    assert_eq!(book.apply(&some), Err(Refusal::ReceiverNotFound), "the payer has closed the account");
+    assert_eq!(balances(&book, 2), (59.into(), 0.into()));
 }
 
 #[test]
@@ -133,7 +205,7 @@ fn a_balance_never_exceeds_what_its_column_holds() {
 
 fn any_movement() -> impl Strategy<Value = Movement> {
     let amounts = (1_i64..200).prop_map(amount);
-    (0..7, 1_i64..4, 1_i64..4, 1_i64..6, amounts).prop_map(|(kind, a, b, tx, amount)| {
+    (0..9, 1_i64..4, 1_i64..4, 1_i64..6, amounts).prop_map(|(kind, a, b, tx, amount)| {
         let transfer = Transfer { transaction_id: transaction(tx), sender_id: user(a), receiver_id: user(b), amount };
         match kind {
             0 => Movement::Topup { user_id: user(a), amount },
@@ -141,13 +213,21 @@ fn any_movement() -> impl Strategy<Value = Movement> {
             2 => Movement::Debit { user_id: user(a), amount },
             3 => Movement::Hold(transfer),
             4 => Movement::Transfer(transfer),
-            5 => Movement::Capture {
+            5 | 6 => Movement::Capture {
                 transaction_id: transaction(tx),
                 step: 2,
                 sender_id: user(a),
                 receiver_id: user(b),
                 amount,
+                is_final: kind == 6,
             },
+            7 => Movement::Refund(Refund {
+                transaction_id: transaction(tx + 10),
+                refund_of: transaction(tx),
+                sender_id: user(a),
+                receiver_id: user(b),
+                amount,
+            }),
             _ => {
                 Movement::Release { transaction_id: transaction(tx), step: 2, sender_id: user(a), receiver_id: user(b) }
             }
@@ -190,6 +270,7 @@ proptest! {
             let holds: Money = book.holds.values().map(Hold::left).sum();
             let total: Money = book.accounts.values().map(|b| b.available + b.held).sum();
             prop_assert_eq!(held, holds);
+            prop_assert!(book.holds.values().all(|hold| hold.refunded <= hold.captured));
             for (user, balances) in &book.accounts {
                 let to_user = |hold: &&Hold| hold.left() != Money::ZERO
                     && hold.transfer.is_some_and(|transfer| transfer.receiver_id == *user);

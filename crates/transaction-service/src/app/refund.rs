@@ -1,0 +1,48 @@
+//! Giving back what was captured: a refund is a transaction of its own, from who was paid to who paid.
+
+use common::{ApiError, Result};
+use money::{Amount, Money};
+
+use super::{create::Creation, transfers::Transfers};
+use crate::{
+    codes,
+    domain::{
+        intent::{NewTransaction, Request},
+        transaction::Transaction,
+    },
+    store::transactions as store,
+};
+
+impl Transfers {
+    /// Refunds `amount` of `of`, or all that is not refunded yet. user-service decides whether that is too much, under the lock of the
+    /// money that was captured: of two refunds at once that together exceed it one is refused.
+    pub async fn refund(
+        &self,
+        of: &Transaction,
+        amount: Option<Amount>,
+        reason: String,
+        request: &Request,
+    ) -> Result<Creation> {
+        let new = |amount| NewTransaction {
+            sender_id: of.receiver_id,
+            receiver_id: of.sender_id,
+            amount,
+            description: reason.clone(),
+            auto_complete: true,
+            refund_of: Some(of.id),
+        };
+        // a request that is asked again is about what was left then
+        if let Some(known) = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await? {
+            return self.create(new(known.amount), request).await;
+        }
+        if of.refund_of.is_some() {
+            return Err(codes::NOT_REFUNDABLE.into());
+        }
+        let left = of.captured - of.refunded;
+        let all = if left == Money::ZERO { of.captured } else { left };
+        let Some(amount) = amount.or(Amount::try_from(all).ok()).filter(|_| of.captured != Money::ZERO) else {
+            return Err(ApiError::new(codes::EXCEEDS_REFUNDABLE).detail("refundable", 0));
+        };
+        self.create(new(amount), request).await
+    }
+}

@@ -1,0 +1,36 @@
+//! Refunds.
+
+use axum::extract::State;
+use common::{
+    Result,
+    answer::{Accepted, Created, Either, Reply},
+    caller::Visitor,
+    extract::{Json, Path},
+    idempotency::IdempotencyKey,
+};
+use money::TransactionId;
+
+use super::{
+    body::{Body, NewRefund},
+    transactions::{answer, request_of, visible},
+};
+use crate::{app::transfers::Transfers, codes, domain::actor::Actor};
+
+/// `POST /transactions/{id}/refunds`: gives back what the receiver has got, or a part of it, as a transaction of its own.
+pub async fn create(
+    visitor: Visitor,
+    Path(id): Path<TransactionId>,
+    key: IdempotencyKey,
+    State(transfers): State<Transfers>,
+    Json(body): Json<NewRefund>,
+) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+    let (of, actor) = visible(&transfers, &visitor, id).await?;
+    // it is the receiver's money
+    if actor == Actor::Sender {
+        return Err(codes::FORBIDDEN.into());
+    }
+    let request = request_of(key, visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);
+    let NewRefund { amount, reason } = body;
+    let reason = reason.unwrap_or_default().0;
+    answer(transfers.refund(&of, amount, reason, &request).await?)
+}

@@ -1,0 +1,49 @@
+//! Payments in parts, and what goes back.
+
+use anyhow::Result;
+use lab::{wallet::Service, world::transaction_of};
+use reqwest::Method;
+use serde_json::json;
+
+use super::{Day, expect};
+
+impl Day {
+    /// Captures, refunds, and what is too much of either.
+    pub(super) async fn pay_in_parts(&mut self, ani: i64, budi: i64) -> Result<()> {
+        let parts = self.pay("in parts", ani, budi, 90, false).await?;
+        self.capture("first part", parts, 25, false).await?;
+        self.capture("last part", parts, 40, true).await?;
+        self.capture("too much", parts, 26, false).await?;
+        self.refund("refund", parts, 30).await?;
+        self.refund("refund of too much", parts, 36).await?;
+        let rest = self.pay("rest", ani, budi, 24, false).await?;
+        self.capture("part before the rest", rest, 4, false).await?;
+        self.decide("cancelling the rest", rest, "cancelled").await?;
+        Ok(())
+    }
+
+    /// Captures a part, and waits until it is known what came of it.
+    async fn capture(&mut self, what: &'static str, transaction: i64, amount: i64, is_final: bool) -> Result<()> {
+        let path = format!("/transactions/{transaction}/captures");
+        let body = json!({"amount": amount, "final": is_final});
+        loop {
+            let answer =
+                self.request(what, Service::Transaction, Method::POST, path.clone(), Some(body.clone())).await?;
+            self.settled(what, transaction).await?;
+            if answer["code"] != "transaction_in_progress" {
+                return expect(&answer, &[201, 202, 409]);
+            }
+        }
+    }
+
+    /// Gives back a part of what was captured, and waits until it is known what came of it.
+    async fn refund(&mut self, what: &'static str, transaction: i64, amount: i64) -> Result<()> {
+        let path = format!("/transactions/{transaction}/refunds");
+        let body = json!({"amount": amount, "reason": what});
+        let answer = self.request(what, Service::Transaction, Method::POST, path, Some(body)).await?;
+        expect(&answer, &[201, 202, 409])?;
+        let refund = transaction_of(&answer)?;
+        self.transactions.push((what, refund));
+        self.settled(what, refund).await
+    }
+}
