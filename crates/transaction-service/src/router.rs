@@ -122,6 +122,7 @@ fn parts() -> ApiRouter<AppState> {
                         INSUFFICIENT_BALANCE,
                         RECEIVER_UNAVAILABLE,
                         NOT_HELD,
+                        TRANSACTION_IN_PROGRESS,
                         REQUEST_IN_PROGRESS,
                         SERVICE_UNAVAILABLE,
                     ],

@@ -8,6 +8,7 @@ use crate::{
     codes,
     domain::{
         intent::{NewTransaction, Request},
+        state::Status,
         transaction::Transaction,
     },
     store::transactions as store,
@@ -37,6 +38,9 @@ impl Transfers {
         }
         if of.refund_of.is_some() {
             return Err(codes::NOT_REFUNDABLE.into());
+        }
+        if of.captured == Money::ZERO && of.status() == Status::Processing {
+            return Err(codes::TRANSACTION_IN_PROGRESS.into());
         }
         let left = of.captured - of.refunded;
         let all = if left == Money::ZERO { of.captured } else { left };

@@ -57,6 +57,14 @@ async fn only_what_was_captured_is_refunded() {
 }
 
 #[tokio::test]
+async fn what_is_still_under_way_is_not_refunded_yet() {
+    let service = Service::start().await;
+    service.users.on("transfer", Reaction::Answers(500, "{}"));
+    let open = service.create(immediate(10_000)).await.expect(202).id();
+    let _ = refund(&service.service, open, json!({})).await.expect_error(409, "transaction_in_progress");
+}
+
+#[tokio::test]
 async fn what_user_service_refuses_is_kept_and_changes_nothing() {
     let service = Service::start().await;
     let id = completed(&service).await;
