@@ -78,7 +78,8 @@ async fn lint_documents(tools: &Path, wallet: &Wallet, folder: &Path) -> Result<
     }
     let rules = folder.join("spectral.yaml");
     fs::write(&rules, SPECTRAL_RULES).context("cannot write the rules for Spectral")?;
-    let redocly = ["lint", "--extends=recommended", "--max-problems=20"];
+    // `/transactions/user/{user_id}` is older than what stands below `/transactions/{id}`, and no id is `user`
+    let redocly = ["lint", "--extends=recommended", "--max-problems=20", "--skip-rule=no-ambiguous-paths"];
     let spectral = ["lint", "--fail-severity=warn", "--ruleset", &rules.to_string_lossy()].map(str::to_owned);
     let linters = [("redocly", redocly.map(str::to_owned).to_vec()), ("spectral", spectral.to_vec())];
     for (linter, arguments) in linters {
