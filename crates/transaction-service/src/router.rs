@@ -99,6 +99,7 @@ fn parts() -> ApiRouter<AppState> {
                     [
                         INVALID_AMOUNT,
                         TRANSACTION_NOT_FOUND,
+                        USER_NOT_FOUND,
                         EXCEEDS_REMAINING,
                         RECEIVER_UNAVAILABLE,
                         NOT_HELD,
@@ -117,6 +118,7 @@ fn parts() -> ApiRouter<AppState> {
                     [
                         INVALID_AMOUNT,
                         TRANSACTION_NOT_FOUND,
+                        USER_NOT_FOUND,
                         EXCEEDS_REFUNDABLE,
                         NOT_REFUNDABLE,
                         INSUFFICIENT_BALANCE,
