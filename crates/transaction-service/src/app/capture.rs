@@ -50,10 +50,7 @@ impl Transfers {
         capture: Capture,
         keyed: Option<&KeyedRequest>,
     ) -> Result<Captured> {
-        let request = keyed.map(|KeyedRequest { scope, key, fingerprint }| Request {
-            identity: format!("{scope} {key}"),
-            fingerprint: fingerprint.clone(),
-        });
+        let request = keyed.map(Request::from);
         if let Some(known) = self.known(request.as_ref(), keyed).await? {
             return Ok(known);
         }

@@ -1,6 +1,7 @@
 //! Intents: transactions that were asked for, before any money is asked for.
 
 use chrono::{DateTime, Utc};
+use common::idempotency::KeyedRequest;
 use money::{Amount, Money, TransactionId, UserId};
 use serde::Serialize;
 
@@ -38,6 +39,12 @@ pub struct Request {
     pub identity: String,
     /// Equal for equal requests.
     pub fingerprint: Vec<u8>,
+}
+
+impl From<&KeyedRequest> for Request {
+    fn from(KeyedRequest { scope, key, fingerprint }: &KeyedRequest) -> Self {
+        Self { identity: format!("{scope} {key}"), fingerprint: fingerprint.clone() }
+    }
 }
 
 /// A transaction that somebody wants to make.

@@ -52,7 +52,7 @@ pub async fn create(
 /// The request of `caller` to `route` for `what`, which is one of its kind without a key.
 pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what: &impl Serialize) -> Request {
     match KeyedRequest::new(key, caller, route, what) {
-        Some(KeyedRequest { scope, key, fingerprint }) => Request { identity: format!("{scope} {key}"), fingerprint },
+        Some(keyed) => Request::from(&keyed),
         None => Request { identity: format!("once {}", uuid::Uuid::now_v7().simple()), fingerprint: fingerprint(what) },
     }
 }
