@@ -31,9 +31,9 @@ use crate::{
 pub const TABLE: File = mysql::migration!("0003_outbox");
 /// Facts that one call hands over.
 pub const MAX_FACTS: usize = 1000;
-/// The relay looks for facts when this process has written some, and for those of others every two seconds. It leaves four
+/// The relay looks for facts when this process has written some, and for those of others every four seconds. It leaves four
 /// fifths of the time to those who move money, if there are any.
-const PACE: Pace = Pace { idle: Duration::from_secs(2), rest: Rest::WhileServing(4) };
+const PACE: Pace = Pace { idle: Duration::from_secs(4), rest: Rest::WhileServing(4) };
 /// The first pause between attempts while notification-service is away.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
 /// The longest pause between attempts while notification-service is away.

@@ -13,8 +13,8 @@ use crate::{
     store::transactions as store,
 };
 
-/// What has expired is looked for every two seconds.
-pub const EXPIRY_PACE: Pace = Pace { idle: Duration::from_secs(2), rest: Rest::Never };
+/// What has expired is looked for every four seconds.
+pub const EXPIRY_PACE: Pace = Pace { idle: Duration::from_secs(4), rest: Rest::Never };
 impl Settler {
     /// Cancels one batch of expired transactions.
     pub async fn expire_once(&self) -> anyhow::Result<WorkerStep> {
