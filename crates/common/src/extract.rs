@@ -3,7 +3,10 @@
 use aide::{
     OperationInput,
     generate::GenContext,
-    openapi::{MediaType, Operation, ReferenceOr, RequestBody, SchemaObject},
+    openapi::{
+        MediaType, Operation, Parameter, ParameterData, ParameterSchemaOrContent, QueryStyle, ReferenceOr, RequestBody,
+        SchemaObject,
+    },
     operation::{ParamLocation, parameters_from_schema},
 };
 use axum::{
@@ -121,10 +124,22 @@ impl<T: JsonSchema> OperationInput for Query<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         let schema = context.schema.subschema_for::<T>();
         let parameters = parameters_from_schema(context, schema, ParamLocation::Query);
-        operation.parameters.extend(parameters.into_iter().map(ReferenceOr::Item));
+        let parameters = parameters.into_iter().map(as_it_is_written);
+        operation.parameters.extend(parameters.map(ReferenceOr::Item));
         let codes = [codes::INVALID_VALUE, codes::UNKNOWN_FIELD, codes::MISSING_FIELD, codes::DUPLICATE_FIELD];
         describe::refuses(operation, &codes);
     }
+}
+
+/// An object in a query is written as `name[member]=text`.
+fn as_it_is_written(mut parameter: Parameter) -> Parameter {
+    if let Parameter::Query { parameter_data: ParameterData { format, explode, .. }, style, .. } = &mut parameter
+        && let ParameterSchemaOrContent::Schema(schema) = format
+        && schema.json_schema.get("additionalProperties").is_some()
+    {
+        (*style, *explode) = (QueryStyle::DeepObject, Some(true));
+    }
+    parameter
 }
 
 impl<T: FromFields, S: Send + Sync> FromRequestParts<S> for Query<T> {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::origin::Origin;
+use crate::{labels::Labels, origin::Origin};
 
 /// What kind of thing has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -136,6 +136,9 @@ pub struct TransactionState {
     pub amount: Amount,
     /// What for.
     pub description: String,
+    /// What its creator wrote on it.
+    #[serde(flatten)]
+    pub labels: Labels,
     /// Where it stands, in the words of transaction-service.
     pub status: String,
     /// Why it ended, if it has.

@@ -16,6 +16,7 @@ pub mod fact;
 pub mod fields;
 pub mod headers;
 pub mod idempotency;
+pub mod labels;
 pub mod monitoring;
 pub mod origin;
 pub mod outbox;

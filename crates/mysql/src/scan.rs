@@ -117,12 +117,14 @@ where
         query.build().fetch_all(conn).await
     }
 
-    /// The rows with these ids, in their order, as long as they still pass the filter.
-    async fn find(&self, conn: &mut MySqlConnection, ids: &[i64]) -> sqlx::Result<Vec<T>> {
+    /// The rows of the range with these ids, in their order, as long as they still pass the filter.
+    pub async fn find(&self, conn: &mut MySqlConnection, ids: &[i64]) -> sqlx::Result<Vec<T>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut query = QueryBuilder::new(format!("SELECT {} FROM {} WHERE id IN ", self.columns, self.table));
+        let mut query = QueryBuilder::new(format!("SELECT {} FROM {} WHERE ", self.columns, self.table));
+        (self.range)(&mut query);
+        query.push(" AND id IN ");
         push_list(&mut query, ids.iter().copied());
         query.push(" AND (");
         (self.filter)(&mut query);

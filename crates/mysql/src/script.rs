@@ -217,10 +217,10 @@ impl Script {
         }
     }
 
-    /// The ids of the rows for which they are wanted.
-    pub fn into_ids(mut self) -> Vec<i64> {
+    /// The ids of the rows for which they are wanted, of all that was sent since they were taken last.
+    pub fn take_ids(&mut self) -> Vec<i64> {
         self.number(1); // single rows
-        self.ids
+        std::mem::take(&mut self.ids)
     }
 
     fn number(&mut self, step: i64) {
@@ -252,7 +252,7 @@ impl BulkInsert {
         let mut script = Script::default();
         script.insert_for_ids(self);
         script.send(conn).await.map_err(Failed::into_cause)?;
-        Ok(script.into_ids())
+        Ok(script.take_ids())
     }
 }
 

@@ -41,7 +41,7 @@ impl Unit {
         self.waiting.insert(insert);
     }
 
-    /// Adds an insertion, if it has rows; the ids that the server gives them come with the commit.
+    /// Adds an insertion, if it has rows; the ids that the server gives them come with [`Self::flush_for_ids`].
     pub fn insert_for_ids(&mut self, insert: BulkInsert) {
         self.waiting.insert_for_ids(insert);
     }
@@ -97,19 +97,19 @@ impl Unit {
     /// Sends what has been added before the commit is sent, so that whoever comes later under the same unique key waits for it, even
     /// if the commit is late.
     pub async fn flush(&mut self) -> Result<(), DbError> {
+        self.flush_for_ids().await.map(drop)
+    }
+
+    /// The same; returns the ids of [`Self::insert_for_ids`], in their order.
+    pub async fn flush_for_ids(&mut self) -> Result<Vec<i64>, DbError> {
         match self.send().await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(self.waiting.take_ids()),
             Err(failed) => Err(self.give_up(failed).await),
         }
     }
 
     /// Commits, together with what has been added. A refused commit is told apart from one whose answer never came.
-    pub async fn commit(self) -> Result<(), DbError> {
-        self.commit_for_ids().await.map(drop)
-    }
-
-    /// Commits, and returns the ids of [`Self::insert_for_ids`], in their order.
-    pub async fn commit_for_ids(mut self) -> Result<Vec<i64>, DbError> {
+    pub async fn commit(mut self) -> Result<(), DbError> {
         let mut script = std::mem::take(&mut self.waiting);
         script.commit();
         let mut flights = script.flights();
@@ -132,8 +132,7 @@ impl Unit {
         is_committing(false);
         self.has_begun = false;
         self.committed.iter().for_each(|committed| committed());
-        self.point.after().await.map_err(|injected| DbError::CommitUnknown(broken(injected).into()))?;
-        Ok(script.into_ids())
+        self.point.after().await.map_err(|injected| DbError::CommitUnknown(broken(injected).into()))
     }
 
     async fn send(&mut self) -> Result<Vec<Vec<MySqlRow>>, Failed> {

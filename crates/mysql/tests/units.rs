@@ -107,7 +107,7 @@ async fn a_row_that_somebody_else_wrote_first_is_a_lost_race() {
 }
 
 /// Sets the count of both things to 7 if it is `before`, and adds a third one.
-async fn write(pool: &MySqlPool, before: i64) -> Result<Vec<i64>, DbError> {
+async fn write(pool: &MySqlPool, before: i64) -> Result<(), DbError> {
     let mut unit = mysql::begin(pool, point!("test")).await?;
     let mut update = BulkUpdate::new("things");
     for id in [1, 2] {
@@ -117,7 +117,7 @@ async fn write(pool: &MySqlPool, before: i64) -> Result<Vec<i64>, DbError> {
     let mut insert = BulkInsert::new("INSERT INTO things (id, count)");
     insert.row(&[3.into(), 9.into()]);
     unit.insert(insert);
-    unit.commit_for_ids().await
+    unit.commit().await
 }
 
 #[tokio::test]

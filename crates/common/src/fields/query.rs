@@ -1,7 +1,7 @@
-//! The values of a query string: text, of which numbers and words are read.
+//! The values of a query string: text, of which numbers and words are read, and members of an object (`metadata[order]=A-1`).
 
 use serde::{
-    de::{Deserializer, IntoDeserializer, Visitor},
+    de::{Deserializer, IntoDeserializer, Visitor, value::MapDeserializer},
     forward_to_deserialize_any,
 };
 
@@ -56,5 +56,25 @@ impl<'de> Deserializer<'de> for Value<'_> {
     forward_to_deserialize_any! {
         i8 i16 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
         identifier ignored_any
+    }
+}
+
+/// The members of an object, each with its text.
+pub(super) struct Members<'a>(pub &'a [(&'a str, &'a str)]);
+
+impl<'de> Deserializer<'de> for Members<'_> {
+    type Error = Invalid;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Invalid> {
+        visitor.visit_map(MapDeserializer::new(self.0.iter().copied()))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Invalid> {
+        visitor.visit_some(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct seq
+        tuple tuple_struct map struct enum identifier ignored_any
     }
 }

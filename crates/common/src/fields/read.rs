@@ -74,10 +74,21 @@ struct Entry<'a> {
     taken: bool,
 }
 
-#[derive(Clone, Copy)]
 enum Given<'a> {
     Json(&'a str),
     Text(&'a str),
+    /// Of a query: the members of an object, `name[member]=text`.
+    Members(Vec<(&'a str, &'a str)>),
+}
+
+impl Entry<'_> {
+    /// Its name, as the request gives it.
+    fn label(&self) -> String {
+        match &self.value {
+            Given::Members(members) => shortened(&format!("{}[{}]", self.name, members[0].0)),
+            Given::Json(_) | Given::Text(_) => shortened(&self.name),
+        }
+    }
 }
 
 /// What is wrong with one field.
@@ -107,9 +118,10 @@ impl<'a> Fields<'a> {
             None => T::deserialize(Absent),
             Some(entry) => {
                 entry.taken = true;
-                match entry.value {
+                match &entry.value {
                     Given::Json(text) => T::deserialize(json::Value(text)),
                     Given::Text(text) => T::deserialize(query::Value(text)),
+                    Given::Members(members) => T::deserialize(query::Members(members)),
                 }
             }
         };
@@ -148,7 +160,7 @@ impl<'a> Fields<'a> {
     fn read<T: FromFields>(mut self) -> Result<T, Refused> {
         let value = T::from_fields(&mut self);
         let unknown = self.entries.iter().filter(|entry| !entry.taken).take(MAX_FAULTS);
-        let unknown: Vec<String> = unknown.map(|entry| shortened(&entry.name)).collect();
+        let unknown: Vec<String> = unknown.map(Entry::label).collect();
         for name in unknown {
             self.note(&name, Invalid::of(Cause::Unknown));
         }
@@ -187,11 +199,31 @@ pub fn from_json<T: FromFields>(body: &[u8]) -> Result<T> {
 /// The request that a query string makes.
 pub fn from_query<T: FromFields>(query: &str) -> Result<T> {
     let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
-    let entries = pairs.iter().map(|(name, value)| (Cow::Borrowed(&**name), Given::Text(value)));
-    Fields::new(entries).read().map_err(|refused| match refused {
+    Fields::new(gathered(&pairs)).read().map_err(|refused| match refused {
         Refused::Malformed(_) => codes::INVALID_VALUE.into(),
         Refused::Faults(error) => error,
     })
+}
+
+/// The parameters of a query, of which those of one object are together.
+fn gathered<'a>(pairs: &'a [(Cow<'a, str>, Cow<'a, str>)]) -> Vec<(Cow<'a, str>, Given<'a>)> {
+    let mut entries: Vec<(Cow<'a, str>, Given<'a>)> = Vec::new();
+    for (name, text) in pairs {
+        let member = name.strip_suffix(']').and_then(|name| name.split_once('['));
+        let Some((object, member)) = member else {
+            entries.push((Cow::Borrowed(name), Given::Text(text)));
+            continue;
+        };
+        let members = entries.iter_mut().find_map(|(name, given)| match given {
+            Given::Members(members) if name == object => Some(members),
+            _ => None,
+        });
+        match members {
+            Some(members) => members.push((member, text)),
+            None => entries.push((Cow::Borrowed(object), Given::Members(vec![(member, text)]))),
+        }
+    }
+    entries
 }
 
 #[cfg(test)]

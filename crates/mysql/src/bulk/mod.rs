@@ -196,7 +196,8 @@ mod tests {
         }
         unit.update(update);
         unit.insert_for_ids(insertion(2 * ROWS));
-        let new_ids = unit.commit_for_ids().await.unwrap();
+        let new_ids = unit.flush_for_ids().await.unwrap();
+        unit.commit().await.unwrap();
         let new: Vec<i64> = sqlx::query_scalar("SELECT id FROM t WHERE n >= ? ORDER BY n")
             .bind(2 * ROWS)
             .fetch_all(&mut *conn)

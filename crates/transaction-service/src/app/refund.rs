@@ -1,6 +1,6 @@
 //! Giving back what was captured: a refund is a transaction of its own, from who was paid to who paid.
 
-use common::{ApiError, Result};
+use common::{ApiError, Result, labels::Labels};
 use money::{Amount, Money};
 
 use super::{create::Creation, transfers::Transfers};
@@ -22,6 +22,7 @@ impl Transfers {
         of: &Transaction,
         amount: Option<Amount>,
         reason: String,
+        labels: Labels,
         request: &Request,
     ) -> Result<Creation> {
         let new = |amount| NewTransaction {
@@ -29,6 +30,7 @@ impl Transfers {
             receiver_id: of.sender_id,
             amount,
             description: reason.clone(),
+            labels: labels.clone(),
             auto_complete: true,
             refund_of: Some(of.id),
         };

@@ -82,6 +82,7 @@ fn state(before: Before, row: &Transaction) -> TransactionState {
         receiver_id: row.receiver_id,
         amount: row.amount,
         description: row.description.clone(),
+        labels: row.labels.clone(),
         status: <&str>::from(row.status()).to_owned(),
         status_reason: row.status_reason().map(|reason| reason.word().to_owned()),
         captured_amount: is_in_parts.then_some(row.captured),

@@ -1,7 +1,7 @@
 //! Intents: transactions that were asked for, before any money is asked for.
 
 use chrono::{DateTime, Utc};
-use common::idempotency::KeyedRequest;
+use common::{idempotency::KeyedRequest, labels::Labels};
 use money::{Amount, Money, TransactionId, UserId};
 use serde::Serialize;
 
@@ -14,6 +14,8 @@ pub struct NewTransaction {
     pub receiver_id: UserId,
     pub amount: Amount,
     pub description: String,
+    #[serde(flatten)]
+    pub labels: Labels,
     /// True if the money moves in one step.
     pub auto_complete: bool,
     /// The transaction whose money goes back, if it is a refund.
@@ -77,6 +79,7 @@ impl Intent {
             refunded: Money::ZERO,
             refund_of: new.refund_of,
             description: new.description,
+            labels: new.labels,
             accepted_at: None,
             hidden_at: None,
             hidden_from_sender_at: None,

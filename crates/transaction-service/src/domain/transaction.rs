@@ -1,6 +1,7 @@
 //! A transaction.
 
 use chrono::{DateTime, Utc};
+use common::labels::Labels;
 use money::{Amount, Money, TransactionId, UserId};
 
 use super::{
@@ -17,6 +18,8 @@ pub struct Transaction {
     pub receiver_id: UserId,
     pub amount: Amount,
     pub description: String,
+    /// What its creator wrote on it.
+    pub labels: Labels,
     pub state: State,
     /// The number of its last step, the outstanding one included.
     pub step: u16,
@@ -137,6 +140,7 @@ pub mod tests {
                 receiver_id: 2.try_into().unwrap(),
                 amount: "10000".parse().unwrap(),
                 description: String::new(),
+                labels: Labels::default(),
                 auto_complete: false,
                 refund_of: None,
             },

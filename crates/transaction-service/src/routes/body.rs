@@ -2,7 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use common::{ApiError, Result, request};
+use common::{
+    ApiError, Result,
+    labels::{Labels, Metadata, Reference},
+    request,
+};
 use money::{
     Amount, AmountBound, Money, TransactionId, UserId,
     time::{Bound, Period},
@@ -23,11 +27,31 @@ use crate::{
         step::Failure,
         transaction::Transaction,
     },
-    store::lists::Filter,
+    store::lists::{Direction, Filter},
 };
 
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 255;
+
+/// The most words that a list is searched for.
+const MAX_WORDS: usize = 10;
+/// The longest text to search for, in characters.
+const MAX_SEARCH: usize = 100;
+
+/// Words to search for: 1 to 10, in 100 characters.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, with = "String", extend("minLength" = 1, "maxLength" = MAX_SEARCH))]
+pub struct Words(Vec<String>);
+
+impl TryFrom<String> for Words {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let text = money::text::parse(&text, 1..=MAX_SEARCH)?;
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        if words.len() > MAX_WORDS { Err(format!("must be {MAX_WORDS} words at most")) } else { Ok(Self(words)) }
+    }
+}
 
 /// What a payment is for: at most 255 characters.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +74,10 @@ request! {
         receiver_id: UserId,
         amount: Amount,
         description: Option<Description>,
+        /// Your own name for it, an order number say. It need not be unique, and lists can be narrowed to it.
+        reference: Option<Reference>,
+        /// Whatever else you want to find it by. Both parties see it.
+        metadata: Option<Metadata>,
         /// Whether the money moves at once: no, if it is absent.
         auto_complete: Option<bool>,
     }
@@ -68,6 +96,7 @@ impl TryFrom<Create> for NewTransaction {
             receiver_id: body.receiver_id,
             amount: body.amount,
             description: body.description.unwrap_or_default().0,
+            labels: Labels::of(body.reference, body.metadata),
             auto_complete: body.auto_complete.unwrap_or(false),
             refund_of: None,
         })
@@ -106,6 +135,12 @@ request! {
         pub amount: Option<Amount>,
         /// What for: the description of the refund.
         pub reason: Option<Description>,
+        /// Your own name for the refund.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub reference: Option<Reference>,
+        /// Whatever else you want to find it by.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub metadata: Option<Metadata>,
     }
 }
 
@@ -144,6 +179,18 @@ request! {
         min_amount: Option<AmountBound>,
         /// Of this amount or less.
         max_amount: Option<AmountBound>,
+        /// With exactly this reference.
+        reference: Option<Reference>,
+        /// With each of these entries in their metadata: `metadata[order]=A-1042`.
+        metadata: Option<Metadata>,
+        /// Sent by this user.
+        sender_id: Option<UserId>,
+        /// Received by this user.
+        receiver_id: Option<UserId>,
+        /// Of a user's: those received, or those sent.
+        direction: Option<Direction>,
+        /// Of a user's: with all of these words, or parts of words, in the description.
+        q: Option<Words>,
     }
 }
 
@@ -155,6 +202,22 @@ impl ListQuery {
             period: Period::between(self.from, self.to, zone).since(since),
             min_amount: self.min_amount.map(|AmountBound(amount)| amount),
             max_amount: self.max_amount.map(|AmountBound(amount)| amount),
+            lookups: Labels::of(self.reference, self.metadata).lookups().collect(),
+            sender: self.sender_id,
+            receiver: self.receiver_id,
+            direction: self.direction,
+            words: self.q.map_or_else(Vec::new, |Words(words)| words),
+        }
+    }
+
+    /// Refuses what can only be asked of one user's transactions.
+    pub fn of_everybody(self) -> Result<Self> {
+        let asked = [("direction", self.direction.is_some()), ("q", self.q.is_some())];
+        match asked.into_iter().find(|(_, is_asked)| *is_asked) {
+            Some((field, _)) => {
+                Err(ApiError::invalid(field, "must stand with one user's transactions: /transactions/user/{id}"))
+            }
+            None => Ok(self),
         }
     }
 }
@@ -188,6 +251,9 @@ pub struct Body {
     refund_of: Option<TransactionId>,
     status: Status,
     description: String,
+    /// What its creator wrote on it.
+    #[serde(flatten)]
+    labels: Labels,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure_code: Option<Failure>,
     /// Why it ended, once it has.
@@ -210,6 +276,7 @@ impl From<Transaction> for Body {
             refund_of: row.refund_of,
             status: row.status(),
             description: row.description,
+            labels: row.labels,
             failure_code: row.state.failure(),
             status_reason,
             created_at: row.created_at,

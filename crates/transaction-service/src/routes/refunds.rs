@@ -7,6 +7,7 @@ use common::{
     caller::Visitor,
     extract::{Json, Path},
     idempotency::IdempotencyKey,
+    labels::Labels,
 };
 use money::TransactionId;
 
@@ -30,7 +31,7 @@ pub async fn create(
         return Err(codes::FORBIDDEN.into());
     }
     let request = request_of(key, visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);
-    let NewRefund { amount, reason } = body;
-    let reason = reason.unwrap_or_default().0;
-    answer(transfers.refund(&of, amount, reason, &request).await?)
+    let NewRefund { amount, reason, reference, metadata } = body;
+    let (reason, labels) = (reason.unwrap_or_default().0, Labels::of(reference, metadata));
+    answer(transfers.refund(&of, amount, reason, labels, &request).await?)
 }

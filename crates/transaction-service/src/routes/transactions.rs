@@ -105,6 +105,7 @@ pub async fn list(
     State(zone): State<Tz>,
     List(page, query): List<ListQuery>,
 ) -> Result<Listed<Body>> {
+    let query = if caller.only_user().is_some() { query } else { query.of_everybody()? };
     let filter = query.filter(zone, since);
     let mut conn = reads.acquire_for(caller.only_user()).await?;
     let found = match caller.only_user() {

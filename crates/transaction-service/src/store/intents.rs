@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use common::labels::Labels;
 use money::TransactionId;
 use mysql::{
     Unit,
     bulk::{BulkInsert, Value, list},
 };
 
-use super::{SETTLE_AFTER_SECONDS, columns};
+use super::{SETTLE_AFTER_SECONDS, columns, labels};
 use crate::domain::{
     intent::{Inserted, Intent},
     transaction::Transaction,
@@ -25,6 +26,11 @@ impl Plan<'_> {
     /// True if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.new.is_empty()
+    }
+
+    /// Has `unit` write what the new ones, which have these ids, are found by.
+    pub fn label(&self, unit: &mut Unit, ids: &[i64]) {
+        labels::insert(unit, ids.iter().copied().zip(self.new.iter().map(|intent| &intent.new)));
     }
 
     /// What became of each intent, once they are written.
@@ -65,9 +71,12 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
 fn insertion(intents: &[&Intent]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at, refund_of)",
+             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at, refund_of,
+              reference, metadata)",
     );
     for Intent { new, request, actor, now } in intents {
+        let Labels { reference, metadata } = &new.labels;
+        let metadata = (!metadata.is_empty()).then(|| metadata.to_json());
         insert.row(&[
             new.sender_id.get().into(),
             new.receiver_id.get().into(),
@@ -82,6 +91,8 @@ fn insertion(intents: &[&Intent]) -> BulkInsert {
             (*now).into(),
             (*now).into(),
             new.refund_of.map(TransactionId::get).into(),
+            reference.as_ref().map(|reference| &*reference.0).into(),
+            metadata.as_deref().into(),
         ]);
     }
     insert

@@ -1,10 +1,13 @@
 //! Lists of transactions, newest first. Each page looks at a bounded number of them.
 
+use common::labels::Lookup;
 use money::{Money, UserId, time::Period};
 use mysql::scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch, push_created_within};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
-use super::columns;
+use super::{columns, labels};
 use crate::domain::{state::Status, transaction::Transaction};
 
 /// What a list is narrowed to.
@@ -15,6 +18,24 @@ pub struct Filter {
     pub period: Period,
     pub min_amount: Option<Money>,
     pub max_amount: Option<Money>,
+    /// Found by each of these.
+    pub lookups: Vec<Lookup>,
+    pub sender: Option<UserId>,
+    pub receiver: Option<UserId>,
+    /// Of a user's, only these.
+    pub direction: Option<Direction>,
+    /// With each of these in the description.
+    pub words: Vec<String>,
+}
+
+/// Which of a user's transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Those that it received.
+    In,
+    /// Those that it sent.
+    Out,
 }
 
 /// At most `rows` transactions with an id below `cursor`.
@@ -24,6 +45,25 @@ pub async fn all(
     cursor: Option<i64>,
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
+    if let Some(lookup) = filter.lookups.first() {
+        return labelled(conn, None, lookup, ANYBODYS, filter, cursor, rows).await;
+    }
+    if let Some(user) = filter.sender {
+        return scan(conn, BY_SENDER, &|q| _ = q.push("sender_id = ").push_bind(user), ANYBODYS, filter, cursor, rows)
+            .await;
+    }
+    if let Some(user) = filter.receiver {
+        return scan(
+            conn,
+            BY_RECEIVER,
+            &|q| _ = q.push("receiver_id = ").push_bind(user),
+            ANYBODYS,
+            filter,
+            cursor,
+            rows,
+        )
+        .await;
+    }
     match filter.status {
         None | Some(Status::Completed) => {
             scan(conn, BY_ID, &|q| _ = q.push("TRUE"), ANYBODYS, filter, cursor, rows).await
@@ -62,11 +102,58 @@ pub async fn of_user(
     cursor: Option<i64>,
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
-    let sent = |query: &mut QueryBuilder<MySql>| _ = query.push("sender_id = ").push_bind(user);
-    let received = |query: &mut QueryBuilder<MySql>| _ = query.push("receiver_id = ").push_bind(user);
-    let sent = scan(conn, BY_SENDER, &sent, SENDERS, filter, cursor, rows).await?;
-    let received = scan(conn, BY_RECEIVER, &received, RECEIVERS, filter, cursor, rows).await?;
-    Ok(Stretch::merge([sent, received], rows, |row| row.id.get()))
+    let is_or_any = |party: Option<UserId>| party.is_none_or(|party| party == user);
+    let wants_sent = filter.direction != Some(Direction::In) && is_or_any(filter.sender);
+    let wants_received = filter.direction != Some(Direction::Out) && is_or_any(filter.receiver);
+    if let Some(lookup) = filter.lookups.first() {
+        let sent = wants_sent.then(|| format!("(sender_id = {user} AND {SENDERS})"));
+        let received = wants_received.then(|| format!("(receiver_id = {user} AND {RECEIVERS})"));
+        let visible = [sent, received].into_iter().flatten().collect::<Vec<_>>().join(" OR ");
+        if visible.is_empty() {
+            return Ok(Stretch { items: Vec::new(), reached: None });
+        }
+        return labelled(conn, Some(user), lookup, &format!("({visible})"), filter, cursor, rows).await;
+    }
+    let mut stretches = Vec::new();
+    if wants_sent {
+        let sent = |query: &mut QueryBuilder<MySql>| _ = query.push("sender_id = ").push_bind(user);
+        stretches.push(scan(conn, BY_SENDER, &sent, SENDERS, filter, cursor, rows).await?);
+    }
+    if wants_received {
+        let received = |query: &mut QueryBuilder<MySql>| _ = query.push("receiver_id = ").push_bind(user);
+        stretches.push(scan(conn, BY_RECEIVER, &received, RECEIVERS, filter, cursor, rows).await?);
+    }
+    Ok(Stretch::merge(stretches, rows, |row| row.id.get()))
+}
+
+/// Those that `user`, or whoever sees everybody's, finds by `lookup`. Their labels are looked at, newest first, and of each whether
+/// its transaction is shown.
+async fn labelled(
+    conn: &mut MySqlConnection,
+    user: Option<UserId>,
+    lookup: &Lookup,
+    visible: &str,
+    filter: &Filter,
+    cursor: Option<i64>,
+    rows: u32,
+) -> sqlx::Result<Stretch<Transaction>> {
+    let range = |query: &mut QueryBuilder<MySql>| labels::push_range(query, user, lookup);
+    let shown = |query: &mut QueryBuilder<MySql>| {
+        query.push(visible).push(" AND ");
+        filter.push(query);
+    };
+    let of_label = |query: &mut QueryBuilder<MySql>| {
+        query.push("COALESCE((SELECT ");
+        shown(query);
+        query.push(" FROM transactions WHERE transactions.id = transaction_labels.id), FALSE)");
+    };
+    let (table, index, order) = ("transaction_labels", labels::INDEX, Order::NewestFirst);
+    let found = Scan { columns: "id", table, index, range: &range, filter: &of_label, order, id: |row: &(i64,)| row.0 }
+        .read(conn, cursor, rows)
+        .await?;
+    let ids: Vec<i64> = found.items.into_iter().map(|(id,)| id).collect();
+    let items = whole(BY_ID, &|query| _ = query.push("TRUE"), &shown).find(conn, &ids).await?;
+    Ok(Stretch { items, reached: found.reached })
 }
 
 // Indexes that have their range in the order of the ids.
@@ -84,14 +171,17 @@ async fn scan(
     cursor: Option<i64>,
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
-    let (columns, table, order) = (columns!(), "transactions", Order::NewestFirst);
     let filter = |query: &mut QueryBuilder<MySql>| {
         query.push(visible).push(" AND ");
         filter.push(query);
     };
-    Scan { columns, table, index, range, filter: &filter, order, id: |row: &Transaction| row.id.get() }
-        .read(conn, cursor, rows)
-        .await
+    whole(index, range, &filter).read(conn, cursor, rows).await
+}
+
+/// A range of whole transactions.
+fn whole<'a>(index: &'a str, range: Condition<'a>, filter: Condition<'a>) -> Scan<'a, Transaction> {
+    let (columns, table, order) = (columns!(), "transactions", Order::NewestFirst);
+    Scan { columns, table, index, range, filter, order, id: |row: &Transaction| row.id.get() }
 }
 
 /// True if there are more transactions in this status than a page may look at.
@@ -142,98 +232,33 @@ impl Filter {
         if let Some(most) = self.max_amount {
             query.push(" AND amount <= ").push_bind(most);
         }
+        if let Some(sender) = self.sender {
+            query.push(" AND sender_id = ").push_bind(sender);
+        }
+        if let Some(receiver) = self.receiver {
+            query.push(" AND receiver_id = ").push_bind(receiver);
+        }
+        for lookup in self.lookups.iter().skip(1) {
+            labels::push_has(query, lookup);
+        }
+        for word in &self.words {
+            query.push(" AND description LIKE ").push_bind(containing(word)).push(" ESCAPE '!'");
+        }
     }
+}
+
+/// The pattern of a text that has `word` in it.
+fn containing(word: &str) -> String {
+    let mut pattern = String::from("%");
+    for char in word.chars() {
+        if matches!(char, '!' | '%' | '_') {
+            pattern.push('!');
+        }
+        pattern.push(char);
+    }
+    pattern.push('%');
+    pattern
 }
 
 #[cfg(test)]
-mod tests {
-    use lab::plan::within;
-
-    use super::*;
-    use crate::store::testing::{FAILED_EACH, TRANSACTIONS, USERS, filled_database, time};
-
-    const LIMIT: u32 = 20;
-
-    fn status(status: Status) -> Filter {
-        Filter { status: Some(status), ..Filter::default() }
-    }
-
-    #[tokio::test]
-    async fn a_page_reads_its_own_rows_and_sorts_nothing() {
-        let database = filled_database().await;
-        let mut conn = database.pool().acquire().await.unwrap();
-        let user: UserId = 7.try_into().unwrap();
-        let amounts = Filter { min_amount: Some(1.into()), max_amount: Some(1.into()), ..Filter::default() };
-        let all_times = Period { from: Some(time(0)), to: Some(time(TRANSACTIONS + 1)) };
-        let times = Filter { period: all_times, ..Filter::default() };
-        let middle = Some(TRANSACTIONS / 2);
-
-        for (filter, cursor) in [
-            (Filter::default(), None),
-            (Filter::default(), middle),
-            (amounts, None),
-            (times, None),
-            (status(Status::Completed), middle),
-        ] {
-            let what = format!("all, {filter:?}");
-            let page = within(&mut conn, &what, LIMIT.into(), async |conn| all(conn, &filter, cursor, LIMIT).await);
-            assert_newest_first(&page.await.items, cursor);
-        }
-        for (filter, cursor) in [(Filter::default(), None), (Filter::default(), middle)] {
-            // one page for each role
-            let page = within(&mut conn, "of a user", (2 * LIMIT).into(), async |conn| {
-                of_user(conn, user, &filter, cursor, LIMIT).await
-            });
-            assert_newest_first(&page.await.items, cursor);
-        }
-        let failed = status(Status::Failed);
-        assert_newest_first(
-            &within(&mut conn, "all failed", LIMIT.into(), async |conn| all(conn, &failed, None, LIMIT).await)
-                .await
-                .items,
-            None,
-        );
-        // a filter that little passes looks at the user's own transactions, and at no one else's
-        let rows_of_user = 2 * TRANSACTIONS / USERS;
-        let failed = within(&mut conn, "failed of a user", rows_of_user, async |conn| {
-            of_user(conn, user, &failed, None, LIMIT).await
-        });
-        assert!(failed.await.items.iter().all(|row| row.status() == Status::Failed && row.id.get() % FAILED_EACH == 0));
-    }
-
-    #[tokio::test]
-    async fn a_filter_that_nothing_passes_costs_a_bounded_number_of_rows() {
-        let database = filled_database().await;
-        let mut conn = database.pool().acquire().await.unwrap();
-        sqlx::raw_sql("UPDATE transactions SET sender_id = 7, receiver_id = 8").execute(&mut *conn).await.unwrap();
-        sqlx::raw_sql("ANALYZE TABLE transactions").execute(&mut *conn).await.unwrap();
-        let nothing = Filter { min_amount: Some(1_000.into()), ..Filter::default() };
-        let both = Filter { status: Some(Status::Failed), ..nothing.clone() };
-        let most = MOST_LOOKED_AT.into();
-        for user in [7, 8] {
-            let user: UserId = user.try_into().unwrap();
-            for filter in [&nothing, &both] {
-                let page =
-                    within(&mut conn, "of a user", most, async |conn| of_user(conn, user, filter, None, LIMIT).await);
-                let page = page.await;
-                assert_eq!((page.items.len(), page.reached), (0, Some(TRANSACTIONS - i64::from(MOST_LOOKED_AT) + 1)));
-            }
-        }
-        let page = within(&mut conn, "all", most, async |conn| all(conn, &nothing, None, LIMIT).await).await;
-        assert_eq!((page.items.len(), page.reached), (0, Some(TRANSACTIONS - i64::from(MOST_LOOKED_AT) + 1)));
-        let page = within(&mut conn, "all failed", most, async |conn| all(conn, &both, None, LIMIT).await).await;
-        assert_eq!((page.items.len(), page.reached), (0, None), "these are few");
-        for status in [Status::Pending, Status::Processing] {
-            let open = Filter { status: Some(status), ..Filter::default() };
-            let page = all(&mut conn, &open, None, LIMIT).await.unwrap();
-            assert_eq!((page.items.len(), page.reached), (0, None), "there are none");
-        }
-    }
-
-    #[track_caller]
-    fn assert_newest_first(page: &[Transaction], cursor: Option<i64>) {
-        assert_eq!(page.len(), LIMIT as usize);
-        assert!(page.is_sorted_by(|one, next| one.id > next.id));
-        assert!(page[0].id.get() < cursor.unwrap_or(i64::MAX));
-    }
-}
+mod tests;

@@ -11,5 +11,7 @@ pub fn migrations() -> Migrator {
         "0101_transactions",
         "0102_transactions_captured",
         "0103_captures",
+        "0104_transactions_labelled",
+        "0105_transaction_labels",
     ]))
 }

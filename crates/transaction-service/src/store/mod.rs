@@ -4,6 +4,7 @@ pub mod captures;
 pub mod changes;
 pub mod feed;
 pub mod intents;
+mod labels;
 pub mod lists;
 pub mod migrations;
 mod row;
@@ -20,7 +21,7 @@ macro_rules! columns {
     () => {
         "id, sender_id, receiver_id, amount, description, status, step, verb, target, failure, accepted_at, hidden_at,
          hidden_from_sender_at, hidden_from_receiver_at, step_amount, captured_amount, refunded_amount, refund_of,
-         status_reason AS reason, actor, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
+         reference, metadata, status_reason AS reason, actor, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
     };
 }
 pub(crate) use columns;

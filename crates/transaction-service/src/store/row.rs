@@ -4,6 +4,8 @@ use sqlx::{FromRow, Row, mysql::MySqlRow};
 
 use money::{Amount, Money};
 
+use common::labels::{Labels, Metadata, Reference};
+
 use crate::domain::{
     state::{State, Words},
     transaction::Transaction,
@@ -31,6 +33,7 @@ impl FromRow<'_, MySqlRow> for Transaction {
             refunded: refunded.unwrap_or_default(),
             refund_of: row.try_get("refund_of")?,
             description: row.try_get("description")?,
+            labels: labels(row)?,
             state,
             step: row.try_get("step")?,
             accepted_at: row.try_get("accepted_at")?,
@@ -48,4 +51,12 @@ impl FromRow<'_, MySqlRow> for Transaction {
             changed_at: row.try_get("changed_at")?,
         })
     }
+}
+
+fn labels(row: &MySqlRow) -> sqlx::Result<Labels> {
+    let reference: Option<String> = row.try_get("reference")?;
+    let metadata: Option<String> = row.try_get("metadata")?;
+    let metadata = metadata.map(|text| Metadata::of_json(&text)).transpose();
+    let metadata = metadata.map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(Labels::of(reference.map(Reference), metadata))
 }

@@ -23,7 +23,7 @@ const LANES: usize = 2;
 /// What is to be written.
 #[derive(Debug, Clone)]
 enum Write {
-    Intent(Intent),
+    Intent(Box<Intent>),
     Change(Box<ChangeRequest>),
 }
 
@@ -53,7 +53,7 @@ impl Writer {
 
     /// Commits an intent.
     pub async fn insert(&self, intent: Intent) -> Result<Inserted, BatchError<DbError>> {
-        match self.0.submit(Write::Intent(intent)).await? {
+        match self.0.submit(Write::Intent(Box::new(intent))).await? {
             Written::Intent(inserted) => Ok(inserted),
             Written::Change(_) => unreachable!("an intent is answered as one"),
         }
@@ -79,7 +79,7 @@ async fn write(pool: MySqlPool, writes: Arc<[Write]>, pending_ttl: u32, baton: B
     let (mut intents, mut requests) = (Vec::new(), Vec::new());
     for write in writes.iter() {
         match write {
-            Write::Intent(intent) => intents.push(intent),
+            Write::Intent(intent) => intents.push(&**intent),
             Write::Change(request) => requests.push(&**request),
         }
     }
@@ -92,10 +92,9 @@ async fn write(pool: MySqlPool, writes: Arc<[Write]>, pending_ttl: u32, baton: B
         let intents = intents::plan(&mut tx, intents, attempt).await?;
         // a request that another instance writes at this moment waits at the unique key; and if this commit is late, a second run
         // waits there for it, so that a key which is free again is never taken by what was given up
-        if !intents.is_empty() {
-            tx.flush().await?;
-        }
-        let ids = tx.commit_for_ids().await?;
+        let ids = if intents.is_empty() { Vec::new() } else { tx.flush_for_ids().await? };
+        intents.label(&mut tx, &ids);
+        tx.commit().await?;
         Ok((intents.outcomes(&ids), changed))
     })
     .await?;

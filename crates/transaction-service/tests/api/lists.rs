@@ -204,7 +204,7 @@ async fn each_wrong_parameter_is_named() {
             ("max_amount=10.000", "invalid_amount", "max_amount"),
             ("max_amount=1e2", "invalid_amount", "max_amount"),
             ("page=2", "unknown_field", "page"),
-            ("sender_id=1", "unknown_field", "sender_id"),
+            ("payer=1", "unknown_field", "payer"),
             ("status=pending&status=failed", "duplicate_field", "status"),
         ] {
             assert_names_field(service.anyone.get(&format!("{list}?{query}")).await, code, field);

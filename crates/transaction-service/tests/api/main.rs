@@ -12,4 +12,5 @@ mod outbox;
 mod parties;
 mod peers;
 mod refunds;
+mod search;
 mod support;

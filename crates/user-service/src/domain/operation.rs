@@ -5,6 +5,7 @@ use std::iter;
 use common::{
     ApiError,
     idempotency::{self, KeyedRequest},
+    labels::{Labels, Metadata, Reference},
     origin::Origin,
 };
 use money::{Amount, Money, TransactionId, UserId};
@@ -185,8 +186,10 @@ pub struct Operation {
     pub fingerprint: Vec<u8>,
     /// What to do.
     pub movement: Movement,
-    /// The caller's remark, kept with the operation.
+    /// The caller's own name for it, kept with the operation.
     pub note: Option<String>,
+    /// Whatever else the caller wrote on it.
+    pub metadata: Metadata,
     /// Who asks for it, and within which request.
     pub origin: Origin,
 }
@@ -201,6 +204,7 @@ impl Operation {
             fingerprint: idempotency::fingerprint(&movement),
             movement,
             note: None,
+            metadata: Metadata::default(),
             origin: Origin::current(),
         }
     }
@@ -210,16 +214,17 @@ impl Operation {
     pub fn requested(
         identities: impl IntoIterator<Item = KeyedRequest>,
         movement: Movement,
-        note: Option<String>,
+        Labels { reference, metadata }: Labels,
     ) -> Self {
         let mut identities = identities.into_iter();
-        let reference = |identity: &KeyedRequest| format!("{}:{}", identity.scope, identity.key);
-        let (first, also) = (identities.next(), identities.next().as_ref().map(reference));
+        let identity_of = |identity: &KeyedRequest| format!("{}:{}", identity.scope, identity.key);
+        let (first, also) = (identities.next(), identities.next().as_ref().map(identity_of));
+        let note = reference.map(|Reference(text)| text);
         let (reference, fingerprint) = match first {
-            Some(identity) => (reference(&identity), identity.fingerprint),
+            Some(identity) => (identity_of(&identity), identity.fingerprint),
             None => (format!("once:{}", uuid::Uuid::new_v4()), idempotency::fingerprint(&movement)),
         };
-        Self { reference, also, fingerprint, movement, note, origin: Origin::current() }
+        Self { reference, also, fingerprint, movement, note, metadata, origin: Origin::current() }
     }
 
     /// Everything under which it may be known.

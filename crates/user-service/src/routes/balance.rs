@@ -8,6 +8,7 @@ use common::{
     extract::Json,
     headers::REPLAYED,
     idempotency::{IdempotencyKey, KeyedRequest},
+    labels::{Labels, Metadata, Reference},
     request,
 };
 use money::{Amount, Money, UserId};
@@ -43,6 +44,12 @@ request! {
     #[schemars(example = json!({"amount": 100_000}))]
     pub struct AmountBody {
         amount: Amount,
+        /// Your own name for it, kept with it; it need not be unique.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reference: Option<Reference>,
+        /// Whatever else you want to keep with it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<Metadata>,
     }
 }
 
@@ -55,7 +62,7 @@ pub async fn top_up(
 ) -> Result<Reply<Json<NewBalance>>> {
     let key = KeyedRequest::new(key, owner.caller, &format!("POST /users/{}/topup", owner.user), &body);
     let movement = Movement::Topup { user_id: owner.user, amount: body.amount };
-    change(ledger, owner.user, Operation::requested(key, movement, None)).await
+    change(ledger, owner.user, Operation::requested(key, movement, Labels::of(body.reference, body.metadata))).await
 }
 
 /// `POST /users/{id}/debit`: money goes out.
@@ -67,7 +74,7 @@ pub async fn debit(
 ) -> Result<Reply<Json<NewBalance>>> {
     let key = KeyedRequest::new(key, owner.caller, &format!("POST /users/{}/debit", owner.user), &body);
     let movement = Movement::Debit { user_id: owner.user, amount: body.amount };
-    change(ledger, owner.user, Operation::requested(key, movement, None)).await
+    change(ledger, owner.user, Operation::requested(key, movement, Labels::of(body.reference, body.metadata))).await
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -11,6 +11,7 @@ use common::{
     },
     extract::{Json, Path, Query},
     idempotency::{IdempotencyKey, KeyedRequest},
+    labels::{Labels, Metadata, Reference},
     page::{List, Listed},
     reads::ReadPool,
     request,
@@ -133,6 +134,9 @@ request! {
         /// Identifies the movement: the same request again moves nothing and is answered again, another one under it is refused.
         #[schemars(length(min = 1, max = MAX_NOTE))]
         reference: Option<String>,
+        /// Whatever else you want to keep with it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<Metadata>,
     }
 }
 
@@ -154,7 +158,8 @@ pub async fn change_balance(
         Action::Credit => Movement::Credit { user_id, amount: body.amount },
     };
     let identities = key.into_iter().chain(reference);
-    balance::change(ledger, user_id, Operation::requested(identities, movement, body.reference)).await
+    let labels = Labels::of(body.reference.map(Reference), body.metadata);
+    balance::change(ledger, user_id, Operation::requested(identities, movement, labels)).await
 }
 
 request! {

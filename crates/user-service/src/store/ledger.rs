@@ -119,10 +119,11 @@ pub async fn find_operations(unit: &mut Unit, operations: &[Operation]) -> sqlx:
 pub fn write_operations(unit: &mut Unit, operations: &[NewOperation<'_>]) -> Vec<Id> {
     let mut insert = BulkInsert::new(
         "INSERT INTO operations
-             (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, actor, request_id)",
+             (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, metadata, actor, request_id)",
     );
     for new in operations {
-        let Operation { fingerprint, movement, note, origin, .. } = new.operation;
+        let Operation { fingerprint, movement, note, metadata, origin, .. } = new.operation;
+        let metadata = (!metadata.is_empty()).then(|| metadata.to_json());
         insert.row(&[
             Value::Text(new.reference),
             Value::Bytes(fingerprint),
@@ -132,6 +133,7 @@ pub fn write_operations(unit: &mut Unit, operations: &[NewOperation<'_>]) -> Vec
             new.result.ok().into(),
             new.result.err().map(<&'static str>::from).into(),
             note.as_deref().into(),
+            metadata.as_deref().into(),
             Value::Text(origin.actor()),
             origin.request().into(),
         ]);

@@ -18,6 +18,7 @@ pub fn migrations() -> Migrator {
         "0108_ledger_audits",
         "0109_backups",
         "0110_holds_refunded",
+        "0111_operations_metadata",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

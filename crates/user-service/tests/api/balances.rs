@@ -96,6 +96,40 @@ async fn the_other_fields_of_a_change_are_checked_too() {
 }
 
 #[tokio::test]
+async fn what_a_caller_writes_on_a_movement_is_kept_with_it() {
+    let service = Service::start().await;
+    let user = service.user("john", 1000).await;
+    let metadata = json!({"order": "A-1042", "shop": "Toko \"Ani\""});
+    let body = json!({"amount": 5, "reference": "BANK-7", "metadata": metadata});
+    let _ = user.api.post(&user.path("/topup"), body.clone()).await.expect(200);
+    let _ = user.api.post(&user.path("/debit"), body.clone()).await.expect(200);
+    let change = json!({"action": "credit", "amount": 5, "reference": "CREDIT-1", "metadata": metadata});
+    let path = format!("/internal/users/{}/balance", user.id);
+    let _ = service.service.put(&path, change.clone()).await.expect(200);
+    let again = service.service.put(&path, change).await.expect(200);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    let kept: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT kind, note, metadata FROM operations WHERE user_id = ? AND metadata IS NOT NULL ORDER BY id",
+    )
+    .bind(user.id)
+    .fetch_all(&service.database.pool())
+    .await
+    .unwrap();
+    let kept: Vec<(&str, &str, serde_json::Value)> =
+        kept.iter().map(|(kind, note, text)| (&**kind, &**note, serde_json::from_str(text).expect("JSON"))).collect();
+    let row = |kind, note| (kind, note, metadata.clone());
+    assert_eq!(kept, [row("topup", "BANK-7"), row("debit", "BANK-7"), row("credit", "CREDIT-1")]);
+    for (labels, field) in [
+        (json!({"amount": 1, "reference": "r".repeat(101)}), "reference"),
+        (json!({"amount": 1, "metadata": {"a b": "v"}}), "metadata"),
+    ] {
+        for route in ["/topup", "/debit"] {
+            assert_names_field(user.api.post(&user.path(route), labels.clone()).await, "invalid_value", field);
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_action_that_is_no_word_is_named() {
     let service = Service::start().await;
     let user = service.user("john", 1000).await;

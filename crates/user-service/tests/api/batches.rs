@@ -1,6 +1,10 @@
 //! Operations that share a batch come to the same as one after another.
 
-use common::{idempotency, origin::Origin};
+use common::{
+    idempotency,
+    labels::{Labels, Metadata},
+    origin::Origin,
+};
 use lab::database::{self, TestDatabase};
 use money::{Amount, Money, TransactionId, UserId};
 use mysql::DatabaseConfig;
@@ -55,7 +59,11 @@ impl Side {
             let open = sqlx::query("INSERT INTO accounts (user_id) VALUES (?)").bind(id);
             open.execute(&self.pool).await.expect("an account can be opened");
             let paid_in = Movement::Credit { user_id: user(id), amount: amount(300) };
-            let _ = self.ledger.post_one(Operation::requested(None, paid_in, None)).await.expect("money can come in");
+            let _ = self
+                .ledger
+                .post_one(Operation::requested(None, paid_in, Labels::default()))
+                .await
+                .expect("money can come in");
         }
     }
 
@@ -122,6 +130,7 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
         fingerprint: idempotency::fingerprint(&movement),
         movement,
         note: None,
+        metadata: Metadata::default(),
         origin: Origin::default(),
     }
 }

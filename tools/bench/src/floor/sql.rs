@@ -11,6 +11,7 @@ use std::{
 
 use common::{
     fact::{Fact, Kind, TransactionState},
+    labels::Labels,
     origin::Origin,
     outbox,
 };
@@ -50,10 +51,9 @@ const SETTLE_AFTER_SECONDS: u32 = 3;
 pub async fn writes(mut unit: Unit, done: &[Transfer], new: &mut [Transfer]) -> Result<(), DbError> {
     outcomes(&mut unit, done);
     unit.insert_for_ids(intents(new));
-    if !new.is_empty() {
-        unit.flush().await?; // intents are there before their commit is sent
-    }
-    let ids = unit.commit_for_ids().await?;
+    // intents are there before their commit is sent
+    let ids = if new.is_empty() { Vec::new() } else { unit.flush_for_ids().await? };
+    unit.commit().await?;
     for (transfer, id) in new.iter_mut().zip(ids) {
         transfer.id = id;
     }
@@ -112,6 +112,7 @@ fn completed(transfer: &Transfer) -> Fact {
         receiver_id: transfer.receiver,
         amount: transfer.amount.to_string().parse().expect("an amount that was asked for"),
         description: "Lunch".into(),
+        labels: Labels::default(),
         status: "completed".into(),
         status_reason: Some("completed_at_once".into()),
         captured_amount: None,

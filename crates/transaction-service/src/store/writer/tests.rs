@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeMap};
 
-use common::origin::Origin;
+use common::{labels::Labels, origin::Origin};
 use lab::database::{self, TestDatabase};
 use money::{Amount, Money, TransactionId, UserId};
 use proptest::{
@@ -45,6 +45,7 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
         receiver_id: user(2),
         amount: (i64::from(variant) + 1).to_string().parse().expect("it is positive"),
         description: format!("variant {variant}"),
+        labels: Labels::default(),
         auto_complete: variant == 0,
         refund_of: None,
     };
@@ -107,7 +108,7 @@ impl Side {
         let writes: Vec<(u8, Write)> = batch
             .iter()
             .filter_map(|drawn| match drawn.0 {
-                0..3 => Some((drawn.1, Write::Intent(intent(*drawn, case)))),
+                0..3 => Some((drawn.1, Write::Intent(Box::new(intent(*drawn, case))))),
                 _ => seen.latest.get(&drawn.1).map(|row| {
                     (
                         drawn.1,

@@ -1,0 +1,3 @@
+ALTER TABLE operations
+    -- what the caller wrote on it besides its note: strings by their keys, as JSON
+    ADD COLUMN metadata TEXT NULL
