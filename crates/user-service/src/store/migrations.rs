@@ -18,6 +18,7 @@ pub fn migrations() -> Migrator {
         "0108_ledger_audits",
         "0109_backups",
         "0110_holds_refunded",
+        "0120_lookups",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }
