@@ -11,5 +11,6 @@ mod lists;
 mod outbox;
 mod parties;
 mod peers;
+mod receivers;
 mod refunds;
 mod support;
