@@ -8,7 +8,7 @@ use idna::{
     uts46::{DnsLength, Hyphens, Uts46},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::text;
 
@@ -17,7 +17,7 @@ const MAX_EMAIL: usize = 254;
 
 /// An e-mail address in its plain form, trimmed and in lower case, with its domain as ASCII (`xn--…`): one mailbox is one
 /// address.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(inline, extend("format" = "email", "maxLength" = MAX_EMAIL))]
 pub struct Email(pub String);

@@ -34,8 +34,17 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(
             "/users",
-            get_with(users::list, about("Accounts by id; a user sees its own", []))
-                .post_with(auth::register_other, about("Opens an account for somebody", [EMAIL_TAKEN])),
+            get_with(users::list, about("Accounts by id; a user sees its own", [])).post_with(
+                auth::register_other,
+                about("Opens an account for somebody; a service may leave the password out", [EMAIL_TAKEN]),
+            ),
+        )
+        .api_route(
+            "/users/lookup",
+            get_with(
+                users::look_up,
+                about("Whom an address belongs to; ten times a minute for each caller", [USER_NOT_FOUND]),
+            ),
         )
         .api_route(
             "/users/{id}",
@@ -72,6 +81,7 @@ pub fn app(state: AppState) -> Router {
             ACCOUNTS_PATH,
             get_with(internal::accounts, about("By what the access tokens of accounts are known", [])),
         )
+        .api_route("/internal/receivers", get_with(internal::receiver, about("The account with an address", [])))
         .api_route("/internal/users", get_with(internal::list, about("Accounts by id", [])))
         .api_route("/internal/users/{id}", get_with(internal::show, about("An account", [USER_NOT_FOUND])))
         .api_route(

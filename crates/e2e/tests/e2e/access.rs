@@ -31,6 +31,7 @@ const TABLE: &str = "
     POST   /auth/login                           200     200    200       200       200      200
     GET    /users                                200/401 200    200       200       200      401
     POST   /users                                201/401 201/403 201/403  201/403   201      401
+    GET    /users/lookup                         401     200    200       200       200      401
     GET    /users/{id}                          200/401 200     403/404   403/404   200      401
     PUT    /users/{id}                          401     200     403/404   403/404   200      401
     DELETE /users/{id}                          401     200     403/404   403/404   200      401
@@ -38,6 +39,7 @@ const TABLE: &str = "
     POST   /users/{id}/topup                    401     200/403 403/404   403/404   200      401
     POST   /users/{id}/debit                    401     200     403/404   403/404   200      401
     GET    /internal/accounts                    401     403    403       403       200      401
+    GET    /internal/receivers                   401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401
     GET    /internal/users                       401     403    403       403       200      401
     GET    /internal/users/{id}                  401     403    403       403       200      401
@@ -208,7 +210,10 @@ impl Cast {
             assert_eq!(operation.fault_of_request(&body), None, "{}", operation.name());
             body.to_string()
         });
-        let query = operation.needed_query();
+        let query = match operation.path {
+            "/users/lookup" => format!("email={}", subject.owner.email),
+            _ => operation.needed_query(),
+        };
         let path = if query.is_empty() { path } else { format!("{path}?{query}") };
         api.send(operation.method.clone(), &path, body).await
     }

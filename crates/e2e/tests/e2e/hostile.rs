@@ -127,7 +127,6 @@ async fn ids(mischief: &Mischief) {
         ("-1", "must be a positive whole number"),
         ("1.5", "has the wrong type"),
         (r#""1""#, "has the wrong type"),
-        ("null", "has the wrong type"),
         ("9223372036854775808", "has the wrong type"),
     ] {
         mischief.is_refused(&receiver, id.as_bytes(), ("invalid_value", "receiver_id", phrase)).await;

@@ -39,6 +39,7 @@ pub(super) struct Inner {
     pub(super) lookups: Lookups<TransactionId, Transaction, DbError>,
     steps: Batcher<Asked, Result<StepOutcome, CallError>, Infallible>,
     pub(super) pool: MySqlPool,
+    pub(super) users: UserClient,
 }
 
 impl Transfers {
@@ -46,13 +47,10 @@ impl Transfers {
     pub fn new(pool: MySqlPool, users: UserClient, config: &Config) -> Self {
         let max_batch = config.service.group_commit_max;
         let writer = Writer::new(pool.clone(), max_batch, config.pending_ttl);
-        let steps = Batcher::start(
-            "steps",
-            max_batch,
-            || mysql::lanes(CALLS),
-            |_| true,
-            move |steps, _| execute_all(users.clone(), steps),
-        );
+        let steps = Batcher::start("steps", max_batch, || mysql::lanes(CALLS), |_| true, {
+            let users = users.clone();
+            move |steps, _| execute_all(users.clone(), steps)
+        });
         let lookups = Lookups::start("transactions", max_batch, |row: &Transaction| row.id, DbError::is_unavailable, {
             let pool = pool.clone();
             move |ids| {
@@ -60,7 +58,7 @@ impl Transfers {
                 async move { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }
             }
         });
-        Self(Arc::new(Inner { writer, lookups, steps, pool }))
+        Self(Arc::new(Inner { writer, lookups, steps, pool, users }))
     }
 
     /// Asks user-service for the verb that `row` waits for and commits the outcome; returns the row as it stands then.

@@ -2,4 +2,4 @@
 
 mod users;
 
-pub use users::UserClient;
+pub use users::{Found, UserClient};

@@ -1,7 +1,8 @@
-//! user-service, as the mover of money.
+//! user-service, as the mover of money, and as who knows whose an address is.
 
 use common::client::{CallError, ServiceClient};
 use fault::point;
+use money::{Email, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::step::{Step, StepOutcome};
@@ -11,12 +12,27 @@ struct Operations<'a> {
     operations: &'a [Step],
 }
 
+#[derive(Serialize)]
+struct ReceiverQuery<'a> {
+    email: &'a str,
+    asked_by: Option<UserId>,
+}
+
+/// Who is to be paid by an address.
+#[derive(Debug, Deserialize)]
+pub struct Found {
+    /// The account with the address, if there is one.
+    pub id: Option<UserId>,
+    /// If the user who asks has asked too often: seconds until the next time.
+    pub retry_after: Option<u64>,
+}
+
 #[derive(Deserialize)]
 struct Outcomes {
     outcomes: Vec<StepOutcome>,
 }
 
-/// Asks user-service to move money.
+/// Asks user-service to move money, and for accounts.
 #[derive(Clone)]
 pub struct UserClient(ServiceClient);
 
@@ -37,6 +53,12 @@ impl UserClient {
             }),
             answered => answered,
         }
+    }
+
+    /// Asks for the account with the address `email`. It counts for the user who asks, if one does.
+    pub async fn receiver(&self, email: &Email, asked_by: Option<UserId>) -> Result<Found, CallError> {
+        let query = ReceiverQuery { email: &email.0, asked_by };
+        self.0.get(point!("call.receiver"), "/internal/receivers", &query).await
     }
 
     async fn ask(&self, operations: &[Step]) -> Result<Vec<StepOutcome>, CallError> {

@@ -1,7 +1,11 @@
 //! Intents: transactions that were asked for, before any money is asked for.
 
 use chrono::{DateTime, Utc};
-use common::{idempotency::KeyedRequest, labels::Labels};
+use common::{
+    caller::Caller,
+    idempotency::{IdempotencyKey, KeyedRequest},
+    labels::Labels,
+};
 use money::{Amount, Money, TransactionId, UserId};
 use serde::Serialize;
 
@@ -41,6 +45,13 @@ pub struct Request {
     pub identity: String,
     /// Equal for equal requests.
     pub fingerprint: Vec<u8>,
+}
+
+impl Request {
+    /// The identity of the request of `caller` to `route` under `key`, if it has one, whatever it asks for.
+    pub fn identity_of(key: &IdempotencyKey, caller: Caller, route: &str) -> Option<String> {
+        KeyedRequest::new(key.clone(), caller, route, &()).map(|keyed| Self::from(&keyed).identity)
+    }
 }
 
 impl From<&KeyedRequest> for Request {

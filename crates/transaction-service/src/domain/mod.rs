@@ -7,6 +7,7 @@ pub mod decision;
 pub mod facts;
 pub mod intent;
 pub mod reason;
+pub mod receiver;
 pub mod state;
 pub mod step;
 pub mod transaction;

@@ -8,12 +8,12 @@ use common::{
     request,
 };
 use money::{
-    Amount, AmountBound, Money, TransactionId, UserId,
+    Amount, AmountBound, Email, Money, TransactionId, UserId,
     time::{Bound, Period},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     codes,
@@ -23,6 +23,7 @@ use crate::{
         decision::Decision,
         intent::NewTransaction,
         reason::{Reason, StatusReason},
+        receiver::Receiver,
         state::Status,
         step::Failure,
         transaction::Transaction,
@@ -69,9 +70,13 @@ impl TryFrom<String> for Description {
 request! {
     /// The body of `POST /transactions`.
     #[schemars(example = json!({"sender_id": 1, "receiver_id": 2, "amount": 10_000, "description": "Lunch"}))]
+    #[schemars(extend("oneOf" = one_receiver()))]
     pub struct Create {
-        sender_id: UserId,
-        receiver_id: UserId,
+        pub sender_id: UserId,
+        /// Who is paid; or `receiver_email`.
+        receiver_id: Option<UserId>,
+        /// Who is paid, by the address of the account, in place of `receiver_id`.
+        receiver_email: Option<Email>,
         amount: Amount,
         description: Option<Description>,
         /// Your own name for it, an order number say. It need not be unique, and lists can be narrowed to it.
@@ -83,21 +88,38 @@ request! {
     }
 }
 
-impl TryFrom<Create> for NewTransaction {
-    type Error = ApiError;
-    fn try_from(body: Create) -> Result<Self> {
-        if body.sender_id == body.receiver_id {
-            return Err(
-                ApiError::new(codes::SELF_TRANSFER).field("receiver_id", "must be another user than the sender")
-            );
+/// Either field names the receiver, and not both do.
+fn one_receiver() -> Value {
+    let alone = |field: &str, kind: &str| json!({"required": [field], "properties": {field: {"type": kind}}});
+    json!([alone("receiver_id", "integer"), alone("receiver_email", "string")])
+}
+
+impl Create {
+    /// Who is to be paid, in the words of the request.
+    pub fn receiver(&self) -> Result<Receiver> {
+        let fault =
+            |code, phrase: &str| ApiError::new(code).field(Receiver::ID, phrase).field(Receiver::ADDRESS, phrase);
+        match (self.receiver_id, &self.receiver_email) {
+            (Some(id), None) => Ok(Receiver::Id(id)),
+            (None, Some(email)) => Ok(Receiver::Address(email.clone())),
+            (Some(_), Some(_)) => Err(fault(codes::INVALID_VALUE, "must not stand beside the other one")),
+            (None, None) => Err(fault(codes::MISSING_FIELD, "is missing: give it or the other one")),
         }
-        Ok(Self {
-            sender_id: body.sender_id,
-            receiver_id: body.receiver_id,
-            amount: body.amount,
-            description: body.description.unwrap_or_default().0,
-            labels: Labels::of(body.reference, body.metadata),
-            auto_complete: body.auto_complete.unwrap_or(false),
+    }
+
+    /// The transaction to create, which pays `receiver`.
+    pub fn transaction(self, receiver: UserId) -> Result<NewTransaction> {
+        if self.sender_id == receiver {
+            let field = if self.receiver_id.is_some() { Receiver::ID } else { Receiver::ADDRESS };
+            return Err(ApiError::new(codes::SELF_TRANSFER).field(field, "must be another user than the sender"));
+        }
+        Ok(NewTransaction {
+            sender_id: self.sender_id,
+            receiver_id: receiver,
+            amount: self.amount,
+            description: self.description.unwrap_or_default().0,
+            labels: Labels::of(self.reference, self.metadata),
+            auto_complete: self.auto_complete.unwrap_or(false),
             refund_of: None,
         })
     }

@@ -28,6 +28,7 @@ use crate::{
         actor::Actor,
         decision::{Decision, Ruling},
         intent::{NewTransaction, Request},
+        receiver::Receiver,
         state::Status,
         step::Failure,
         transaction::Transaction,
@@ -36,6 +37,9 @@ use crate::{
     store::lists,
 };
 
+/// The route that creates transactions, as their requests are known by it.
+const ROUTE: &str = "POST /transactions";
+
 /// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
 pub async fn create(
     Authenticated(caller): Authenticated,
@@ -43,9 +47,16 @@ pub async fn create(
     State(transfers): State<Transfers>,
     Json(body): Json<Create>,
 ) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
-    let new = NewTransaction::try_from(body)?;
-    caller.must_be_one_of(&[new.sender_id])?;
-    let request = request_of(key, caller, "POST /transactions", &new);
+    let receiver = body.receiver()?;
+    caller.must_be_one_of(&[body.sender_id])?;
+    let id = match &receiver {
+        Receiver::Id(id) => *id,
+        Receiver::Address(email) => {
+            transfers.receiver(email, caller, Request::identity_of(&key, caller, ROUTE)).await?
+        }
+    };
+    let new = body.transaction(id)?;
+    let request = request_of(key, caller, ROUTE, &receiver.asked(&new));
     answer(transfers.create(new, &request).await?)
 }
 

@@ -11,6 +11,7 @@ mod lists;
 mod outbox;
 mod parties;
 mod peers;
+mod receivers;
 mod refunds;
 mod search;
 mod support;

@@ -7,14 +7,15 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Json, Router,
     body::Bytes,
-    extract::State,
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use lab::{http::serve, ports::free_port, wallet::DEVELOPMENT_TOKEN};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Semaphore, task::AbortHandle};
 use url::Url;
@@ -40,6 +41,17 @@ pub struct UserService(Arc<Mutex<UserState>>);
 struct UserState {
     reactions: HashMap<&'static str, Reaction>,
     calls: Vec<Call>,
+    /// Who has which address.
+    addresses: HashMap<String, i64>,
+    /// For whom addresses were looked up so far.
+    lookups: Vec<Option<i64>>,
+    retry_after: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ReceiverQuery {
+    email: String,
+    asked_by: Option<i64>,
 }
 
 /// A call as it came.
@@ -69,6 +81,8 @@ impl UserService {
     fn router(&self) -> Router {
         Router::new()
             .route("/internal/operations", post(Self::operations))
+            .route("/internal/receivers", get(|stub, asked| async { Self::receiver(stub, asked) }))
+            .route("/internal/users/{id}", get(|stub, id| async { Self::user(stub, id) }))
             .merge(lab::accounts::routes())
             .with_state(self.clone())
     }
@@ -90,6 +104,39 @@ impl UserService {
             body["operations"].as_array().expect("a list").iter().map(verb_of).collect()
         };
         self.calls().iter().flat_map(steps).collect()
+    }
+
+    /// From now on `email` is the address of `user`, and of nobody else.
+    pub fn has_address(&self, user: i64, email: &str) {
+        self.0.lock().unwrap().addresses.insert(email.to_owned(), user);
+    }
+
+    /// From now on whoever asks for an address has asked too often, and waits so many seconds.
+    pub fn refuses_lookups(&self, seconds: u64) {
+        self.0.lock().unwrap().retry_after = Some(seconds);
+    }
+
+    /// For whom addresses were looked up so far.
+    pub fn lookups(&self) -> Vec<Option<i64>> {
+        self.0.lock().unwrap().lookups.clone()
+    }
+
+    fn receiver(State(stub): State<Self>, Query(asked): Query<ReceiverQuery>) -> Json<Value> {
+        let mut state = stub.0.lock().unwrap();
+        state.lookups.push(asked.asked_by);
+        Json(match (state.retry_after, state.addresses.get(&asked.email)) {
+            (Some(seconds), _) => json!({"retry_after": seconds}),
+            (None, Some(id)) => json!({"id": id}),
+            (None, None) => json!({}),
+        })
+    }
+
+    fn user(State(stub): State<Self>, Path(id): Path<i64>) -> Response {
+        let addresses = stub.0.lock().unwrap().addresses.clone();
+        match addresses.into_iter().find(|(_, user)| *user == id) {
+            Some((email, _)) => Json(json!({"id": id, "email": email})).into_response(),
+            None => answer(404, r#"{"code":"user_not_found"}"#),
+        }
     }
 
     fn reaction(&self, verb: &str) -> Reaction {

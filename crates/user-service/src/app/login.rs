@@ -11,6 +11,7 @@ use crate::{
     codes,
     store::{
         attempts::{self, Subject},
+        lookups,
         users::{self, Credentials},
     },
 };
@@ -32,15 +33,15 @@ pub async fn log_in(
     // accounts may have addresses that are no longer taken: quoted ones
     let known =
         if address.is_ascii() { users::credentials(&mut *pool.acquire().await?, &address).await? } else { None };
-    let hash = known.as_ref().map(|user| user.password_hash.clone());
-    let verdict = passwords.verify(password.clone(), hash).await?;
+    let known_hash = known.as_ref().and_then(|user| user.password_hash.clone());
+    let verdict = passwords.verify(password.clone(), known_hash.clone()).await?;
     let user = known.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| ApiError::new(codes::INVALID_CREDENTIALS))?;
     count_success(pool, account, client).await?;
-    if verdict == Verdict::RightButOutdated {
+    if let (Verdict::RightButOutdated, Some(known_hash)) = (verdict, known_hash) {
         let hash = passwords.hash(text::composed(password.expose_secret()).into()).await?;
         mysql::retry(|_| async {
             let mut tx = mysql::begin(pool, point!("rehash")).await?;
-            users::rehash(tx.conn().await?, user.id, &user.password_hash, &hash).await?;
+            users::rehash(tx.conn().await?, user.id, &known_hash, &hash).await?;
             tx.commit().await
         })
         .await?;
@@ -60,9 +61,8 @@ pub(super) async fn prove(
     let (email, hash) = secrets.ok_or(codes::USER_NOT_FOUND)?;
     let (account, client) = (Subject::Account(&email), Subject::Client(client));
     count_attempt(pool, account, client).await?;
-    if passwords.verify(password, Some(hash.clone())).await? == Verdict::Wrong {
-        return Err(codes::WRONG_PASSWORD.into());
-    }
+    let verdict = passwords.verify(password, hash.clone()).await?;
+    let hash = hash.filter(|_| verdict != Verdict::Wrong).ok_or(codes::WRONG_PASSWORD)?;
     count_success(pool, account, client).await?;
     Ok(hash)
 }
@@ -95,11 +95,11 @@ async fn count_success(pool: &MySqlPool, account: Subject<'_>, client: Subject<'
     Ok(counted.await?)
 }
 
-/// Forgets attempts that no longer count.
+/// Forgets attempts, and look-ups of addresses, that no longer count.
 pub async fn forget_attempts(pool: &MySqlPool) -> anyhow::Result<Step> {
     let forgotten = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("login.forget")).await?;
-        let forgotten = attempts::forget(tx.conn().await?).await?;
+        let forgotten = attempts::forget(tx.conn().await?).await? + lookups::forget(tx.conn().await?).await?;
         tx.commit().await?;
         Ok(forgotten)
     });

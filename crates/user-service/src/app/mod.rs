@@ -5,6 +5,7 @@ pub mod change;
 pub mod close;
 pub mod ledger;
 pub mod login;
+pub mod lookup;
 pub mod passwords;
 mod post;
 pub mod register;

@@ -8,7 +8,10 @@ use sqlx::MySqlPool;
 use super::passwords::{NewPassword, Passwords};
 use crate::{
     codes,
-    store::users::{self, User},
+    store::{
+        tokens,
+        users::{self, User},
+    },
 };
 
 /// An account that somebody wants to have.
@@ -17,21 +20,26 @@ pub struct NewAccount {
     pub full_name: String,
     /// The address for login and mail.
     pub email: String,
-    /// What its owner logs in with.
-    pub password: NewPassword,
+    /// What its owner logs in with. `None` for an account without a person, which nobody logs in to.
+    pub password: Option<NewPassword>,
 }
 
 /// Opens an account. In production its password must be hard to guess.
 pub async fn register(pool: &MySqlPool, passwords: &Passwords, mode: Mode, new: NewAccount) -> Result<User> {
     let NewAccount { full_name, email, password } = new;
-    if mode == Mode::Production {
-        password.must_be_hard_to_guess(&full_name, &email)?;
-    }
-    let hash = passwords.acquire()?.hash(password.0).await?;
-    let now = time::now();
+    let hash = match password {
+        Some(password) => {
+            if mode == Mode::Production {
+                password.must_be_hard_to_guess(&full_name, &email)?;
+            }
+            Some(passwords.acquire()?.hash(password.0).await?)
+        }
+        None => None,
+    };
+    let (key, now) = (tokens::new_key(), time::now());
     let id = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("register")).await?;
-        let id = users::insert(tx.conn().await?, &full_name, &email, &hash, now).await?;
+        let id = users::insert(tx.conn().await?, &full_name, &email, hash.as_deref(), key, now).await?;
         tx.commit().await?;
         Ok(id)
     })

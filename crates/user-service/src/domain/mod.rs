@@ -1,5 +1,6 @@
 //! The rules of money, and the facts that follow. Pure: no database, no network, no clock.
 
 pub mod book;
+pub mod display_name;
 pub mod facts;
 pub mod operation;

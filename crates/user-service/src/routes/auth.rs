@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use common::{
-    Result,
+    ApiError, Result,
     answer::{Created, WithStatus},
     caller::{Gatekeeper, Grant, Signer, Trusted, address::ClientAddress},
     extract::Json,
@@ -22,6 +22,7 @@ use crate::{
         passwords::{NewPassword, Passwords},
         register::{self, NewAccount},
     },
+    codes,
     state::TokenLifetime,
     store::users::User,
 };
@@ -38,6 +39,23 @@ request! {
 
 impl From<Registration> for NewAccount {
     fn from(Registration { full_name, email, password }: Registration) -> Self {
+        Self { full_name: full_name.0, email: email.0, password: Some(password) }
+    }
+}
+
+request! {
+    /// For whom an account is opened.
+    #[schemars(example = json!({"full_name": "John Doe", "email": "john@example.com", "password": "password123"}))]
+    pub struct RegistrationOfOther {
+        full_name: FullName,
+        email: Email,
+        /// What its owner logs in with. A service may leave it out: then nobody logs in, as fits a platform's fee account.
+        password: Option<NewPassword>,
+    }
+}
+
+impl From<RegistrationOfOther> for NewAccount {
+    fn from(RegistrationOfOther { full_name, email, password }: RegistrationOfOther) -> Self {
         Self { full_name: full_name.0, email: email.0, password }
     }
 }
@@ -52,14 +70,17 @@ pub async fn register(
     Ok(WithStatus(register::register(&pool, &passwords, gatekeeper.mode(), new.into()).await?))
 }
 
-/// `POST /users`: an account is opened for somebody.
+/// `POST /users`: an account is opened for somebody, or by a service for nobody in particular.
 pub async fn register_other(
-    _: Trusted,
+    Trusted(caller): Trusted,
     State(pool): State<MySqlPool>,
     State(passwords): State<Passwords>,
     State(gatekeeper): State<Gatekeeper>,
-    Json(new): Json<Registration>,
+    Json(new): Json<RegistrationOfOther>,
 ) -> Result<Created<User>> {
+    if new.password.is_none() && !caller.is_service() {
+        return Err(ApiError::new(codes::MISSING_FIELD).field("password", "is missing"));
+    }
     Ok(WithStatus(register::register(&pool, &passwords, gatekeeper.mode(), new.into()).await?))
 }
 

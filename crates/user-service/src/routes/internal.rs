@@ -5,7 +5,7 @@ use common::{
     ApiError, Result,
     answer::Reply,
     caller::{
-        Gatekeeper, Service,
+        Caller, Gatekeeper, Service,
         account::{Account, MAX_ASKED},
         revocation::{Position, Revocation},
     },
@@ -16,7 +16,7 @@ use common::{
     reads::ReadPool,
     request,
 };
-use money::{Amount, UserId, ids::IdList, time::Moment};
+use money::{Amount, Email, UserId, ids::IdList, time::Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,7 +24,10 @@ use sqlx::MySqlPool;
 
 use super::balance::{self, NewBalance};
 use crate::{
-    app::ledger::Ledger,
+    app::{
+        ledger::Ledger,
+        lookup::{Lookup, look_up},
+    },
     codes,
     domain::operation::{FIRST_STEP, Movement, Operation, Outcome, Refusal},
     store::verify::Verification,
@@ -74,6 +77,43 @@ pub async fn list(
 /// `GET /internal/users/{id}`
 pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Accounts>) -> Result<Json<User>> {
     Ok(Json(accounts.find(id).await?.ok_or(codes::USER_NOT_FOUND)?))
+}
+
+request! {
+    /// Who is to be paid, and who asks.
+    pub struct ReceiverQuery {
+        /// The receiver's address.
+        #[schemars(extend("examples" = ["john@example.com"]))]
+        email: Email,
+        /// The user who asks, and may look up a few addresses a minute; without one it is a service, which may look up any number.
+        asked_by: Option<UserId>,
+    }
+}
+
+/// Who is to be paid.
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(example = json!({"id": 2}))]
+pub struct Receiver {
+    /// The account with the address; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<UserId>,
+    /// If the user who asks has asked too often: seconds until the next time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// `GET /internal/receivers`: the account with an address. For a user this counts like `GET /users/lookup`.
+pub async fn receiver(
+    _: Service,
+    State(pool): State<MySqlPool>,
+    Query(ReceiverQuery { email, asked_by }): Query<ReceiverQuery>,
+) -> Result<Json<Receiver>> {
+    let asking = asked_by.map(|user| Caller::User(user).to_string());
+    Ok(Json(match look_up(&pool, asking.as_deref(), &email).await? {
+        Lookup::Found { id, .. } => Receiver { id: Some(id), ..Receiver::default() },
+        Lookup::Nobody => Receiver::default(),
+        Lookup::TooMany(wait) => Receiver { retry_after: Some(wait.as_secs() + 1), ..Receiver::default() },
+    }))
 }
 
 request! {

@@ -2,14 +2,14 @@
 
 use axum::extract::State;
 use common::{
-    Result,
-    caller::{Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
-    extract::Json,
+    ApiError, Result,
+    caller::{Authenticated, Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
+    extract::{Json, Query},
     page::{List, Listed},
     reads::ReadPool,
     request,
 };
-use money::{Email, Money, time};
+use money::{Email, Money, UserId, time};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -22,9 +22,11 @@ use crate::{
         change::{Wanted, change},
         close::Closing,
         ledger::Ledger,
+        lookup::{self, Lookup},
         passwords::{NewPassword, Passwords},
     },
     codes,
+    domain::display_name::display_name,
     store::users::{self, Accounts, User},
 };
 
@@ -42,6 +44,37 @@ pub async fn list(
 /// `GET /users/{id}`
 pub async fn show(Viewer { user: id, .. }: Viewer, State(accounts): State<Accounts>) -> Result<Json<User>> {
     Ok(Json(accounts.find(id).await?.ok_or(codes::USER_NOT_FOUND)?))
+}
+
+request! {
+    /// Whose account is looked for.
+    pub struct Address {
+        /// The address of the account.
+        #[schemars(extend("examples" = ["john@example.com"]))]
+        email: Email,
+    }
+}
+
+/// Whom an address belongs to, as far as a payer needs to know.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"id": 2, "display_name": "Jane D."}))]
+pub struct Payee {
+    id: UserId,
+    /// The first word of the name, and the initial of the last one.
+    display_name: String,
+}
+
+/// `GET /users/lookup`: whom an address belongs to, so that a person can confirm whom to pay; ten times a minute for each caller.
+pub async fn look_up(
+    Authenticated(caller): Authenticated,
+    State(pool): State<MySqlPool>,
+    Query(Address { email }): Query<Address>,
+) -> Result<Json<Payee>> {
+    match lookup::look_up(&pool, Some(&caller.to_string()), &email).await? {
+        Lookup::Found { id, full_name } => Ok(Json(Payee { id, display_name: display_name(&full_name) })),
+        Lookup::Nobody => Err(ApiError::new(codes::USER_NOT_FOUND).field("email", "belongs to no account")),
+        Lookup::TooMany(wait) => Err(ApiError::new(codes::RATE_LIMITED).retry_after(wait)),
+    }
 }
 
 request! {

@@ -5,6 +5,7 @@ pub mod audits;
 pub mod backups;
 pub mod closing;
 pub mod ledger;
+pub mod lookups;
 pub mod migrations;
 pub mod revocations;
 pub mod tokens;

@@ -41,7 +41,8 @@ row! {
         pub id: UserId,
         pub full_name: String,
         pub email: String,
-        pub password_hash: String,
+        /// `None` if nobody logs in to it.
+        pub password_hash: Option<String>,
         /// What the tokens that the account gets now carry.
         pub token_key: i64,
         pub token_version: i32,
@@ -62,12 +63,17 @@ pub struct Changes {
     pub origin: Origin,
 }
 
-/// Opens an account and returns its number; `None` if the address is taken.
+/// What is stored in place of a password's hash where there is no password: no password has it, and the version before reads
+/// it as the hash of none.
+const NO_PASSWORD: &str = "";
+
+/// Opens an account, whose tokens carry `key`, and returns its number; `None` if the address is taken.
 pub async fn insert(
     conn: &mut MySqlConnection,
     full_name: &str,
     email: &str,
-    password_hash: &str,
+    password_hash: Option<&str>,
+    key: i64,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Option<UserId>> {
     let written = sqlx::query(
@@ -76,8 +82,8 @@ pub async fn insert(
     )
     .bind(full_name)
     .bind(email)
-    .bind(password_hash)
-    .bind(tokens::new_key())
+    .bind(password_hash.unwrap_or(NO_PASSWORD))
+    .bind(key)
     .bind(now)
     .execute(&mut *conn)
     .await;
@@ -87,11 +93,11 @@ pub async fn insert(
             sqlx::query("INSERT INTO accounts (user_id) VALUES (?)").bind(id).execute(conn).await?;
             Ok(Some(UserId::try_from(id).expect("generated ids are positive")))
         }
-        // after an unknown commit the second run finds what the first one did: no other hash has this salt
+        // after an unknown commit the second run finds what the first one did: no other account has this key
         Err(error) if mysql::is_duplicate(&error) => {
-            sqlx::query_scalar("SELECT id FROM users WHERE email = ? AND password_hash = ?")
+            sqlx::query_scalar("SELECT id FROM users WHERE email = ? AND token_key = ?")
                 .bind(email)
-                .bind(password_hash)
+                .bind(key)
                 .fetch_optional(conn)
                 .await
         }
@@ -161,7 +167,7 @@ pub async fn list(
 pub async fn credentials(conn: &mut MySqlConnection, email: &str) -> sqlx::Result<Option<Credentials>> {
     // in one statement: whoever logs in with an old password gets a token of the old version and from before its end
     sqlx::query_as(
-        "SELECT id, full_name, email, password_hash, token_key, COALESCE(version, 0) AS token_version, NOW(6) AS read_at
+        "SELECT id, full_name, email, NULLIF(password_hash, '') AS password_hash, token_key, COALESCE(version, 0) AS token_version, NOW(6) AS read_at
          FROM users LEFT JOIN revocations ON user_id = id WHERE email = ? AND closed_at IS NULL",
     )
     .bind(email)
@@ -192,9 +198,9 @@ pub enum Updated {
     Unproven,
 }
 
-/// Address and password hash of an active account.
-pub async fn secrets(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<(String, String)>> {
-    sqlx::query_as("SELECT email, password_hash FROM users WHERE id = ? AND closed_at IS NULL")
+/// Address and password hash of an active account; `None` for the hash if nobody logs in to it.
+pub async fn secrets(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option<(String, Option<String>)>> {
+    sqlx::query_as("SELECT email, NULLIF(password_hash, '') FROM users WHERE id = ? AND closed_at IS NULL")
         .bind(id)
         .fetch_optional(conn)
         .await
