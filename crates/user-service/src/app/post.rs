@@ -39,8 +39,8 @@ pub async fn post(pool: &MySqlPool, operations: &[Operation], baton: &Baton) -> 
 async fn write(unit: &mut Unit, operations: &[Operation], attempt: u32) -> Result<Vec<Outcome>, DbError> {
     // Lock order everywhere: holds, then accounts by ascending user, then inserts.
     let may_exist = |o: &&Operation| attempt > 1 || o.movement.needs_hold();
-    let transactions = operations.iter().filter(may_exist).filter_map(|o| o.movement.hold()).collect();
-    let users = operations.iter().flat_map(|o| users_of(&o.movement)).collect();
+    let transactions = operations.iter().filter(may_exist).flat_map(|o| o.movement.holds()).collect();
+    let users = operations.iter().flat_map(|o| o.movement.users()).collect();
     let before = rows::lock(unit, &transactions, &users).await?;
     let stored = if attempt > 1 { rows::find_operations(unit, operations).await? } else { HashMap::new() };
     let batch = Batch::decide(&before, operations, stored);
@@ -56,11 +56,6 @@ async fn write(unit: &mut Unit, operations: &[Operation], attempt: u32) -> Resul
         outbox::write(unit, &batch.facts(&addresses));
     }
     Ok(batch.outcomes)
-}
-
-fn users_of(movement: &Movement) -> impl Iterator<Item = UserId> + use<> {
-    let parties = movement.parties().into_iter().flat_map(|(sender, receiver)| [sender, receiver]);
-    parties.chain(movement.subject())
 }
 
 /// A batch after its decisions.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use money::{Amount, MAX_BALANCE, MAX_STORED, Money, TransactionId, UserId};
 
-use super::operation::{Movement, Refund, Refusal, Transfer};
+use super::operation::{Batch, BatchStep, Movement, Refund, Refusal, Transfer};
 
 /// A user's two accounts, and what others have set aside for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,15 @@ pub struct Entry {
     pub amount: Money,
     /// What it stands at then; `None` for the world outside.
     pub balance_after: Option<Money>,
+    /// The transaction that the leg is of, where an operation is of several.
+    pub transaction: Option<TransactionId>,
+}
+
+impl Entry {
+    /// A leg of an operation of one transaction, or of none.
+    pub fn new(account: LedgerAccount, user: UserId, amount: Money, balance_after: Option<Money>) -> Self {
+        Self { account, user, amount, balance_after, transaction: None }
+    }
 }
 
 /// An applied operation: its entries, which sum to 0, and the balance to answer.
@@ -92,6 +101,7 @@ impl Book {
     /// Applies or refuses one movement. A refusal changes no account.
     pub fn apply(&mut self, movement: &Movement) -> Result<Applied, Refusal> {
         match *movement {
+            Movement::Batch(ref batch) => self.batch(batch),
             Movement::Topup { user_id, amount } | Movement::Credit { user_id, amount } => self.pay_in(user_id, amount),
             Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
             Movement::Hold(transfer) => self.hold(transfer),
@@ -104,6 +114,31 @@ impl Book {
             }
             Movement::Refund(refund) => self.refund(refund),
         }
+    }
+
+    /// Carries out all steps, each on what the one before it left, or none.
+    fn batch(&mut self, batch: &Batch) -> Result<Applied, Refusal> {
+        let before = self.clone();
+        let mut entries = Vec::with_capacity(2 * batch.steps.len());
+        for step in &batch.steps {
+            let applied = match *step {
+                BatchStep::Hold(transfer) => self.hold(transfer),
+                BatchStep::Transfer(transfer) => self.transfer(transfer),
+            };
+            match applied {
+                Ok(applied) => {
+                    let transaction = Some(step.transfer().transaction_id);
+                    entries.extend(applied.entries.into_iter().map(|entry| Entry { transaction, ..entry }));
+                }
+                Err(refusal) => {
+                    *self = before;
+                    return Err(refusal);
+                }
+            }
+        }
+        let subject = batch.steps.first().map(|step| step.transfer().sender_id);
+        let balance = subject.and_then(|user| self.accounts.get(&user)).map_or(Money::ZERO, |b| b.available);
+        Ok(Applied { entries, balance })
     }
 
     fn pay_in(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
@@ -268,13 +303,13 @@ impl Book {
     fn available(&mut self, user: UserId, change: Money) -> Entry {
         let balances = self.account(user);
         balances.available = balances.available + change;
-        Entry { account: LedgerAccount::Available, user, amount: change, balance_after: Some(balances.available) }
+        Entry::new(LedgerAccount::Available, user, change, Some(balances.available))
     }
 
     fn held(&mut self, user: UserId, change: Money) -> Entry {
         let balances = self.account(user);
         balances.held = balances.held + change;
-        Entry { account: LedgerAccount::Held, user, amount: change, balance_after: Some(balances.held) }
+        Entry::new(LedgerAccount::Held, user, change, Some(balances.held))
     }
 
     fn applied(&self, subject: UserId, entries: Vec<Entry>) -> Applied {
@@ -285,7 +320,7 @@ impl Book {
 }
 
 fn external(user: UserId, amount: Money) -> Entry {
-    Entry { account: LedgerAccount::External, user, amount, balance_after: None }
+    Entry::new(LedgerAccount::External, user, amount, None)
 }
 
 /// The leg of a second reference of an applied operation: it moves nothing, and shows whose it is.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::codes;
 
 /// A movement of money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Movement {
     /// Money comes in from outside, and the user is notified.
@@ -72,6 +72,37 @@ pub enum Movement {
     },
     /// Money that was captured goes back.
     Refund(Refund),
+    /// Holds and transfers of new transactions: all of them, or none.
+    Batch(Batch),
+}
+
+/// First steps of transactions that happen together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// The batch, as numbered by transaction-service.
+    pub batch_id: i64,
+    /// In the order in which they happen.
+    pub steps: Vec<BatchStep>,
+}
+
+/// The first step of a transaction in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchStep {
+    /// The sender's money is set aside.
+    Hold(Transfer),
+    /// It goes to the receiver at once.
+    Transfer(Transfer),
+}
+
+impl BatchStep {
+    /// Who pays whom how much.
+    pub fn transfer(&self) -> &Transfer {
+        match self {
+            Self::Hold(transfer) | Self::Transfer(transfer) => transfer,
+        }
+    }
 }
 
 /// What of an earlier transaction goes back.
@@ -107,6 +138,13 @@ pub struct Transfer {
     pub amount: Amount,
 }
 
+impl Transfer {
+    /// Who pays, and who is paid.
+    pub fn parties(&self) -> (UserId, UserId) {
+        (self.sender_id, self.receiver_id)
+    }
+}
+
 impl Movement {
     /// The stable word for the kind of movement.
     pub fn kind(&self) -> &'static str {
@@ -119,6 +157,7 @@ impl Movement {
             Self::Capture { .. } => "capture",
             Self::Release { .. } => "release",
             Self::Refund(_) => "refund",
+            Self::Batch(_) => "batch",
         }
     }
 
@@ -128,11 +167,27 @@ impl Movement {
             Self::Topup { user_id, .. } | Self::Credit { user_id, .. } | Self::Debit { user_id, .. } => Some(*user_id),
             Self::Hold(transfer) | Self::Transfer(transfer) => Some(transfer.sender_id),
             Self::Refund(refund) => Some(refund.sender_id),
+            Self::Batch(batch) => batch.steps.first().map(|step| step.transfer().sender_id),
             Self::Capture { .. } | Self::Release { .. } => None,
         }
     }
 
-    /// Who pays whom, for a step of a transaction.
+    /// Everybody whose money it may move.
+    pub fn users(&self) -> Vec<UserId> {
+        match self {
+            Self::Batch(batch) => {
+                let parties =
+                    batch.steps.iter().map(BatchStep::transfer).map(|step| [step.sender_id, step.receiver_id]);
+                parties.flatten().collect()
+            }
+            _ => match self.parties() {
+                Some((sender, receiver)) => vec![sender, receiver],
+                None => self.subject().into_iter().collect(),
+            },
+        }
+    }
+
+    /// Who pays whom, for a step of one transaction.
     pub fn parties(&self) -> Option<(UserId, UserId)> {
         match self {
             Self::Hold(transfer) | Self::Transfer(transfer) => Some((transfer.sender_id, transfer.receiver_id)),
@@ -140,20 +195,22 @@ impl Movement {
             Self::Capture { sender_id, receiver_id, .. } | Self::Release { sender_id, receiver_id, .. } => {
                 Some((*sender_id, *receiver_id))
             }
-            Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } => None,
+            Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } | Self::Batch(_) => None,
         }
     }
 
-    /// True for a step that carries on what another one began.
+    /// True if what is known of its transactions decides: a step that carries on what another one began, and a batch, which leaves no
+    /// trace at them if it is refused.
     pub fn needs_hold(&self) -> bool {
-        matches!(self, Self::Capture { .. } | Self::Release { .. } | Self::Refund(_))
+        matches!(self, Self::Capture { .. } | Self::Release { .. } | Self::Refund(_) | Self::Batch(_))
     }
 
-    /// The transaction whose money it is about: of a refund, the one that is refunded.
-    pub fn hold(&self) -> Option<TransactionId> {
+    /// The transactions whose money it is about: of a refund, the one that is refunded.
+    pub fn holds(&self) -> Vec<TransactionId> {
         match self {
-            Self::Refund(refund) => Some(refund.refund_of),
-            _ => self.transaction(),
+            Self::Refund(refund) => vec![refund.refund_of],
+            Self::Batch(batch) => batch.steps.iter().map(|step| step.transfer().transaction_id).collect(),
+            _ => self.transaction().into_iter().collect(),
         }
     }
 
@@ -165,7 +222,7 @@ impl Movement {
             Self::Capture { transaction_id, step, .. } | Self::Release { transaction_id, step, .. } => {
                 Some((*transaction_id, *step))
             }
-            Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } => None,
+            Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } | Self::Batch(_) => None,
         }
     }
 
@@ -197,7 +254,15 @@ pub struct Operation {
 impl Operation {
     /// A step of a transaction, whose identity is the transaction and the step's number.
     pub fn step((transaction, number): (TransactionId, u16), movement: Movement) -> Self {
-        let reference = format!("transaction:{transaction}:{number}");
+        Self::identified(format!("transaction:{transaction}:{number}"), movement)
+    }
+
+    /// A batch, whose identity is its number.
+    pub fn batch(batch: Batch) -> Self {
+        Self::identified(format!("batch:{}", batch.batch_id), Movement::Batch(batch))
+    }
+
+    fn identified(reference: String, movement: Movement) -> Self {
         Self {
             reference,
             also: None,

@@ -235,21 +235,7 @@ pub async fn execute(
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         return Err(ApiError::invalid("operations", format!("must be a list of 1 to {MAX_OPERATIONS}")));
     }
-    let steps = operations.into_iter().enumerate().map(|(n, movement)| match (movement, movement.step()) {
-        (Movement::Hold(transfer) | Movement::Transfer(transfer), _) if transfer.sender_id == transfer.receiver_id => {
-            Err(ApiError::invalid(&format!("operations[{n}].receiver_id"), "must be another user than the sender"))
-        }
-        (Movement::Refund(refund), _) if refund.sender_id == refund.receiver_id => {
-            Err(ApiError::invalid(&format!("operations[{n}].receiver_id"), "must be another user than the sender"))
-        }
-        (Movement::Capture { step, .. } | Movement::Release { step, .. }, _) if step <= FIRST_STEP => {
-            Err(ApiError::invalid(&format!("operations[{n}].step"), "must be 2 or more: the first step is the hold"))
-        }
-        (_, Some(step)) => Ok(Operation::step(step, movement)),
-        (_, None) => {
-            Err(ApiError::invalid(&format!("operations[{n}]"), "must be hold, transfer, capture, release or refund"))
-        }
-    });
+    let steps = operations.into_iter().enumerate().map(|(n, movement)| step(&format!("operations[{n}]"), movement));
     let steps = steps.collect::<Result<Vec<_>>>()?;
     let posted = ledger.post(steps).await?;
     let body = |outcome: Outcome| match outcome.result {
@@ -257,6 +243,34 @@ pub async fn execute(
         Err(code) => OutcomeBody::Refused { code },
     };
     Ok(Json(Outcomes { outcomes: posted.into_iter().map(body).collect() }))
+}
+
+/// The operation that the movement at `place` of a request is.
+fn step(place: &str, movement: Movement) -> Result<Operation> {
+    let is_own = |(sender, receiver): (UserId, UserId)| sender == receiver;
+    let own = || ApiError::invalid(&format!("{place}.receiver_id"), "must be another user than the sender");
+    match (movement.step(), movement) {
+        (_, Movement::Hold(transfer) | Movement::Transfer(transfer)) if is_own(transfer.parties()) => Err(own()),
+        (_, Movement::Refund(refund)) if refund.sender_id == refund.receiver_id => Err(own()),
+        (_, Movement::Capture { step, .. } | Movement::Release { step, .. }) if step <= FIRST_STEP => {
+            Err(ApiError::invalid(&format!("{place}.step"), "must be 2 or more: the first step is the hold"))
+        }
+        (_, Movement::Batch(batch)) => {
+            if batch.steps.is_empty() || batch.steps.len() > MAX_OPERATIONS {
+                return Err(ApiError::invalid(
+                    &format!("{place}.steps"),
+                    format!("must be a list of 1 to {MAX_OPERATIONS}"),
+                ));
+            }
+            if batch.steps.iter().any(|step| is_own(step.transfer().parties())) {
+                Err(own())
+            } else {
+                Ok(Operation::batch(batch))
+            }
+        }
+        (Some(step), movement) => Ok(Operation::step(step, movement)),
+        (None, _) => Err(ApiError::invalid(place, "must be hold, transfer, capture, release, refund or batch")),
+    }
 }
 
 /// `GET /internal/ledger/verify`: proves the ledger's invariants.

@@ -70,8 +70,8 @@ pub fn pay_out(unit: &mut Unit, user: UserId, rest: Money, origin: &Origin) {
         origin.request().into(),
     ]);
     let operation = unit.insert_with_ids(operation)[0];
-    let available = Entry { account: LedgerAccount::Available, user, amount: -rest, balance_after: Some(Money::ZERO) };
-    let external = Entry { account: LedgerAccount::External, user, amount: rest, balance_after: None };
+    let available = Entry::new(LedgerAccount::Available, user, -rest, Some(Money::ZERO));
+    let external = Entry::new(LedgerAccount::External, user, rest, None);
     if rest != Money::ZERO {
         ledger::write_entries(unit, &[(operation, 0, available), (operation, 1, external)]);
     }

@@ -141,21 +141,31 @@ pub fn write_operations(unit: &mut Unit, operations: &[NewOperation<'_>]) -> Vec
     unit.insert_with_ids(insert)
 }
 
-/// Appends entries, each with its operation and its place in it.
+/// Appends entries, each with its operation and its place in it. Most operations are of one transaction, which their own row names.
 pub fn write_entries(unit: &mut Unit, entries: &[(Id, i64, Entry)]) {
-    let mut insert =
-        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
-    for (operation, leg, entry) in entries {
-        insert.row(&[
+    let values = |(operation, leg, entry): &(Id, i64, Entry)| {
+        [
             (*operation).into(),
             (*leg).into(),
             Value::Text(entry.account.into()),
             entry.user.get().into(),
             entry.amount.into(),
             entry.balance_after.into(),
-        ]);
+        ]
+    };
+    let mut of_one =
+        BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
+    let mut of_several = BulkInsert::new(
+        "INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after, transaction_id)",
+    );
+    for entry in entries {
+        match entry.2.transaction {
+            None => of_one.row(&values(entry)),
+            Some(transaction) => of_several.row(&[&values(entry)[..], &[transaction.get().into()]].concat()),
+        }
     }
-    unit.insert(insert);
+    unit.insert(of_one);
+    unit.insert(of_several);
 }
 
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.

@@ -19,6 +19,7 @@ pub fn migrations() -> Migrator {
         "0109_backups",
         "0110_holds_refunded",
         "0111_operations_metadata",
+        "0118_ledger_entries_transaction",
         "0120_lookups",
     ];
     mysql::migrator(shared.into_iter().chain(own))

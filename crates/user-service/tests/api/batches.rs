@@ -17,7 +17,7 @@ use sqlx::MySqlPool;
 use user_service::{
     AppState,
     app::ledger::Ledger,
-    domain::operation::{Movement, Operation, Outcome, Refund, Transfer},
+    domain::operation::{Batch, BatchStep, Movement, Operation, Outcome, Refund, Transfer},
 };
 
 use crate::support::development;
@@ -93,7 +93,7 @@ fn amount(units: i64) -> Amount {
 type Drawn = (u8, i64, i64, i64, i64, (u8, u8));
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    (0_u8..9, 0..=USERS, 0..=USERS, 0..TRANSACTIONS, 1_i64..200, (0_u8..4, 0_u8..8))
+    (0_u8..10, 0..=USERS, 0..=USERS, 0..TRANSACTIONS, 1_i64..200, (0_u8..4, 0_u8..8))
 }
 
 /// Few transactions and keys, so that steps and requests come again, as they were or changed.
@@ -120,6 +120,15 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
         }
         _ => Movement::Release { transaction_id, step, sender_id: user_id, receiver_id },
     };
+    if kind == 9 {
+        let (back, other) = ((transfer.receiver_id, transfer.sender_id), (transaction + 1) % TRANSACTIONS);
+        let other = TransactionId::try_from(first + other).expect("ids are positive");
+        let steps = vec![
+            BatchStep::Transfer(transfer),
+            BatchStep::Hold(Transfer { transaction_id: other, sender_id: back.0, receiver_id: back.1, amount }),
+        ];
+        return Operation::batch(Batch { batch_id: first + i64::from(key), steps });
+    }
     if let Some(step) = movement.step() {
         return Operation::step(step, movement);
     }

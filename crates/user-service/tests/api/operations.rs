@@ -53,6 +53,41 @@ async fn each_step_of_a_transaction_has_a_number_and_takes_effect_once() {
 }
 
 #[tokio::test]
+async fn a_batch_is_one_operation_of_several_transactions() {
+    let (service, sender, receiver) = pair().await;
+    let batch = |id: i64, steps: Value| json!([{"batch": {"batch_id": id, "steps": steps}}]);
+    let steps = json!([transfer(1, &sender, &receiver, 30), hold(2, &sender, &receiver, 50)]);
+    for _ in 0..2 {
+        assert_eq!(service.execute(batch(1, steps.clone())).await, ["applied"]);
+        assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(20, 50), Balance::new(30, 0)));
+    }
+    let more = json!([transfer(3, &sender, &receiver, 20), transfer(4, &sender, &receiver, 1)]);
+    for _ in 0..2 {
+        assert_eq!(service.execute(batch(2, more.clone())).await, ["insufficient_balance"]);
+    }
+    assert_eq!(service.execute(batch(1, more)).await, ["reference_reused"]);
+    assert_eq!(service.execute(json!([capture(2, 2, &sender, &receiver, 50)])).await, ["applied"]);
+    assert_eq!(balances(&service, &sender, &receiver).await, (Balance::new(20, 0), Balance::new(80, 0)));
+    let legs: Vec<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT e.leg, e.transaction_id FROM ledger_entries e JOIN operations o ON o.id = e.operation_id
+         WHERE o.reference = 'batch:1' ORDER BY e.leg",
+    )
+    .fetch_all(&service.database.pool())
+    .await
+    .unwrap();
+    assert_eq!(legs, [(0, Some(1)), (1, Some(1)), (2, Some(2)), (3, Some(2))]);
+    service.assert_ledger_holds().await;
+    for (steps, field) in [
+        (json!([]), "operations[0].steps"),
+        (json!(vec![transfer(9, &sender, &receiver, 1); 1001]), "operations[0].steps"),
+        (json!([transfer(9, &sender, &sender, 1)]), "operations[0].receiver_id"),
+    ] {
+        let body = json!({"operations": batch(3, steps)});
+        assert_names_field(service.service.post("/internal/operations", body).await, "invalid_value", field);
+    }
+}
+
+#[tokio::test]
 async fn a_final_capture_gives_the_rest_back_once() {
     let (service, sender, receiver) = pair().await;
     let mut last = capture(1, 2, &sender, &receiver, 20);

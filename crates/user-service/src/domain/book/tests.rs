@@ -76,6 +76,38 @@ fn a_hold_then_a_capture_moves_the_money() {
 }
 
 #[test]
+fn a_batch_happens_whole_or_not_at_all() {
+    let paid = |id, from, to, units| {
+        BatchStep::Transfer(Transfer { sender_id: user(from), receiver_id: user(to), ..transfer(id, units) })
+    };
+    let batch = |steps: &[BatchStep]| Movement::Batch(Batch { batch_id: 1, steps: steps.to_vec() });
+    let mut book = book(&[100, 0, 0]);
+    // user 2 pays on what it gets in the same batch
+    let steps = [paid(1, 1, 2, 60), paid(2, 2, 3, 50), BatchStep::Hold(transfer(3, 40))];
+    let applied = book.apply(&batch(&steps)).unwrap();
+    assert_eq!(applied.balance, Money::ZERO);
+    let transactions: Vec<_> = applied.entries.iter().map(|entry| entry.transaction.unwrap().get()).collect();
+    assert_eq!(transactions, [1, 1, 2, 2, 3, 3]);
+    let all = |book: &Book| [1, 2, 3].map(|id| balances(book, id));
+    let then = [(0.into(), 40.into()), (10.into(), 0.into()), (50.into(), 0.into())];
+    assert_eq!(all(&book), then);
+    assert_eq!(book.accounts[&user(2)].incoming, 1);
+    // whatever is refused, nothing of the others stays
+    for (wrong, refusal) in [
+        (paid(5, 2, 3, 11), Refusal::InsufficientBalance),
+        (paid(5, 2, 9, 1), Refusal::ReceiverNotFound),
+        (paid(5, 9, 2, 1), Refusal::UserNotFound),
+        (paid(1, 2, 3, 1), Refusal::NotHeld),
+    ] {
+        let before = (all(&book), book.holds.clone());
+        assert_eq!(book.apply(&batch(&[paid(4, 3, 1, 1), wrong])).unwrap_err(), refusal);
+        assert_eq!((all(&book), book.holds.clone()), before, "{refusal:?}");
+    }
+    book.apply(&capture(3, 40)).unwrap();
+    assert_eq!(all(&book), [(0.into(), 0.into()), (50.into(), 0.into()), (50.into(), 0.into())]);
+}
+
+#[test]
 fn a_release_gives_the_money_back_once() {
     let mut book = book(&[100, 0]);
     book.apply(&Movement::Hold(transfer(1, 60))).unwrap();
