@@ -13,6 +13,8 @@ use crate::{code::Code, codes};
 
 /// Gathers an operation's codes until its answers are written.
 pub(crate) const CODES: &str = "x-codes";
+/// What a description says of a route whose body may be longer than others: how long, in bytes.
+pub const LONGEST_BODY: &str = "x-longest-body";
 /// What any route may answer, whatever it does.
 const ANY: [Code; 4] = [codes::RATE_LIMITED, codes::INTERNAL_ERROR, codes::OVERLOADED, codes::DATABASE_UNAVAILABLE];
 

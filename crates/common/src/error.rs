@@ -86,6 +86,16 @@ impl ApiError {
         self.code.status()
     }
 
+    /// What kind of error it is.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What is wrong with each field.
+    pub fn fields(&self) -> &BTreeMap<String, String> {
+        &self.fields
+    }
+
     /// The members of the body, without the request's identity: what a keyed request is answered again with.
     pub fn body(&self) -> Value {
         let mut body = self.details.clone();

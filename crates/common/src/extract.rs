@@ -30,6 +30,25 @@ pub const MAX_BODY: usize = 64 * 1024;
 /// The largest body of an internal route that takes a list, in bytes.
 pub const MAX_INTERNAL_BODY: usize = 4 * 1024 * 1024;
 
+/// The bytes of a JSON body.
+///
+/// # Errors
+/// If it says that it is anything else.
+pub async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    if !is_json(request.headers()) {
+        return Err(codes::UNSUPPORTED_MEDIA_TYPE.into());
+    }
+    plain_bytes(request, state).await
+}
+
+/// The bytes of a body, which is not compressed. They have been received: see `server::receive`.
+pub async fn plain_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    if is_encoded(request.headers()) {
+        return Err(codes::UNSUPPORTED_ENCODING.into());
+    }
+    Bytes::from_request(request, state).await.map_err(|_| codes::MALFORMED_BODY.into())
+}
+
 /// A JSON body. As an extractor, a request with this type's fields.
 pub struct Json<T>(pub T);
 
@@ -37,15 +56,7 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if !is_json(request.headers()) {
-            return Err(codes::UNSUPPORTED_MEDIA_TYPE.into());
-        }
-        if is_encoded(request.headers()) {
-            return Err(codes::UNSUPPORTED_ENCODING.into());
-        }
-        // it has been received: see `server::receive`
-        let body = Bytes::from_request(request, state).await.map_err(|_| codes::MALFORMED_BODY)?;
-        fields::from_json(&body).map(Self)
+        fields::from_json(&json_bytes(request, state).await?).map(Self)
     }
 }
 
@@ -56,16 +67,18 @@ impl<T: JsonSchema> OperationInput for Json<T> {
         let content = ("application/json".to_owned(), MediaType { schema, ..MediaType::default() });
         let body = RequestBody { content: [content].into_iter().collect(), required: true, ..RequestBody::default() };
         operation.request_body = Some(ReferenceOr::Item(body));
-        describe::refuses(
-            operation,
-            &[codes::MALFORMED_BODY, codes::MALFORMED_JSON, codes::INVALID_BODY, codes::INVALID_VALUE],
-        );
-        describe::refuses(operation, &[codes::UNKNOWN_FIELD, codes::MISSING_FIELD, codes::DUPLICATE_FIELD]);
-        describe::refuses(
-            operation,
-            &[codes::BODY_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE, codes::UNSUPPORTED_ENCODING],
-        );
+        refuses_bodies(operation);
     }
+}
+
+/// Says of an operation how a JSON body may be refused.
+pub fn refuses_bodies(operation: &mut Operation) {
+    describe::refuses(
+        operation,
+        &[codes::MALFORMED_BODY, codes::MALFORMED_JSON, codes::INVALID_BODY, codes::INVALID_VALUE],
+    );
+    describe::refuses(operation, &[codes::UNKNOWN_FIELD, codes::MISSING_FIELD, codes::DUPLICATE_FIELD]);
+    describe::refuses(operation, &[codes::BODY_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE, codes::UNSUPPORTED_ENCODING]);
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

@@ -72,6 +72,10 @@ id!(
     TransactionId, "transaction_id"
 );
 id!(
+    /// Payments that were asked for together, as numbered by transaction-service.
+    BatchId, "batch_id"
+);
+id!(
     /// A notification, as numbered by notification-service.
     NotificationId, "notification_id"
 );

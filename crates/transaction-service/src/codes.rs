@@ -4,6 +4,8 @@ pub use common::codes::*;
 
 common::codes! {
     400 "self_transfer" SELF_TRANSFER "Sender and receiver must be different users";
+    404 "batch_not_found" BATCH_NOT_FOUND "Batch not found";
+    413 "too_many_items" TOO_MANY_ITEMS "The batch has more items than are taken";
     409 "request_in_progress" REQUEST_IN_PROGRESS "A request with this Idempotency-Key is still running";
     409 "transaction_in_progress" TRANSACTION_IN_PROGRESS "The transaction is being processed; try again shortly";
     409 "exceeds_remaining" EXCEEDS_REMAINING "That is more than is left to capture";

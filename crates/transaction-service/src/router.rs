@@ -1,11 +1,11 @@
 //! Every route of the service, what it does, and what it refuses.
 
 use crate::codes::{
-    EXCEEDS_REFUNDABLE, EXCEEDS_REMAINING, ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE, INVALID_AMOUNT, NOT_HELD,
-    NOT_REFUNDABLE, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS, SELF_TRANSFER, SERVICE_UNAVAILABLE,
-    TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    BATCH_NOT_FOUND, EXCEEDS_REFUNDABLE, EXCEEDS_REMAINING, ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE,
+    INVALID_AMOUNT, NOT_HELD, NOT_REFUNDABLE, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS,
+    SELF_TRANSFER, SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{captures, feed, refunds, transactions};
+use crate::routes::{batches, captures, feed, refunds, transactions};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -87,9 +87,30 @@ pub fn app(state: AppState) -> Router {
     })
 }
 
-/// Payments in parts, and back.
+/// Payments together, in parts, and back.
 fn parts() -> ApiRouter<AppState> {
     ApiRouter::new()
+        .api_route(
+            "/transactions/batch",
+            post_with(
+                batches::create,
+                about(
+                    "Makes up to 1,000 payments, each for itself, or all or none",
+                    [
+                        SELF_TRANSFER,
+                        USER_NOT_FOUND,
+                        INSUFFICIENT_BALANCE,
+                        RECEIVER_UNAVAILABLE,
+                        NOT_HELD,
+                        SERVICE_UNAVAILABLE,
+                    ],
+                ),
+            ),
+        )
+        .api_route(
+            "/batches/{id}",
+            get_with(batches::show, about("What a batch has come to, for whoever made it", [BATCH_NOT_FOUND])),
+        )
         .api_route(
             "/transactions/{id}/captures",
             post_with(

@@ -25,6 +25,7 @@ use super::{limits::Limits, request::CALLER};
 use crate::{
     caller::{Gatekeeper, Identity, address::ClientAddress},
     codes,
+    describe::LONGEST_BODY,
     error::{ApiError, Result},
     extract::{MAX_BODY, MAX_INTERNAL_BODY},
     fields,
@@ -61,6 +62,8 @@ struct Inner {
 struct Takes {
     query: bool,
     body: bool,
+    /// The longest body, in bytes.
+    longest: usize,
 }
 
 impl Receiver {
@@ -82,7 +85,8 @@ impl Receiver {
         let takes = |operation: &Value| {
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let query = parameters.into_iter().any(|parameter| parameter["in"] == "query");
-            Takes { query, body: !operation["requestBody"].is_null() }
+            let longest = operation[LONGEST_BODY].as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+            Takes { query, body: !operation["requestBody"].is_null(), longest: longest.unwrap_or(MAX_BODY) }
         };
         let paths = document["paths"].as_object().into_iter().flatten();
         let routes = paths.map(|(path, methods)| {
@@ -129,7 +133,9 @@ impl Receiver {
         if body.is_end_stream() {
             return Ok(Request::from_parts(parts, Body::empty()));
         }
-        let limit = if is_service && parts.uri.path().starts_with(INTERNAL) { MAX_INTERNAL_BODY } else { MAX_BODY };
+        let is_internal = is_service && parts.uri.path().starts_with(INTERNAL);
+        let longest = takes.map_or(MAX_BODY, |takes| takes.longest);
+        let limit = if is_internal { MAX_INTERNAL_BODY } else { longest };
         let bytes = self.read(&parts, body, limit, is_service).await?;
         if takes.is_some_and(|takes| !takes.body) && !bytes.is_empty() {
             fields::from_json::<()>(&bytes)?;

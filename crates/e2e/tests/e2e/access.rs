@@ -52,6 +52,8 @@ const TABLE: &str = "
     GET    /transactions/{id}                    200/401 200    200       403/404   200      401
     PUT    /transactions/{id}                    200/401 200    403       403/404   200      401
     DELETE /transactions/{id}                    200/401 200    200       403/404   200      401
+    POST   /transactions/batch                   401     201    201       201       201      401
+    GET    /batches/{id}                         200/401 200    403/404   403/404   200      401
     POST   /transactions/{id}/captures           201/401 201    403       403/404   201      401
     POST   /transactions/{id}/refunds            201/401 403    201       403/404   201      401
     GET    /transactions/user/{user_id}         200/401 200     403/404   403/404   200      401

@@ -1,5 +1,6 @@
 //! What can be done with transactions: one file for each.
 
+pub mod batch;
 pub mod capture;
 pub mod create;
 pub mod decide;

@@ -33,6 +33,7 @@ impl Transfers {
             labels: labels.clone(),
             auto_complete: true,
             refund_of: Some(of.id),
+            batch_id: None,
         };
         // a request that is asked again is about what was left then
         if let Some(known) = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await? {

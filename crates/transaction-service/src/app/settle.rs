@@ -15,7 +15,10 @@ use futures::future::join_all;
 use sqlx::MySqlPool;
 
 use super::transfers::Transfers;
-use crate::{domain::transaction::Transaction, store::transactions as store};
+use crate::{
+    domain::transaction::Transaction,
+    store::transactions::{self as store, Overdue},
+};
 
 /// The settler looks for overdue steps once a second: whoever waits for it has waited for seconds already.
 pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
@@ -44,9 +47,12 @@ impl Settler {
 
     /// Asks for one batch of overdue steps and stores the outcomes.
     pub async fn settle_once(&self) -> anyhow::Result<WorkerStep> {
-        let overdue = store::overdue(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
+        let Overdue { steps: overdue, batches } = store::overdue(&mut *self.pool.acquire().await?, MAX_STEPS).await?;
+        for settled in join_all(batches.iter().map(|id| self.transfers.settle_overdue_batch(*id))).await {
+            settled?;
+        }
         if overdue.is_empty() {
-            return Ok(WorkerStep::Idle);
+            return Ok(if batches.is_empty() { WorkerStep::Idle } else { WorkerStep::Worked });
         }
         let claimed = mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("overdue")).await?;

@@ -40,6 +40,8 @@ pub(super) struct Inner {
     steps: Batcher<Asked, Result<StepOutcome, CallError>, Infallible>,
     pub(super) pool: MySqlPool,
     pub(super) users: UserClient,
+    /// Seconds until a pending transaction is cancelled.
+    pub(super) pending_ttl: u32,
 }
 
 impl Transfers {
@@ -58,7 +60,7 @@ impl Transfers {
                 async move { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }
             }
         });
-        Self(Arc::new(Inner { writer, lookups, steps, pool, users }))
+        Self(Arc::new(Inner { writer, lookups, steps, pool, users, pending_ttl: config.pending_ttl }))
     }
 
     /// Asks user-service for the verb that `row` waits for and commits the outcome; returns the row as it stands then.

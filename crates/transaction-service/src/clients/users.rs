@@ -1,15 +1,25 @@
 //! user-service, as the mover of money, and as who knows whose an address is.
 
-use common::client::{CallError, ServiceClient};
+use common::{
+    caller::account::{ACCOUNTS_PATH, Account},
+    client::{CallError, ServiceClient},
+};
 use fault::point;
-use money::{Email, UserId};
+use money::{BatchId, Email, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::step::{Step, StepOutcome};
 
 #[derive(Serialize)]
-struct Operations<'a> {
-    operations: &'a [Step],
+struct Operations<'a, S> {
+    operations: &'a [S],
+}
+
+/// Steps that are carried out together or not at all.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Together<'a> {
+    Batch { batch_id: BatchId, steps: &'a [Step] },
 }
 
 #[derive(Serialize)]
@@ -45,6 +55,16 @@ impl UserClient {
     /// Asks for all `steps` in one call; the outcomes are in their order. A step that is asked again is answered
     /// again, so a call whose outcome is not known is repeated at once: often only a kept connection had been closed.
     pub async fn execute(&self, steps: &[Step]) -> Result<Vec<StepOutcome>, CallError> {
+        self.ask_again(steps).await
+    }
+
+    /// Asks for all `steps`, or none, under the identity of the batch.
+    pub async fn execute_batch(&self, batch_id: BatchId, steps: &[Step]) -> Result<StepOutcome, CallError> {
+        let outcomes = self.ask_again(&[Together::Batch { batch_id, steps }]).await?;
+        Ok(outcomes[0])
+    }
+
+    async fn ask_again(&self, steps: &[impl Serialize + Sync]) -> Result<Vec<StepOutcome>, CallError> {
         match self.ask(steps).await {
             Err(unknown @ CallError::Unknown { .. }) => self.ask(steps).await.map_err(|again| match again {
                 CallError::Unknown { .. } => again,
@@ -61,7 +81,15 @@ impl UserClient {
         self.0.get(point!("call.receiver"), "/internal/receivers", &query).await
     }
 
-    async fn ask(&self, operations: &[Step]) -> Result<Vec<StepOutcome>, CallError> {
+    /// Those of `users`, at most [`MAX_ASKED`](common::caller::account::MAX_ASKED), who have accounts.
+    pub async fn existing(&self, users: &[UserId]) -> Result<Vec<UserId>, CallError> {
+        let ids: Vec<String> = users.iter().map(UserId::to_string).collect();
+        let accounts: Vec<Account> =
+            self.0.get(point!("call.existing"), ACCOUNTS_PATH, &[("ids", ids.join(","))]).await?;
+        Ok(accounts.into_iter().map(|account| account.id).collect())
+    }
+
+    async fn ask(&self, operations: &[impl Serialize + Sync]) -> Result<Vec<StepOutcome>, CallError> {
         let answer: Outcomes =
             self.0.post(point!("call.operations"), "/internal/operations", &Operations { operations }).await?;
         if answer.outcomes.len() == operations.len() {

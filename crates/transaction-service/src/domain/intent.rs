@@ -6,7 +6,7 @@ use common::{
     idempotency::{IdempotencyKey, KeyedRequest},
     labels::Labels,
 };
-use money::{Amount, Money, TransactionId, UserId};
+use money::{Amount, BatchId, Money, TransactionId, UserId};
 use serde::Serialize;
 
 use super::{state::State, transaction::Transaction};
@@ -25,6 +25,9 @@ pub struct NewTransaction {
     /// The transaction whose money goes back, if it is a refund.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refund_of: Option<TransactionId>,
+    /// The batch that it is made with, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
 }
 
 impl NewTransaction {
@@ -89,6 +92,7 @@ impl Intent {
             captured: Money::ZERO,
             refunded: Money::ZERO,
             refund_of: new.refund_of,
+            batch_id: new.batch_id,
             description: new.description,
             labels: new.labels,
             accepted_at: None,

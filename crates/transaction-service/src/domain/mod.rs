@@ -1,6 +1,7 @@
 //! What a transaction is and what may become of it. Pure: no database, no network, no clock.
 
 pub mod actor;
+pub mod batch;
 pub mod capture;
 pub mod capture_record;
 pub mod decision;

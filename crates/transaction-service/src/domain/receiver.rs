@@ -59,6 +59,7 @@ mod tests {
             labels: Labels::default(),
             auto_complete: false,
             refund_of: None,
+            batch_id: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::labels::Labels;
-use money::{Amount, Money, TransactionId, UserId};
+use money::{Amount, BatchId, Money, TransactionId, UserId};
 
 use super::{
     reason::{Reason, StatusReason},
@@ -29,6 +29,8 @@ pub struct Transaction {
     pub refunded: Money,
     /// Of a refund: the transaction whose money goes back.
     pub refund_of: Option<TransactionId>,
+    /// The batch that it was made with, if it was.
+    pub batch_id: Option<BatchId>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
@@ -143,6 +145,7 @@ pub mod tests {
                 labels: Labels::default(),
                 auto_complete: false,
                 refund_of: None,
+                batch_id: None,
             },
             request: Request { identity: "once".into(), fingerprint: Vec::new() },
             actor: "user:1".into(),

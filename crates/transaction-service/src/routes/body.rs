@@ -8,7 +8,7 @@ use common::{
     request,
 };
 use money::{
-    Amount, AmountBound, Email, Money, TransactionId, UserId,
+    Amount, AmountBound, BatchId, Email, Money, TransactionId, UserId,
     time::{Bound, Period},
 };
 use schemars::JsonSchema;
@@ -121,6 +121,7 @@ impl Create {
             labels: Labels::of(self.reference, self.metadata),
             auto_complete: self.auto_complete.unwrap_or(false),
             refund_of: None,
+            batch_id: None,
         })
     }
 }
@@ -271,6 +272,9 @@ pub struct Body {
     /// Of a refund: the transaction whose money goes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund_of: Option<TransactionId>,
+    /// The batch that it was made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<BatchId>,
     status: Status,
     description: String,
     /// What its creator wrote on it.
@@ -296,6 +300,7 @@ impl From<Transaction> for Body {
             captured_amount: row.captured,
             refunded_amount: row.refunded,
             refund_of: row.refund_of,
+            batch_id: row.batch_id,
             status: row.status(),
             description: row.description,
             labels: row.labels,

@@ -1,5 +1,7 @@
 //! The routes of transaction-service, one file for each resource.
 
+mod batch_body;
+pub mod batches;
 mod body;
 pub mod captures;
 pub mod feed;

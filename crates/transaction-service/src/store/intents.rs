@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use common::labels::Labels;
-use money::TransactionId;
+use money::{BatchId, TransactionId};
 use mysql::{
     Unit,
     bulk::{BulkInsert, Value, list},
@@ -63,16 +63,16 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
         .copied()
         .filter(|intent| !known.contains_key(intent.identity()) && first.insert(intent.identity()))
         .collect();
-    unit.insert_for_ids(insertion(&new));
+    unit.insert_for_ids(insertion(&new, Value::InSeconds(SETTLE_AFTER_SECONDS)));
     Ok(Plan { intents, known, new })
 }
 
-/// Writes what is new.
-fn insertion(intents: &[&Intent]) -> BulkInsert {
+/// Writes what is new. The settler takes a transaction over when it is `due`, if it ever is.
+pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
              (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at, refund_of,
-              reference, metadata)",
+              reference, metadata, batch_id)",
     );
     for Intent { new, request, actor, now } in intents {
         let Labels { reference, metadata } = &new.labels;
@@ -84,7 +84,7 @@ fn insertion(intents: &[&Intent]) -> BulkInsert {
             Value::Text(&new.description),
             Value::Text(new.first_state().status().into()),
             new.first_state().verb().map(<&'static str>::from).into(),
-            Value::InSeconds(SETTLE_AFTER_SECONDS),
+            due,
             Value::Text(&request.identity),
             Value::Bytes(&request.fingerprint),
             Value::Text(actor),
@@ -93,6 +93,7 @@ fn insertion(intents: &[&Intent]) -> BulkInsert {
             new.refund_of.map(TransactionId::get).into(),
             reference.as_ref().map(|reference| &*reference.0).into(),
             metadata.as_deref().into(),
+            new.batch_id.map(BatchId::get).into(),
         ]);
     }
     insert

@@ -13,5 +13,8 @@ pub fn migrations() -> Migrator {
         "0103_captures",
         "0104_transactions_labelled",
         "0105_transaction_labels",
+        "0106_transactions_batch",
+        "0107_batches",
+        "0108_batch_items",
     ]))
 }

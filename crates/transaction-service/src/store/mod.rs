@@ -1,5 +1,6 @@
 //! The SQL of transaction-service. Each function takes a connection; the caller owns the transaction.
 
+pub mod batches;
 pub mod captures;
 pub mod changes;
 pub mod feed;
@@ -20,7 +21,7 @@ const SETTLE_AFTER_SECONDS: u32 = 3;
 macro_rules! columns {
     () => {
         "id, sender_id, receiver_id, amount, description, status, step, verb, target, failure, accepted_at, hidden_at,
-         hidden_from_sender_at, hidden_from_receiver_at, step_amount, captured_amount, refunded_amount, refund_of,
+         hidden_from_sender_at, hidden_from_receiver_at, step_amount, captured_amount, refunded_amount, refund_of, batch_id,
          reference, metadata, status_reason AS reason, actor, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
     };
 }

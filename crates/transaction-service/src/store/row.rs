@@ -32,6 +32,7 @@ impl FromRow<'_, MySqlRow> for Transaction {
             captured: captured.unwrap_or(Self::implied_captured(state, amount)),
             refunded: refunded.unwrap_or_default(),
             refund_of: row.try_get("refund_of")?,
+            batch_id: row.try_get("batch_id")?,
             description: row.try_get("description")?,
             labels: labels(row)?,
             state,

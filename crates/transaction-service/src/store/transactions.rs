@@ -1,6 +1,6 @@
 //! Transactions by id, and those that are due.
 
-use money::TransactionId;
+use money::{BatchId, TransactionId};
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
@@ -45,16 +45,31 @@ pub async fn unsettled(conn: &mut MySqlConnection) -> sqlx::Result<(i64, i64)> {
     .await
 }
 
-/// Steps that are overdue, at most `limit`: those that have been so the longest, by id.
-pub async fn overdue(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<TransactionId>> {
-    let mut overdue: Vec<TransactionId> = sqlx::query_scalar(
-        "SELECT id FROM transactions WHERE status = 'processing' AND due_at <= NOW(6) ORDER BY due_at LIMIT ?",
+/// What the settler is to go on with.
+#[derive(Debug, Default)]
+pub struct Overdue {
+    /// Transactions whose step is overdue, by id.
+    pub steps: Vec<TransactionId>,
+    /// Atomic batches whose outcome is.
+    pub batches: Vec<BatchId>,
+}
+
+/// Atomic batches that are settled at a time.
+const BATCHES_AT_ONCE: u32 = 4;
+
+/// What is overdue, at most `limit` steps: those that have been so the longest.
+pub async fn overdue(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Overdue> {
+    let rows: Vec<(Option<TransactionId>, Option<BatchId>)> = sqlx::query_as(
+        "(SELECT id, NULL FROM transactions WHERE status = 'processing' AND due_at <= NOW(6) ORDER BY due_at LIMIT ?)
+         UNION ALL (SELECT NULL, id FROM batches WHERE due_at <= NOW(6) ORDER BY due_at LIMIT ?)",
     )
     .bind(limit)
+    .bind(BATCHES_AT_ONCE)
     .fetch_all(conn)
     .await?;
-    overdue.sort_unstable();
-    Ok(overdue)
+    let mut steps: Vec<TransactionId> = rows.iter().filter_map(|(transaction, _)| *transaction).collect();
+    steps.sort_unstable();
+    Ok(Overdue { steps, batches: rows.into_iter().filter_map(|(_, batch)| batch).collect() })
 }
 
 /// Claims those of the steps that are still `overdue`, and pushes their next turn away: twice as far each time, up to a

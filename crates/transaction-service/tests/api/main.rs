@@ -1,5 +1,6 @@
 //! The API of transaction-service, as its callers see it, on a real database; its peers are stubs.
 
+mod batches;
 mod captures;
 mod creation;
 mod decisions;

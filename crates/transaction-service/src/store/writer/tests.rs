@@ -48,6 +48,7 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
         labels: Labels::default(),
         auto_complete: variant == 0,
         refund_of: None,
+        batch_id: None,
     };
     let fingerprint = common::idempotency::fingerprint(&new);
     Intent {

@@ -1,0 +1,127 @@
+//! Making payments together.
+
+use std::collections::{BTreeSet, HashSet};
+
+use common::{Result, caller::account::MAX_ASKED, client::CallError, origin::Origin};
+use futures::future::join_all;
+use money::{BatchId, UserId};
+
+use super::transfers::Transfers;
+use crate::{
+    codes,
+    domain::{
+        batch::{Batch, Item, NewBatch},
+        step::{Failure, Step, StepOutcome},
+        transaction::Transaction,
+    },
+    store::batches::{self, Inserted},
+};
+
+/// A batch, and what its items have come to.
+pub struct Made {
+    pub batch: Batch,
+    pub items: Vec<Item>,
+    /// True if the request had been carried out before.
+    pub replayed: bool,
+}
+
+impl Transfers {
+    /// Makes a batch, once for each request however often it is sent. Each item is refused alone; of an atomic one all are refused
+    /// for the first that is.
+    pub async fn make_batch(&self, new: NewBatch) -> Result<Made> {
+        match batches::insert(&self.0.pool, &new).await? {
+            Inserted::New(id, rows) => {
+                if new.is_atomic {
+                    self.settle_batch(id, &rows, true).await?;
+                } else {
+                    // whoever gets no answer here, the settler goes on with
+                    join_all(rows.into_iter().map(|row| self.advance(row, true))).await;
+                }
+                let (batch, items) = self.find_batch(id).await?.ok_or(codes::BATCH_NOT_FOUND)?;
+                Ok(Made { batch, items, replayed: false })
+            }
+            Inserted::Before(batch) => self.known_batch(batch, &new.request.fingerprint).await,
+        }
+    }
+
+    /// What the request `identity` made, if it is known.
+    pub async fn batch_of(&self, identity: &str, fingerprint: &[u8]) -> Result<Option<Made>> {
+        let known = batches::find_request(&mut *self.0.pool.acquire().await?, identity).await?;
+        match known {
+            Some(batch) => self.known_batch(batch, fingerprint).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn known_batch(&self, batch: Batch, fingerprint: &[u8]) -> Result<Made> {
+        if batch.fingerprint != fingerprint {
+            return Err(codes::IDEMPOTENCY_KEY_REUSED.into());
+        }
+        let items = batches::items(&mut *self.0.pool.acquire().await?, batch.id).await?;
+        Ok(Made { batch, items, replayed: true })
+    }
+
+    /// Those of `users` who have accounts.
+    pub async fn existing(&self, users: BTreeSet<UserId>) -> Result<HashSet<UserId>> {
+        let users: Vec<UserId> = users.into_iter().collect();
+        let mut existing = HashSet::new();
+        for asked in users.chunks(MAX_ASKED) {
+            existing.extend(self.0.users.existing(asked).await?);
+        }
+        Ok(existing)
+    }
+
+    /// The batch `id`, with what its items have come to.
+    pub async fn find_batch(&self, id: BatchId) -> Result<Option<(Batch, Vec<Item>)>> {
+        let mut conn = self.0.pool.acquire().await?;
+        let Some(batch) = batches::find(&mut conn, id).await? else { return Ok(None) };
+        let items = batches::items(&mut conn, id).await?;
+        Ok(Some((batch, items)))
+    }
+
+    /// Asks user-service for all of an atomic batch, and commits what came of it. If nobody knows, it stays as it is, and the settler
+    /// asks again. If this `fresh` request was certainly not sent, the batch is given up.
+    async fn settle_batch(&self, id: BatchId, rows: &[Transaction], fresh: bool) -> Result<()> {
+        let steps: Vec<Step> = rows.iter().filter_map(Transaction::outstanding).collect();
+        let outcome = match self.0.users.execute_batch(id, &steps).await {
+            Ok(outcome) => outcome,
+            Err(error @ (CallError::NotReached { .. } | CallError::Refused { .. })) if fresh => {
+                tracing::warn!(batch = %id, %error, "nothing was sent");
+                StepOutcome::Refused { code: Failure::NotReached }
+            }
+            Err(error) => {
+                tracing::warn!(batch = %id, %error, "the settler will ask again");
+                return Ok(());
+            }
+        };
+        match batches::settle(&self.0.pool, id, rows, outcome, self.0.pending_ttl).await {
+            Ok(()) if outcome == (StepOutcome::Refused { code: Failure::NotReached }) => {
+                Err(codes::SERVICE_UNAVAILABLE.into())
+            }
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::warn!(batch = %id, %error, "the settler will store the outcome");
+                Ok(())
+            }
+        }
+    }
+
+    /// Settles an atomic batch that is overdue, if no other instance does.
+    pub(super) async fn settle_overdue_batch(&self, id: BatchId) -> anyhow::Result<()> {
+        if !batches::claim_overdue(&self.0.pool, id).await? {
+            return Ok(());
+        }
+        let Some((_, items)) = self.find_batch(id).await.map_err(|error| anyhow::anyhow!("{}", error.body()))? else {
+            return Ok(());
+        };
+        let made = |item: Item| match item {
+            Item::Made(row) => Some(*row),
+            Item::Faulty(_) => None,
+        };
+        let rows: Vec<Transaction> = items.into_iter().filter_map(made).collect();
+        let settled = Origin::default().scope(self.settle_batch(id, &rows, false)).await;
+        settled.map_err(|error| anyhow::anyhow!("{}", error.body()))?;
+        tracing::info!(batch = %id, "settled");
+        Ok(())
+    }
+}

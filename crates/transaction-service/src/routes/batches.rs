@@ -1,0 +1,209 @@
+//! Payments that are made together.
+
+use std::collections::{BTreeMap, HashMap};
+
+use axum::{extract::State, http::HeaderValue, response::IntoResponse};
+use common::{
+    ApiError, Result,
+    answer::{Accepted, Created, Either, Reply, WithStatus},
+    caller::{Authenticated, Caller, Visitor},
+    extract::{Json, Path, Query},
+    headers::REPLAYED,
+    idempotency::IdempotencyKey,
+    origin::Origin,
+};
+use money::{BatchId, TransactionId, UserId};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    batch_body::{CsvQuery, Drafts, Given, Place},
+    body::Create,
+    transactions::{refusal, request_of},
+};
+use crate::{
+    app::{batch::Made, transfers::Transfers},
+    codes,
+    domain::{
+        batch::{Batch, BatchStatus, Fault, Item, NewBatch},
+        intent::NewTransaction,
+        receiver::Receiver,
+        state::Status,
+    },
+};
+
+/// A batch as it is answered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Batch", example = json!({
+    "id": 7,
+    "atomic": false,
+    "status": "partly_completed",
+    "results": [
+        {"status": "completed", "transaction_id": 10},
+        {"status": "failed", "code": "invalid_amount", "fields": {"amount": "must be greater than 0"}},
+    ],
+}))]
+pub struct Body {
+    id: BatchId,
+    /// Whether all of it is made or none.
+    atomic: bool,
+    status: BatchStatus,
+    /// What each item has come to, in order.
+    results: Vec<ItemBody>,
+}
+
+/// What an item has come to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BatchItem")]
+struct ItemBody {
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<TransactionId>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// What is wrong with each field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, String>,
+}
+
+impl From<Item> for ItemBody {
+    fn from(item: Item) -> Self {
+        let (status, transaction_id) = (item.status(), item.transaction());
+        let Fault { code, fields } = match item {
+            Item::Faulty(fault) => fault,
+            Item::Made(row) => match row.state.failure() {
+                Some(failure) => Fault::from(&refusal(failure)),
+                None => return Self { status, transaction_id, code: None, fields: BTreeMap::new() },
+            },
+        };
+        Self { status, transaction_id, code: Some(code), fields }
+    }
+}
+
+impl Body {
+    fn new(batch: &Batch, items: Vec<Item>) -> Self {
+        let status = BatchStatus::of(&items);
+        Self { id: batch.id, atomic: batch.is_atomic, status, results: items.into_iter().map(ItemBody::from).collect() }
+    }
+}
+
+/// `POST /transactions/batch`: makes up to 1,000 payments, each for itself, or all or none.
+pub async fn create(
+    Authenticated(caller): Authenticated,
+    key: IdempotencyKey,
+    State(transfers): State<Transfers>,
+    Query(query): Query<CsvQuery>,
+    given: Given,
+) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+    let Drafts { is_atomic, items, asked } = given.drafts(caller, &query)?;
+    let request = request_of(key, caller, "POST /transactions/batch", &asked);
+    if let Some(made) = transfers.batch_of(&request.identity, &request.fingerprint).await? {
+        return Ok(answer(made));
+    }
+    let receivers = receivers(&transfers, caller, &items).await?;
+    let mut items: Vec<(Place, Result<NewTransaction>)> = items
+        .into_iter()
+        .map(|(place, draft)| (place, draft.and_then(|draft| transaction(caller, draft, &receivers))))
+        .collect();
+    if is_atomic {
+        refuse_unknown(&transfers, &mut items).await?;
+        refuse_faulty(&items)?;
+    }
+    let item = |(place, item): (Place, Result<NewTransaction>)| item.map_err(|error| Fault::from(&place.alone(&error)));
+    let items = items.into_iter().map(item).collect();
+    let actor = Origin::current().actor().to_owned();
+    Ok(answer(transfers.make_batch(NewBatch { request, actor, is_atomic, items }).await?))
+}
+
+/// The accounts with the addresses that `caller` wants to pay; an address without one has none here.
+async fn receivers(
+    transfers: &Transfers,
+    caller: Caller,
+    items: &[(Place, Result<Create>)],
+) -> Result<HashMap<String, UserId>> {
+    let mut found = HashMap::new();
+    for draft in items.iter().filter_map(|(_, draft)| draft.as_ref().ok()) {
+        let Ok(Receiver::Address(email)) = draft.receiver() else { continue };
+        if found.contains_key(&email.0) {
+            continue;
+        }
+        match transfers.receiver(&email, caller, None).await {
+            Ok(id) => _ = found.insert(email.0, Some(id)),
+            Err(error) if error.code() == codes::USER_NOT_FOUND => _ = found.insert(email.0, None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found.into_iter().filter_map(|(email, id)| Some((email, id?))).collect())
+}
+
+/// The transaction that a draft asks for.
+fn transaction(caller: Caller, draft: Create, receivers: &HashMap<String, UserId>) -> Result<NewTransaction> {
+    caller
+        .must_be_one_of(&[draft.sender_id])
+        .map_err(|_| ApiError::new(codes::FORBIDDEN).field("sender_id", "must be your own account"))?;
+    let receiver = match draft.receiver()? {
+        Receiver::Id(id) => id,
+        Receiver::Address(email) => *receivers
+            .get(&email.0)
+            .ok_or_else(|| ApiError::new(codes::USER_NOT_FOUND).field(Receiver::ADDRESS, "belongs to no account"))?,
+    };
+    draft.transaction(receiver)
+}
+
+/// Finds who does not exist before anything is made: all of them, so that they can be mended at once.
+async fn refuse_unknown(transfers: &Transfers, items: &mut [(Place, Result<NewTransaction>)]) -> Result<()> {
+    let new = items.iter().filter_map(|(_, item)| item.as_ref().ok());
+    let users = new.flat_map(|new| [new.sender_id, new.receiver_id]).collect();
+    let existing = transfers.existing(users).await?;
+    for (_, item) in items.iter_mut() {
+        let Ok(new) = item else { continue };
+        let unknown = |user: UserId| !existing.contains(&user);
+        let unknown = [("sender_id", unknown(new.sender_id)), (Receiver::ID, unknown(new.receiver_id))];
+        if let Some((field, _)) = unknown.into_iter().find(|(_, is_unknown)| *is_unknown) {
+            *item = Err(ApiError::new(codes::USER_NOT_FOUND).field(field, "does not exist"));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an atomic batch for all that is wrong with its items.
+fn refuse_faulty(items: &[(Place, Result<NewTransaction>)]) -> Result<()> {
+    let faults: Vec<(Place, &ApiError)> =
+        items.iter().filter_map(|(place, item)| Some((*place, item.as_ref().err()?))).collect();
+    let Some((_, first)) = faults.first() else { return Ok(()) };
+    // of a batch it is the request that is wrong, whatever an item alone would be answered
+    let code = if first.code().status() == 400 { first.code() } else { codes::INVALID_VALUE };
+    Err(faults.iter().fold(ApiError::new(code), |error, (place, fault)| place.name(error, fault)))
+}
+
+/// The answer to a request that makes a batch.
+fn answer(Made { batch, items, replayed }: Made) -> Reply<Either<Created<Body>, Accepted<Body>>> {
+    let failure = items.iter().find_map(|item| match item {
+        Item::Made(row) => row.state.failure(),
+        Item::Faulty(_) => None,
+    });
+    let mut response = match failure.filter(|_| batch.is_atomic) {
+        Some(failure) => refusal(failure).detail("batch_id", batch.id.get()).into_response(),
+        None => {
+            let body = Body::new(&batch, items);
+            match body.status {
+                BatchStatus::Processing => WithStatus::<202, _>(body).into_response(),
+                _ => WithStatus::<201, _>(body).into_response(),
+            }
+        }
+    };
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Reply::new(response)
+}
+
+/// `GET /batches/{id}`: what a batch has come to, for whoever has made it.
+pub async fn show(visitor: Visitor, Path(id): Path<BatchId>, State(transfers): State<Transfers>) -> Result<Json<Body>> {
+    let (batch, items) = transfers.find_batch(id).await?.ok_or(codes::BATCH_NOT_FOUND)?;
+    let owner: Vec<UserId> = batch.owner().into_iter().collect();
+    visitor.must_be_a_party(&owner, batch.created_at, codes::BATCH_NOT_FOUND)?;
+    Ok(Json(Body::new(&batch, items)))
+}
