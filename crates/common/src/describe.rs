@@ -13,6 +13,8 @@ use crate::{code::Code, codes};
 
 /// Gathers an operation's codes until its answers are written.
 pub(crate) const CODES: &str = "x-codes";
+/// Holds the form of an operation's id that is no number, until its path is described.
+pub(crate) const ID_PATTERN: &str = "x-id-pattern";
 /// What any route may answer, whatever it does.
 const ANY: [Code; 4] = [codes::RATE_LIMITED, codes::INTERNAL_ERROR, codes::OVERLOADED, codes::DATABASE_UNAVAILABLE];
 

@@ -27,6 +27,16 @@ pub struct Found {
     pub retry_after: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct UsersQuery {
+    ids: UserId,
+}
+
+#[derive(Deserialize)]
+struct User {
+    email: String,
+}
+
 #[derive(Deserialize)]
 struct Outcomes {
     outcomes: Vec<StepOutcome>,
@@ -59,6 +69,13 @@ impl UserClient {
     pub async fn receiver(&self, email: &Email, asked_by: Option<UserId>) -> Result<Found, CallError> {
         let query = ReceiverQuery { email: &email.0, asked_by };
         self.0.get(point!("call.receiver"), "/internal/receivers", &query).await
+    }
+
+    /// Asks for the address of `user`; `None` if there is no such account.
+    pub async fn address(&self, user: UserId) -> Result<Option<String>, CallError> {
+        let mut found: Vec<User> =
+            self.0.get(point!("call.user"), "/internal/users", &UsersQuery { ids: user }).await?;
+        Ok(found.pop().map(|user| user.email))
     }
 
     async fn ask(&self, operations: &[Step]) -> Result<Vec<StepOutcome>, CallError> {

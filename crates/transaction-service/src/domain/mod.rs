@@ -6,6 +6,8 @@ pub mod capture_record;
 pub mod decision;
 pub mod facts;
 pub mod intent;
+pub mod payment_request;
+pub mod qr_code;
 pub mod reason;
 pub mod receiver;
 pub mod state;

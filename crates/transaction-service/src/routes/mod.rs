@@ -3,5 +3,6 @@
 mod body;
 pub mod captures;
 pub mod feed;
+pub mod payment_requests;
 pub mod refunds;
 pub mod transactions;

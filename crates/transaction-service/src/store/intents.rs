@@ -62,7 +62,7 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
 }
 
 /// Writes what is new.
-fn insertion(intents: &[&Intent]) -> BulkInsert {
+pub fn insertion(intents: &[&Intent]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
              (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at, refund_of)",

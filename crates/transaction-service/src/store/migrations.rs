@@ -11,5 +11,6 @@ pub fn migrations() -> Migrator {
         "0101_transactions",
         "0102_transactions_captured",
         "0103_captures",
+        "0120_payment_requests",
     ]))
 }

@@ -6,6 +6,7 @@ pub mod feed;
 pub mod intents;
 pub mod lists;
 pub mod migrations;
+pub mod payment_requests;
 mod row;
 #[cfg(test)]
 pub mod testing;
