@@ -10,6 +10,7 @@ use common::{
     caller::Caller,
     idempotency::{self, Answer, KeyedRequest, Known, fingerprint},
     origin::Origin,
+    outbox,
 };
 use fault::point;
 use money::{UserId, time};
@@ -21,6 +22,7 @@ use crate::{
     domain::{
         intent::{Intent, Request},
         payment_request::{Ending, NewPaymentRequest, Party, PaymentRequest, PaymentRequestId, RequestStatus},
+        request_facts,
         transaction::Transaction,
     },
     store::{intents, payment_requests as store, transactions},
@@ -38,15 +40,19 @@ enum Claim {
 
 impl Transfers {
     /// Makes a payment request and keeps its answer, as `show` words it, under the key of the request; the answer of that key if it
-    /// has one.
+    /// has one. The payer whom it names is notified, if there is an account with that address; nothing else tells whether there is.
     pub async fn ask_for_money(
         &self,
         new: NewPaymentRequest,
         keyed: Option<&KeyedRequest>,
         show: impl Fn(PaymentRequest) -> Answer,
-    ) -> Result<Known, DbError> {
-        let (new, show) = (&new, &show);
-        mysql::retry(|attempt| async move {
+    ) -> Result<Known> {
+        let payer = match &new.payer_email {
+            Some(email) => self.0.users.receiver(email, None).await?.id.filter(|payer| *payer != new.payee_id),
+            None => None,
+        };
+        let (new, show, origin) = (&new, &show, &Origin::current());
+        let known = mysql::retry(|attempt| async move {
             let mut tx = mysql::begin(&self.0.pool, point!("payment_request.ask")).await?;
             if let Some(known) = idempotency::look_up(tx.conn().await?, keyed).await? {
                 return Ok(known);
@@ -58,12 +64,14 @@ impl Transfers {
             }
             store::insert(tx.conn().await?, new).await?;
             let made = store::find(tx.conn().await?, &new.token).await?.ok_or(sqlx::Error::RowNotFound)?;
+            let fact = payer.map(|payer| request_facts::created(&made, payer, origin));
             let answer = show(made);
             idempotency::store(tx.conn().await?, keyed, &answer).await?;
+            outbox::write(&mut tx, fact.as_slice());
             tx.commit().await?;
             Ok(Known::Answered(answer))
-        })
-        .await
+        });
+        Ok(known.await?)
     }
 
     /// The payment request that people know by `token`.
@@ -152,9 +160,14 @@ impl Transfers {
         .await
     }
 
-    /// Ends the payment request `id` unpaid. The inner error is how it stands if it is not open.
-    pub async fn end_request(&self, id: i64, ending: Ending) -> Result<Result<PaymentRequest, RequestStatus>> {
-        let now = time::unique_now();
+    /// Ends the payment request `id` unpaid, as `actor` wants it; a payee is notified that it is declined. The inner error is how it stands if it is not open.
+    pub async fn end_request(
+        &self,
+        id: i64,
+        ending: Ending,
+        actor: Caller,
+    ) -> Result<Result<PaymentRequest, RequestStatus>> {
+        let (now, origin) = (time::unique_now(), &Origin::current());
         let ended = mysql::retry(|_| async move {
             let mut tx = mysql::begin(&self.0.pool, point!("payment_request.end")).await?;
             let row = store::lock(tx.conn().await?, id).await?.ok_or(sqlx::Error::RowNotFound)?;
@@ -166,6 +179,9 @@ impl Transfers {
                 return Ok(Err(row.status()));
             }
             store::end(tx.conn().await?, id, ending, now).await?;
+            if ending == Ending::Declined {
+                outbox::write(&mut tx, &[request_facts::declined(&row, actor.only_user(), origin)]);
+            }
             tx.commit().await?;
             Ok(Ok(PaymentRequest { ending: Some(ending), ended_at: Some(now), ..row }))
         });

@@ -10,6 +10,7 @@ pub mod payment_request;
 pub mod qr_code;
 pub mod reason;
 pub mod receiver;
+pub mod request_facts;
 pub mod state;
 pub mod step;
 pub mod transaction;

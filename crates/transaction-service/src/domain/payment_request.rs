@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use common::caller::Caller;
-use money::{Amount, TransactionId, UserId, ids::Id};
+use money::{Amount, Email, TransactionId, UserId, ids::Id};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -90,7 +90,7 @@ pub struct NewPaymentRequest {
     pub payee_id: UserId,
     pub amount: Amount,
     pub description: String,
-    pub payer_email: Option<String>,
+    pub payer_email: Option<Email>,
 }
 
 /// A payment request as it stands.

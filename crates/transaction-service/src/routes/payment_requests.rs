@@ -147,7 +147,7 @@ pub async fn create(
         payee_id: body.payee_id,
         amount: body.amount,
         description: body.description.unwrap_or_default().0,
-        payer_email: body.payer_email.map(|Email(email)| email),
+        payer_email: body.payer_email,
     };
     let show = |row| Answer::new(StatusCode::CREATED, &Body::new(row, Party::Payee, &public));
     Ok(Reply::new(transfers.ask_for_money(new, request.as_ref(), show).await?.answer()?))
@@ -235,7 +235,7 @@ pub async fn decline(
     if !may_decline {
         return Err(codes::FORBIDDEN.into());
     }
-    end(&transfers, &row, Ending::Declined, party, &public).await
+    end(&transfers, &row, Ending::Declined, (visitor.caller, party), &public).await
 }
 
 /// `DELETE /payment-requests/{id}`: the payee asks no longer.
@@ -249,17 +249,17 @@ pub async fn withdraw(
     if !party.may_withdraw() {
         return Err(codes::FORBIDDEN.into());
     }
-    end(&transfers, &row, Ending::Withdrawn, party, &public).await
+    end(&transfers, &row, Ending::Withdrawn, (visitor.caller, party), &public).await
 }
 
 async fn end(
     transfers: &Transfers,
     row: &PaymentRequest,
     ending: Ending,
-    party: Party,
+    (caller, party): (Caller, Party),
     public: &PublicUrl,
 ) -> Result<Json<Body>> {
-    let ended = transfers.end_request(row.id, ending).await?.map_err(not_open)?;
+    let ended = transfers.end_request(row.id, ending, caller).await?.map_err(not_open)?;
     Ok(Json(Body::new(ended, party, public)))
 }
 

@@ -49,7 +49,7 @@ pub async fn insert(conn: &mut MySqlConnection, new: &NewPaymentRequest) -> sqlx
     .bind(new.payee_id)
     .bind(new.amount)
     .bind(&new.description)
-    .bind(&new.payer_email)
+    .bind(new.payer_email.as_ref().map(|email| &email.0))
     .bind(OPEN_DAYS)
     .execute(conn)
     .await?;

@@ -235,6 +235,28 @@ async fn only_the_named_payer_sees_pays_or_declines_a_request_that_names_one() {
 }
 
 #[tokio::test]
+async fn who_is_asked_and_whose_request_is_declined_are_told_and_nobody_learns_who_has_an_account() {
+    let service = service().await;
+    let path = ask(&service, lunch_of(JANE)).await;
+    let _ = decline(&service.user(NAMED), &path).await.expect(200);
+    let unknown = service.user(PAYEE).post("/payment-requests", lunch_of("nobody@example.com")).await.expect(201);
+    assert_eq!(unknown["status"], "open");
+    let _ = ask(&service, lunch()).await;
+    let _ = service.user(PAYEE).delete(&ask(&service, lunch_of("payee@example.com")).await).await.expect(200);
+    service.start_workers();
+    service.everything_is_told().await;
+    let told: Vec<(Value, Value, Value)> = service
+        .notifications
+        .told()
+        .iter()
+        .map(|fact| (fact["type"].clone(), fact["data"]["payee_id"].clone(), fact["data"]["payer_id"].clone()))
+        .collect();
+    let fact = |kind: &str| (json!(kind), json!(PAYEE), json!(NAMED));
+    assert_eq!(told, [fact("payment_request.created"), fact("payment_request.declined")]);
+    assert_eq!(service.users.lookups(), [None; 3], "no look-up of the payee's");
+}
+
+#[tokio::test]
 async fn what_anybody_may_pay_nobody_declines_and_only_the_payee_withdraws() {
     let service = service().await;
     let path = ask(&service, lunch()).await;
