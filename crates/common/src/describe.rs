@@ -15,6 +15,8 @@ use crate::{code::Code, codes};
 pub(crate) const CODES: &str = "x-codes";
 /// What a description says of a route whose body may be longer than others: how long, in bytes.
 pub const LONGEST_BODY: &str = "x-longest-body";
+/// Holds the form of an operation's id that is no number, until its path is described.
+pub(crate) const ID_PATTERN: &str = "x-id-pattern";
 /// What any route may answer, whatever it does.
 const ANY: [Code; 4] = [codes::RATE_LIMITED, codes::INTERNAL_ERROR, codes::OVERLOADED, codes::DATABASE_UNAVAILABLE];
 

@@ -113,19 +113,22 @@ impl<T: Id, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         // what is not UTF-8 is no id either
-        let invalid = |name: &str| ApiError::invalid(name, InvalidId.to_string());
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| invalid(OWN))?;
+        let unreadable = || ApiError::invalid(OWN, InvalidId.to_string());
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unreadable())?;
         let named = |name| params.iter().find(|(known, _)| *known == name);
         let (name, text) = named(T::PARAMETER)
             .or_else(|| named(OWN))
             .ok_or_else(|| ApiError::internal(format!("the route has no parameter {} or {OWN}", T::PARAMETER)))?;
-        text.parse().map(Self).map_err(|_| invalid(name))
+        text.parse().map(Self).map_err(|invalid: T::Err| ApiError::invalid(name, invalid.to_string()))
     }
 }
 
-/// Its parameter is described from the route's path.
-impl<T> OperationInput for Path<T> {
+/// Its parameter is described from the route's path; one that is no number says its form.
+impl<T: Id> OperationInput for Path<T> {
     fn operation_input(_: &mut GenContext, operation: &mut Operation) {
+        if let Some(pattern) = T::PATTERN {
+            operation.extensions.insert(describe::ID_PATTERN.to_owned(), pattern.into());
+        }
         describe::refuses(operation, &[codes::INVALID_VALUE]);
     }
 }

@@ -42,6 +42,12 @@ pub enum Kind {
     /// It was refused, or somebody let it fail.
     #[serde(rename = "transaction.failed")]
     TransactionFailed,
+    /// Somebody asks a user for money: [`PaymentRequestState`].
+    #[serde(rename = "payment_request.created")]
+    PaymentRequestCreated,
+    /// The payer whom a payment request names does not want to pay: [`PaymentRequestState`].
+    #[serde(rename = "payment_request.declined")]
+    PaymentRequestDeclined,
     /// An account was closed: [`AccountClosed`].
     #[serde(rename = "user.closed")]
     UserClosed,
@@ -157,6 +163,26 @@ pub struct TransactionState {
     pub created_at: DateTime<Utc>,
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
+}
+
+/// A payment request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PaymentRequestState {
+    /// What people know it by.
+    pub id: String,
+    /// Who asks.
+    pub payee_id: UserId,
+    /// Who is asked, if that is known.
+    #[serde(default)]
+    pub payer_id: Option<UserId>,
+    /// For how much.
+    pub amount: Amount,
+    /// What for.
+    pub description: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it cannot be paid any more.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// An account was closed.

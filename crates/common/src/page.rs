@@ -152,9 +152,19 @@ impl Page {
     /// The answer for what was found when [`Page::rows`] were asked for; `id` gives an item's cursor. A page that is not
     /// full, or empty, may have a next one: it goes on behind the last row that was looked at.
     pub fn answer<T, B: Serialize + From<T>>(self, found: Stretch<T>, id: impl Fn(&T) -> i64) -> Listed<B> {
+        self.answer_as(found, id, B::from)
+    }
+
+    /// The same, where `body` makes the body of an item.
+    pub fn answer_as<T, B: Serialize>(
+        self,
+        found: Stretch<T>,
+        id: impl Fn(&T) -> i64,
+        body: impl Fn(T) -> B,
+    ) -> Listed<B> {
         let Stretch { items, reached } = found.truncate(self.limit, id);
         let next = reached.map(|cursor| self.link_after(cursor));
-        let items = items.into_iter().map(B::from).collect();
+        let items = items.into_iter().map(body).collect();
         Listed { items, next: next.and_then(|link| HeaderValue::try_from(link).ok()) }
     }
 

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 pub struct InvalidId;
 
 /// An identity of one kind of thing.
-pub trait Id: FromStr<Err = InvalidId> {
+pub trait Id: FromStr<Err: fmt::Display> {
     /// The name of a path's parameter that holds one, where several stand side by side.
     const PARAMETER: &'static str;
+    /// The form of one that is no number, as a regular expression.
+    const PATTERN: Option<&'static str> = None;
 }
 
 macro_rules! id {

@@ -6,6 +6,8 @@ common::codes! {
     400 "self_transfer" SELF_TRANSFER "Sender and receiver must be different users";
     404 "batch_not_found" BATCH_NOT_FOUND "Batch not found";
     413 "too_many_items" TOO_MANY_ITEMS "The batch has more items than are taken";
+    404 "payment_request_not_found" PAYMENT_REQUEST_NOT_FOUND "There is no such payment request";
+    409 "payment_request_not_open" PAYMENT_REQUEST_NOT_OPEN "The payment request is not open";
     409 "request_in_progress" REQUEST_IN_PROGRESS "A request with this Idempotency-Key is still running";
     409 "transaction_in_progress" TRANSACTION_IN_PROGRESS "The transaction is being processed; try again shortly";
     409 "exceeds_remaining" EXCEEDS_REMAINING "That is more than is left to capture";

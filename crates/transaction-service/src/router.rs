@@ -2,10 +2,11 @@
 
 use crate::codes::{
     BATCH_NOT_FOUND, EXCEEDS_REFUNDABLE, EXCEEDS_REMAINING, ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE,
-    INVALID_AMOUNT, NOT_HELD, NOT_REFUNDABLE, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS,
-    SELF_TRANSFER, SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    INVALID_AMOUNT, NOT_HELD, NOT_REFUNDABLE, NOTHING_TO_CHANGE, PAYMENT_REQUEST_NOT_FOUND, PAYMENT_REQUEST_NOT_OPEN,
+    RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS, SELF_TRANSFER, SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS,
+    TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{batches, captures, feed, refunds, transactions};
+use crate::routes::{batches, captures, feed, payment_requests, refunds, transactions};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -79,12 +80,71 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .merge(parts())
+        .merge(asking())
         .merge(internal())
         .with_state(state);
     with_middleware(routes, "transaction-service", pool, &gatekeeper, move |pool| {
         reads.show();
         measure(pool)
     })
+}
+
+/// Asking for money.
+fn asking() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .api_route(
+            "/payment-requests",
+            get_with(
+                payment_requests::list,
+                about("Payment requests, newest first; a user sees those that it made", [USER_NOT_FOUND]),
+            )
+            .post_with(payment_requests::create, about("Asks for money", [INVALID_AMOUNT, USER_NOT_FOUND])),
+        )
+        .api_route(
+            "/payment-requests/{id}",
+            get_with(
+                payment_requests::show,
+                about("A payment request, for whoever has its id or is named by it", [PAYMENT_REQUEST_NOT_FOUND]),
+            )
+            .delete_with(
+                payment_requests::withdraw,
+                about("Withdraws it: its payee asks no longer", [PAYMENT_REQUEST_NOT_FOUND, PAYMENT_REQUEST_NOT_OPEN]),
+            ),
+        )
+        .api_route(
+            "/payment-requests/{id}/qr.svg",
+            get_with(payment_requests::qr_code, about("Its link as a QR code", [PAYMENT_REQUEST_NOT_FOUND])),
+        )
+        .api_route(
+            "/payment-requests/{id}/pay",
+            post_with(
+                payment_requests::pay,
+                about(
+                    "Pays it, once, as a transaction in one step",
+                    [
+                        PAYMENT_REQUEST_NOT_FOUND,
+                        PAYMENT_REQUEST_NOT_OPEN,
+                        SELF_TRANSFER,
+                        USER_NOT_FOUND,
+                        INSUFFICIENT_BALANCE,
+                        RECEIVER_UNAVAILABLE,
+                        NOT_HELD,
+                        REQUEST_IN_PROGRESS,
+                        SERVICE_UNAVAILABLE,
+                    ],
+                ),
+            ),
+        )
+        .api_route(
+            "/payment-requests/{id}/decline",
+            post_with(
+                payment_requests::decline,
+                about(
+                    "Declines it: the payer whom it names does not want to pay",
+                    [PAYMENT_REQUEST_NOT_FOUND, PAYMENT_REQUEST_NOT_OPEN],
+                ),
+            ),
+        )
 }
 
 /// Payments together, in parts, and back.

@@ -24,8 +24,23 @@ pub struct AppState {
     pub(crate) transfers: Transfers,
     /// Where the days begin that requests name.
     pub(crate) timezone: Tz,
+    pub(crate) public_url: PublicUrl,
     #[from_ref(skip)]
     pub(crate) background: Arc<Background>,
+}
+
+/// Where people reach the wallet, if that is known.
+#[derive(Clone)]
+pub(crate) struct PublicUrl(Option<Arc<Url>>);
+
+impl PublicUrl {
+    /// The link to `path`, which begins with a slash: the path itself where nobody knows what stands before it.
+    pub(crate) fn link(&self, path: &str) -> String {
+        match &self.0 {
+            Some(url) => format!("{}{path}", url.as_str().trim_end_matches('/')),
+            None => path.to_owned(),
+        }
+    }
 }
 
 /// What the workers need.
@@ -48,6 +63,7 @@ impl AppState {
             reads: ReadPool::new(&config.service.database),
             transfers: Transfers::new(pool.clone(), UserClient::new(users.clone()), config),
             timezone: config.service.timezone,
+            public_url: PublicUrl(config.public_url.clone().map(Arc::new)),
             background: Arc::new(Background {
                 pool,
                 revocations: Watch::new(gatekeeper.revocations(), users),

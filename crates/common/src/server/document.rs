@@ -92,10 +92,11 @@ pub fn document<S: Clone + Send + Sync + 'static>(
 }
 
 /// The groups in which operations are shown, in this order: what people come for before what holds it together.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
+    ("payment", "Asking for money."),
     ("notifications", "What users get by mail."),
     ("reports", "Reports of transactions."),
     ("summaries", "Totals of a user."),
@@ -146,6 +147,11 @@ fn drop_unused_schemas(document: &mut Value) {
     }
 }
 
+/// What an id is, unless it says otherwise.
+fn number_schema() -> Value {
+    json!({"type": "integer", "minimum": 1, "maximum": i64::MAX})
+}
+
 /// Adds to an operation what follows from its path, its method and its codes.
 fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: Mode) {
     let words = path.split(['/', '{', '}', '-']).filter(|word| !word.is_empty());
@@ -154,10 +160,14 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     let first = words.clone().next().unwrap_or_default();
     let tag = if OF_EVERY_SERVICE.contains(&first) { "service" } else { first };
     operation.insert("tags".into(), json!([tag]));
+    let pattern = operation.remove(describe::ID_PATTERN);
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
-        let schema = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
-        let description = if name == "user_id" { "The user's number." } else { "The number of what it is about." };
+        let (schema, description) = match (&pattern, name) {
+            (Some(pattern), "id") => (json!({"type": "string", "pattern": pattern}), "What it is about."),
+            (_, "user_id") => (number_schema(), "The user's number."),
+            _ => (number_schema(), "The number of what it is about."),
+        };
         let parameter =
             json!({"name": name, "in": "path", "required": true, "description": description, "schema": schema});
         parameters.as_array_mut().into_iter().for_each(|list| list.insert(0, parameter.clone()));

@@ -5,7 +5,7 @@
 //! or a password in it.
 
 use common::{
-    fact::{AccountChange, AccountClosed, AccountMovement, Fact, Kind, TransactionState},
+    fact::{AccountChange, AccountClosed, AccountMovement, Fact, Kind, PaymentRequestState, TransactionState},
     trace::Trace,
 };
 use money::{Amount, Money, UserId};
@@ -63,6 +63,9 @@ pub fn notices(fact: &Fact, currency: &str) -> Result<Vec<Notice>, serde_json::E
             let AccountMovement { user_id, amount, .. } = data(fact)?;
             Ok(to_owner(fact, user_id, format!("Debit of {} successful.", shown(amount, currency))))
         }
+        Kind::PaymentRequestCreated | Kind::PaymentRequestDeclined => {
+            Ok(to_asked_or_asking(fact, &data(fact)?, currency))
+        }
         Kind::UserClosed => {
             let closing: AccountClosed = data(fact)?;
             Ok(to_owner(fact, closing.user_id, closed(&closing, currency)))
@@ -116,6 +119,18 @@ fn closed(closing: &AccountClosed, currency: &str) -> String {
         format!("{} was paid out.", closing.paid_out.display(currency))
     };
     format!("Your account was closed. {rest} If it was not you, contact support at once.")
+}
+
+/// Who is asked for money, or who has asked and gets none. Each counts as the other's doing.
+fn to_asked_or_asking(fact: &Fact, request: &PaymentRequestState, currency: &str) -> Vec<Notice> {
+    let PaymentRequestState { payee_id: payee, payer_id: payer, .. } = *request;
+    let amount = shown(request.amount, currency);
+    if fact.kind == Kind::PaymentRequestDeclined {
+        let message = format!("Your payment request for {amount} was declined.");
+        return vec![notice(fact, payee, payer.unwrap_or(payee), message)];
+    }
+    let message = format!("You are asked to pay {amount}. Log in to see who asks, and to pay or decline.");
+    payer.map(|payer| notice(fact, payer, payee, message)).into_iter().collect()
 }
 
 /// The sender has made the transaction, so every notice of it counts towards the sender's rate, whoever completes or cancels it.
@@ -328,6 +343,25 @@ mod tests {
             assert_eq!(notice.caused_by, Some(notice.user_id), "it is the owner's doing");
             assert_eq!(notice.address.as_deref(), Some("then@example.com"));
         }
+    }
+
+    #[test]
+    fn the_named_payer_is_told_of_a_payment_request_and_the_payee_that_it_is_declined() {
+        let request = |kind: &str, payer: Option<i64>| {
+            let state = json!({
+                "id": "0".repeat(32), "payee_id": 2, "payer_id": payer, "amount": 25_000, "description": "Lunch",
+                "created_at": "2025-11-12T10:30:00Z", "expires_at": "2025-12-12T10:30:00Z",
+            });
+            let told = notices(&fact(kind, &state), "IDR").unwrap().into_iter();
+            let shown = |notice: Notice| (notice.user_id.get(), notice.caused_by.map(UserId::get), notice.message);
+            told.map(shown).collect::<Vec<_>>()
+        };
+        let asked = "You are asked to pay Rp 25,000. Log in to see who asks, and to pay or decline.".to_owned();
+        assert_eq!(request("payment_request.created", Some(3)), [(3, Some(2), asked)]);
+        assert_eq!(request("payment_request.created", None), []);
+        let declined = "Your payment request for Rp 25,000 was declined.".to_owned();
+        assert_eq!(request("payment_request.declined", Some(3)), [(2, Some(3), declined.clone())]);
+        assert_eq!(request("payment_request.declined", None), [(2, Some(2), declined)]);
     }
 
     #[test]

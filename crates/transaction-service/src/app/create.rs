@@ -50,7 +50,7 @@ impl Transfers {
     /// The transaction of a request that is asked again, once it is known what came of it; for as long as that takes, up to
     /// [`OUTCOME_WAIT`]. A proxy that gave an instance up asks another one while the first may still be at it, or never be again: then
     /// this one goes on with it, as the settler would.
-    async fn outcome(&self, mut row: Transaction) -> Result<Transaction> {
+    pub(super) async fn outcome(&self, mut row: Transaction) -> Result<Transaction> {
         let (mut own_turn, deadline) = (Instant::now() + OWN_TURN, Instant::now() + OUTCOME_WAIT);
         while row.is_being_created() && Instant::now() < deadline {
             sleep(OUTCOME_PAUSE).await;
@@ -65,7 +65,8 @@ impl Transfers {
         Ok(row)
     }
 
-    async fn start(&self, row: Transaction, new: NewTransaction) -> Result<Creation> {
+    /// Carries out what was just written.
+    pub(super) async fn start(&self, row: Transaction, new: NewTransaction) -> Result<Creation> {
         match self.advance(row, true).await {
             Ok(row) => Ok(Creation::New(row, new)),
             Err(NotSent) => Err(codes::SERVICE_UNAVAILABLE.into()),

@@ -5,6 +5,7 @@ pub mod capture;
 pub mod create;
 pub mod decide;
 pub mod expire;
+pub mod payment_requests;
 pub mod receiver;
 pub mod refund;
 pub mod settle;

@@ -37,6 +37,16 @@ pub struct Found {
     pub retry_after: Option<u64>,
 }
 
+#[derive(Serialize)]
+struct UsersQuery {
+    ids: UserId,
+}
+
+#[derive(Deserialize)]
+struct User {
+    email: String,
+}
+
 #[derive(Deserialize)]
 struct Outcomes {
     outcomes: Vec<StepOutcome>,
@@ -87,6 +97,13 @@ impl UserClient {
         let accounts: Vec<Account> =
             self.0.get(point!("call.existing"), ACCOUNTS_PATH, &[("ids", ids.join(","))]).await?;
         Ok(accounts.into_iter().map(|account| account.id).collect())
+    }
+
+    /// Asks for the address of `user`; `None` if there is no such account.
+    pub async fn address(&self, user: UserId) -> Result<Option<String>, CallError> {
+        let mut found: Vec<User> =
+            self.0.get(point!("call.user"), "/internal/users", &UsersQuery { ids: user }).await?;
+        Ok(found.pop().map(|user| user.email))
     }
 
     async fn ask(&self, operations: &[impl Serialize + Sync]) -> Result<Vec<StepOutcome>, CallError> {

@@ -5,5 +5,6 @@ pub mod batches;
 mod body;
 pub mod captures;
 pub mod feed;
+pub mod payment_requests;
 pub mod refunds;
 pub mod transactions;

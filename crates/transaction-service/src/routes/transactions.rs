@@ -70,6 +70,14 @@ pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what:
 
 /// The answer to a request that creates a transaction.
 pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+    answer_with(creation, created)
+}
+
+/// The same, where `created` says what a transaction is answered as.
+pub(super) fn answer_with(
+    creation: Creation,
+    created: fn(Transaction, NewTransaction) -> Response,
+) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
     match creation {
         Creation::New(row, new) => Ok(Reply::new(created(row, new))),
         Creation::Before(row, _) if row.is_being_created() => Err(codes::REQUEST_IN_PROGRESS.into()),
@@ -82,7 +90,7 @@ pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, A
 }
 
 /// A transaction as its creation is answered: accepted, refused, or not known yet.
-fn created(row: Transaction, new: NewTransaction) -> Response {
+pub(super) fn created(row: Transaction, new: NewTransaction) -> Response {
     if row.accepted_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }

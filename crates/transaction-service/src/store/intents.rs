@@ -67,6 +67,11 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
     Ok(Plan { intents, known, new })
 }
 
+/// Has `unit` write one intent that is new.
+pub fn insert(unit: &mut Unit, intent: &Intent) {
+    unit.insert(insertion(&[intent], Value::InSeconds(SETTLE_AFTER_SECONDS)));
+}
+
 /// Writes what is new. The settler takes a transaction over when it is `due`, if it ever is.
 pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert {
     let mut insert = BulkInsert::new(

@@ -16,5 +16,6 @@ pub fn migrations() -> Migrator {
         "0106_transactions_batch",
         "0107_batches",
         "0108_batch_items",
+        "0120_payment_requests",
     ]))
 }

@@ -8,6 +8,7 @@ pub mod intents;
 mod labels;
 pub mod lists;
 pub mod migrations;
+pub mod payment_requests;
 mod row;
 #[cfg(test)]
 pub mod testing;

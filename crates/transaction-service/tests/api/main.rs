@@ -11,6 +11,7 @@ mod idempotency;
 mod lists;
 mod outbox;
 mod parties;
+mod payment_requests;
 mod peers;
 mod receivers;
 mod refunds;

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -54,6 +54,11 @@ struct ReceiverQuery {
     asked_by: Option<i64>,
 }
 
+#[derive(Deserialize)]
+struct UsersQuery {
+    ids: i64,
+}
+
 /// A call as it came.
 #[derive(Clone)]
 pub struct Call {
@@ -82,7 +87,7 @@ impl UserService {
         Router::new()
             .route("/internal/operations", post(Self::operations))
             .route("/internal/receivers", get(|stub, asked| async { Self::receiver(stub, asked) }))
-            .route("/internal/users/{id}", get(|stub, id| async { Self::user(stub, id) }))
+            .route("/internal/users", get(|stub, asked| async { Self::users(stub, asked) }))
             .merge(lab::accounts::routes())
             .with_state(self.clone())
     }
@@ -131,12 +136,10 @@ impl UserService {
         })
     }
 
-    fn user(State(stub): State<Self>, Path(id): Path<i64>) -> Response {
+    fn users(State(stub): State<Self>, Query(UsersQuery { ids }): Query<UsersQuery>) -> Json<Value> {
         let addresses = stub.0.lock().unwrap().addresses.clone();
-        match addresses.into_iter().find(|(_, user)| *user == id) {
-            Some((email, _)) => Json(json!({"id": id, "email": email})).into_response(),
-            None => answer(404, r#"{"code":"user_not_found"}"#),
-        }
+        let found = addresses.into_iter().filter(|(_, user)| *user == ids);
+        Json(found.map(|(email, user)| json!({"id": user, "email": email})).collect())
     }
 
     fn reaction(&self, verb: &str) -> Reaction {

@@ -92,6 +92,7 @@ impl Day {
         self.pay("one step", ani, budi, 50, true).await?;
         self.pay_in_parts(ani, budi).await?;
         self.pay_an_address(("Ani", ani), "Budi").await?;
+        self.ask_for_money(ani, budi).await?;
         self.summary(budi).await?; // which no run has proved yet
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;
