@@ -2,7 +2,7 @@
 //! notified of it, and in which words, is decided by notification-service.
 
 use chrono::{DateTime, Utc};
-use money::{Amount, Money, TransactionId, UserId, time};
+use money::{Amount, BatchId, Money, TransactionId, UserId, time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -159,6 +159,9 @@ pub struct TransactionState {
     /// Of a refund: the transaction whose money has gone back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_of: Option<TransactionId>,
+    /// The batch that it was made with, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<BatchId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it changed last.

@@ -154,6 +154,8 @@ struct Subject {
     notification: i64,
     /// The id of a payment request of the owner, which names the receiver as its payer.
     payment_request: String,
+    /// A batch that the owner has made.
+    batch: i64,
 }
 
 impl Cast {
@@ -179,6 +181,9 @@ impl Cast {
         let asked = json!({"payee_id": owner.id, "amount": 1, "payer_email": self.receiver.email});
         let asked = self.world.service(Service::Transaction).post("/payment-requests", asked).await.expect(201);
         let payment_request = asked["id"].as_str().expect("an id").to_owned();
+        let own = json!({"sender_id": owner.id, "receiver_id": owner.id, "amount": 1});
+        let transactions = self.world.api(Service::Transaction).as_user(&owner.token);
+        let batch = transactions.post("/transactions/batch", json!({"transactions": [own]})).await.expect(201).id();
         if route.ends_with("/resend") {
             let failed =
                 notifications.put(&format!("/notifications/{notification}"), json!({"status": "failed"})).await;
@@ -190,7 +195,7 @@ impl Cast {
         if route == "DELETE /users/{id}" {
             let _ = self.world.decide(transaction, "cancelled").await.expect(200);
         }
-        Subject { owner, transaction, notification, payment_request }
+        Subject { owner, transaction, notification, payment_request, batch }
     }
 
     /// Sends the example of `operation` as somebody.
@@ -206,6 +211,7 @@ impl Cast {
         let own = match operation.path {
             path if path.contains("/transactions") => subject.transaction,
             path if path.contains("/notifications") => subject.notification,
+            path if path.contains("/batches") => subject.batch,
             _ => subject.owner.id,
         };
         let own = match (id, operation.path.starts_with("/payment-requests")) {

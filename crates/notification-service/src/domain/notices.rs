@@ -135,6 +135,25 @@ fn to_asked_or_asking(fact: &Fact, request: &PaymentRequestState, currency: &str
 
 /// The sender has made the transaction, so every notice of it counts towards the sender's rate, whoever completes or cancels it.
 fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Vec<Notice> {
+    let mut notices = of_transaction(fact, transaction, currency);
+    if is_answered(fact, transaction) {
+        notices.retain(|notice| notice.user_id != transaction.sender_id);
+    }
+    notices
+}
+
+/// True for what the answer to a batch tells its sender: the payments that were made, and those that were refused.
+fn is_answered(fact: &Fact, transaction: &TransactionState) -> bool {
+    let at_once = || transaction.status_reason.as_deref() == Some("completed_at_once");
+    let is_made = match fact.kind {
+        Kind::TransactionCreated | Kind::TransactionFailed => true,
+        Kind::TransactionCompleted => at_once(),
+        _ => false,
+    };
+    transaction.batch_id.is_some() && is_made
+}
+
+fn of_transaction(fact: &Fact, transaction: &TransactionState, currency: &str) -> Vec<Notice> {
     let TransactionState { sender_id: sender, receiver_id: receiver, .. } = *transaction;
     let amount = shown(transaction.amount, currency);
     let tell = |user, message| notice(fact, user, sender, message);
@@ -239,6 +258,20 @@ mod tests {
             state[name] = value;
         }
         fact(kind, &state)
+    }
+
+    #[test]
+    fn of_a_batch_only_its_receivers_are_told_what_its_answer_says() {
+        let told_of = |kind: &str, reason: Option<&str>| {
+            let mut state: serde_json::Value = serde_json::from_str(transaction(kind, reason).data.get()).unwrap();
+            state["batch_id"] = json!(7);
+            told(&fact(kind, &state)).into_iter().map(|(user, _)| user).collect::<Vec<_>>()
+        };
+        assert_eq!(told_of("transaction.completed", Some("completed_at_once")), [2]);
+        assert_eq!(told_of("transaction.created", None), [] as [i64; 0]);
+        assert_eq!(told_of("transaction.failed", Some("insufficient_balance")), [] as [i64; 0]);
+        assert_eq!(told_of("transaction.completed", Some("completed_by_sender")), [1, 2]);
+        assert_eq!(told_of("transaction.cancelled", Some("cancelled_by_sender")), [1]);
     }
 
     #[test]

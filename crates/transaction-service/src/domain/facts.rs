@@ -88,6 +88,7 @@ fn state(before: Before, row: &Transaction) -> TransactionState {
         captured_amount: is_in_parts.then_some(row.captured),
         paid_amount: is_in_parts.then_some(row.captured - before.captured),
         refund_of: row.refund_of,
+        batch_id: row.batch_id,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }

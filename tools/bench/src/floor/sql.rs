@@ -118,6 +118,7 @@ fn completed(transfer: &Transfer) -> Fact {
         captured_amount: None,
         paid_amount: None,
         refund_of: None,
+        batch_id: None,
         created_at: now,
         updated_at: now,
     };

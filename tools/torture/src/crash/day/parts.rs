@@ -1,11 +1,11 @@
 //! Payments in parts, and what goes back.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lab::{wallet::Service, world::transaction_of};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Day, expect};
+use super::{Day, NOBODY, expect};
 
 impl Day {
     /// Captures, refunds, and what is too much of either.
@@ -19,6 +19,31 @@ impl Day {
         let rest = self.pay("rest", ani, budi, 24, false).await?;
         self.capture("part before the rest", rest, 4, false).await?;
         self.decide("cancelling the rest", rest, "cancelled").await?;
+        Ok(())
+    }
+
+    /// Payments together: each for itself, and all or none.
+    pub(super) async fn pay_together(&mut self, ani: i64, budi: i64) -> Result<()> {
+        self.batch("each for itself", false, &[(ani, budi, 6), (ani, NOBODY, 1), (ani, budi, 1_000_000)]).await?;
+        self.batch("all of them", true, &[(ani, budi, 7), (budi, ani, 2)]).await?;
+        self.batch("none of them", true, &[(ani, budi, 8), (ani, budi, 1_000_000)]).await
+    }
+
+    /// Asks for a batch, and waits until it is known what came of each of its transactions.
+    async fn batch(&mut self, what: &'static str, atomic: bool, payments: &[(i64, i64, i64)]) -> Result<()> {
+        let payment = |&(sender, receiver, amount): &(i64, i64, i64)| json!({"sender_id": sender, "receiver_id": receiver, "amount": amount, "description": what, "auto_complete": true});
+        let body = json!({"atomic": atomic, "transactions": payments.iter().map(payment).collect::<Vec<_>>()});
+        let path = "/transactions/batch".to_owned();
+        let answer = self.request(what, Service::Transaction, Method::POST, path, Some(body)).await?;
+        expect(&answer, &[201, 202, 400])?;
+        let id = answer["id"].as_i64().or(answer["batch_id"].as_i64()).context("the answer names the batch")?;
+        let made = self.look(Service::Transaction, &format!("/batches/{id}")).await?;
+        let made = made["results"].as_array().into_iter().flatten();
+        let made: Vec<i64> = made.filter_map(|item| item["transaction_id"].as_i64()).collect();
+        for transaction in made {
+            self.transactions.push((what, transaction));
+            self.settled(what, transaction).await?;
+        }
         Ok(())
     }
 
