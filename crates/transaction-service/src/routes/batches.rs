@@ -64,8 +64,8 @@ struct ItemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     /// What is wrong with each field.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    fields: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<BTreeMap<String, String>>,
 }
 
 impl From<Item> for ItemBody {
@@ -75,10 +75,10 @@ impl From<Item> for ItemBody {
             Item::Faulty(fault) => fault,
             Item::Made(row) => match row.state.failure() {
                 Some(failure) => Fault::from(&refusal(failure)),
-                None => return Self { status, transaction_id, code: None, fields: BTreeMap::new() },
+                None => return Self { status, transaction_id, code: None, fields: None },
             },
         };
-        Self { status, transaction_id, code: Some(code), fields }
+        Self { status, transaction_id, code: Some(code), fields: Some(fields).filter(|fields| !fields.is_empty()) }
     }
 }
 
