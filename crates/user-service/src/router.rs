@@ -15,10 +15,11 @@ use sqlx::MySqlPool;
 
 use crate::app::audit;
 use crate::codes::{
-    BALANCE_LIMIT, EMAIL_TAKEN, INSUFFICIENT_BALANCE, INVALID_AMOUNT, INVALID_CREDENTIALS, NOTHING_TO_CHANGE,
-    PENDING_TRANSACTIONS, TOO_MANY_ATTEMPTS, USER_NOT_FOUND, WRONG_PASSWORD,
+    ACCOUNT_FROZEN, ACCOUNT_LOCKED, BALANCE_LIMIT, EMAIL_TAKEN, INSUFFICIENT_BALANCE, INVALID_AMOUNT,
+    INVALID_CREDENTIALS, LIMIT_EXCEEDED, NOTHING_TO_CHANGE, PENDING_TRANSACTIONS, TOO_MANY_ATTEMPTS, USER_NOT_FOUND,
+    WRONG_PASSWORD,
 };
-use crate::routes::{auth, balance, internal, users};
+use crate::routes::{auth, balance, internal, limits, states, users};
 use crate::state::AppState;
 use crate::store::backups;
 
@@ -30,7 +31,10 @@ pub fn app(state: AppState) -> Router {
         .api_route("/auth/register", post_with(auth::register, about("Opens an account", [EMAIL_TAKEN])))
         .api_route(
             "/auth/login",
-            post_with(auth::login, about("Gives an access token", [INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS])),
+            post_with(
+                auth::login,
+                about("Gives an access token", [INVALID_CREDENTIALS, ACCOUNT_LOCKED, TOO_MANY_ATTEMPTS]),
+            ),
         )
         .api_route(
             "/users",
@@ -49,7 +53,10 @@ pub fn app(state: AppState) -> Router {
                 )
                 .delete_with(
                     users::close,
-                    about("Closes an account and pays out what is left", [USER_NOT_FOUND, PENDING_TRANSACTIONS]),
+                    about(
+                        "Closes an account and pays out what is left",
+                        [USER_NOT_FOUND, ACCOUNT_FROZEN, ACCOUNT_LOCKED, PENDING_TRANSACTIONS],
+                    ),
                 ),
         )
         .api_route(
@@ -58,12 +65,29 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(
             "/users/{id}/topup",
-            post_with(balance::top_up, about("Money comes in", [INVALID_AMOUNT, USER_NOT_FOUND, BALANCE_LIMIT])),
+            post_with(
+                balance::top_up,
+                about("Money comes in", [INVALID_AMOUNT, USER_NOT_FOUND, ACCOUNT_LOCKED, BALANCE_LIMIT]),
+            ),
         )
         .api_route(
             "/users/{id}/debit",
-            post_with(balance::debit, about("Money goes out", [INVALID_AMOUNT, USER_NOT_FOUND, INSUFFICIENT_BALANCE])),
+            post_with(
+                balance::debit,
+                about(
+                    "Money goes out",
+                    [
+                        INVALID_AMOUNT,
+                        USER_NOT_FOUND,
+                        INSUFFICIENT_BALANCE,
+                        LIMIT_EXCEEDED,
+                        ACCOUNT_FROZEN,
+                        ACCOUNT_LOCKED,
+                    ],
+                ),
+            ),
         )
+        .merge(standing())
         .api_route(
             REVOCATIONS_PATH,
             get_with(internal::revocations, about("Access tokens that have ended before their time", [])),
@@ -78,7 +102,18 @@ pub fn app(state: AppState) -> Router {
             "/internal/users/{id}/balance",
             put_with(
                 internal::change_balance,
-                about("Debits or credits", [INVALID_AMOUNT, USER_NOT_FOUND, INSUFFICIENT_BALANCE, BALANCE_LIMIT]),
+                about(
+                    "Debits or credits",
+                    [
+                        INVALID_AMOUNT,
+                        USER_NOT_FOUND,
+                        INSUFFICIENT_BALANCE,
+                        LIMIT_EXCEEDED,
+                        BALANCE_LIMIT,
+                        ACCOUNT_FROZEN,
+                        ACCOUNT_LOCKED,
+                    ],
+                ),
             ),
         )
         .api_route("/internal/operations", operations)
@@ -88,6 +123,26 @@ pub fn app(state: AppState) -> Router {
         reads.show();
         measure(pool)
     })
+}
+
+/// What an account may pay, and whether it may at all.
+fn standing() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .api_route(
+            "/users/{id}/limits",
+            get_with(limits::show, about("What an account may pay, and how much of that is used", [USER_NOT_FOUND]))
+                .put_with(
+                    limits::update,
+                    about(
+                        "Sets limits of what an account pays; `null` removes one",
+                        [USER_NOT_FOUND, NOTHING_TO_CHANGE],
+                    ),
+                ),
+        )
+        .api_route(
+            "/users/{id}/state",
+            put_with(states::update, about("Freezes, locks or frees an account", [USER_NOT_FOUND])),
+        )
 }
 
 /// Reads what the gauges show.

@@ -2,4 +2,5 @@
 
 pub mod book;
 pub mod facts;
+pub mod limits;
 pub mod operation;

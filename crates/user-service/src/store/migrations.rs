@@ -18,6 +18,10 @@ pub fn migrations() -> Migrator {
         "0108_ledger_audits",
         "0109_backups",
         "0110_holds_refunded",
+        "0112_accounts_limits",
+        "0113_account_states",
+        "0114_holds_counted_on",
+        "0115_operations_exceeded",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }
