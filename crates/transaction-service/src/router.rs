@@ -1,9 +1,10 @@
 //! Every route of the service, what it does, and what it refuses.
 
 use crate::codes::{
-    EXCEEDS_REFUNDABLE, EXCEEDS_REMAINING, ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE, INVALID_AMOUNT, NOT_HELD,
-    NOT_REFUNDABLE, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS, SELF_TRANSFER, SERVICE_UNAVAILABLE,
-    TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    ACCOUNT_FROZEN, ACCOUNT_LOCKED, EXCEEDS_REFUNDABLE, EXCEEDS_REMAINING, ILLEGAL_STATUS_CHANGE, INSUFFICIENT_BALANCE,
+    INVALID_AMOUNT, LIMIT_EXCEEDED, NOT_HELD, NOT_REFUNDABLE, NOTHING_TO_CHANGE, RECEIVER_UNAVAILABLE,
+    REQUEST_IN_PROGRESS, SELF_TRANSFER, SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND,
+    USER_NOT_FOUND,
 };
 use crate::routes::{captures, feed, refunds, transactions};
 use crate::state::AppState;
@@ -35,6 +36,9 @@ pub fn app(state: AppState) -> Router {
                             SELF_TRANSFER,
                             USER_NOT_FOUND,
                             INSUFFICIENT_BALANCE,
+                            LIMIT_EXCEEDED,
+                            ACCOUNT_FROZEN,
+                            ACCOUNT_LOCKED,
                             RECEIVER_UNAVAILABLE,
                             NOT_HELD,
                             REQUEST_IN_PROGRESS,
@@ -56,6 +60,8 @@ pub fn app(state: AppState) -> Router {
                             NOTHING_TO_CHANGE,
                             EXCEEDS_REMAINING,
                             USER_NOT_FOUND,
+                            ACCOUNT_FROZEN,
+                            ACCOUNT_LOCKED,
                             RECEIVER_UNAVAILABLE,
                             NOT_HELD,
                             ILLEGAL_STATUS_CHANGE,
@@ -67,7 +73,13 @@ pub fn app(state: AppState) -> Router {
                     transactions::delete,
                     about(
                         "Cancels it if it is pending, then hides it: from the user who asks, or from everybody",
-                        [TRANSACTION_NOT_FOUND, ILLEGAL_STATUS_CHANGE, TRANSACTION_IN_PROGRESS],
+                        [
+                            TRANSACTION_NOT_FOUND,
+                            ACCOUNT_FROZEN,
+                            ACCOUNT_LOCKED,
+                            ILLEGAL_STATUS_CHANGE,
+                            TRANSACTION_IN_PROGRESS,
+                        ],
                     ),
                 ),
         )
@@ -100,6 +112,8 @@ fn parts() -> ApiRouter<AppState> {
                         INVALID_AMOUNT,
                         TRANSACTION_NOT_FOUND,
                         USER_NOT_FOUND,
+                        ACCOUNT_FROZEN,
+                        ACCOUNT_LOCKED,
                         EXCEEDS_REMAINING,
                         RECEIVER_UNAVAILABLE,
                         NOT_HELD,
@@ -119,6 +133,8 @@ fn parts() -> ApiRouter<AppState> {
                         INVALID_AMOUNT,
                         TRANSACTION_NOT_FOUND,
                         USER_NOT_FOUND,
+                        ACCOUNT_FROZEN,
+                        ACCOUNT_LOCKED,
                         EXCEEDS_REFUNDABLE,
                         NOT_REFUNDABLE,
                         INSUFFICIENT_BALANCE,

@@ -16,11 +16,12 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/internal/accounts", get(list))
 }
 
-#[expect(clippy::disallowed_methods, reason = "it stands for the clock of user-service's database")]
 async fn list(Query(Asked { ids }): Query<Asked>) -> Json<Vec<Value>> {
-    let account = |id: &str| {
-        let id: i64 = id.parse().expect("services ask for numbers");
-        json!({"id": id, "key": 0, "version": 0, "created_at": DateTime::UNIX_EPOCH, "read_at": Utc::now()})
-    };
-    Json(ids.split(',').map(account).collect())
+    Json(ids.split(',').map(|id| account(id.parse().expect("services ask for numbers"))).collect())
+}
+
+/// What is said of one.
+#[expect(clippy::disallowed_methods, reason = "it stands for the clock of user-service's database")]
+pub fn account(id: i64) -> Value {
+    json!({"id": id, "key": 0, "version": 0, "created_at": DateTime::UNIX_EPOCH, "read_at": Utc::now()})
 }

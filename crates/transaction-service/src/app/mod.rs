@@ -6,4 +6,5 @@ pub mod decide;
 pub mod expire;
 pub mod refund;
 pub mod settle;
+mod standing;
 pub mod transfers;

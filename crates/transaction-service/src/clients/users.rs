@@ -4,7 +4,7 @@ use common::client::{CallError, ServiceClient};
 use fault::point;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::step::{Step, StepOutcome};
+use crate::domain::step::{Step, StepAnswer};
 
 #[derive(Serialize)]
 struct Operations<'a> {
@@ -13,7 +13,7 @@ struct Operations<'a> {
 
 #[derive(Deserialize)]
 struct Outcomes {
-    outcomes: Vec<StepOutcome>,
+    outcomes: Vec<StepAnswer>,
 }
 
 /// Asks user-service to move money.
@@ -26,9 +26,9 @@ impl UserClient {
         Self(service)
     }
 
-    /// Asks for all `steps` in one call; the outcomes are in their order. A step that is asked again is answered
+    /// Asks for all `steps` in one call; the answers are in their order. A step that is asked again is answered
     /// again, so a call whose outcome is not known is repeated at once: often only a kept connection had been closed.
-    pub async fn execute(&self, steps: &[Step]) -> Result<Vec<StepOutcome>, CallError> {
+    pub async fn execute(&self, steps: &[Step]) -> Result<Vec<StepAnswer>, CallError> {
         match self.ask(steps).await {
             Err(unknown @ CallError::Unknown { .. }) => self.ask(steps).await.map_err(|again| match again {
                 CallError::Unknown { .. } => again,
@@ -39,7 +39,7 @@ impl UserClient {
         }
     }
 
-    async fn ask(&self, operations: &[Step]) -> Result<Vec<StepOutcome>, CallError> {
+    async fn ask(&self, operations: &[Step]) -> Result<Vec<StepAnswer>, CallError> {
         let answer: Outcomes =
             self.0.post(point!("call.operations"), "/internal/operations", &Operations { operations }).await?;
         if answer.outcomes.len() == operations.len() {

@@ -16,7 +16,7 @@ use common::{
     page::{List, Listed},
     reads::ReadPool,
 };
-use money::TransactionId;
+use money::{TransactionId, time};
 use serde::Serialize;
 use serde_json::json;
 
@@ -29,7 +29,7 @@ use crate::{
         decision::{Decision, Ruling},
         intent::{NewTransaction, Request},
         state::Status,
-        step::Failure,
+        step::{Exceeded, Failure},
         transaction::Transaction,
         transition::Transition,
     },
@@ -46,7 +46,9 @@ pub async fn create(
     let new = NewTransaction::try_from(body)?;
     caller.must_be_one_of(&[new.sender_id])?;
     let request = request_of(key, caller, "POST /transactions", &new);
-    answer(transfers.create(new, &request).await?)
+    let creation = transfers.create(new, &request).await?;
+    let exceeded = transfers.exceeded(&creation).await;
+    answer_with(creation, exceeded)
 }
 
 /// The request of `caller` to `route` for `what`, which is one of its kind without a key.
@@ -59,11 +61,16 @@ pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what:
 
 /// The answer to a request that creates a transaction.
 pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+    answer_with(creation, None)
+}
+
+/// The same for one that may have `exceeded` a limit.
+fn answer_with(creation: Creation, exceeded: Option<Exceeded>) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
     match creation {
-        Creation::New(row, new) => Ok(Reply::new(created(row, new))),
+        Creation::New(row, new) => Ok(Reply::new(created(row, new, exceeded))),
         Creation::Before(row, _) if row.is_being_created() => Err(codes::REQUEST_IN_PROGRESS.into()),
         Creation::Before(row, new) => {
-            let mut response = created(row, new);
+            let mut response = created(row, new, exceeded);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             Ok(Reply::new(response))
         }
@@ -71,7 +78,7 @@ pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, A
 }
 
 /// A transaction as its creation is answered: accepted, refused, or not known yet.
-fn created(row: Transaction, new: NewTransaction) -> Response {
+fn created(row: Transaction, new: NewTransaction, exceeded: Option<Exceeded>) -> Response {
     if row.accepted_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
@@ -80,7 +87,17 @@ fn created(row: Transaction, new: NewTransaction) -> Response {
         Some(Failure::ReceiverNotFound) if row.refund_of.is_some() => {
             ApiError::new(codes::RECEIVER_UNAVAILABLE).detail("transaction_id", row.id.get()).into_response()
         }
-        Some(failure) => refusal(failure).detail("transaction_id", row.id.get()).into_response(),
+        Some(failure) => {
+            let error = refusal(failure).detail("transaction_id", row.id.get());
+            match exceeded {
+                Some(Exceeded { limit, remaining, resets_at }) => error
+                    .detail("limit", limit)
+                    .detail("remaining", json!(remaining))
+                    .detail("resets_at", json!(resets_at.map(time::written))),
+                None => error,
+            }
+            .into_response()
+        }
         None => WithStatus::<202, _>(Body::from(row)).into_response(),
     }
 }
@@ -91,6 +108,9 @@ pub(super) fn refusal(failure: Failure) -> ApiError {
         Failure::UserNotFound => no_user("sender_id"),
         Failure::ReceiverNotFound => no_user("receiver_id"),
         Failure::InsufficientBalance => ApiError::new(codes::INSUFFICIENT_BALANCE),
+        Failure::LimitExceeded => ApiError::new(codes::LIMIT_EXCEEDED),
+        Failure::AccountFrozen => ApiError::new(codes::ACCOUNT_FROZEN),
+        Failure::AccountLocked => ApiError::new(codes::ACCOUNT_LOCKED),
         Failure::ReceiverUnavailable => ApiError::new(codes::RECEIVER_UNAVAILABLE),
         Failure::NotHeld | Failure::ReferenceReused => ApiError::new(codes::NOT_HELD),
         Failure::ExceedsRefundable => ApiError::new(codes::EXCEEDS_REFUNDABLE),

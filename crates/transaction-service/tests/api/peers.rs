@@ -9,10 +9,10 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::State,
+    extract::{Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use lab::{http::serve, ports::free_port, wallet::DEVELOPMENT_TOKEN};
 use serde_json::{Value, json};
@@ -26,6 +26,8 @@ pub enum Reaction {
     Applies,
     /// Refuses it with this code.
     Refuses(&'static str),
+    /// Refuses it for a limit, with these details.
+    Exceeds(Value),
     /// Answers the whole call with this status and body.
     Answers(u16, &'static str),
     /// Takes the call and waits until it is let go on, then carries it out.
@@ -40,6 +42,10 @@ pub struct UserService(Arc<Mutex<UserState>>);
 struct UserState {
     reactions: HashMap<&'static str, Reaction>,
     calls: Vec<Call>,
+    /// The accounts that are not active, and what they are.
+    states: HashMap<i64, &'static str>,
+    /// True while nobody is told of accounts.
+    says_nothing: bool,
 }
 
 /// A call as it came.
@@ -69,13 +75,40 @@ impl UserService {
     fn router(&self) -> Router {
         Router::new()
             .route("/internal/operations", post(Self::operations))
-            .merge(lab::accounts::routes())
+            .route(
+                "/internal/accounts",
+                get(|State(stub): State<Self>, Query(asked)| async move { stub.accounts(&asked) }),
+            )
             .with_state(self.clone())
     }
 
     /// From now on `verb` has this reaction.
     pub fn on(&self, verb: &'static str, reaction: Reaction) {
         self.0.lock().unwrap().reactions.insert(verb, reaction);
+    }
+
+    /// From now on the account of `user` has this state.
+    pub fn puts(&self, user: i64, state: &'static str) {
+        self.0.lock().unwrap().states.insert(user, state);
+    }
+
+    /// From now on nobody is told of accounts.
+    pub fn says_nothing_of_accounts(&self) {
+        self.0.lock().unwrap().says_nothing = true;
+    }
+
+    fn accounts(&self, asked: &HashMap<String, String>) -> Response {
+        let state = self.0.lock().unwrap();
+        if state.says_nothing {
+            return answer(503, r#"{"code":"service_unavailable"}"#);
+        }
+        let account = |id: &str| {
+            let id = id.parse().expect("services ask for numbers");
+            let mut account = lab::accounts::account(id);
+            account["state"] = json!(state.states.get(&id).unwrap_or(&"active"));
+            account
+        };
+        answer(200, &json!(asked["ids"].split(',').map(account).collect::<Vec<_>>()).to_string())
     }
 
     /// The calls so far.
@@ -109,6 +142,9 @@ impl UserService {
             outcomes.push(match stub.reaction(&verb_of(step)) {
                 Reaction::Applies => json!({"outcome": "applied"}),
                 Reaction::Refuses(code) => json!({"outcome": "refused", "code": code}),
+                Reaction::Exceeds(details) => {
+                    json!({"outcome": "refused", "code": "limit_exceeded", "exceeded": details})
+                }
                 Reaction::Answers(status, body) => return answer(status, body),
                 Reaction::Waits(gate) => {
                     gate.acquire().await.expect("an open gate").forget();
