@@ -2,6 +2,7 @@
 
 mod parts;
 mod reading;
+mod standing;
 
 use std::time::{Duration, Instant};
 
@@ -90,6 +91,7 @@ impl Day {
         self.decide("completing", completed, "completed").await?;
         self.pay("one step", ani, budi, 50, true).await?;
         self.pay_in_parts(ani, budi).await?;
+        self.limit_and_freeze(ani, budi).await?;
         self.summary(budi).await?; // which no run has proved yet
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;
