@@ -13,6 +13,7 @@ crate::codes! {
     400 "invalid_amount" INVALID_AMOUNT "The amount is not valid";
     400 "invalid_idempotency_key" INVALID_IDEMPOTENCY_KEY "The Idempotency-Key header must be 1 to 255 visible ASCII characters";
     400 "insufficient_balance" INSUFFICIENT_BALANCE "Insufficient balance";
+    400 "limit_exceeded" LIMIT_EXCEEDED "That exceeds a limit of the account that pays";
 
     401 "missing_token" MISSING_TOKEN "This request needs an access token or a service token";
     401 "missing_service_token" MISSING_SERVICE_TOKEN "This request needs the X-Service-Token header";
@@ -23,6 +24,8 @@ crate::codes! {
     401 "token_revoked" TOKEN_REVOKED "The token has ended: log in again";
 
     403 "forbidden" FORBIDDEN "You may not access this resource";
+    403 "account_frozen" ACCOUNT_FROZEN "The account is frozen: it receives money and sends none";
+    403 "account_locked" ACCOUNT_LOCKED "The account is locked";
 
     404 "route_not_found" ROUTE_NOT_FOUND "There is no such route";
     404 "user_not_found" USER_NOT_FOUND "There is no such user";

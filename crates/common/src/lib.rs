@@ -22,7 +22,7 @@ pub mod origin;
 pub mod outbox;
 pub mod page;
 pub mod reads;
-mod recent;
+pub mod recent;
 pub mod server;
 pub mod telemetry;
 pub mod trace;

@@ -5,10 +5,10 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SubsecRound, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, SubsecRound, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// The present moment in UTC, cut to microseconds: what `DATETIME(6)` can hold.
 #[expect(clippy::disallowed_methods, reason = "this is the clock that the rest of the code asks")]
@@ -24,6 +24,16 @@ pub fn unique_now() -> DateTime<Utc> {
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
     let last = last.unwrap_or_else(|last| last);
     DateTime::from_timestamp_micros(next(last)).expect("the year is far below the limit")
+}
+
+/// A moment as it is answered: RFC 3339 in UTC, always with six decimals, `2025-11-12T10:30:00.000000Z`.
+pub fn written(moment: DateTime<Utc>) -> String {
+    moment.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// Serializes a moment that may be missing as [`written`].
+pub fn serialize_written<S: Serializer>(moment: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    moment.map(written).serialize(serializer)
 }
 
 /// A moment in a request (RFC 3339), within what `DATETIME(6)` can hold.
@@ -155,6 +165,11 @@ mod tests {
     fn no_two_unique_moments_are_the_same_and_they_rise() {
         let moments: Vec<_> = (0..1000).map(|_| unique_now()).collect();
         assert!(moments.is_sorted_by(|one, next| one < next));
+    }
+
+    #[test]
+    fn a_moment_is_written_with_six_decimals() {
+        assert_eq!(written("2025-11-12T17:30:00+07:00".parse().unwrap()), "2025-11-12T10:30:00.000000Z");
     }
 
     #[test]

@@ -58,10 +58,11 @@ impl AppState {
         let client = |service, url: &Url| ServiceClient::new(&config.service, http.clone(), service, url.clone());
         let users = client("user-service", &config.user_service_url);
         let notifications = client("notification-service", &config.notification_service_url);
-        let gatekeeper = Gatekeeper::new(&config.service, Some(Accounts::of(users.clone())));
+        let accounts = Accounts::of(users.clone());
+        let gatekeeper = Gatekeeper::new(&config.service, Some(accounts.clone()));
         Self {
             reads: ReadPool::new(&config.service.database),
-            transfers: Transfers::new(pool.clone(), UserClient::new(users.clone()), config),
+            transfers: Transfers::new(pool.clone(), UserClient::new(users.clone()), accounts, config),
             timezone: config.service.timezone,
             public_url: PublicUrl(config.public_url.clone().map(Arc::new)),
             background: Arc::new(Background {

@@ -4,7 +4,10 @@ use common::{
     caller::MAX_TOKEN_SECONDS,
     config::{ConfigError, Env, Mode, ServiceConfig},
 };
+use money::Amount;
 use url::Url;
+
+use crate::domain::limits::Limits;
 
 /// The configuration of user-service.
 #[derive(Debug, Clone)]
@@ -17,6 +20,9 @@ pub struct Config {
     pub audit_interval: Option<u32>,
     /// `SELF_TOPUP`: whether a user's own token may top up; otherwise money comes in through services alone.
     pub self_topup: bool,
+    /// `LIMIT_PER_TRANSACTION`, `LIMIT_PER_DAY` and `LIMIT_PER_MONTH`: the limits of accounts for which nothing else is set; none, where
+    /// one is unset.
+    pub limits: Limits,
     /// `NOTIFICATION_SERVICE_URL`
     pub notification_service_url: Url,
 }
@@ -40,10 +46,24 @@ impl Config {
                 |s: &u32| *s <= 604_800,
             ))
             .filter(|seconds| *seconds > 0),
+            limits: Limits {
+                per_transaction: limit(&mut env, "LIMIT_PER_TRANSACTION"),
+                per_day: limit(&mut env, "LIMIT_PER_DAY"),
+                per_month: limit(&mut env, "LIMIT_PER_MONTH"),
+            },
             notification_service_url: env.url("NOTIFICATION_SERVICE_URL", "http://127.0.0.1:5003"),
         };
         env.finish(config)
     }
+}
+
+/// An amount that may be unset.
+fn limit(env: &mut Env, name: &str) -> Option<Amount> {
+    let amount = env.optional(name)?.trim().parse().ok();
+    if amount.is_none() {
+        env.problem(name, "an amount greater than 0 with at most two decimals", "10000000");
+    }
+    amount
 }
 
 #[cfg(test)]
@@ -63,6 +83,24 @@ mod tests {
             _ => None,
         });
         Config::from_env(env).map(|config| config.self_topup)
+    }
+
+    #[test]
+    fn a_limit_is_an_amount_and_there_is_none_by_default() {
+        let limits = |value: Option<&'static str>| {
+            let env = Env::new(move |name| match name {
+                "APP_ENV" => Some("development".to_owned()),
+                "LIMIT_PER_DAY" => value.map(str::to_owned),
+                _ => None,
+            });
+            Config::from_env(env).map(|config| config.limits).map_err(|error| error.to_string())
+        };
+        assert_eq!(limits(None).unwrap(), Limits::default());
+        let day = Limits { per_day: Some("2500.5".parse().unwrap()), ..Limits::default() };
+        assert_eq!(limits(Some("2500.50")).unwrap(), day);
+        for wrong in ["0", "-1", "10.000", "much"] {
+            assert!(limits(Some(wrong)).unwrap_err().contains("LIMIT_PER_DAY"), "{wrong}");
+        }
     }
 
     #[test]

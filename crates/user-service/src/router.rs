@@ -15,22 +15,25 @@ use sqlx::MySqlPool;
 
 use crate::app::audit;
 use crate::codes::{
-    BALANCE_LIMIT, EMAIL_TAKEN, INSUFFICIENT_BALANCE, INVALID_AMOUNT, INVALID_CREDENTIALS, NOTHING_TO_CHANGE,
-    PENDING_TRANSACTIONS, TOO_MANY_ATTEMPTS, USER_NOT_FOUND, WRONG_PASSWORD,
+    ACCOUNT_FROZEN, ACCOUNT_LOCKED, BALANCE_LIMIT, EMAIL_TAKEN, INSUFFICIENT_BALANCE, INVALID_AMOUNT,
+    INVALID_CREDENTIALS, LIMIT_EXCEEDED, NOTHING_TO_CHANGE, PENDING_TRANSACTIONS, TOO_MANY_ATTEMPTS, USER_NOT_FOUND,
+    WRONG_PASSWORD,
 };
-use crate::routes::{auth, balance, internal, users};
+use crate::routes::{auth, balance, internal, limits, states, users};
 use crate::state::AppState;
 use crate::store::backups;
 
 /// Every route of user-service. Who may call one stands in its handler's signature.
 pub fn app(state: AppState) -> Router {
     let (pool, reads, gatekeeper) = (state.pool.clone(), state.reads.clone(), state.gatekeeper.clone());
-    let operations = post_with(internal::execute, about("Carries out steps of transactions", [INVALID_AMOUNT]));
     let routes = ApiRouter::new()
         .api_route("/auth/register", post_with(auth::register, about("Opens an account", [EMAIL_TAKEN])))
         .api_route(
             "/auth/login",
-            post_with(auth::login, about("Gives an access token", [INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS])),
+            post_with(
+                auth::login,
+                about("Gives an access token", [INVALID_CREDENTIALS, ACCOUNT_LOCKED, TOO_MANY_ATTEMPTS]),
+            ),
         )
         .api_route(
             "/users",
@@ -58,7 +61,10 @@ pub fn app(state: AppState) -> Router {
                 )
                 .delete_with(
                     users::close,
-                    about("Closes an account and pays out what is left", [USER_NOT_FOUND, PENDING_TRANSACTIONS]),
+                    about(
+                        "Closes an account and pays out what is left",
+                        [USER_NOT_FOUND, ACCOUNT_FROZEN, ACCOUNT_LOCKED, PENDING_TRANSACTIONS],
+                    ),
                 ),
         )
         .api_route(
@@ -67,12 +73,61 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(
             "/users/{id}/topup",
-            post_with(balance::top_up, about("Money comes in", [INVALID_AMOUNT, USER_NOT_FOUND, BALANCE_LIMIT])),
+            post_with(
+                balance::top_up,
+                about("Money comes in", [INVALID_AMOUNT, USER_NOT_FOUND, ACCOUNT_LOCKED, BALANCE_LIMIT]),
+            ),
         )
         .api_route(
             "/users/{id}/debit",
-            post_with(balance::debit, about("Money goes out", [INVALID_AMOUNT, USER_NOT_FOUND, INSUFFICIENT_BALANCE])),
+            post_with(
+                balance::debit,
+                about(
+                    "Money goes out",
+                    [
+                        INVALID_AMOUNT,
+                        USER_NOT_FOUND,
+                        INSUFFICIENT_BALANCE,
+                        LIMIT_EXCEEDED,
+                        ACCOUNT_FROZEN,
+                        ACCOUNT_LOCKED,
+                    ],
+                ),
+            ),
         )
+        .merge(standing())
+        .merge(internal_routes())
+        .with_state(state);
+    with_middleware(routes, "user-service", pool, &gatekeeper, move |pool| {
+        reads.show();
+        measure(pool)
+    })
+}
+
+/// What an account may pay, and whether it may at all.
+fn standing() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .api_route(
+            "/users/{id}/limits",
+            get_with(limits::show, about("What an account may pay, and how much of that is used", [USER_NOT_FOUND]))
+                .put_with(
+                    limits::update,
+                    about(
+                        "Sets limits of what an account pays; `null` removes one",
+                        [USER_NOT_FOUND, NOTHING_TO_CHANGE],
+                    ),
+                ),
+        )
+        .api_route(
+            "/users/{id}/state",
+            put_with(states::update, about("Freezes, locks or frees an account", [USER_NOT_FOUND])),
+        )
+}
+
+/// For the other services.
+fn internal_routes() -> ApiRouter<AppState> {
+    let operations = post_with(internal::execute, about("Carries out steps of transactions", [INVALID_AMOUNT]));
+    ApiRouter::new()
         .api_route(
             REVOCATIONS_PATH,
             get_with(internal::revocations, about("Access tokens that have ended before their time", [])),
@@ -88,16 +143,22 @@ pub fn app(state: AppState) -> Router {
             "/internal/users/{id}/balance",
             put_with(
                 internal::change_balance,
-                about("Debits or credits", [INVALID_AMOUNT, USER_NOT_FOUND, INSUFFICIENT_BALANCE, BALANCE_LIMIT]),
+                about(
+                    "Debits or credits",
+                    [
+                        INVALID_AMOUNT,
+                        USER_NOT_FOUND,
+                        INSUFFICIENT_BALANCE,
+                        LIMIT_EXCEEDED,
+                        BALANCE_LIMIT,
+                        ACCOUNT_FROZEN,
+                        ACCOUNT_LOCKED,
+                    ],
+                ),
             ),
         )
         .api_route("/internal/operations", operations)
         .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
-        .with_state(state);
-    with_middleware(routes, "user-service", pool, &gatekeeper, move |pool| {
-        reads.show();
-        measure(pool)
-    })
 }
 
 /// Reads what the gauges show.

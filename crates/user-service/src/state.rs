@@ -9,7 +9,7 @@ use common::{
 use sqlx::MySqlPool;
 
 use crate::app::passwords::Passwords;
-use crate::app::{audit, ledger::Ledger};
+use crate::app::{audit, ledger::Ledger, limits::AccountLimits};
 use crate::config::Config;
 use crate::store::migrations::migrations;
 use crate::store::{
@@ -26,6 +26,7 @@ pub struct AppState {
     pub(crate) signer: Signer,
     pub(crate) ledger: Ledger,
     pub(crate) accounts: Accounts,
+    pub(crate) limits: AccountLimits,
     pub(crate) passwords: Passwords,
     pub(crate) notifications: ServiceClient,
     pub(crate) token_lifetime: TokenLifetime,
@@ -44,13 +45,15 @@ impl AppState {
     /// The state for a configuration; nothing is connected yet.
     pub fn new(config: &Config) -> Self {
         let pool = mysql::pool(&config.service.database);
+        let (limits, zone) = (config.limits, config.service.timezone);
         let notifications = config.notification_service_url.clone();
         Self {
             reads: ReadPool::new(&config.service.database),
             gatekeeper: Gatekeeper::new(&config.service, Some(accounts_of_tokens(pool.clone()))),
             signer: Signer::new(&config.service),
-            ledger: Ledger::new(pool.clone(), config.service.group_commit_max),
+            ledger: Ledger::new(pool.clone(), config.service.group_commit_max, limits, zone),
             accounts: accounts(pool.clone(), config.service.group_commit_max),
+            limits: AccountLimits::new(pool.clone(), limits, zone),
             passwords: Passwords::default(),
             notifications: ServiceClient::new(&config.service, http_client(), "notification-service", notifications),
             token_lifetime: TokenLifetime(config.jwt_expiration),

@@ -24,7 +24,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
 
-use super::token::{CERTAINLY_LATER, Grant};
+use super::{
+    account_state::AccountState,
+    token::{CERTAINLY_LATER, Grant},
+};
 use crate::{
     client::{CallError, ServiceClient},
     codes,
@@ -64,6 +67,9 @@ row! {
         pub created_at: DateTime<Utc>,
         /// When this was read, on the same clock.
         pub read_at: DateTime<Utc>,
+        /// What it may do with money; active, if user-service is of a version that does not tell.
+        #[serde(default)]
+        pub state: AccountState,
     }
 }
 
@@ -178,6 +184,13 @@ impl Accounts {
         Box::pin(self.ask(grant, known)).await
     }
 
+    /// What the account of `user` may do with money at this moment, whatever is known of it from before; `None` if there is no such
+    /// account, or nobody answers in time.
+    pub async fn state_now(&self, user: UserId) -> Option<AccountState> {
+        let answer = timeout(PATIENCE, self.0.questions.submit(user)).await;
+        answer.ok()?.ok()?.ok()?.map(|account| account.state)
+    }
+
     async fn ask(&self, grant: &Grant, known: Option<Reading>) -> Result<Option<Reading>> {
         let in_force = known.filter(|reading| reading.account.key == grant.key);
         if in_force.is_some() && self.has_just_failed() {
@@ -247,7 +260,7 @@ mod tests {
 
     /// An account that was read at second 1,000.
     fn account(id: UserId, key: i64) -> Account {
-        Account { id, key, version: 0, created_at: at(1), read_at: at(1000) }
+        Account { id, key, version: 0, created_at: at(1), read_at: at(1000), state: AccountState::Active }
     }
 
     fn refused(code: crate::Code) -> AskError {

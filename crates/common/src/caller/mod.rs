@@ -6,6 +6,7 @@
 //! a service may do. [`Owner`] and [`Viewer`] are for routes whose path names the user that they are about.
 
 pub mod account;
+mod account_state;
 pub mod address;
 pub(crate) mod gatekeeper;
 pub(crate) mod guard;
@@ -15,6 +16,7 @@ pub mod revocation;
 pub(crate) mod token;
 mod who;
 
+pub use account_state::AccountState;
 pub use gatekeeper::Gatekeeper;
 pub use guard::{
     ACCESS_TOKEN, Authenticated, METRICS_ACCESS, Monitor, Owner, SERVICE_ACCESS, Service, Trusted, Viewer, Visitor,

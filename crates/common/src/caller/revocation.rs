@@ -214,6 +214,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caller::AccountState;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
@@ -275,8 +276,14 @@ mod tests {
     fn what_was_read_of_the_account_later_counts_more_than_a_revocation() {
         let revocations = Revocations::default();
         revocations.add([revocation(3, 100)]);
-        let account =
-            |version, read_at| Account { id: user(1), key: 0, version, created_at: at(0), read_at: at(read_at) };
+        let account = |version, read_at| Account {
+            id: user(1),
+            key: 0,
+            version,
+            created_at: at(0),
+            read_at: at(read_at),
+            state: AccountState::Active,
+        };
         let has_ended = |version, account: Account| {
             let late = Grant { issued_at: at(150), ..grant(user(1), version) };
             revocations.have_ended(&late, Some(&account))

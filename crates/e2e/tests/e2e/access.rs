@@ -38,6 +38,9 @@ const TABLE: &str = "
     GET    /users/{id}/balance                  200/401 200     403/404   403/404   200      401
     POST   /users/{id}/topup                    401     200/403 403/404   403/404   200      401
     POST   /users/{id}/debit                    401     200     403/404   403/404   200      401
+    GET    /users/{id}/limits                   401     200     403/404   403/404   200      401
+    PUT    /users/{id}/limits                   401     403    403       403       200      401
+    PUT    /users/{id}/state                    401     403    403       403       200      401
     GET    /internal/accounts                    401     403    403       403       200      401
     GET    /internal/receivers                   401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401

@@ -7,6 +7,7 @@ mod disk_full;
 mod documents;
 mod environment;
 mod flow;
+mod freezing;
 mod gateway;
 mod hang_ups;
 mod hostile;

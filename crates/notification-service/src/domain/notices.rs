@@ -211,6 +211,9 @@ fn of_part(transaction: &TransactionState, tell: impl Fn(UserId, String) -> Noti
 fn refusal(reason: &str) -> &'static str {
     match reason {
         "insufficient_balance" => "your balance is too low",
+        "limit_exceeded" => "it exceeds a limit of your account",
+        "account_frozen" => "your account is frozen",
+        "account_locked" => "your account is locked",
         "receiver_not_found" => "the receiver does not exist",
         "receiver_unavailable" => "the receiver cannot be paid at the moment",
         "exceeds_refundable" => "it is more than is left to refund",
@@ -319,6 +322,9 @@ mod tests {
         }
         for (reason, words) in [
             ("insufficient_balance", "your balance is too low"),
+            ("limit_exceeded", "it exceeds a limit of your account"),
+            ("account_frozen", "your account is frozen"),
+            ("account_locked", "your account is locked"),
             ("receiver_not_found", "the receiver does not exist"),
             ("receiver_unavailable", "the receiver cannot be paid at the moment"),
             ("not_held", "it could not be carried out"),

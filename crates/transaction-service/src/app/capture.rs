@@ -54,6 +54,9 @@ impl Transfers {
         if let Some(known) = self.known(request.as_ref(), keyed).await? {
             return Ok(known);
         }
+        if actor == Actor::Sender {
+            self.0.standing.may_decide(seen.sender_id).await?;
+        }
         let ruling = Ruling { request: request.clone(), ..Ruling::by(actor, Decision::Capture(capture)) };
         let Changed { row, won } = self.change(seen, Transition::Decide(ruling)).await?;
         let Some(row) = row.filter(|row| !row.is_hidden()) else { return Ok(Captured::NotFound) };

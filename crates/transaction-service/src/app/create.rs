@@ -11,6 +11,7 @@ use crate::{
     codes,
     domain::{
         intent::{Inserted, Intent, NewTransaction, Request},
+        step::{Exceeded, Failure},
         transaction::Transaction,
     },
 };
@@ -63,6 +64,20 @@ impl Transfers {
             }
         }
         Ok(row)
+    }
+
+    /// By what a transaction exceeds a limit of its sender, if it was refused for that. An instance that no longer knows, or never did,
+    /// asks for the refused step again, which is answered from its row.
+    pub async fn exceeded(&self, creation: &Creation) -> Option<Exceeded> {
+        let (Creation::New(row, new) | Creation::Before(row, new)) = creation;
+        if row.state.failure() != Some(Failure::LimitExceeded) {
+            return None;
+        }
+        if let Some(kept) = self.0.standing.kept(row.id) {
+            return Some(kept);
+        }
+        self.execute(row.first_step(new.auto_complete)).await.ok()?;
+        self.0.standing.kept(row.id)
     }
 
     /// Carries out what was just written.

@@ -21,8 +21,12 @@ pub enum Decided {
 }
 
 impl Transfers {
-    /// Decides about the transaction that was last `seen` so, and carries the decision out.
+    /// Decides about the transaction that was last `seen` so, and carries the decision out. A sender whose account is frozen decides
+    /// nothing.
     pub async fn decide(&self, seen: &Transaction, ruling: Ruling) -> Result<Decided> {
+        if ruling.reason.is_senders() && !seen.status().is_settled() {
+            self.0.standing.may_decide(seen.sender_id).await?;
+        }
         let Changed { row, won } = self.change(seen, Transition::Decide(ruling.clone())).await?;
         let Ruling { decision, description, hide, .. } = ruling;
         let decided = match row {

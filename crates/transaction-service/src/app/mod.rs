@@ -9,4 +9,5 @@ pub mod payment_requests;
 pub mod receiver;
 pub mod refund;
 pub mod settle;
+mod standing;
 pub mod transfers;

@@ -7,16 +7,17 @@
 use std::{convert::Infallible, sync::Arc};
 
 use batch::{BatchError, Batcher, Lookups};
-use common::{Result, client::CallError, origin::Origin};
+use common::{Result, caller::account::Accounts, client::CallError, origin::Origin};
 use money::TransactionId;
 use mysql::DbError;
 use sqlx::MySqlPool;
 
+use super::standing::Standing;
 use crate::{
     clients::UserClient,
     config::Config,
     domain::{
-        step::{Step, StepOutcome},
+        step::{Step, StepAnswer, StepOutcome},
         transaction::Transaction,
         transition::{Changed, Transition},
     },
@@ -37,7 +38,8 @@ pub struct Transfers(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) writer: Writer,
     pub(super) lookups: Lookups<TransactionId, Transaction, DbError>,
-    steps: Batcher<Asked, Result<StepOutcome, CallError>, Infallible>,
+    steps: Batcher<Asked, Result<StepAnswer, CallError>, Infallible>,
+    pub(super) standing: Standing,
     pub(super) pool: MySqlPool,
     pub(super) users: UserClient,
     /// Seconds until a pending transaction is cancelled.
@@ -46,7 +48,7 @@ pub(super) struct Inner {
 
 impl Transfers {
     /// Transfers in `pool`, with the money in user-service.
-    pub fn new(pool: MySqlPool, users: UserClient, config: &Config) -> Self {
+    pub fn new(pool: MySqlPool, users: UserClient, accounts: Accounts, config: &Config) -> Self {
         let max_batch = config.service.group_commit_max;
         let writer = Writer::new(pool.clone(), max_batch, config.pending_ttl);
         let steps = Batcher::start("steps", max_batch, || mysql::lanes(CALLS), |_| true, {
@@ -60,7 +62,8 @@ impl Transfers {
                 async move { Ok(store::find_all(&mut *pool.acquire().await?, &ids).await?) }
             }
         });
-        Self(Arc::new(Inner { writer, lookups, steps, pool, users, pending_ttl: config.pending_ttl }))
+        let standing = Standing::new(accounts);
+        Self(Arc::new(Inner { writer, lookups, steps, standing, pool, users, pending_ttl: config.pending_ttl }))
     }
 
     /// Asks user-service for the verb that `row` waits for and commits the outcome; returns the row as it stands then.
@@ -118,13 +121,17 @@ impl Transfers {
     /// Asks user-service for a step, together with whatever else is to be asked.
     pub async fn execute(&self, step: Step) -> Result<StepOutcome, CallError> {
         // an overload means that nothing was sent, anything else that nobody knows
-        self.0.steps.submit((step, Origin::current())).await.unwrap_or_else(|error| {
+        let answer = self.0.steps.submit((step, Origin::current())).await.unwrap_or_else(|error| {
             let (service, cause) = ("user-service", error.to_string());
             Err(match error {
                 BatchError::Overloaded => CallError::NotReached { service, cause },
                 BatchError::Lost => CallError::Unknown { service, cause },
             })
-        })
+        })?;
+        if let Some(exceeded) = answer.exceeded {
+            self.0.standing.keep(step.transaction(), exceeded);
+        }
+        Ok(answer.outcome)
     }
 
     /// The transaction `id`, unless it is hidden from everybody.
@@ -134,14 +141,11 @@ impl Transfers {
 }
 
 /// One call for all of them, on behalf of the request that was first.
-async fn execute_all(
-    users: UserClient,
-    asked: Arc<[Asked]>,
-) -> Result<Vec<Result<StepOutcome, CallError>>, Infallible> {
+async fn execute_all(users: UserClient, asked: Arc<[Asked]>) -> Result<Vec<Result<StepAnswer, CallError>>, Infallible> {
     let origin = asked.first().map(|(_, origin)| origin.clone()).unwrap_or_default();
     let steps: Vec<Step> = asked.iter().map(|(step, _)| *step).collect();
     Ok(match origin.scope(users.execute(&steps)).await {
-        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) => steps.iter().map(|_| Err(error.clone())).collect(),
     })
 }

@@ -8,7 +8,7 @@ use fault::point;
 use money::{BatchId, Email, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::step::{Step, StepOutcome};
+use crate::domain::step::{Step, StepAnswer, StepOutcome};
 
 #[derive(Serialize)]
 struct Operations<'a, S> {
@@ -49,7 +49,7 @@ struct User {
 
 #[derive(Deserialize)]
 struct Outcomes {
-    outcomes: Vec<StepOutcome>,
+    outcomes: Vec<StepAnswer>,
 }
 
 /// Asks user-service to move money, and for accounts.
@@ -62,19 +62,19 @@ impl UserClient {
         Self(service)
     }
 
-    /// Asks for all `steps` in one call; the outcomes are in their order. A step that is asked again is answered
+    /// Asks for all `steps` in one call; the answers are in their order. A step that is asked again is answered
     /// again, so a call whose outcome is not known is repeated at once: often only a kept connection had been closed.
-    pub async fn execute(&self, steps: &[Step]) -> Result<Vec<StepOutcome>, CallError> {
+    pub async fn execute(&self, steps: &[Step]) -> Result<Vec<StepAnswer>, CallError> {
         self.ask_again(steps).await
     }
 
     /// Asks for all `steps`, or none, under the identity of the batch.
     pub async fn execute_batch(&self, batch_id: BatchId, steps: &[Step]) -> Result<StepOutcome, CallError> {
-        let outcomes = self.ask_again(&[Together::Batch { batch_id, steps }]).await?;
-        Ok(outcomes[0])
+        let answers = self.ask_again(&[Together::Batch { batch_id, steps }]).await?;
+        Ok(answers[0].outcome)
     }
 
-    async fn ask_again(&self, steps: &[impl Serialize + Sync]) -> Result<Vec<StepOutcome>, CallError> {
+    async fn ask_again(&self, steps: &[impl Serialize + Sync]) -> Result<Vec<StepAnswer>, CallError> {
         match self.ask(steps).await {
             Err(unknown @ CallError::Unknown { .. }) => self.ask(steps).await.map_err(|again| match again {
                 CallError::Unknown { .. } => again,
@@ -106,7 +106,7 @@ impl UserClient {
         Ok(found.pop().map(|user| user.email))
     }
 
-    async fn ask(&self, operations: &[impl Serialize + Sync]) -> Result<Vec<StepOutcome>, CallError> {
+    async fn ask(&self, operations: &[impl Serialize + Sync]) -> Result<Vec<StepAnswer>, CallError> {
         let answer: Outcomes =
             self.0.post(point!("call.operations"), "/internal/operations", &Operations { operations }).await?;
         if answer.outcomes.len() == operations.len() {

@@ -103,6 +103,11 @@ impl Reason {
         }
     }
 
+    /// True if the sender decided so.
+    pub fn is_senders(self) -> bool {
+        matches!(self, Self::CompletedBySender | Self::CancelledBySender | Self::FailedBySender)
+    }
+
     /// The reason why what is left goes back after a capture.
     pub fn of_rest(self) -> Self {
         if self == Self::Expired { Self::Expired } else { Self::Cancelled }

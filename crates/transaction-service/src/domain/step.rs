@@ -1,6 +1,7 @@
 //! Steps: what user-service is asked to do with the money of a transaction, and what came of it.
 
-use money::{Amount, TransactionId, UserId};
+use chrono::{DateTime, Utc};
+use money::{Amount, Money, TransactionId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,12 @@ pub enum Failure {
     ReceiverNotFound,
     /// The sender has less than the amount.
     InsufficientBalance,
+    /// It exceeds a limit of the sender.
+    LimitExceeded,
+    /// The sender's account receives and does not send.
+    AccountFrozen,
+    /// The sender's account neither receives nor sends.
+    AccountLocked,
     /// The receiver cannot be paid; the payer does not learn why.
     ReceiverUnavailable,
     /// The money is not set aside, or no longer.
@@ -83,6 +90,9 @@ pub enum Step {
         /// True if what is left then goes back to the sender.
         #[serde(rename = "final", skip_serializing_if = "std::ops::Not::not")]
         is_final: bool,
+        /// True if an operator decided so, whom frozen and locked accounts do not stop.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        by_operator: bool,
     },
     Release {
         transaction_id: TransactionId,
@@ -96,7 +106,45 @@ pub enum Step {
         sender_id: UserId,
         receiver_id: UserId,
         amount: Amount,
+        /// True if an operator decided so, whom frozen and locked accounts do not stop.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        by_operator: bool,
     },
+}
+
+impl Step {
+    /// The transaction that it is a step of.
+    pub fn transaction(&self) -> TransactionId {
+        match *self {
+            Self::Hold { transaction_id, .. }
+            | Self::Transfer { transaction_id, .. }
+            | Self::Capture { transaction_id, .. }
+            | Self::Release { transaction_id, .. }
+            | Self::Refund { transaction_id, .. } => transaction_id,
+        }
+    }
+}
+
+/// By what a payment exceeds a limit of its sender, in the words of user-service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Exceeded {
+    /// Which limit: `per_transaction`, `per_day` or `per_month`.
+    pub limit: String,
+    /// What may still be paid within it.
+    pub remaining: Money,
+    /// When more may be; never, for the limit of one payment.
+    pub resets_at: Option<DateTime<Utc>>,
+}
+
+/// What user-service answers to a step.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StepAnswer {
+    /// What it did.
+    #[serde(flatten)]
+    pub outcome: StepOutcome,
+    /// Of a refusal for a limit: by what it is exceeded.
+    #[serde(default)]
+    pub exceeded: Option<Exceeded>,
 }
 
 /// What user-service did with a step.

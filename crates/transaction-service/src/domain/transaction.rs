@@ -71,14 +71,31 @@ impl Transaction {
                 let amount = Amount::try_from(capture.taken_of(self.left())).ok()?;
                 // all that is left leaves nothing to give back
                 let is_final = capture.is_final && capture.amount.is_some_and(|amount| amount.money() < self.left());
-                Step::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final }
+                let by_operator = self.is_by_operator();
+                Step::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final, by_operator }
             }
             Verb::Release => Step::Release { transaction_id, step, sender_id, receiver_id },
             Verb::Refund => {
                 let refund_of = self.refund_of?;
-                Step::Refund { transaction_id, refund_of, sender_id, receiver_id, amount }
+                let by_operator = self.is_by_operator();
+                Step::Refund { transaction_id, refund_of, sender_id, receiver_id, amount, by_operator }
             }
         })
+    }
+
+    /// The step by which it began, if that was no refund.
+    pub fn first_step(&self, is_transfer: bool) -> Step {
+        let Self { id: transaction_id, sender_id, receiver_id, amount, .. } = *self;
+        if is_transfer {
+            Step::Transfer { transaction_id, sender_id, receiver_id, amount }
+        } else {
+            Step::Hold { transaction_id, sender_id, receiver_id, amount }
+        }
+    }
+
+    /// True if no user decided what is outstanding: a service does what an operator may.
+    fn is_by_operator(&self) -> bool {
+        !self.actor.starts_with("user:")
     }
 
     /// What the receiver has not got; it is set aside as long as the transaction is pending.

@@ -33,7 +33,7 @@ use crate::{
         intent::NewTransaction,
         payment_request::{Ending, NewPaymentRequest, Party, PaymentRequest, PaymentRequestId, RequestStatus},
         qr_code,
-        step::Failure,
+        step::{Exceeded, Failure},
         transaction::Transaction,
     },
     state::PublicUrl,
@@ -217,7 +217,10 @@ pub async fn pay(
     let route = format!("POST {}/pay", path(&id));
     let keyed = KeyedRequest::new(key, caller, &route, &PayBody { payer_id: Some(payer) });
     match transfers.pay_request(&row, payer, keyed.as_ref()).await? {
-        Ok(creation) => answer_with(creation, paid),
+        Ok(creation) => {
+            let exceeded = transfers.exceeded(&creation).await;
+            answer_with(creation, |row, new| paid(row, new, exceeded))
+        }
         Err(status) => Err(not_open(status)),
     }
 }
@@ -278,7 +281,7 @@ fn not_open(status: RequestStatus) -> ApiError {
 }
 
 /// A transaction that pays a request, as that is answered.
-fn paid(row: Transaction, new: NewTransaction) -> Response {
+fn paid(row: Transaction, new: NewTransaction, exceeded: Option<Exceeded>) -> Response {
     let transaction = row.id.get();
     match row.state.failure() {
         Some(Failure::UserNotFound) => ApiError::new(codes::USER_NOT_FOUND)
@@ -289,7 +292,7 @@ fn paid(row: Transaction, new: NewTransaction) -> Response {
         Some(Failure::ReceiverNotFound) => {
             ApiError::new(codes::RECEIVER_UNAVAILABLE).detail("transaction_id", transaction).into_response()
         }
-        _ => created(row, new),
+        _ => created(row, new, exceeded),
     }
 }
 

@@ -16,7 +16,7 @@ use common::{
     page::{List, Listed},
     reads::ReadPool,
 };
-use money::TransactionId;
+use money::{TransactionId, time};
 use serde::Serialize;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ use crate::{
         intent::{NewTransaction, Request},
         receiver::Receiver,
         state::Status,
-        step::Failure,
+        step::{Exceeded, Failure},
         transaction::Transaction,
         transition::Transition,
     },
@@ -57,7 +57,9 @@ pub async fn create(
     };
     let new = body.transaction(id)?;
     let request = request_of(key, caller, ROUTE, &receiver.asked(&new));
-    answer(transfers.create(new, &request).await?)
+    let creation = transfers.create(new, &request).await?;
+    let exceeded = transfers.exceeded(&creation).await;
+    answer_with(creation, |row, new| created(row, new, exceeded))
 }
 
 /// The request of `caller` to `route` for `what`, which is one of its kind without a key.
@@ -70,13 +72,13 @@ pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what:
 
 /// The answer to a request that creates a transaction.
 pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
-    answer_with(creation, created)
+    answer_with(creation, |row, new| created(row, new, None))
 }
 
 /// The same, where `created` says what a transaction is answered as.
 pub(super) fn answer_with(
     creation: Creation,
-    created: fn(Transaction, NewTransaction) -> Response,
+    created: impl FnOnce(Transaction, NewTransaction) -> Response,
 ) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
     match creation {
         Creation::New(row, new) => Ok(Reply::new(created(row, new))),
@@ -90,7 +92,7 @@ pub(super) fn answer_with(
 }
 
 /// A transaction as its creation is answered: accepted, refused, or not known yet.
-pub(super) fn created(row: Transaction, new: NewTransaction) -> Response {
+pub(super) fn created(row: Transaction, new: NewTransaction, exceeded: Option<Exceeded>) -> Response {
     if row.accepted_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
@@ -99,7 +101,17 @@ pub(super) fn created(row: Transaction, new: NewTransaction) -> Response {
         Some(Failure::ReceiverNotFound) if row.refund_of.is_some() => {
             ApiError::new(codes::RECEIVER_UNAVAILABLE).detail("transaction_id", row.id.get()).into_response()
         }
-        Some(failure) => refusal(failure).detail("transaction_id", row.id.get()).into_response(),
+        Some(failure) => {
+            let error = refusal(failure).detail("transaction_id", row.id.get());
+            match exceeded {
+                Some(Exceeded { limit, remaining, resets_at }) => error
+                    .detail("limit", limit)
+                    .detail("remaining", json!(remaining))
+                    .detail("resets_at", json!(resets_at.map(time::written))),
+                None => error,
+            }
+            .into_response()
+        }
         None => WithStatus::<202, _>(Body::from(row)).into_response(),
     }
 }
@@ -110,6 +122,9 @@ pub(super) fn refusal(failure: Failure) -> ApiError {
         Failure::UserNotFound => no_user("sender_id"),
         Failure::ReceiverNotFound => no_user("receiver_id"),
         Failure::InsufficientBalance => ApiError::new(codes::INSUFFICIENT_BALANCE),
+        Failure::LimitExceeded => ApiError::new(codes::LIMIT_EXCEEDED),
+        Failure::AccountFrozen => ApiError::new(codes::ACCOUNT_FROZEN),
+        Failure::AccountLocked => ApiError::new(codes::ACCOUNT_LOCKED),
         Failure::ReceiverUnavailable => ApiError::new(codes::RECEIVER_UNAVAILABLE),
         Failure::NotHeld | Failure::ReferenceReused => ApiError::new(codes::NOT_HELD),
         Failure::ExceedsRefundable => ApiError::new(codes::EXCEEDS_REFUNDABLE),

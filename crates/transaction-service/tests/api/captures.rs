@@ -38,6 +38,7 @@ async fn a_shop_captures_parcel_by_parcel_until_nothing_is_left() {
     let step = |step: u16, amount: i64| {
         json!({"capture": {
             "transaction_id": id, "step": step, "sender_id": SENDER, "receiver_id": RECEIVER, "amount": amount,
+            "by_operator": true,
         }})
     };
     assert_eq!(asked_since(&service, before), [step(2, 2_500), step(3, 500), step(4, 7_000)]);

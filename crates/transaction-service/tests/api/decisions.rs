@@ -10,7 +10,7 @@ use crate::{
 #[tokio::test]
 async fn each_decision_asks_for_its_verb_and_ends_in_its_status() {
     let service = Service::start().await;
-    let all = ("capture", r#","amount":10000"#);
+    let all = ("capture", r#","amount":10000,"by_operator":true"#);
     for (status, (verb, amount)) in [("completed", all), ("failed", ("release", "")), ("cancelled", ("release", ""))] {
         let id = service.pending().await;
         let decided = service.decide(id, status).await.expect(200);

@@ -7,6 +7,7 @@ mod decisions;
 mod errors;
 mod failures;
 mod feed;
+mod freezing;
 mod idempotency;
 mod lists;
 mod outbox;

@@ -27,6 +27,8 @@ pub enum Reaction {
     Applies,
     /// Refuses it with this code.
     Refuses(&'static str),
+    /// Refuses it for a limit, with these details.
+    Exceeds(Value),
     /// Answers the whole call with this status and body.
     Answers(u16, &'static str),
     /// Takes the call and waits until it is let go on, then carries it out.
@@ -46,6 +48,10 @@ struct UserState {
     /// For whom addresses were looked up so far.
     lookups: Vec<Option<i64>>,
     retry_after: Option<u64>,
+    /// The accounts that are not active, and what they are.
+    states: HashMap<i64, &'static str>,
+    /// True while nobody is told of accounts.
+    says_nothing: bool,
 }
 
 #[derive(Deserialize)]
@@ -88,13 +94,40 @@ impl UserService {
             .route("/internal/operations", post(Self::operations))
             .route("/internal/receivers", get(|stub, asked| async { Self::receiver(stub, asked) }))
             .route("/internal/users", get(|stub, asked| async { Self::users(stub, asked) }))
-            .merge(lab::accounts::routes())
+            .route(
+                "/internal/accounts",
+                get(|State(stub): State<Self>, Query(asked)| async move { stub.accounts(&asked) }),
+            )
             .with_state(self.clone())
     }
 
     /// From now on `verb` has this reaction.
     pub fn on(&self, verb: &'static str, reaction: Reaction) {
         self.0.lock().unwrap().reactions.insert(verb, reaction);
+    }
+
+    /// From now on the account of `user` has this state.
+    pub fn puts(&self, user: i64, state: &'static str) {
+        self.0.lock().unwrap().states.insert(user, state);
+    }
+
+    /// From now on nobody is told of accounts.
+    pub fn says_nothing_of_accounts(&self) {
+        self.0.lock().unwrap().says_nothing = true;
+    }
+
+    fn accounts(&self, asked: &HashMap<String, String>) -> Response {
+        let state = self.0.lock().unwrap();
+        if state.says_nothing {
+            return answer(503, r#"{"code":"service_unavailable"}"#);
+        }
+        let account = |id: &str| {
+            let id = id.parse().expect("services ask for numbers");
+            let mut account = lab::accounts::account(id);
+            account["state"] = json!(state.states.get(&id).unwrap_or(&"active"));
+            account
+        };
+        answer(200, &json!(asked["ids"].split(',').map(account).collect::<Vec<_>>()).to_string())
     }
 
     /// The calls so far.
@@ -159,6 +192,9 @@ impl UserService {
             outcomes.push(match stub.reaction(&verb_of(step)) {
                 Reaction::Applies => json!({"outcome": "applied"}),
                 Reaction::Refuses(code) => json!({"outcome": "refused", "code": code}),
+                Reaction::Exceeds(details) => {
+                    json!({"outcome": "refused", "code": "limit_exceeded", "exceeded": details})
+                }
                 Reaction::Answers(status, body) => return answer(status, body),
                 Reaction::Waits(gate) => {
                     gate.acquire().await.expect("an open gate").forget();

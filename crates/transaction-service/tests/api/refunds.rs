@@ -29,6 +29,7 @@ async fn a_refund_is_a_transaction_of_its_own_and_shows_at_the_first_one() {
     let asked: Value = serde_json::from_str(&service.users.calls().pop().expect("a call").body).unwrap();
     let step = json!({
         "transaction_id": given.id(), "refund_of": id, "sender_id": RECEIVER, "receiver_id": SENDER, "amount": 2_500,
+        "by_operator": true,
     });
     assert_eq!(asked, json!({"operations": [{"refund": step}]}));
     assert_documented(&service.show(id).await.expect(200), &json!({"refunded_amount": 2_500, "status": "completed"}));

@@ -67,6 +67,11 @@ impl Service {
         Self { service: anyone.as_service(), anyone, users, notifications, database, config, state }
     }
 
+    /// One more instance on the same schema, called by a service.
+    pub async fn another_instance(&self) -> Api {
+        Api::new(serve(app(AppState::new(&self.config))).await).as_service()
+    }
+
     /// Starts the settler and the relay of the outbox, until the test ends.
     pub fn start_workers(&self) {
         start_workers(&self.state, &Workers::default());

@@ -8,7 +8,7 @@ use mysql::{DbError, Unit};
 
 use super::ledger::Ledger;
 use crate::{
-    domain::facts,
+    domain::{facts, operation::Refusal},
     store::{closing, ledger as rows, revocations},
 };
 
@@ -24,15 +24,17 @@ pub enum Closing {
     NotFound,
     /// Money is set aside from or for this user.
     Pending,
+    /// The account may not send what is left.
+    Refused(Refusal),
 }
 
 impl Ledger {
-    /// Closes the account of `user` at `now`.
-    pub async fn close(&self, user: UserId, now: DateTime<Utc>) -> Result<Closing, DbError> {
+    /// Closes the account of `user` at `now`. One that is frozen or locked is closed `by_operator` alone: what is left goes out.
+    pub async fn close(&self, user: UserId, by_operator: bool, now: DateTime<Utc>) -> Result<Closing, DbError> {
         let origin = Origin::current();
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("close")).await?;
-            let closing = close(&mut tx, user, now, &origin).await?;
+            let closing = close(&mut tx, user, by_operator, now, &origin).await?;
             tx.commit().await?;
             Ok(closing)
         })
@@ -40,7 +42,13 @@ impl Ledger {
     }
 }
 
-async fn close(unit: &mut Unit, user: UserId, now: DateTime<Utc>, origin: &Origin) -> sqlx::Result<Closing> {
+async fn close(
+    unit: &mut Unit,
+    user: UserId,
+    by_operator: bool,
+    now: DateTime<Utc>,
+    origin: &Origin,
+) -> sqlx::Result<Closing> {
     // A hold locks both of its users first, so none can appear between this look and the commit.
     let accounts = rows::lock_accounts(unit, &[user].into()).await?;
     let Some(balances) = accounts.get(&user) else {
@@ -50,6 +58,11 @@ async fn close(unit: &mut Unit, user: UserId, now: DateTime<Utc>, origin: &Origi
         }
         return Ok(Closing::Done { paid_out: closing::paid_out(unit.conn().await?, user).await? });
     };
+    if let Err(refusal) = balances.may_send()
+        && !by_operator
+    {
+        return Ok(Closing::Refused(refusal));
+    }
     if balances.held != Money::ZERO || balances.incoming != 0 {
         return Ok(Closing::Pending);
     }

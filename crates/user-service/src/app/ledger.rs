@@ -7,12 +7,17 @@
 use std::sync::Arc;
 
 use batch::{BatchError, Batcher};
+use chrono_tz::Tz;
 use common::Result;
+use money::time;
 use mysql::DbError;
 use sqlx::MySqlPool;
 
 use super::post;
-use crate::domain::operation::{Operation, Outcome};
+use crate::domain::{
+    limits::{Limits, Rules},
+    operation::{Operation, Outcome},
+};
 
 /// Batches under way at once: one is written while another one commits. More if the database is far away.
 const LANES: usize = 2;
@@ -25,8 +30,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger in `pool`, which writes at most `max_batch` operations in one commit.
-    pub fn new(pool: MySqlPool, max_batch: usize) -> Self {
+    /// The ledger in `pool`, which writes at most `max_batch` operations in one commit. Accounts have the limits `defaults` where
+    /// nothing else is set, on days of `zone`.
+    pub fn new(pool: MySqlPool, max_batch: usize, defaults: Limits, zone: Tz) -> Self {
         let writer = pool.clone();
         let group = Batcher::start(
             "ledger",
@@ -34,8 +40,8 @@ impl Ledger {
             || mysql::lanes(LANES),
             DbError::is_unavailable,
             move |operations: Arc<[Operation]>, baton| {
-                let pool = writer.clone();
-                async move { post::post(&pool, &operations, &baton).await }
+                let (pool, rules) = (writer.clone(), Rules::at(defaults, zone, time::now()));
+                async move { post::post(&pool, &operations, rules, &baton).await }
             },
         );
         Self { pool, group }

@@ -1,6 +1,6 @@
 //! Knowing somebody by a password, whose guesses are counted.
 
-use common::{ApiError, Result, worker::Step};
+use common::{ApiError, Result, caller::AccountState, worker::Step};
 use fault::point;
 use money::{Email, UserId, text};
 use secrecy::{ExposeSecret, SecretString};
@@ -37,6 +37,10 @@ pub async fn log_in(
     let verdict = passwords.verify(password.clone(), known_hash.clone()).await?;
     let user = known.filter(|_| verdict != Verdict::Wrong).ok_or_else(|| ApiError::new(codes::INVALID_CREDENTIALS))?;
     count_success(pool, account, client).await?;
+    // whoever knows the password may know it, and nobody else
+    if user.state == AccountState::Locked {
+        return Err(codes::ACCOUNT_LOCKED.into());
+    }
     if let (Verdict::RightButOutdated, Some(known_hash)) = (verdict, known_hash) {
         let hash = passwords.hash(text::composed(password.expose_secret()).into()).await?;
         mysql::retry(|_| async {

@@ -3,7 +3,9 @@
 pub mod audit;
 pub mod change;
 pub mod close;
+pub mod freeze;
 pub mod ledger;
+pub mod limits;
 pub mod login;
 pub mod lookup;
 pub mod passwords;

@@ -16,16 +16,23 @@ use crate::{
     domain::{
         book::{self, Applied, Book, Entry},
         facts,
+        limits::{Exceeded, Rules},
         operation::{Movement, Operation, Outcome, Refusal},
     },
     store::ledger::{self as rows, NewOperation, Stored},
 };
 
-/// Posts `operations` in order, in one database transaction. Safe to run again: what is stored is answered again.
-pub async fn post(pool: &MySqlPool, operations: &[Operation], baton: &Baton) -> Result<Vec<Outcome>, DbError> {
+/// Posts `operations` in order, in one database transaction, where `rules` hold for limits. Safe to run again: what is stored is
+/// answered again.
+pub async fn post(
+    pool: &MySqlPool,
+    operations: &[Operation],
+    rules: Rules,
+    baton: &Baton,
+) -> Result<Vec<Outcome>, DbError> {
     mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("ledger")).await?;
-        let outcomes = write(&mut tx, operations, attempt).await?;
+        let outcomes = write(&mut tx, operations, rules, attempt).await?;
         // the next batch waits for this one's rows, if it touches any of them
         baton.pass();
         tx.commit().await?;
@@ -36,12 +43,12 @@ pub async fn post(pool: &MySqlPool, operations: &[Operation], baton: &Baton) -> 
 
 /// Most operations are new. The first attempt takes them for new, and fails as raced when a unique key knows better; the
 /// others look.
-async fn write(unit: &mut Unit, operations: &[Operation], attempt: u32) -> Result<Vec<Outcome>, DbError> {
+async fn write(unit: &mut Unit, operations: &[Operation], rules: Rules, attempt: u32) -> Result<Vec<Outcome>, DbError> {
     // Lock order everywhere: holds, then accounts by ascending user, then inserts.
     let may_exist = |o: &&Operation| attempt > 1 || o.movement.needs_hold();
     let transactions = operations.iter().filter(may_exist).flat_map(|o| o.movement.holds()).collect();
     let users = operations.iter().flat_map(|o| o.movement.users()).collect();
-    let before = rows::lock(unit, &transactions, &users).await?;
+    let before = rows::lock(unit, &transactions, &users, rules).await?;
     let stored = if attempt > 1 { rows::find_operations(unit, operations).await? } else { HashMap::new() };
     let batch = Batch::decide(&before, operations, stored);
 
@@ -52,7 +59,9 @@ async fn write(unit: &mut Unit, operations: &[Operation], attempt: u32) -> Resul
         rows::write_entries(unit, &batch.entries(&ids));
         rows::write_new_holds(unit, &new_holds);
         rows::write_changed_holds(unit, &changed_holds);
-        rows::write_balances(unit, &batch.changed_balances(&before));
+        let (uncounted, counted) = batch.changed_balances(&before);
+        rows::write_balances(unit, &uncounted);
+        rows::write_balances_and_spent(unit, &counted);
         outbox::write(unit, &batch.facts(&addresses));
     }
     Ok(batch.outcomes)
@@ -76,7 +85,8 @@ impl<'a> Batch<'a> {
             let references: Vec<&str> = operation.references().collect();
             let (found, new): (Vec<&str>, Vec<&str>) = references.into_iter().partition(|r| known.contains_key(*r));
             if found.iter().any(|reference| known[*reference].fingerprint != operation.fingerprint) {
-                batch.outcomes.push(Outcome { result: Err(Refusal::ReferenceReused), replayed: false });
+                let reused = Outcome { result: Err(Refusal::ReferenceReused), exceeded: None, replayed: false };
+                batch.outcomes.push(reused);
                 continue;
             }
             let outcome = match found.first() {
@@ -85,7 +95,7 @@ impl<'a> Batch<'a> {
             };
             batch.outcomes.push(outcome);
             // from now on the operation is known under each; two items of one batch under one reference are one operation
-            batch.alias(operation, outcome.result, if found.is_empty() { &new[1..] } else { &new });
+            batch.alias(operation, outcome, if found.is_empty() { &new[1..] } else { &new });
             let again = Outcome { replayed: true, ..outcome };
             for reference in new {
                 let stored = Stored { fingerprint: operation.fingerprint.clone(), outcome: again };
@@ -101,18 +111,25 @@ impl<'a> Batch<'a> {
             Ok(Applied { entries, balance }) => (Ok(balance), entries),
             Err(refusal) => (Err(refusal), Vec::new()),
         };
+        let exceeded = self.exceeded(operation, result);
         let (reference, subject) = (&*operation.reference, operation.movement.subject());
-        self.new.push(NewOperation { operation, reference, is_alias: false, subject, result });
+        self.new.push(NewOperation { operation, reference, is_alias: false, subject, result, exceeded });
         self.legs.push(legs);
-        Outcome { result, replayed: false }
+        Outcome { result, exceeded, replayed: false }
+    }
+
+    /// By what an operation exceeds a limit, if that is why it was refused: a refusal has changed no account.
+    fn exceeded(&self, operation: &Operation, result: Result<Money, Refusal>) -> Option<Exceeded> {
+        (result == Err(Refusal::LimitExceeded)).then(|| self.after.exceeded(&operation.movement)).flatten()
     }
 
     /// Writes more `references` of an operation, with its outcome: one unique key keeps all of them apart.
-    fn alias(&mut self, operation: &'a Operation, result: Result<Money, Refusal>, references: &[&'a str]) {
+    fn alias(&mut self, operation: &'a Operation, outcome: Outcome, references: &[&'a str]) {
+        let Outcome { result, exceeded, .. } = outcome;
         for &reference in references {
             let subject = operation.movement.subject();
             let leg = subject.filter(|_| result.is_ok()).map(book::of_alias);
-            self.new.push(NewOperation { operation, reference, is_alias: true, subject, result });
+            self.new.push(NewOperation { operation, reference, is_alias: true, subject, result, exceeded });
             self.legs.push(leg.into_iter().collect());
         }
     }
@@ -130,9 +147,11 @@ impl<'a> Batch<'a> {
         changed.map(|(id, hold)| (*id, *hold)).partition(|(id, _)| !before.holds.contains_key(id))
     }
 
-    fn changed_balances(&self, before: &Book) -> Vec<(UserId, book::Balances)> {
+    /// The accounts that are not as they were: those of which nothing more or less counts against limits, and the others.
+    fn changed_balances(&self, before: &Book) -> (Accounts, Accounts) {
         let changed = self.after.accounts.iter().filter(|(id, balances)| before.accounts.get(id) != Some(balances));
-        changed.map(|(id, balances)| (*id, *balances)).collect()
+        let spent = |book: &Book, id: &UserId| book.accounts.get(id).and_then(|balances| balances.spent);
+        changed.map(|(id, balances)| (*id, *balances)).partition(|(id, _)| spent(before, id) == spent(&self.after, id))
     }
 
     /// Whose money went out: they are notified at the address that they have now.
@@ -163,3 +182,4 @@ impl<'a> Batch<'a> {
 }
 
 type Holds = Vec<(money::TransactionId, book::Hold)>;
+type Accounts = Vec<(UserId, book::Balances)>;

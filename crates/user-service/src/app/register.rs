@@ -1,6 +1,6 @@
 //! Opening an account.
 
-use common::{ApiError, Result, config::Mode};
+use common::{ApiError, Result, caller::AccountState, config::Mode};
 use fault::point;
 use money::{Money, time};
 use sqlx::MySqlPool;
@@ -45,7 +45,7 @@ pub async fn register(pool: &MySqlPool, passwords: &Passwords, mode: Mode, new: 
     })
     .await?;
     let id = id.ok_or_else(email_taken)?;
-    Ok(User { id, full_name, email, balance: Money::ZERO, held: Money::ZERO })
+    Ok(User { id, full_name, email, balance: Money::ZERO, held: Money::ZERO, state: AccountState::Active })
 }
 
 /// Another account has the address.

@@ -3,11 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+use common::caller::AccountState;
 use money::{Amount, MAX_BALANCE, MAX_STORED, Money, TransactionId, UserId};
 
-use super::operation::{Batch, BatchStep, Movement, Refund, Refusal, Transfer};
+use super::{
+    limits::{Rules, Settings, Spent},
+    operation::{Batch, BatchStep, Movement, Refund, Refusal, Transfer},
+};
 
-/// A user's two accounts, and what others have set aside for it.
+mod standing;
+
+/// A user's two accounts, what others have set aside for it, and what it may do with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Balances {
     /// What the user can spend.
@@ -16,6 +23,12 @@ pub struct Balances {
     pub held: Money,
     /// How many pending transactions hold money for this user.
     pub incoming: i32,
+    /// Whether it sends and receives.
+    pub state: AccountState,
+    /// What is set for its limits.
+    pub settings: Settings,
+    /// What it has paid that counts; `None` before anything was counted.
+    pub spent: Option<Spent>,
 }
 
 /// Which of its money an entry changes.
@@ -43,12 +56,14 @@ pub struct Hold {
     pub released: Money,
     /// What the sender has got back of what was captured.
     pub refunded: Money,
+    /// The day on which it was counted against the sender's limits; `None` if none applied.
+    pub counted_on: Option<NaiveDate>,
 }
 
 impl Hold {
     /// What a release leaves that comes before its hold: nothing, so that the hold is refused.
     const TOMBSTONE: Self =
-        Self { transfer: None, captured: Money::ZERO, released: Money::ZERO, refunded: Money::ZERO };
+        Self { transfer: None, captured: Money::ZERO, released: Money::ZERO, refunded: Money::ZERO, counted_on: None };
 
     /// What is still set aside.
     pub fn left(&self) -> Money {
@@ -89,12 +104,14 @@ pub struct Applied {
 }
 
 /// The accounts and holds that a batch touches, as locked in the database.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub struct Book {
     /// Active users only.
     pub accounts: BTreeMap<UserId, Balances>,
     /// Transactions that user-service has heard of.
     pub holds: BTreeMap<TransactionId, Hold>,
+    /// What holds for limits today.
+    pub rules: Rules,
 }
 
 impl Book {
@@ -106,8 +123,10 @@ impl Book {
             Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
             Movement::Hold(transfer) => self.hold(transfer),
             Movement::Transfer(transfer) => self.transfer(transfer),
-            Movement::Capture { transaction_id, sender_id, receiver_id, amount, is_final, .. } => {
-                self.capture(transaction_id, (sender_id, receiver_id), amount.money(), is_final)
+            Movement::Capture { transaction_id, sender_id, receiver_id, amount, is_final, by_operator, .. } => {
+                let parties = (sender_id, receiver_id);
+                self.may_capture(transaction_id, parties, amount.money(), by_operator)?;
+                Ok(self.capture(transaction_id, parties, amount.money(), is_final))
             }
             Movement::Release { transaction_id, sender_id, receiver_id, .. } => {
                 self.release(transaction_id, (sender_id, receiver_id))
@@ -143,6 +162,9 @@ impl Book {
 
     fn pay_in(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
         let total = self.total(user).ok_or(Refusal::UserNotFound)? + amount.money();
+        if self.is_locked(user) {
+            return Err(Refusal::AccountLocked);
+        }
         if total > MAX_BALANCE {
             return Err(Refusal::BalanceLimit);
         }
@@ -151,7 +173,8 @@ impl Book {
     }
 
     fn pay_out(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {
-        self.enough(user, amount)?;
+        self.may_pay(user, amount)?;
+        self.count(user, amount);
         let entries = vec![self.available(user, -amount.money()), external(user, amount.money())];
         Ok(self.applied(user, entries))
     }
@@ -159,7 +182,10 @@ impl Book {
     fn hold(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
         let Transfer { sender_id, receiver_id, amount, .. } = transfer;
         self.begin(transfer, |book| {
-            if book.accounts.contains_key(&receiver_id) { Ok(()) } else { Err(Refusal::ReceiverNotFound) }
+            if !book.accounts.contains_key(&receiver_id) {
+                return Err(Refusal::ReceiverNotFound);
+            }
+            if book.is_locked(receiver_id) { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
         })?;
         self.account(receiver_id).incoming += 1;
         let entries = vec![self.available(sender_id, -amount.money()), self.held(sender_id, amount.money())];
@@ -169,7 +195,7 @@ impl Book {
     /// Hold and capture in one.
     fn transfer(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
         let Transfer { sender_id, receiver_id, amount, .. } = transfer;
-        self.begin(transfer, |book| book.can_be_paid(receiver_id, amount.money()))?;
+        self.begin(transfer, |book| book.can_be_paid(receiver_id, amount.money(), false))?;
         self.hold_of(transfer.transaction_id).captured = amount.money();
         let entries = vec![self.available(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
         Ok(self.applied(sender_id, entries))
@@ -186,14 +212,30 @@ impl Book {
         if self.holds.contains_key(&transaction_id) {
             return Err(Refusal::NotHeld); // a tombstone, or a hold that was there before: this one is too late
         }
-        let sender = if self.accounts.contains_key(&sender_id) { Ok(()) } else { Err(Refusal::UserNotFound) };
-        let allowed = sender.and_then(|()| receiver(self)).and_then(|()| self.enough(sender_id, amount));
+        let sender = self.accounts.get(&sender_id).ok_or(Refusal::UserNotFound).and_then(Balances::may_send);
+        let allowed = sender.and_then(|()| receiver(self)).and_then(|()| self.may_pay(sender_id, amount));
         let released = if allowed.is_ok() { Money::ZERO } else { amount.money() };
-        self.holds.insert(
-            transaction_id,
-            Hold { transfer: Some(transfer), captured: Money::ZERO, released, refunded: Money::ZERO },
-        );
+        let counted_on = allowed.ok().and_then(|()| self.count(sender_id, amount));
+        let (captured, refunded) = (Money::ZERO, Money::ZERO);
+        self.holds.insert(transaction_id, Hold { transfer: Some(transfer), captured, released, refunded, counted_on });
         allowed
+    }
+
+    /// Refuses a capture of what is not set aside, and what a frozen or locked account pays or gets unless an operator wants it.
+    fn may_capture(
+        &self,
+        transaction: TransactionId,
+        (sender_id, receiver_id): (UserId, UserId),
+        amount: Money,
+        by_operator: bool,
+    ) -> Result<(), Refusal> {
+        if amount > self.held_between(transaction, (sender_id, receiver_id))? {
+            return Err(Refusal::NotHeld);
+        }
+        if !by_operator {
+            self.accounts.get(&sender_id).map_or(Ok(()), Balances::may_send)?;
+        }
+        self.can_be_paid(receiver_id, amount, by_operator)
     }
 
     fn capture(
@@ -202,28 +244,25 @@ impl Book {
         (sender_id, receiver_id): (UserId, UserId),
         amount: Money,
         is_final: bool,
-    ) -> Result<Applied, Refusal> {
-        let left = self.held_between(transaction, (sender_id, receiver_id))?;
-        if amount > left {
-            return Err(Refusal::NotHeld);
-        }
-        self.can_be_paid(receiver_id, amount)?;
-        let rest = if is_final { left - amount } else { Money::ZERO };
+    ) -> Applied {
         let hold = self.hold_of(transaction);
+        let rest = if is_final { hold.left() - amount } else { Money::ZERO };
         hold.captured = hold.captured + amount;
         hold.released = hold.released + rest;
-        if hold.left() == Money::ZERO {
+        let (is_over, counted_on) = (hold.left() == Money::ZERO, hold.counted_on);
+        if is_over {
             self.account(receiver_id).incoming -= 1;
         }
         let mut entries = vec![self.held(sender_id, -amount), self.available(receiver_id, amount)];
         if rest != Money::ZERO {
             entries.extend([self.held(sender_id, -rest), self.available(sender_id, rest)]);
+            self.give_back(sender_id, rest, counted_on);
         }
-        Ok(self.applied(sender_id, entries))
+        self.applied(sender_id, entries)
     }
 
     fn refund(&mut self, refund: Refund) -> Result<Applied, Refusal> {
-        let Refund { refund_of, sender_id, receiver_id, amount, .. } = refund;
+        let Refund { refund_of, sender_id, receiver_id, amount, by_operator, .. } = refund;
         let hold = self.holds.get(&refund_of).ok_or(Refusal::NotHeld)?;
         // it goes the other way
         let is_between = |transfer: Transfer| (transfer.receiver_id, transfer.sender_id) == (sender_id, receiver_id);
@@ -233,8 +272,11 @@ impl Book {
         if amount.money() > hold.captured - hold.refunded {
             return Err(Refusal::ExceedsRefundable);
         }
+        if !by_operator {
+            self.accounts.get(&sender_id).map_or(Ok(()), Balances::may_send)?;
+        }
         self.enough(sender_id, amount)?;
-        self.can_be_paid(receiver_id, amount.money())?;
+        self.can_be_paid(receiver_id, amount.money(), by_operator)?;
         let hold = self.hold_of(refund_of);
         hold.refunded = hold.refunded + amount.money();
         let entries = vec![self.available(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
@@ -258,7 +300,9 @@ impl Book {
         let left = self.held_between(transaction, (sender_id, receiver_id))?;
         let hold = self.hold_of(transaction);
         hold.released = hold.released + left;
+        let counted_on = hold.counted_on;
         self.account(receiver_id).incoming -= 1;
+        self.give_back(sender_id, left, counted_on);
         let entries = vec![self.held(sender_id, -left), self.available(sender_id, left)];
         Ok(self.applied(sender_id, entries))
     }
@@ -289,10 +333,12 @@ impl Book {
         if balances.available < amount.money() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
     }
 
-    /// Whoever is paid has no limit but what can be stored, which no number of payments reaches: see [`MAX_BALANCE`].
-    fn can_be_paid(&self, receiver: UserId, amount: Money) -> Result<(), Refusal> {
+    /// Whoever is paid has no limit but what can be stored, which no number of payments reaches: see [`MAX_BALANCE`]. What a locked
+    /// account gets is for operators to decide.
+    fn can_be_paid(&self, receiver: UserId, amount: Money, by_operator: bool) -> Result<(), Refusal> {
         let total = self.total(receiver).ok_or(Refusal::ReceiverNotFound)? + amount;
-        if total > MAX_STORED { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
+        let is_locked = self.is_locked(receiver) && !by_operator;
+        if is_locked || total > MAX_STORED { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
     }
 
     /// Available and held together: limits hold for the sum, so that held money can always come back.

@@ -3,4 +3,5 @@
 pub mod book;
 pub mod display_name;
 pub mod facts;
+pub mod limits;
 pub mod operation;

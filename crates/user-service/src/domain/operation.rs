@@ -8,10 +8,12 @@ use common::{
     labels::{Labels, Metadata, Reference},
     origin::Origin,
 };
-use money::{Amount, Money, TransactionId, UserId};
+use money::{Amount, Money, TransactionId, UserId, time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::limits::Exceeded;
 use crate::codes;
 
 /// A movement of money.
@@ -58,6 +60,9 @@ pub enum Movement {
         /// True if what is left then goes back to the sender.
         #[serde(rename = "final", default, skip_serializing_if = "std::ops::Not::not")]
         is_final: bool,
+        /// True if an operator decided so, whom frozen and locked accounts do not stop. It is no part of the step's identity.
+        #[serde(default, skip_serializing)]
+        by_operator: bool,
     },
     /// What is left of the money set aside goes back to the sender; a hold that comes later is refused.
     Release {
@@ -119,6 +124,9 @@ pub struct Refund {
     pub receiver_id: UserId,
     /// How much.
     pub amount: Amount,
+    /// True if an operator decided so, whom frozen and locked accounts do not stop. It is no part of the step's identity.
+    #[serde(default, skip_serializing)]
+    pub by_operator: bool,
 }
 
 /// The first step of a transaction: its hold, its transfer or its refund.
@@ -303,8 +311,24 @@ impl Operation {
 pub struct Outcome {
     /// Applied, with the available balance of the operation's subject after it; or refused.
     pub result: Result<Money, Refusal>,
+    /// Of a refusal for a limit: by what it is exceeded.
+    pub exceeded: Option<Exceeded>,
     /// True if this reference had been answered before.
     pub replayed: bool,
+}
+
+impl Outcome {
+    /// The error that a refusal is answered with; `None` for what was applied.
+    pub fn error(&self) -> Option<ApiError> {
+        let error = ApiError::from(self.result.err()?);
+        Some(match self.exceeded {
+            Some(Exceeded { limit, remaining, resets_at }) => error
+                .detail("limit", json!(limit))
+                .detail("remaining", json!(remaining))
+                .detail("resets_at", json!(resets_at.map(time::written))),
+            None => error,
+        })
+    }
 }
 
 /// Why an operation was not applied. Refusals are durable like applications.
@@ -318,6 +342,12 @@ pub enum Refusal {
     ReceiverNotFound,
     /// The balance is smaller than the amount.
     InsufficientBalance,
+    /// It exceeds a limit of the account that pays.
+    LimitExceeded,
+    /// The account receives and does not send.
+    AccountFrozen,
+    /// The account neither receives nor sends.
+    AccountLocked,
     /// The account takes no more top-ups and credits.
     BalanceLimit,
     /// The receiver cannot be paid; the payer does not learn why.
@@ -337,6 +367,9 @@ impl From<Refusal> for ApiError {
         Self::new(match refusal {
             Refusal::UserNotFound | Refusal::ReceiverNotFound => codes::USER_NOT_FOUND,
             Refusal::InsufficientBalance => codes::INSUFFICIENT_BALANCE,
+            Refusal::LimitExceeded => codes::LIMIT_EXCEEDED,
+            Refusal::AccountFrozen => codes::ACCOUNT_FROZEN,
+            Refusal::AccountLocked => codes::ACCOUNT_LOCKED,
             Refusal::BalanceLimit => codes::BALANCE_LIMIT,
             Refusal::ReceiverUnavailable => codes::RECEIVER_UNAVAILABLE,
             Refusal::NotHeld => codes::NOT_HELD,

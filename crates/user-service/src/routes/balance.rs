@@ -20,7 +20,7 @@ use super::funder::Funder;
 use crate::{
     app::ledger::Ledger,
     codes,
-    domain::operation::{Movement, Operation, Outcome},
+    domain::operation::{Movement, Operation},
     store::users::Accounts,
 };
 
@@ -86,12 +86,13 @@ pub struct NewBalance {
 
 /// Posts a change of one balance and answers the new balance.
 pub async fn change(ledger: Ledger, user: UserId, operation: Operation) -> Result<Reply<Json<NewBalance>>> {
-    let Outcome { result, replayed } = ledger.post_one(operation).await?;
-    let mut response = match result {
-        Ok(balance) => Json(NewBalance { id: user, balance }).into_response(),
-        Err(refusal) => ApiError::from(refusal).into_response(),
+    let outcome = ledger.post_one(operation).await?;
+    let mut response = match (outcome.result, outcome.error()) {
+        (Ok(balance), None) => Json(NewBalance { id: user, balance }).into_response(),
+        (Err(refusal), None) => ApiError::from(refusal).into_response(),
+        (_, Some(error)) => error.into_response(),
     };
-    if replayed {
+    if outcome.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(Reply::new(response))

@@ -29,7 +29,10 @@ use crate::{
         lookup::{Lookup, look_up},
     },
     codes,
-    domain::operation::{FIRST_STEP, Movement, Operation, Outcome, Refusal},
+    domain::{
+        limits::Exceeded,
+        operation::{FIRST_STEP, Movement, Operation, Outcome, Refusal},
+    },
     store::verify::Verification,
     store::{
         revocations, tokens,
@@ -222,7 +225,12 @@ pub struct Outcomes {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum OutcomeBody {
     Applied,
-    Refused { code: Refusal },
+    Refused {
+        code: Refusal,
+        /// Of `limit_exceeded`: which limit, and what is left of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        exceeded: Option<Exceeded>,
+    },
 }
 
 /// `POST /internal/operations`: steps of transactions, each with its own identity (transaction and number), each applied
@@ -240,7 +248,7 @@ pub async fn execute(
     let posted = ledger.post(steps).await?;
     let body = |outcome: Outcome| match outcome.result {
         Ok(_) => OutcomeBody::Applied,
-        Err(code) => OutcomeBody::Refused { code },
+        Err(code) => OutcomeBody::Refused { code, exceeded: outcome.exceeded },
     };
     Ok(Json(Outcomes { outcomes: posted.into_iter().map(body).collect() }))
 }

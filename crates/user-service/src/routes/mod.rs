@@ -5,4 +5,6 @@ pub mod balance;
 pub mod fields;
 mod funder;
 pub mod internal;
+pub mod limits;
+pub mod states;
 pub mod users;

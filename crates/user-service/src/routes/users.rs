@@ -3,7 +3,7 @@
 use axum::extract::State;
 use common::{
     ApiError, Result,
-    caller::{Authenticated, Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
+    caller::{Authenticated, Caller, Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
     extract::{Json, Query},
     page::{List, Listed},
     reads::ReadPool,
@@ -121,9 +121,11 @@ pub struct Closed {
 
 /// `DELETE /users/{id}`: closes the account.
 pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Closed>> {
-    match ledger.close(owner.user, time::now()).await? {
+    let by_operator = !matches!(owner.caller, Caller::User(_));
+    match ledger.close(owner.user, by_operator, time::now()).await? {
         Closing::Done { paid_out } => Ok(Json(Closed { message: "User deleted successfully", paid_out })),
         Closing::NotFound => Err(codes::USER_NOT_FOUND.into()),
         Closing::Pending => Err(codes::PENDING_TRANSACTIONS.into()),
+        Closing::Refused(refusal) => Err(refusal.into()),
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::{DateTime, NaiveDate, Utc};
+use common::caller::AccountState;
 use money::{Amount, Money, TransactionId, UserId};
 use mysql::{
     Unit,
@@ -11,6 +13,7 @@ use mysql::{
 
 use crate::domain::{
     book::{Balances, Book, Entry, Hold},
+    limits::{Exceeded, Limit, Rules, Setting, Settings, Spent},
     operation::{Operation, Outcome, Refusal, Transfer},
 };
 
@@ -28,14 +31,28 @@ pub struct NewOperation<'a> {
     pub is_alias: bool,
     pub subject: Option<UserId>,
     pub result: Result<Money, Refusal>,
+    pub exceeded: Option<Exceeded>,
 }
 
 /// The kind of an operation that is one more reference of another one.
 const ALIAS: &str = "alias";
 
-type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, Money, Money, Money);
-type AccountRow = (UserId, Money, Money, i32);
-type OperationRow = (String, Vec<u8>, Option<Money>, Option<Refusal>);
+type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, Money, Money, Money, Option<NaiveDate>);
+type AccountRow = (
+    UserId,
+    Money,
+    Money,
+    i32,
+    AccountState,
+    Option<Money>,
+    Option<Money>,
+    Option<Money>,
+    Option<NaiveDate>,
+    Option<Money>,
+    Option<Money>,
+);
+type OperationRow =
+    (String, Vec<u8>, Option<Money>, Option<Refusal>, Option<Limit>, Option<Money>, Option<DateTime<Utc>>);
 
 /// Locks the holds that exist among `transactions`, and then the accounts of `users` that are not closed, each in ascending
 /// order.
@@ -43,29 +60,30 @@ pub async fn lock(
     unit: &mut Unit,
     transactions: &BTreeSet<TransactionId>,
     users: &BTreeSet<UserId>,
+    rules: Rules,
 ) -> sqlx::Result<Book> {
     if transactions.is_empty() {
-        return Ok(Book { accounts: lock_accounts(unit, users).await?, holds: BTreeMap::new() });
+        return Ok(Book { accounts: lock_accounts(unit, users).await?, holds: BTreeMap::new(), rules });
     }
     let sql = format!(
-        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released, refunded FROM holds
+        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released, refunded, counted_on FROM holds
          WHERE transaction_id IN {} ORDER BY transaction_id FOR UPDATE",
         list(transactions.iter().map(|id| id.get())),
     );
     let (holds, accounts) = unit.read_both(sql, accounts_for_update(users)).await?;
-    Ok(Book { accounts: by_user(accounts), holds: by_transaction(holds) })
+    Ok(Book { accounts: by_user(accounts), holds: by_transaction(holds), rules })
 }
 
 fn by_transaction(rows: Vec<HoldRow>) -> BTreeMap<TransactionId, Hold> {
     rows.into_iter()
-        .map(|(transaction_id, sender, receiver, amount, captured, released, refunded)| {
+        .map(|(transaction_id, sender, receiver, amount, captured, released, refunded, counted_on)| {
             let transfer = sender.zip(receiver).zip(amount).map(|((sender_id, receiver_id), amount)| Transfer {
                 transaction_id,
                 sender_id,
                 receiver_id,
                 amount,
             });
-            (transaction_id, Hold { transfer, captured, released, refunded })
+            (transaction_id, Hold { transfer, captured, released, refunded, counted_on })
         })
         .collect()
 }
@@ -77,15 +95,31 @@ pub async fn lock_accounts(unit: &mut Unit, users: &BTreeSet<UserId>) -> sqlx::R
 
 fn accounts_for_update(users: &BTreeSet<UserId>) -> String {
     format!(
-        "SELECT user_id, available, held, incoming FROM accounts
+        "SELECT user_id, available, held, incoming, state, limit_per_transaction, limit_per_day, limit_per_month,
+                spent_on, spent_day, spent_month FROM accounts
          WHERE state <> 'closed' AND user_id IN {} ORDER BY user_id FOR UPDATE",
         list(users.iter().map(|id| id.get())),
     )
 }
 
 fn by_user(rows: Vec<AccountRow>) -> BTreeMap<UserId, Balances> {
-    let balances = |(id, available, held, incoming)| (id, Balances { available, held, incoming });
-    rows.into_iter().map(balances).collect()
+    rows.into_iter()
+        .map(|(id, available, held, incoming, state, transaction, day, month, spent_on, spent_day, spent_month)| {
+            let settings = settings(transaction, day, month);
+            let spent = spent(spent_on, spent_day, spent_month);
+            (id, Balances { available, held, incoming, state, settings, spent })
+        })
+        .collect()
+}
+
+/// What is set for the limits of an account, from its columns.
+pub(super) fn settings(transaction: Option<Money>, day: Option<Money>, month: Option<Money>) -> Settings {
+    Settings { per_transaction: Setting::of(transaction), per_day: Setting::of(day), per_month: Setting::of(month) }
+}
+
+/// What counts against the limits of an account, from its columns.
+pub(super) fn spent(on: Option<NaiveDate>, day: Option<Money>, month: Option<Money>) -> Option<Spent> {
+    on.map(|on| Spent { on, day: day.unwrap_or_default(), month: month.unwrap_or_default() })
 }
 
 /// The addresses of `users`, whose accounts are locked.
@@ -103,28 +137,36 @@ pub async fn addresses(unit: &mut Unit, users: &BTreeSet<UserId>) -> sqlx::Resul
 pub async fn find_operations(unit: &mut Unit, operations: &[Operation]) -> sqlx::Result<HashMap<String, Stored>> {
     let references = list(operations.iter().flat_map(Operation::references));
     let sql = format!(
-        "SELECT reference, fingerprint, balance_after, refusal FROM operations WHERE reference IN {references}"
+        "SELECT reference, fingerprint, balance_after, refusal, exceeded, remaining, resets_at
+         FROM operations WHERE reference IN {references}"
     );
     let rows: Vec<OperationRow> = unit.read(sql).await?;
     Ok(rows
         .into_iter()
-        .map(|(reference, fingerprint, balance, refusal)| {
+        .map(|(reference, fingerprint, balance, refusal, limit, remaining, resets_at)| {
             let result = refusal.map_or(Ok(balance.unwrap_or_default()), Err);
-            (reference, Stored { fingerprint, outcome: Outcome { result, replayed: true } })
+            let exceeded = limit.zip(remaining).map(|(limit, remaining)| Exceeded { limit, remaining, resets_at });
+            (reference, Stored { fingerprint, outcome: Outcome { result, exceeded, replayed: true } })
         })
         .collect())
 }
 
+const OPERATION: &str = "INSERT INTO operations
+             (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, metadata, actor,
+              request_id)";
+/// The same, where some are refused for a limit.
+const OPERATION_BEYOND_LIMIT: &str = "INSERT INTO operations
+             (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, metadata, actor,
+              request_id, exceeded, remaining, resets_at)";
+
 /// Writes operations; the entries are written under the ids that this answers.
 pub fn write_operations(unit: &mut Unit, operations: &[NewOperation<'_>]) -> Vec<Id> {
-    let mut insert = BulkInsert::new(
-        "INSERT INTO operations
-             (reference, fingerprint, kind, transaction_id, user_id, balance_after, refusal, note, metadata, actor, request_id)",
-    );
+    let within_limits = operations.iter().all(|new| new.exceeded.is_none());
+    let mut insert = BulkInsert::new(if within_limits { OPERATION } else { OPERATION_BEYOND_LIMIT });
     for new in operations {
         let Operation { fingerprint, movement, note, metadata, origin, .. } = new.operation;
         let metadata = (!metadata.is_empty()).then(|| metadata.to_json());
-        insert.row(&[
+        let mut row = vec![
             Value::Text(new.reference),
             Value::Bytes(fingerprint),
             Value::Text(if new.is_alias { ALIAS } else { movement.kind() }),
@@ -136,7 +178,16 @@ pub fn write_operations(unit: &mut Unit, operations: &[NewOperation<'_>]) -> Vec
             metadata.as_deref().into(),
             Value::Text(origin.actor()),
             origin.request().into(),
-        ]);
+        ];
+        if !within_limits {
+            let exceeded = new.exceeded;
+            row.extend::<[Value<'_>; 3]>([
+                exceeded.map(|exceeded| <&'static str>::from(exceeded.limit)).into(),
+                exceeded.map(|exceeded| exceeded.remaining).into(),
+                exceeded.and_then(|exceeded| exceeded.resets_at).into(),
+            ]);
+        }
+        insert.row(&row);
     }
     unit.insert_with_ids(insert)
 }
@@ -171,9 +222,10 @@ pub fn write_entries(unit: &mut Unit, entries: &[(Id, i64, Entry)]) {
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
 pub fn write_new_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
     let mut insert = BulkInsert::new(
-        "INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released, refunded)",
+        "INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released, refunded, counted_on)",
     );
     for (transaction, hold) in holds {
+        let counted_on = hold.counted_on.map(|day| day.to_string());
         insert.row(&[
             transaction.get().into(),
             hold.transfer.map(|t| t.sender_id.get()).into(),
@@ -182,6 +234,7 @@ pub fn write_new_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
             hold.captured.into(),
             hold.released.into(),
             hold.refunded.into(),
+            counted_on.as_deref().into(),
         ]);
     }
     unit.insert(insert);
@@ -208,5 +261,27 @@ pub fn write_balances(unit: &mut Unit, accounts: &[(UserId, Balances)]) {
     }
     unit.insert(insert.on_duplicate(
         " ON DUPLICATE KEY UPDATE available = VALUES(available), held = VALUES(held), incoming = VALUES(incoming)",
+    ));
+}
+
+/// The same for accounts of which something was counted against a limit, or no longer is.
+pub fn write_balances_and_spent(unit: &mut Unit, accounts: &[(UserId, Balances)]) {
+    let mut insert =
+        BulkInsert::new("INSERT INTO accounts (user_id, available, held, incoming, spent_on, spent_day, spent_month)");
+    for (user, balances) in accounts {
+        let spent_on = balances.spent.map(|spent| spent.on.to_string());
+        insert.row(&[
+            user.get().into(),
+            balances.available.into(),
+            balances.held.into(),
+            balances.incoming.into(),
+            spent_on.as_deref().into(),
+            balances.spent.map(|spent| spent.day).into(),
+            balances.spent.map(|spent| spent.month).into(),
+        ]);
+    }
+    unit.insert(insert.on_duplicate(
+        " ON DUPLICATE KEY UPDATE available = VALUES(available), held = VALUES(held), incoming = VALUES(incoming),
+             spent_on = VALUES(spent_on), spent_day = VALUES(spent_day), spent_month = VALUES(spent_month)",
     ));
 }

@@ -19,6 +19,10 @@ pub fn migrations() -> Migrator {
         "0109_backups",
         "0110_holds_refunded",
         "0111_operations_metadata",
+        "0112_accounts_limits",
+        "0113_account_states",
+        "0114_holds_counted_on",
+        "0115_operations_exceeded",
         "0118_ledger_entries_transaction",
         "0120_lookups",
     ];

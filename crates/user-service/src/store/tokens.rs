@@ -19,8 +19,9 @@ pub fn new_key() -> i64 {
 /// Those of the accounts `ids` that exist, by id.
 pub async fn accounts(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<Account>> {
     let mut query = QueryBuilder::new(
-        "SELECT id, token_key AS `key`, COALESCE(version, 0) AS version, created_at, NOW(6) AS read_at
-         FROM users LEFT JOIN revocations ON user_id = id WHERE closed_at IS NULL AND id IN ",
+        "SELECT id, token_key AS `key`, COALESCE(version, 0) AS version, created_at, NOW(6) AS read_at, state
+         FROM users JOIN accounts ON accounts.user_id = id LEFT JOIN revocations ON revocations.user_id = id
+         WHERE closed_at IS NULL AND id IN ",
     );
     mysql::push_list(&mut query, ids.iter().copied());
     query.push(" ORDER BY id").build_query_as().fetch_all(conn).await

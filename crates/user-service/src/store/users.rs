@@ -2,7 +2,7 @@
 
 use batch::Lookups;
 use chrono::{DateTime, Utc};
-use common::{origin::Origin, outbox};
+use common::{caller::AccountState, origin::Origin, outbox};
 use money::{Money, UserId};
 use mysql::row;
 use mysql::scan::{Order, Scan, Stretch};
@@ -19,7 +19,7 @@ use crate::domain::facts;
 row! {
     /// An active account as others may see it.
     #[derive(Debug, Clone, Serialize, JsonSchema)]
-    #[schemars(example = json!({"id": 1, "full_name": "John Doe", "email": "john@example.com", "balance": 50_000}))]
+    #[schemars(example = json!({"id": 1, "full_name": "John Doe", "email": "john@example.com", "balance": 50_000, "state": "active"}))]
     pub struct User {
         /// The account's number.
         pub id: UserId,
@@ -32,6 +32,8 @@ row! {
         /// What is set aside for pending transactions.
         #[serde(skip)]
         pub held: Money,
+        /// Whether it sends and receives.
+        pub state: AccountState,
     }
 }
 
@@ -46,6 +48,8 @@ row! {
         /// What the tokens that the account gets now carry.
         pub token_key: i64,
         pub token_version: i32,
+        /// Nobody logs in to a locked one.
+        pub state: AccountState,
         /// The moment of this look, on the database's clock: by it tokens are dated, like the revocations that end them.
         pub read_at: DateTime<Utc>,
     }
@@ -113,7 +117,7 @@ pub async fn find(conn: &mut MySqlConnection, id: UserId) -> sqlx::Result<Option
 /// Those of the accounts `ids` that exist, by id.
 pub async fn find_all(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<User>> {
     let mut query = QueryBuilder::new(
-        "SELECT id, full_name, email, available AS balance, held FROM users JOIN accounts ON user_id = id
+        "SELECT id, full_name, email, available AS balance, held, state FROM users JOIN accounts ON user_id = id
          WHERE closed_at IS NULL AND id IN ",
     );
     mysql::push_list(&mut query, ids.iter().copied());
@@ -167,8 +171,10 @@ pub async fn list(
 pub async fn credentials(conn: &mut MySqlConnection, email: &str) -> sqlx::Result<Option<Credentials>> {
     // in one statement: whoever logs in with an old password gets a token of the old version and from before its end
     sqlx::query_as(
-        "SELECT id, full_name, email, NULLIF(password_hash, '') AS password_hash, token_key, COALESCE(version, 0) AS token_version, NOW(6) AS read_at
-         FROM users LEFT JOIN revocations ON user_id = id WHERE email = ? AND closed_at IS NULL",
+        "SELECT id, full_name, email, NULLIF(password_hash, '') AS password_hash, token_key,
+                COALESCE(version, 0) AS token_version, state, NOW(6) AS read_at
+         FROM users JOIN accounts ON accounts.user_id = id LEFT JOIN revocations ON revocations.user_id = id
+         WHERE email = ? AND closed_at IS NULL",
     )
     .bind(email)
     .fetch_optional(conn)

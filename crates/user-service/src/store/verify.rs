@@ -106,6 +106,18 @@ const RULES: &[(&str, &str)] = &[
          ORDER BY transaction_id LIMIT ?",
     ),
     (
+        // debits count, too, and are in no hold
+        "what counts against limits is no less than what holds took on the day",
+        "SELECT CONCAT('user ', a.user_id),
+                CONCAT('counted ', a.spent_day, ' of ', a.spent_month, ' against holds of ', COALESCE(h.amount, 0))
+         FROM accounts a LEFT JOIN (
+             SELECT sender_id, counted_on, SUM(amount - released) AS amount FROM holds
+             WHERE counted_on IS NOT NULL GROUP BY sender_id, counted_on
+         ) h ON h.sender_id = a.user_id AND h.counted_on = a.spent_on
+         WHERE a.spent_day < COALESCE(h.amount, 0) OR a.spent_month < a.spent_day
+         ORDER BY a.user_id LIMIT ?",
+    ),
+    (
         "each entry belongs to an account",
         "SELECT CONCAT('operation ', e.operation_id), CONCAT('user ', e.user_id) FROM ledger_entries e
          WHERE NOT EXISTS (SELECT 1 FROM accounts a WHERE a.user_id = e.user_id)

@@ -4,7 +4,7 @@ use common::config::Mode;
 use lab::http::Reply;
 use serde_json::{Value, json};
 
-use crate::support::{PASSWORD, Service, assert_documented, assert_names_field, registration};
+use crate::support::{PASSWORD, Service, User, assert_documented, assert_names_field, registration};
 
 #[tokio::test]
 async fn the_documented_requests_about_accounts_get_the_documented_answers() {
@@ -19,11 +19,11 @@ async fn the_documented_requests_about_accounts_get_the_documented_answers() {
     assert_documented(&created, &json!({"full_name": "Jane Doe", "email": "jane@example.com"}));
 
     let shown = service.anyone.get(&format!("/users/{id}")).await.expect(200);
-    let john = json!({"id": id, "full_name": "John Doe", "email": "john@example.com", "balance": 0});
+    let john = json!({"id": id, "full_name": "John Doe", "email": "john@example.com", "balance": 0, "state": "active"});
     assert_documented(&shown, &john);
 
     let all = service.anyone.get("/users").await.expect(200);
-    let jane = json!({"id": created.id(), "full_name": "Jane Doe", "email": "jane@example.com", "balance": 0});
+    let jane = json!({"id": created.id(), "full_name": "Jane Doe", "email": "jane@example.com", "balance": 0, "state": "active"});
     assert_eq!(all.json, json!([john, jane]));
 
     let internal = service.service.get(&format!("/internal/users/{id}")).await.expect(200);
@@ -333,8 +333,8 @@ async fn services_find_accounts_by_their_numbers_all_at_once() {
     let _ = closed.api.delete(&closed.path("")).await.expect(200);
     let ids = format!("{},{},{},999999,{}", jane.id, closed.id, john.id, john.id);
     let found = service.service.get(&format!("/internal/users?ids={ids}")).await.expect(200);
-    let john = json!({"id": john.id, "full_name": "John Doe", "email": "john@example.com", "balance": 5});
-    let jane = json!({"id": jane.id, "full_name": "John Doe", "email": "jane@example.com", "balance": 0});
+    let shown = |user: &User, balance: i64| json!({"id": user.id, "full_name": "John Doe", "email": user.email, "balance": balance, "state": "active"});
+    let (john, jane) = (shown(&john, 5), shown(&jane, 0));
     assert_eq!(found.json, json!([john, jane]), "whoever has no account is left out");
     let most = |count: i64| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
     let found = service.service.get(&format!("/internal/users?ids={}", most(200))).await.expect(200);

@@ -1,5 +1,6 @@
 //! Operations that share a batch come to the same as one after another.
 
+use chrono_tz::Tz;
 use common::{
     idempotency,
     labels::{Labels, Metadata},
@@ -17,7 +18,10 @@ use sqlx::MySqlPool;
 use user_service::{
     AppState,
     app::ledger::Ledger,
-    domain::operation::{Batch, BatchStep, Movement, Operation, Outcome, Refund, Transfer},
+    domain::{
+        limits::Limits,
+        operation::{Batch, BatchStep, Movement, Operation, Outcome, Refund, Transfer},
+    },
 };
 
 use crate::support::development;
@@ -51,7 +55,8 @@ impl Side {
         config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         AppState::new(&config).migrate().await.expect("an empty schema can be migrated");
         let pool = mysql::pool(&DatabaseConfig::at(&database.url(), 8).unwrap());
-        Self { ledger: Ledger::new(pool.clone(), max_batch), pool, _database: database }
+        let limits = Limits { per_transaction: Some(amount(180)), per_day: Some(amount(600)), per_month: None };
+        Self { ledger: Ledger::new(pool.clone(), max_batch, limits, Tz::UTC), pool, _database: database }
     }
 
     async fn open_accounts(&self, first: i64) {
@@ -111,12 +116,13 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
         4 => Movement::Transfer(transfer),
         5 | 6 => {
             let is_final = kind == 6;
-            Movement::Capture { transaction_id, step, sender_id: user_id, receiver_id, amount, is_final }
+            let by_operator = false;
+            Movement::Capture { transaction_id, step, sender_id: user_id, receiver_id, amount, is_final, by_operator }
         }
         7 => {
             let refund = TransactionId::try_from(first + TRANSACTIONS + i64::from(key)).expect("ids are positive");
-            let (transaction_id, refund_of) = (refund, transaction_id);
-            Movement::Refund(Refund { transaction_id, refund_of, sender_id: user_id, receiver_id, amount })
+            let (transaction_id, refund_of, by_operator) = (refund, transaction_id, false);
+            Movement::Refund(Refund { transaction_id, refund_of, sender_id: user_id, receiver_id, amount, by_operator })
         }
         _ => Movement::Release { transaction_id, step, sender_id: user_id, receiver_id },
     };

@@ -1,8 +1,12 @@
 //! `GET /internal/ledger/verify`: the proof that no money was lost or made.
 
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, MySqlPool};
-use user_service::app::{audit, ledger::Ledger};
+use user_service::{
+    app::{audit, ledger::Ledger},
+    domain::limits::Limits,
+};
 
 use crate::support::{Service, capture, hold, release, transfer};
 
@@ -40,6 +44,7 @@ async fn each_kind_of_damage_is_found_and_named() {
     let service = Service::start().await;
     let (one, two) = (service.user("one", 0).await, service.user("two", 0).await);
     let _ = one.top_up(100).await.expect(200);
+    let _ = service.service.put(&one.path("/limits"), json!({"per_day": 1_000})).await.expect(200);
     service.execute(json!([hold(1, &one, &two, 60)])).await;
     let _ = one.debit(1000).await.expect_error(400, "insufficient_balance");
     let pool = service.database.pool();
@@ -81,6 +86,18 @@ async fn each_kind_of_damage_is_found_and_named() {
             ),
             "balance_after chains",
             format!("user {id} available operation {held}"),
+        ),
+        (
+            format!("UPDATE accounts SET spent_day = 59 WHERE user_id = {id}"),
+            format!("UPDATE accounts SET spent_day = 60 WHERE user_id = {id}"),
+            "what counts against limits is no less than what holds took on the day",
+            format!("user {id}"),
+        ),
+        (
+            format!("UPDATE accounts SET spent_month = 59 WHERE user_id = {id}"),
+            format!("UPDATE accounts SET spent_month = 60 WHERE user_id = {id}"),
+            "what counts against limits is no less than what holds took on the day",
+            format!("user {id}"),
         ),
         (
             "UPDATE holds SET amount = 59 WHERE transaction_id = 1".to_owned(),
@@ -140,7 +157,7 @@ async fn an_audit_is_made_when_it_is_due_by_one_instance_and_keeps_what_it_found
     let service = Service::start().await;
     let _ = service.user("one", 100).await;
     let pool = service.database.pool();
-    let ledger = Ledger::new(pool.clone(), 1);
+    let ledger = Ledger::new(pool.clone(), 1, Limits::default(), Tz::UTC);
     audit::run_once(&ledger, 3600).await.unwrap();
     sqlx::query("UPDATE accounts SET available = available + 1").execute(&pool).await.unwrap();
     audit::run_once(&ledger, 3600).await.unwrap();

@@ -3,6 +3,7 @@
 mod parts;
 mod reading;
 mod requests;
+mod standing;
 
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,7 @@ impl Day {
         self.pay_together(ani, budi).await?;
         self.pay_an_address(("Ani", ani), "Budi").await?;
         self.ask_for_money(ani, budi).await?;
+        self.limit_and_freeze(ani, budi).await?;
         self.summary(budi).await?; // which no run has proved yet
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;

@@ -1,8 +1,12 @@
 //! The rules, one by one and in any order.
 
+use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::limits::Limits;
+
+mod standing;
 
 fn user(id: i64) -> UserId {
     UserId::try_from(id).unwrap()
@@ -17,9 +21,17 @@ fn amount(units: i64) -> Amount {
 }
 
 fn book(balances: &[i64]) -> Book {
-    let accounts =
-        (1..).map(user).zip(balances.iter().map(|&b| Balances { available: b.into(), held: Money::ZERO, incoming: 0 }));
-    Book { accounts: accounts.collect(), holds: BTreeMap::new() }
+    let account = |&available: &i64| Balances {
+        available: available.into(),
+        held: Money::ZERO,
+        incoming: 0,
+        state: AccountState::Active,
+        settings: Settings::default(),
+        spent: None,
+    };
+    let accounts = (1..).map(user).zip(balances.iter().map(account));
+    let rules = Rules::at(Limits::default(), Tz::UTC, "2025-11-30T12:00:00Z".parse().unwrap());
+    Book { accounts: accounts.collect(), holds: BTreeMap::new(), rules }
 }
 
 fn transfer(id: i64, units: i64) -> Transfer {
@@ -41,6 +53,7 @@ fn capture_and(id: i64, units: i64, is_final: bool) -> Movement {
         receiver_id,
         amount: amount(units),
         is_final,
+        by_operator: false,
     }
 }
 
@@ -53,6 +66,7 @@ fn refund(id: i64, of: i64, units: i64) -> Movement {
         sender_id: user(2),
         receiver_id: user(1),
         amount: amount(units),
+        by_operator: false,
     })
 }
 
@@ -252,6 +266,7 @@ fn any_movement() -> impl Strategy<Value = Movement> {
                 receiver_id: user(b),
                 amount,
                 is_final: kind == 6,
+                by_operator: false,
             },
             7 => Movement::Refund(Refund {
                 transaction_id: transaction(tx + 10),
@@ -259,6 +274,7 @@ fn any_movement() -> impl Strategy<Value = Movement> {
                 sender_id: user(a),
                 receiver_id: user(b),
                 amount,
+                by_operator: false,
             }),
             _ => {
                 Movement::Release { transaction_id: transaction(tx), step: 2, sender_id: user(a), receiver_id: user(b) }
