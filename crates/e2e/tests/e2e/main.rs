@@ -1,6 +1,7 @@
 //! The whole wallet over real sockets.
 
 mod access;
+mod asking;
 mod backup;
 mod crashes;
 mod disk_full;

@@ -118,3 +118,50 @@ pub async fn list(
         .read(conn, cursor, rows)
         .await
 }
+
+#[cfg(test)]
+mod tests {
+    use lab::plan::within;
+    use money::Amount;
+
+    use super::*;
+    use crate::store::testing::filled_database;
+
+    /// Payment requests in the table.
+    const REQUESTS: i64 = 2_000;
+    /// How many users have made them.
+    const PAYEES: i64 = 20;
+    const LIMIT: u32 = 20;
+    /// The entry of the index, the request, and its transaction.
+    const ROWS_OF_A_REQUEST: i64 = 3;
+
+    #[tokio::test]
+    async fn a_page_reads_its_own_rows_with_their_transactions_and_sorts_nothing() {
+        let database = filled_database().await;
+        let mut conn = database.pool().acquire().await.unwrap();
+        let amount: Amount = "1".parse().unwrap();
+        for n in 0..REQUESTS {
+            let payee_id = (n % PAYEES + 1).try_into().unwrap();
+            let token = PaymentRequestId::random();
+            let new = NewPaymentRequest { token, payee_id, amount, description: String::new(), payer_email: None };
+            insert(&mut conn, &new).await.unwrap();
+        }
+        sqlx::raw_sql("UPDATE payment_requests SET transaction_id = id, attempts = 1")
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+        sqlx::raw_sql("ANALYZE TABLE payment_requests").execute(&mut *conn).await.unwrap();
+        let payee: UserId = 7.try_into().unwrap();
+        let most = i64::from(LIMIT) * ROWS_OF_A_REQUEST;
+        for (payee, cursor) in [(None, None), (Some(payee), None), (Some(payee), Some(REQUESTS / 2))] {
+            let page = within(&mut conn, "a page", most, async |conn| list(conn, payee, None, cursor, LIMIT).await);
+            let page = page.await.items;
+            assert_eq!(page.len(), LIMIT as usize);
+            assert!(page.is_sorted_by(|one, next| one.id > next.id));
+            assert!(page.iter().all(|row| row.transaction_status.is_some() && payee.is_none_or(|p| row.payee_id == p)));
+        }
+        let token = list(&mut conn, None, None, None, 1).await.unwrap().items.remove(0).token;
+        let found = within(&mut conn, "one", ROWS_OF_A_REQUEST, async |conn| find(conn, &token).await).await;
+        assert_eq!(found.unwrap().token, token);
+    }
+}
