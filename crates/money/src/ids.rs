@@ -72,6 +72,10 @@ id!(
     TransactionId, "transaction_id"
 );
 id!(
+    /// A schedule, as numbered by transaction-service.
+    ScheduleId, "schedule_id"
+);
+id!(
     /// A notification, as numbered by notification-service.
     NotificationId, "notification_id"
 );
