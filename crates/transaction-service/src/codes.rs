@@ -4,6 +4,8 @@ pub use common::codes::*;
 
 common::codes! {
     400 "self_transfer" SELF_TRANSFER "Sender and receiver must be different users";
+    404 "schedule_not_found" SCHEDULE_NOT_FOUND "There is no such schedule";
+    409 "schedule_ended" SCHEDULE_ENDED "The schedule has ended: make a new one";
     409 "request_in_progress" REQUEST_IN_PROGRESS "A request with this Idempotency-Key is still running";
     409 "transaction_in_progress" TRANSACTION_IN_PROGRESS "The transaction is being processed; try again shortly";
     409 "exceeds_remaining" EXCEEDS_REMAINING "That is more than is left to capture";

@@ -31,6 +31,8 @@ impl Transfers {
             description: reason.clone(),
             auto_complete: true,
             refund_of: Some(of.id),
+            execute_at: None,
+            schedule_id: None,
         };
         // a request that is asked again is about what was left then
         if let Some(known) = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await? {

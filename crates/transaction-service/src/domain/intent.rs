@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::idempotency::KeyedRequest;
-use money::{Amount, Money, TransactionId, UserId};
+use money::{Amount, Money, ScheduleId, TransactionId, UserId};
 use serde::Serialize;
 
 use super::{state::State, transaction::Transaction};
@@ -19,15 +19,21 @@ pub struct NewTransaction {
     /// The transaction whose money goes back, if it is a refund.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refund_of: Option<TransactionId>,
+    /// When it is to begin, if that is not at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execute_at: Option<DateTime<Utc>>,
+    /// The schedule of which it is a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_id: Option<ScheduleId>,
 }
 
 impl NewTransaction {
     /// The state in which it begins.
     pub fn first_state(&self) -> State {
-        match (self.refund_of, self.auto_complete) {
+        match (self.refund_of, self.execute_at) {
             (Some(_), _) => State::Refunding,
-            (None, true) => State::Transferring,
-            (None, false) => State::Holding,
+            (None, Some(_)) => State::Scheduled { auto_complete: self.auto_complete },
+            (None, None) => State::begun(self.auto_complete),
         }
     }
 }
@@ -76,6 +82,8 @@ impl Intent {
             captured: Money::ZERO,
             refunded: Money::ZERO,
             refund_of: new.refund_of,
+            execute_at: new.execute_at,
+            schedule_id: new.schedule_id,
             description: new.description,
             accepted_at: None,
             hidden_at: None,

@@ -7,6 +7,8 @@ pub mod decision;
 pub mod facts;
 pub mod intent;
 pub mod reason;
+pub mod recurrence;
+pub mod schedule;
 pub mod state;
 pub mod step;
 pub mod transaction;

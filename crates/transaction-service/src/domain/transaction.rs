@@ -1,7 +1,7 @@
 //! A transaction.
 
 use chrono::{DateTime, Utc};
-use money::{Amount, Money, TransactionId, UserId};
+use money::{Amount, Money, ScheduleId, TransactionId, UserId};
 
 use super::{
     reason::{Reason, StatusReason},
@@ -26,6 +26,10 @@ pub struct Transaction {
     pub refunded: Money,
     /// Of a refund: the transaction whose money goes back.
     pub refund_of: Option<TransactionId>,
+    /// When it was to begin, if that was not at once.
+    pub execute_at: Option<DateTime<Utc>>,
+    /// The schedule of which it is a run.
+    pub schedule_id: Option<ScheduleId>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
@@ -118,6 +122,11 @@ impl Transaction {
         self.hidden_at.is_some()
     }
 
+    /// True until its time has come: nothing was asked for yet.
+    pub fn is_scheduled(&self) -> bool {
+        matches!(self.state, State::Scheduled { .. })
+    }
+
     /// True while it is not known whether the money could be set aside at all.
     pub fn is_being_created(&self) -> bool {
         matches!(self.state, State::Holding | State::Transferring | State::Refunding)
@@ -139,6 +148,8 @@ pub mod tests {
                 description: String::new(),
                 auto_complete: false,
                 refund_of: None,
+                execute_at: None,
+                schedule_id: None,
             },
             request: Request { identity: "once".into(), fingerprint: Vec::new() },
             actor: "user:1".into(),

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use common::{ApiError, Result, request};
 use money::{
-    Amount, AmountBound, Money, TransactionId, UserId,
-    time::{Bound, Period},
+    Amount, AmountBound, Money, ScheduleId, TransactionId, UserId,
+    time::{Bound, Moment, Period},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,17 +52,15 @@ request! {
         description: Option<Description>,
         /// Whether the money moves at once: no, if it is absent.
         auto_complete: Option<bool>,
+        /// When that is to happen, within a year from now: at once, if it is absent.
+        execute_at: Option<Moment>,
     }
 }
 
 impl TryFrom<Create> for NewTransaction {
     type Error = ApiError;
     fn try_from(body: Create) -> Result<Self> {
-        if body.sender_id == body.receiver_id {
-            return Err(
-                ApiError::new(codes::SELF_TRANSFER).field("receiver_id", "must be another user than the sender")
-            );
-        }
+        must_differ(body.sender_id, body.receiver_id, "receiver_id")?;
         Ok(Self {
             sender_id: body.sender_id,
             receiver_id: body.receiver_id,
@@ -70,8 +68,18 @@ impl TryFrom<Create> for NewTransaction {
             description: body.description.unwrap_or_default().0,
             auto_complete: body.auto_complete.unwrap_or(false),
             refund_of: None,
+            execute_at: body.execute_at.map(|Moment(at)| at),
+            schedule_id: None,
         })
     }
+}
+
+/// Refuses a payment to oneself, whose receiver is in this `field`.
+pub(super) fn must_differ(sender: UserId, receiver: UserId, field: &str) -> Result<()> {
+    if sender == receiver {
+        return Err(ApiError::new(codes::SELF_TRANSFER).field(field, "must be another user than the sender"));
+    }
+    Ok(())
 }
 
 request! {
@@ -186,6 +194,12 @@ pub struct Body {
     /// Of a refund: the transaction whose money goes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund_of: Option<TransactionId>,
+    /// When it is or was to begin, if that was not at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execute_at: Option<DateTime<Utc>>,
+    /// The schedule of which it is a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule_id: Option<ScheduleId>,
     status: Status,
     description: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -208,6 +222,8 @@ impl From<Transaction> for Body {
             captured_amount: row.captured,
             refunded_amount: row.refunded,
             refund_of: row.refund_of,
+            execute_at: row.execute_at,
+            schedule_id: row.schedule_id,
             status: row.status(),
             description: row.description,
             failure_code: row.state.failure(),
@@ -221,16 +237,21 @@ impl From<Transaction> for Body {
 impl Body {
     /// The answer to the request that created `row`: what it came to then, whatever has become of it since.
     pub fn as_created(row: Transaction, new: NewTransaction) -> Self {
-        let (status, captured_amount) =
-            if new.auto_complete { (Status::Completed, new.amount.money()) } else { (Status::Pending, Money::ZERO) };
+        let status = match (new.execute_at, new.auto_complete) {
+            (Some(_), _) => Status::Scheduled,
+            (None, true) => Status::Completed,
+            (None, false) => Status::Pending,
+        };
+        let is_completed = status == Status::Completed;
+        let accepted_at = row.accepted_at.filter(|_| new.execute_at.is_none());
         Self {
             status,
-            captured_amount,
+            captured_amount: if is_completed { new.amount.money() } else { Money::ZERO },
             refunded_amount: Money::ZERO,
             description: new.description,
             failure_code: None,
-            status_reason: new.auto_complete.then_some(StatusReason::Decided(Reason::CompletedAtOnce)),
-            updated_at: row.accepted_at.unwrap_or(row.created_at),
+            status_reason: is_completed.then_some(StatusReason::Decided(Reason::CompletedAtOnce)),
+            updated_at: accepted_at.unwrap_or(row.created_at),
             ..row.into()
         }
     }

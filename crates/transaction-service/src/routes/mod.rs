@@ -4,4 +4,5 @@ mod body;
 pub mod captures;
 pub mod feed;
 pub mod refunds;
+pub mod schedules;
 pub mod transactions;

@@ -5,6 +5,7 @@ use axum::{
     http::HeaderValue,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use common::{
     ApiError, Result,
@@ -16,7 +17,7 @@ use common::{
     page::{List, Listed},
     reads::ReadPool,
 };
-use money::TransactionId;
+use money::{TransactionId, time};
 use serde::Serialize;
 use serde_json::json;
 
@@ -36,7 +37,10 @@ use crate::{
     store::lists,
 };
 
-/// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
+/// How far ahead a transaction may be scheduled.
+const MAX_WAIT: TimeDelta = TimeDelta::days(366);
+
+/// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`; with `execute_at` it does so then.
 pub async fn create(
     Authenticated(caller): Authenticated,
     key: IdempotencyKey,
@@ -46,7 +50,18 @@ pub async fn create(
     let new = NewTransaction::try_from(body)?;
     caller.must_be_one_of(&[new.sender_id])?;
     let request = request_of(key, caller, "POST /transactions", &new);
+    if let Some(at) = new.execute_at
+        && !can_begin_at(at, time::now())
+        && !transfers.is_known(&request).await?
+    {
+        return Err(ApiError::invalid("execute_at", "must be within a year from now"));
+    }
     answer(transfers.create(new, &request).await?)
+}
+
+/// True if a transaction that is made `now` may begin at that moment.
+fn can_begin_at(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now..=now + MAX_WAIT).contains(&at)
 }
 
 /// The request of `caller` to `route` for `what`, which is one of its kind without a key.
@@ -61,7 +76,9 @@ pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what:
 pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
     match creation {
         Creation::New(row, new) => Ok(Reply::new(created(row, new))),
-        Creation::Before(row, _) if row.is_being_created() => Err(codes::REQUEST_IN_PROGRESS.into()),
+        Creation::Before(row, new) if row.is_being_created() && new.execute_at.is_none() => {
+            Err(codes::REQUEST_IN_PROGRESS.into())
+        }
         Creation::Before(row, new) => {
             let mut response = created(row, new);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -70,9 +87,9 @@ pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, A
     }
 }
 
-/// A transaction as its creation is answered: accepted, refused, or not known yet.
+/// A transaction as its creation is answered: accepted, scheduled, refused, or not known yet.
 fn created(row: Transaction, new: NewTransaction) -> Response {
-    if row.accepted_at.is_some() {
+    if row.accepted_at.is_some() || new.execute_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
     match row.state.failure() {

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use money::TransactionId;
+use money::{ScheduleId, TransactionId};
 use mysql::{
-    Unit,
+    DbError, Unit,
     bulk::{BulkInsert, Value, list},
 };
 
@@ -65,26 +65,39 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
 fn insertion(intents: &[&Intent]) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at, refund_of)",
+             (sender_id, receiver_id, amount, description, status, verb, target, due_at, request, fingerprint, actor, created_at, updated_at,
+              refund_of, execute_at, schedule_id)",
     );
     for Intent { new, request, actor, now } in intents {
+        let words = new.first_state().words();
         insert.row(&[
             new.sender_id.get().into(),
             new.receiver_id.get().into(),
             new.amount.money().into(),
             Value::Text(&new.description),
-            Value::Text(new.first_state().status().into()),
-            new.first_state().verb().map(<&'static str>::from).into(),
-            Value::InSeconds(SETTLE_AFTER_SECONDS),
+            Value::Text(words.status.into()),
+            words.verb.map(<&'static str>::from).into(),
+            words.target.map(<&'static str>::from).into(),
+            new.execute_at.map_or(Value::InSeconds(SETTLE_AFTER_SECONDS), Value::Time),
             Value::Text(&request.identity),
             Value::Bytes(&request.fingerprint),
             Value::Text(actor),
             (*now).into(),
             (*now).into(),
             new.refund_of.map(TransactionId::get).into(),
+            new.execute_at.into(),
+            new.schedule_id.map(ScheduleId::get).into(),
         ]);
     }
     insert
+}
+
+/// Writes an intent of a transaction that begins later, whose request is new, and returns the transaction. A request that is known
+/// after all is a lost race.
+pub async fn insert_scheduled(unit: &mut Unit, intent: &Intent) -> Result<Transaction, DbError> {
+    let ids = insertion(&[intent]).execute_for_ids(unit.conn().await?).await.map_err(mysql::raced)?;
+    let id = ids.first().copied().and_then(|id| TransactionId::try_from(id).ok());
+    Ok(intent.transaction(id.expect("one row has one id, which is positive")))
 }
 
 async fn find_requests(unit: &mut Unit, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {

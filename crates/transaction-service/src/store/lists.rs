@@ -36,7 +36,7 @@ pub async fn all(
             scan(conn, BY_STATUS, &ended, ANYBODYS, filter, cursor, rows).await
         }
         // these are open, and the index has them in another order
-        Some(status @ (Status::Processing | Status::Pending)) => {
+        Some(status @ (Status::Scheduled | Status::Processing | Status::Pending)) => {
             if are_many(conn, status).await? {
                 scan(conn, BY_ID, &|q| _ = q.push("TRUE"), ANYBODYS, filter, cursor, rows).await
             } else {
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!((page.items.len(), page.reached), (0, Some(TRANSACTIONS - i64::from(MOST_LOOKED_AT) + 1)));
         let page = within(&mut conn, "all failed", most, async |conn| all(conn, &both, None, LIMIT).await).await;
         assert_eq!((page.items.len(), page.reached), (0, None), "these are few");
-        for status in [Status::Pending, Status::Processing] {
+        for status in [Status::Scheduled, Status::Pending, Status::Processing] {
             let open = Filter { status: Some(status), ..Filter::default() };
             let page = all(&mut conn, &open, None, LIMIT).await.unwrap();
             assert_eq!((page.items.len(), page.reached), (0, None), "there are none");

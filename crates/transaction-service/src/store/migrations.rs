@@ -11,5 +11,7 @@ pub fn migrations() -> Migrator {
         "0101_transactions",
         "0102_transactions_captured",
         "0103_captures",
+        "0110_transactions_scheduled",
+        "0111_schedules",
     ]))
 }

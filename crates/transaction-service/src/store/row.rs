@@ -30,6 +30,8 @@ impl FromRow<'_, MySqlRow> for Transaction {
             captured: captured.unwrap_or(Self::implied_captured(state, amount)),
             refunded: refunded.unwrap_or_default(),
             refund_of: row.try_get("refund_of")?,
+            execute_at: row.try_get("execute_at")?,
+            schedule_id: row.try_get("schedule_id")?,
             description: row.try_get("description")?,
             state,
             step: row.try_get("step")?,

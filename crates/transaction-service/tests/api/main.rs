@@ -12,4 +12,7 @@ mod outbox;
 mod parties;
 mod peers;
 mod refunds;
+mod runs;
+mod scheduled;
+mod schedules;
 mod support;

@@ -117,6 +117,7 @@ fn completed(transfer: &Transfer) -> Fact {
         captured_amount: None,
         paid_amount: None,
         refund_of: None,
+        execute_at: None,
         created_at: now,
         updated_at: now,
     };

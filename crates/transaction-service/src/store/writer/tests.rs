@@ -47,6 +47,8 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
         description: format!("variant {variant}"),
         auto_complete: variant == 0,
         refund_of: None,
+        execute_at: None,
+        schedule_id: None,
     };
     let fingerprint = common::idempotency::fingerprint(&new);
     Intent {
