@@ -1,5 +1,6 @@
 //! A day of the wallet: every flow there is, by people who ask again until they are answered for certain.
 
+mod later;
 mod parts;
 mod reading;
 
@@ -90,6 +91,7 @@ impl Day {
         self.decide("completing", completed, "completed").await?;
         self.pay("one step", ani, budi, 50, true).await?;
         self.pay_in_parts(ani, budi).await?;
+        self.pay_later(ani, budi).await?;
         self.summary(budi).await?; // which no run has proved yet
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;
