@@ -18,7 +18,10 @@ pub enum Kind {
     /// Money went out: [`AccountMovement`].
     #[serde(rename = "debit.completed")]
     DebitCompleted,
-    /// The money of a transaction is set aside: [`TransactionState`], as all of its kind.
+    /// A transaction is to begin later: [`TransactionState`], as all of its kind.
+    #[serde(rename = "transaction.scheduled")]
+    TransactionScheduled,
+    /// The money of a transaction is set aside.
     #[serde(rename = "transaction.created")]
     TransactionCreated,
     /// The receiver has the money.
@@ -162,6 +165,9 @@ pub struct TransactionState {
     /// The batch that it was made with, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
+    /// When it was to begin, if that was not at once, and as long as nothing was set aside for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execute_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it changed last.

@@ -78,6 +78,10 @@ id!(
     BatchId, "batch_id"
 );
 id!(
+    /// A schedule, as numbered by transaction-service.
+    ScheduleId, "schedule_id"
+);
+id!(
     /// A notification, as numbered by notification-service.
     NotificationId, "notification_id"
 );

@@ -43,6 +43,8 @@ pub struct Moment(pub DateTime<Utc>);
 
 /// Words for what is no moment.
 const NO_MOMENT: &str = "must be a time like 2025-11-12T10:30:00Z";
+/// Words for what is no date.
+const NO_DATE: &str = "must be a date like 2025-11-12";
 /// Words for what is no bound of a period.
 const NO_BOUND: &str = "must be a date like 2025-11-12 or a time like 2025-11-12T10:30:00Z";
 /// Words for an offset whose `+` arrived as a blank, as it does in a query string that is not encoded.
@@ -52,6 +54,18 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         moment(&text).map(Self).ok_or_else(|| D::Error::custom(advice(&text, NO_MOMENT)))
+    }
+}
+
+/// A date in a request, within what `DATETIME(6)` can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Date(pub NaiveDate);
+
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        day(&text).map(Self).ok_or_else(|| D::Error::custom(NO_DATE))
     }
 }
 
@@ -79,9 +93,7 @@ impl JsonSchema for Bound {
 impl<'de> Deserialize<'de> for Bound {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let day =
-            || NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().filter(|day| is_date(&text) && in_range(day.year()));
-        let bound = moment(&text).map(Self::At).or_else(|| day().map(Self::Day));
+        let bound = moment(&text).map(Self::At).or_else(|| day(&text).map(Self::Day));
         bound.ok_or_else(|| D::Error::custom(advice(&text, NO_BOUND)))
     }
 }
@@ -127,11 +139,23 @@ impl Period {
 }
 
 /// The first moment of `day` in `zone`: where clocks are put forward at midnight, that is later than 00:00.
-fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+pub fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);
     let mut quarters = (0..=24 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
     let first = quarters.find_map(|time| zone.from_local_datetime(&time).earliest());
     first.map_or_else(|| midnight.and_utc(), |moment| moment.to_utc())
+}
+
+/// The day of `moment` in `zone`.
+pub fn day_of(moment: DateTime<Utc>, zone: Tz) -> NaiveDate {
+    moment.with_timezone(&zone).date_naive()
+}
+
+/// The last year that a date may have.
+pub const LAST_YEAR: i32 = 9999;
+
+fn day(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| is_date(text) && in_range(day.year()))
 }
 
 fn moment(text: &str) -> Option<DateTime<Utc>> {
@@ -143,7 +167,7 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
 
 /// The years that `DATETIME(6)` can hold.
 fn in_range(year: i32) -> bool {
-    (1000..=9999).contains(&year)
+    (1000..=LAST_YEAR).contains(&year)
 }
 
 /// `2025-11-02`, with all its digits.
@@ -208,6 +232,20 @@ mod tests {
         for bad in ["2025-02-30", "2025-1-1", "25-11-30", "20251130", "0999-01-01", "2025-11-30 ", ""] {
             assert_eq!(bound(bad).unwrap_err(), NO_BOUND, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_date_has_all_its_digits_and_its_day_is_that_of_the_time_zone() {
+        let date = |text: &str| serde_json::from_value::<Date>(text.into());
+        let new_year = date("2026-12-31").unwrap();
+        assert_eq!(serde_json::to_value(new_year).unwrap(), "2026-12-31");
+        for bad in ["2026-02-29", "2026-1-1", "2026-12-31T00:00:00Z", "0999-12-31", "+10000-01-01", ""] {
+            assert_eq!(date(bad).unwrap_err().to_string(), NO_DATE, "{bad}");
+        }
+        let zone: Tz = "Asia/Jakarta".parse().unwrap();
+        let begin = midnight(new_year.0, zone);
+        assert_eq!(day_of(begin, zone), new_year.0);
+        assert_eq!(day_of(begin - TimeDelta::microseconds(1), zone), new_year.0.pred_opt().unwrap());
     }
 
     #[test]

@@ -8,6 +8,8 @@ common::codes! {
     413 "too_many_items" TOO_MANY_ITEMS "The batch has more items than are taken";
     404 "payment_request_not_found" PAYMENT_REQUEST_NOT_FOUND "There is no such payment request";
     409 "payment_request_not_open" PAYMENT_REQUEST_NOT_OPEN "The payment request is not open";
+    404 "schedule_not_found" SCHEDULE_NOT_FOUND "There is no such schedule";
+    409 "schedule_ended" SCHEDULE_ENDED "The schedule has ended: make a new one";
     409 "request_in_progress" REQUEST_IN_PROGRESS "A request with this Idempotency-Key is still running";
     409 "transaction_in_progress" TRANSACTION_IN_PROGRESS "The transaction is being processed; try again shortly";
     409 "exceeds_remaining" EXCEEDS_REMAINING "That is more than is left to capture";

@@ -3,10 +3,11 @@
 use crate::codes::{
     ACCOUNT_FROZEN, ACCOUNT_LOCKED, BATCH_NOT_FOUND, EXCEEDS_REFUNDABLE, EXCEEDS_REMAINING, ILLEGAL_STATUS_CHANGE,
     INSUFFICIENT_BALANCE, INVALID_AMOUNT, LIMIT_EXCEEDED, NOT_HELD, NOT_REFUNDABLE, NOTHING_TO_CHANGE,
-    PAYMENT_REQUEST_NOT_FOUND, PAYMENT_REQUEST_NOT_OPEN, RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS, SELF_TRANSFER,
-    SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    PAYMENT_REQUEST_NOT_FOUND, PAYMENT_REQUEST_NOT_OPEN, RECEIVER_UNAVAILABLE, REQUEST_IN_PROGRESS, SCHEDULE_ENDED,
+    SCHEDULE_NOT_FOUND, SELF_TRANSFER, SERVICE_UNAVAILABLE, TRANSACTION_IN_PROGRESS, TRANSACTION_NOT_FOUND,
+    USER_NOT_FOUND,
 };
-use crate::routes::{batches, captures, feed, payment_requests, refunds, transactions};
+use crate::routes::{batches, captures, feed, payment_requests, refunds, schedules, transactions};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -30,7 +31,7 @@ pub fn app(state: AppState) -> Router {
                 .post_with(
                     transactions::create,
                     about(
-                        "Sets money aside for the receiver, or moves it at once",
+                        "Sets money aside for the receiver, or moves it: at once, or later",
                         [
                             INVALID_AMOUNT,
                             SELF_TRANSFER,
@@ -53,7 +54,7 @@ pub fn app(state: AppState) -> Router {
                 .put_with(
                     transactions::update,
                     about(
-                        "Decides about a pending transaction, or describes it; its receiver may decline it",
+                        "Decides about a pending transaction, cancels a scheduled one, or describes it; its receiver may decline it",
                         [
                             INVALID_AMOUNT,
                             TRANSACTION_NOT_FOUND,
@@ -72,7 +73,7 @@ pub fn app(state: AppState) -> Router {
                 .delete_with(
                     transactions::delete,
                     about(
-                        "Cancels it if it is pending, then hides it: from the user who asks, or from everybody",
+                        "Cancels it if it is pending or scheduled, then hides it: from the user who asks, or from everybody",
                         [
                             TRANSACTION_NOT_FOUND,
                             ACCOUNT_FROZEN,
@@ -92,6 +93,7 @@ pub fn app(state: AppState) -> Router {
         )
         .merge(parts())
         .merge(asking())
+        .merge(recurring())
         .merge(internal())
         .with_state(state);
     with_middleware(routes, "transaction-service", pool, &gatekeeper, move |pool| {
@@ -238,6 +240,30 @@ fn parts() -> ApiRouter<AppState> {
         )
 }
 
+/// Payments that are made again and again.
+fn recurring() -> ApiRouter<AppState> {
+    ApiRouter::new()
+        .api_route(
+            "/schedules",
+            get_with(schedules::list, about("Schedules, newest first; a user sees its own", [])).post_with(
+                schedules::create,
+                about("Makes a payment on each day, week or month from a date on", [INVALID_AMOUNT, SELF_TRANSFER]),
+            ),
+        )
+        .api_route(
+            "/schedules/{id}",
+            get_with(schedules::show, about("A schedule, and the dates on which it runs next", [SCHEDULE_NOT_FOUND]))
+                .put_with(
+                    schedules::update,
+                    about(
+                        "Pauses a schedule, lets it go on, or changes its end or what it pays",
+                        [INVALID_AMOUNT, SCHEDULE_NOT_FOUND, SCHEDULE_ENDED, NOTHING_TO_CHANGE],
+                    ),
+                )
+                .delete_with(schedules::delete, about("Ends a schedule, and hides it", [SCHEDULE_NOT_FOUND])),
+        )
+}
+
 /// What report-service keeps its copy by.
 fn internal() -> ApiRouter<AppState> {
     ApiRouter::new()
@@ -260,5 +286,6 @@ fn internal() -> ApiRouter<AppState> {
 /// Reads what the gauges show.
 async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
     outbox::measure(&pool).await?;
-    crate::app::settle::measure(&pool).await
+    crate::app::settle::measure(&pool).await?;
+    crate::app::runs::measure(&pool).await
 }

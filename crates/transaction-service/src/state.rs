@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::app::transfers::Transfers;
+use crate::app::{schedules::Schedules, transfers::Transfers};
 use crate::clients::UserClient;
 use crate::config::Config;
 use crate::store::migrations::migrations;
@@ -22,6 +22,7 @@ pub struct AppState {
     pub(crate) reads: ReadPool,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) transfers: Transfers,
+    pub(crate) schedules: Schedules,
     /// Where the days begin that requests name.
     pub(crate) timezone: Tz,
     pub(crate) public_url: PublicUrl,
@@ -63,6 +64,7 @@ impl AppState {
         Self {
             reads: ReadPool::new(&config.service.database),
             transfers: Transfers::new(pool.clone(), UserClient::new(users.clone()), accounts, config),
+            schedules: Schedules::new(pool.clone(), config.service.timezone),
             timezone: config.service.timezone,
             public_url: PublicUrl(config.public_url.clone().map(Arc::new)),
             background: Arc::new(Background {

@@ -67,6 +67,11 @@ const TABLE: &str = "
     GET    /payment-requests/{id}/qr.svg         200     200    200       200       200      200
     POST   /payment-requests/{id}/pay            401     403    201       403/404   201      401
     POST   /payment-requests/{id}/decline        200/401 403    200       403/404   200      401
+    GET    /schedules                            200/401 200    200       200       200      401
+    POST   /schedules                            401     201    403       403       201      401
+    GET    /schedules/{id}                       200/401 200    403/404   403/404   200      401
+    PUT    /schedules/{id}                       200/401 200    403/404   403/404   200      401
+    DELETE /schedules/{id}                       200/401 200    403/404   403/404   200      401
     GET    /internal/transactions                401     403    403       403       200      401
     GET    /internal/transactions/newest         401     403    403       403       200      401
     GET    /internal/transactions/batch          401     403    403       403       200      401
@@ -154,6 +159,7 @@ struct Cast {
 struct Subject {
     owner: User,
     transaction: i64,
+    schedule: i64,
     notification: i64,
     /// The id of a payment request of the owner, which names the receiver as its payer.
     payment_request: String,
@@ -198,7 +204,10 @@ impl Cast {
         if route == "DELETE /users/{id}" {
             let _ = self.world.decide(transaction, "cancelled").await.expect(200);
         }
-        Subject { owner, transaction, notification, payment_request, batch }
+        let payment = json!({"sender_id": owner.id, "receiver_id": self.receiver.id, "amount": 1});
+        let monthly = json!({"transaction": payment, "every": "month", "start": "2099-12-31"});
+        let schedule = self.world.service(Service::Transaction).post("/schedules", monthly).await.expect(201).id();
+        Subject { owner, transaction, schedule, notification, payment_request, batch }
     }
 
     /// Sends the example of `operation` as somebody.
@@ -213,6 +222,7 @@ impl Cast {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let own = match operation.path {
             path if path.contains("/transactions") => subject.transaction,
+            path if path.contains("/schedules") => subject.schedule,
             path if path.contains("/notifications") => subject.notification,
             path if path.contains("/batches") => subject.batch,
             _ => subject.owner.id,

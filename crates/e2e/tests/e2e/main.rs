@@ -24,6 +24,7 @@ mod readme;
 mod reads;
 mod replicas;
 mod round_trips;
+mod schedules;
 mod sessions;
 mod set_up;
 mod strictness;

@@ -81,7 +81,8 @@ pub fn notices(fact: &Fact, currency: &str) -> Result<Vec<Notice>, serde_json::E
                            not you, contact support at once.";
             Ok(to_owner(fact, user_id, message.into()))
         }
-        Kind::TransactionCreated
+        Kind::TransactionScheduled
+        | Kind::TransactionCreated
         | Kind::TransactionCompleted
         | Kind::TransactionCancelled
         | Kind::TransactionExpired
@@ -173,9 +174,17 @@ fn of_transaction(fact: &Fact, transaction: &TransactionState, currency: &str) -
                 tell(receiver, format!("You have received {amount}.")),
             ];
         }
+        Kind::TransactionScheduled => match transaction.execute_at {
+            Some(at) => format!("Transaction of {amount} scheduled for {}.", at.format("%Y-%m-%d %H:%M UTC")),
+            None => format!("Transaction of {amount} scheduled."),
+        },
         Kind::TransactionCreated => format!("Transaction of {amount} pending approval."),
         Kind::TransactionExpired => given_back("expired"),
         Kind::TransactionDeclined => given_back("was declined by the receiver"),
+        // nothing was set aside for it
+        Kind::TransactionCancelled if transaction.execute_at.is_some() => {
+            format!("Scheduled transaction of {amount} cancelled.")
+        }
         Kind::TransactionCancelled => given_back("cancelled"),
         _ => match transaction.status_reason.as_deref() {
             None | Some("failed_by_sender" | "failed_by_service" | "failed_by_anyone") => given_back("failed"),
@@ -291,6 +300,22 @@ mod tests {
         let rest = in_parts("transaction.completed", "completed", 6_000, 0);
         let back = "Rp 4,000 of your payment of Rp 10,000 was not needed and is back in your balance.";
         assert_eq!(told(&rest), [(1, back.to_owned())]);
+    }
+
+    #[test]
+    fn the_sender_alone_is_told_what_is_scheduled_and_that_nothing_comes_back_of_it() {
+        let scheduled = |kind, reason| {
+            let mut state: serde_json::Value = serde_json::from_str(transaction(kind, reason).data.get()).unwrap();
+            state["execute_at"] = json!("2026-12-30T17:00:00Z");
+            told(&fact(kind, &state))
+        };
+        let one = |message: &str| vec![(1, message.to_owned())];
+        let at = "Transaction of Rp 10,000 scheduled for 2026-12-30 17:00 UTC.";
+        assert_eq!(scheduled("transaction.scheduled", None), one(at));
+        let cancelled = "Scheduled transaction of Rp 10,000 cancelled.";
+        assert_eq!(scheduled("transaction.cancelled", Some("cancelled_by_sender")), one(cancelled));
+        let failed = "Transaction of Rp 10,000 failed: your balance is too low.";
+        assert_eq!(scheduled("transaction.failed", Some("insufficient_balance")), one(failed));
     }
 
     #[test]

@@ -202,7 +202,8 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         return Some(change);
     }
     match change.status {
-        _ if change.has_moved_in_parts() => None,
+        // one that was scheduled may have been so then, and not have counted
+        _ if change.has_moved_in_parts() || change.execute_at.is_some() => None,
         // it was open before as well
         Status::Processing | Status::Pending => Some(Change { changed_at: moment, ..change }),
         // a completed transaction changes only when it is deleted or refunded: if it is not, it was completed after the moment. One that
@@ -210,7 +211,7 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         Status::Completed | Status::Cancelled if change.version > 1 && !change.is_deleted() => {
             Some(Change { status: Status::Pending, version: change.version - 1, changed_at: moment, ..change })
         }
-        Status::Completed | Status::Cancelled | Status::Failed | Status::Other => None,
+        Status::Completed | Status::Cancelled | Status::Failed | Status::Scheduled | Status::Other => None,
     }
 }
 
@@ -242,6 +243,7 @@ mod tests {
             captured_amount: None,
             refunded_amount: None,
             refund_of: None,
+            execute_at: None,
         }
     }
 
@@ -263,6 +265,11 @@ mod tests {
             ] {
                 assert_eq!(known(deleted), None, "it may have been {status:?} before it was deleted");
             }
+        }
+        for status in [Status::Scheduled, Status::Processing, Status::Completed] {
+            let scheduled = |changed_at| Change { execute_at: Some(moment(5)), ..change(status, changed_at) };
+            assert_eq!(known(scheduled(10)), Some((status, 4, moment(10))), "{status:?}");
+            assert_eq!(known(scheduled(11)), None, "it may have been scheduled before");
         }
         assert_eq!(known(change(Status::Failed, 11)), None, "it may have failed before it held any money");
     }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {
+    /// Its time has not come; it is in no total.
+    Scheduled,
     Processing,
     Pending,
     Completed,
@@ -27,7 +29,7 @@ mysql::stored_as_text!(Status, else Other);
 impl Status {
     /// True while the transaction may still change its status.
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Processing | Self::Pending | Self::Other)
+        matches!(self, Self::Scheduled | Self::Processing | Self::Pending | Self::Other)
     }
 }
 
@@ -65,6 +67,9 @@ pub struct Change {
     /// Of a refund: the transaction whose money goes back.
     #[serde(default)]
     pub refund_of: Option<TransactionId>,
+    /// When it was to begin, if that was not at once: before, it counts in no total.
+    #[serde(default)]
+    pub execute_at: Option<DateTime<Utc>>,
 }
 
 /// What a transaction is to one of its parties.
@@ -127,7 +132,8 @@ mod status_tests {
 
     #[test]
     fn a_word_that_a_later_version_has_is_read_and_asked_for_again() {
-        let status: Status = serde_json::from_str("\"scheduled\"").unwrap();
-        assert!(status == Status::Other && status.is_open());
+        let status = |word: &str| serde_json::from_value::<Status>(word.into()).unwrap();
+        assert!(status("suspended") == Status::Other && Status::Other.is_open());
+        assert!(status("scheduled") == Status::Scheduled && Status::Scheduled.is_open());
     }
 }

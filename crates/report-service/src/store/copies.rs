@@ -188,11 +188,20 @@ pub(super) const OPEN: &str =
      (SELECT transaction_id FROM transactions WHERE sender_id = ? AND status = 'pending' AND transaction_id < ?
       ORDER BY transaction_id DESC LIMIT ?)
      UNION ALL
+     (SELECT transaction_id FROM transactions WHERE sender_id = ? AND status = 'scheduled' AND transaction_id < ?
+      ORDER BY transaction_id DESC LIMIT ?)
+     UNION ALL
+     (SELECT transaction_id FROM transactions WHERE receiver_id = ? AND status = 'scheduled' AND transaction_id < ?
+      ORDER BY transaction_id DESC LIMIT ?)
+     UNION ALL
      (SELECT transaction_id FROM transactions WHERE receiver_id = ? AND status = 'processing' AND transaction_id < ?
       ORDER BY transaction_id DESC LIMIT ?)
      UNION ALL
      (SELECT transaction_id FROM transactions WHERE receiver_id = ? AND status = 'pending' AND transaction_id < ?
       ORDER BY transaction_id DESC LIMIT ?)";
+
+/// The ranges of [`OPEN`]: one for each role and status.
+pub(super) const OPEN_RANGES: usize = 6;
 
 /// The transactions of `user` below `below` whose copies are open, newest first, at most `limit`: those that may have
 /// changed. One index range for each role and status.
@@ -203,7 +212,7 @@ pub async fn open(
     limit: usize,
 ) -> sqlx::Result<Vec<TransactionId>> {
     let mut query = sqlx::query_scalar(OPEN);
-    for _ in 0..4 {
+    for _ in 0..OPEN_RANGES {
         query = query.bind(user).bind(below.map_or(i64::MAX, TransactionId::get)).bind(limit as u64);
     }
     let mut open: Vec<TransactionId> = query.fetch_all(conn).await?;

@@ -19,7 +19,7 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
     fill(&mut conn).await;
 
     let (user, below, most) = (7, TRANSACTIONS - 100, 1_001);
-    let open = [user, below, most].repeat(4);
+    let open = [user, below, most].repeat(copies::OPEN_RANGES);
     for (sql, values, keys) in [
         (reports::PAGE, vec![user, i64::MAX, 50, 0], ["reports_of_user", "PRIMARY"].as_slice()),
         (reports::PAGE, vec![user, TRANSACTIONS / 2, 200, 400], &["reports_of_user", "PRIMARY"]),

@@ -32,18 +32,23 @@ pub enum Creation {
 }
 
 impl Transfers {
-    /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer.
+    /// Creates a transaction and asks user-service to set the money aside, or to move it if it is a one-step transfer; if it is to begin
+    /// later, it only creates it.
     pub async fn create(&self, new: NewTransaction, request: &Request) -> Result<Creation> {
         let now = time::unique_now(); // tells this request from another one under the same key
         let intent =
             Intent { new: new.clone(), request: request.clone(), actor: Origin::current().actor().to_owned(), now };
-        match self.0.writer.insert(intent).await? {
+        let is_later = new.execute_at.is_some();
+        let inserted = if is_later { self.insert_later(&intent).await? } else { self.0.writer.insert(intent).await? };
+        match inserted {
             Inserted::New(row) => self.start(row, new).await,
             Inserted::Before(row) if row.fingerprint != request.fingerprint => {
                 Err(codes::IDEMPOTENCY_KEY_REUSED.into())
             }
             // a second run after an unknown commit finds what the first one wrote
             Inserted::Before(row) if row.created_at == now => self.start(row, new).await,
+            // what becomes of it at its time is no part of the answer
+            Inserted::Before(row) if is_later => Ok(Creation::Before(row, new)),
             Inserted::Before(row) => Ok(Creation::Before(self.outcome(row).await?, new)),
         }
     }

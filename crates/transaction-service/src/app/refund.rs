@@ -34,6 +34,8 @@ impl Transfers {
             auto_complete: true,
             refund_of: Some(of.id),
             batch_id: None,
+            execute_at: None,
+            schedule_id: None,
         };
         // a request that is asked again is about what was left then
         if let Some(known) = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await? {

@@ -45,10 +45,15 @@ impl Transaction {
         self.accepted_at.is_some()
     }
 
-    /// True if it counts in the receiver's totals: as long as it is open that is so, too, since a total says what was so at a
-    /// moment, and whether money was held at that moment can only be told of those that never held any.
+    /// True if it counts in the sender's totals: one that is scheduled has not been made yet.
+    pub fn counts_for_sender(&self) -> bool {
+        self.is_senders() && !self.is_scheduled()
+    }
+
+    /// True if it counts in the receiver's totals: from when it begins, as long as it is open, that is so, too, since a total says
+    /// what was so at a moment, and whether money was held at that moment can only be told of those that never held any.
     pub fn counts_for_receiver(&self) -> bool {
-        self.is_receivers() || !matches!(self.state, State::Failed(_))
+        self.is_receivers() || !matches!(self.state, State::Scheduled { .. } | State::Failed(_) | State::Cancelled)
     }
 
     /// The users whose transaction it is.
@@ -65,5 +70,22 @@ impl Transaction {
                 Actor::Receiver => self.hidden_from_receiver_at.is_some(),
                 Actor::Service | Actor::Anyone => false,
             }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{state::Status, transaction::tests::transaction};
+
+    #[test]
+    fn a_scheduled_transaction_is_its_senders_alone_and_counts_in_no_total() {
+        let row = transaction(State::Scheduled { auto_complete: true });
+        assert_eq!((row.status(), row.parties()), (Status::Scheduled, vec![row.sender_id]));
+        assert!(!row.counts_for_sender() && !row.counts_for_receiver());
+        let cancelled = Transaction { state: State::Cancelled, ..row.clone() };
+        assert!(cancelled.counts_for_sender() && !cancelled.counts_for_receiver());
+        let begun = Transaction { state: State::Transferring, ..row };
+        assert!(begun.counts_for_sender() && begun.counts_for_receiver());
     }
 }

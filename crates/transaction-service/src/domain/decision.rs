@@ -31,9 +31,13 @@ impl Decision {
         actor != Actor::Receiver || self == Self::Cancel
     }
 
-    /// The state in which the decision about `row` is carried out; `None` if it cannot be: more is to be captured than is left, or
-    /// what has been paid in part is to fail.
+    /// The state in which the decision about `row` is carried out; `None` if it cannot be: more is to be captured than is left,
+    /// what has been paid in part is to fail, or what is scheduled is to do anything but be cancelled.
     pub fn state(self, row: &Transaction) -> Option<State> {
+        if row.is_scheduled() {
+            // nothing is set aside that would have to go back
+            return (self == Self::Cancel).then_some(State::Cancelled);
+        }
         let has_some = row.captured != Money::ZERO;
         match self {
             Self::Capture(capture) => capture.within(row.left()).map(State::Capturing),

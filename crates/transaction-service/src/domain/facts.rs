@@ -26,6 +26,12 @@ pub fn fact(before: Before, row: &Transaction, origin: &Origin) -> Option<Fact> 
     Some(fact.by(row.actor.clone()))
 }
 
+/// That `row`, which is written with it, is to begin later.
+pub fn scheduled(row: &Transaction, origin: &Origin) -> Fact {
+    let id = format!("transaction:{}:scheduled", row.id);
+    Fact::new(id, Kind::TransactionScheduled, &state(Before::of(row), row), origin).by(row.actor.clone())
+}
+
 /// How a transaction stood before something happened to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
@@ -62,7 +68,9 @@ fn happening(row: &Transaction) -> Option<(Kind, &'static str)> {
             Some(Reason::Declined) => (Kind::TransactionDeclined, "declined"),
             _ => (Kind::TransactionCancelled, "cancelled"),
         }),
-        State::Failed(Some(Failure::UserNotFound | Failure::NotReached))
+        // its fact is written with it
+        State::Scheduled { .. }
+        | State::Failed(Some(Failure::UserNotFound | Failure::NotReached))
         | State::Holding
         | State::Transferring
         | State::Refunding
@@ -89,6 +97,7 @@ fn state(before: Before, row: &Transaction) -> TransactionState {
         paid_amount: is_in_parts.then_some(row.captured - before.captured),
         refund_of: row.refund_of,
         batch_id: row.batch_id,
+        execute_at: row.execute_at.filter(|_| row.accepted_at.is_none()),
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
@@ -162,6 +171,24 @@ mod tests {
         assert_eq!(known(State::Capturing(Capture::ALL), REFUSED), None, "the money is on its way back");
         let no_sender = StepOutcome::Refused { code: Failure::UserNotFound };
         assert_eq!(known(State::Holding, no_sender), None, "there is nobody to tell it to");
+    }
+
+    #[test]
+    fn what_is_scheduled_is_told_and_so_is_what_becomes_of_it_while_nothing_is_held() {
+        let at = DateTime::from_timestamp(1_800_000_000, 0);
+        let row = Transaction { execute_at: at, ..transaction(State::Scheduled { auto_complete: false }) };
+        let data = |fact: &Fact| serde_json::from_str::<TransactionState>(fact.data.get()).unwrap();
+        let told = scheduled(&row, &Origin::default());
+        assert_eq!((told.id.as_str(), told.kind), ("transaction:10:scheduled", Kind::TransactionScheduled));
+        assert_eq!((data(&told).status.as_str(), data(&told).execute_at), ("scheduled", at));
+        let cancelled = Transaction { state: State::Cancelled, reason: Some(Reason::CancelledBySender), ..row.clone() };
+        let told = fact(Before::of(&row), &cancelled, &Origin::default()).unwrap();
+        assert_eq!((told.kind, data(&told).execute_at), (Kind::TransactionCancelled, at));
+        let begun = Transaction { state: State::Holding, ..row.clone() };
+        assert!(fact(Before::of(&row), &begun, &Origin::default()).is_none());
+        let held = Transaction { state: State::Pending, accepted_at: at, ..row };
+        let told = fact(Before::of(&begun), &held, &Origin::default()).unwrap();
+        assert_eq!((told.kind, data(&told).execute_at), (Kind::TransactionCreated, None));
     }
 
     #[test]

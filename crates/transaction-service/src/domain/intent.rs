@@ -6,7 +6,7 @@ use common::{
     idempotency::{IdempotencyKey, KeyedRequest},
     labels::Labels,
 };
-use money::{Amount, BatchId, Money, TransactionId, UserId};
+use money::{Amount, BatchId, Money, ScheduleId, TransactionId, UserId};
 use serde::Serialize;
 
 use super::{state::State, transaction::Transaction};
@@ -28,15 +28,21 @@ pub struct NewTransaction {
     /// The batch that it is made with, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
+    /// When it is to begin, if that is not at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execute_at: Option<DateTime<Utc>>,
+    /// The schedule of which it is a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_id: Option<ScheduleId>,
 }
 
 impl NewTransaction {
     /// The state in which it begins.
     pub fn first_state(&self) -> State {
-        match (self.refund_of, self.auto_complete) {
+        match (self.refund_of, self.execute_at) {
             (Some(_), _) => State::Refunding,
-            (None, true) => State::Transferring,
-            (None, false) => State::Holding,
+            (None, Some(_)) => State::Scheduled { auto_complete: self.auto_complete },
+            (None, None) => State::begun(self.auto_complete),
         }
     }
 }
@@ -93,6 +99,8 @@ impl Intent {
             refunded: Money::ZERO,
             refund_of: new.refund_of,
             batch_id: new.batch_id,
+            execute_at: new.execute_at,
+            schedule_id: new.schedule_id,
             description: new.description,
             labels: new.labels,
             accepted_at: None,

@@ -187,6 +187,8 @@ impl PaymentRequest {
             auto_complete: true,
             labels: Labels::default(),
             batch_id: None,
+            execute_at: None,
+            schedule_id: None,
             refund_of: None,
         }
     }

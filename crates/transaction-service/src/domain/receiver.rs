@@ -60,6 +60,8 @@ mod tests {
             auto_complete: false,
             refund_of: None,
             batch_id: None,
+            execute_at: None,
+            schedule_id: None,
         }
     }
 

@@ -18,6 +18,8 @@ use super::{
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {
+    /// Its time has not come; nothing is set aside.
+    Scheduled,
     /// user-service was or will be asked to move money, and the outcome is not known yet.
     Processing,
     /// The money is set aside.
@@ -33,7 +35,7 @@ pub enum Status {
 impl Status {
     /// True once no money of the transaction will move any more.
     pub fn is_settled(self) -> bool {
-        !matches!(self, Self::Processing | Self::Pending)
+        !matches!(self, Self::Scheduled | Self::Processing | Self::Pending)
     }
 }
 
@@ -42,6 +44,11 @@ mysql::stored_as_text!(Status);
 /// Where a transaction stands. While user-service is asked to move money, the state says what for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// The sender's money is to be set aside at a later time, or to go to the receiver then.
+    Scheduled {
+        /// True if it is to go to the receiver at once.
+        auto_complete: bool,
+    },
     /// The sender's money is to be set aside.
     Holding,
     /// It is to go to the receiver at once.
@@ -80,7 +87,7 @@ pub struct Words {
     pub status: Status,
     /// What user-service was or will be asked for.
     pub verb: Option<Verb>,
-    /// What a decision that is being carried out leads to.
+    /// What a decision that is being carried out leads to, or what is to begin later.
     pub target: Option<Status>,
     /// Why it failed by itself, or is about to.
     pub failure: Option<Failure>,
@@ -89,9 +96,15 @@ pub struct Words {
 }
 
 impl State {
+    /// The state in which a transaction begins that moves the money in one step, or in two.
+    pub fn begun(auto_complete: bool) -> Self {
+        if auto_complete { Self::Transferring } else { Self::Holding }
+    }
+
     /// The word for it.
     pub fn status(self) -> Status {
         match self {
+            Self::Scheduled { .. } => Status::Scheduled,
             Self::Holding | Self::Transferring | Self::Refunding | Self::Capturing(_) | Self::Releasing(_) => {
                 Status::Processing
             }
@@ -110,7 +123,7 @@ impl State {
             Self::Refunding => Some(Verb::Refund),
             Self::Capturing(_) => Some(Verb::Capture),
             Self::Releasing(_) => Some(Verb::Release),
-            Self::Pending | Self::Completed | Self::Cancelled | Self::Failed(_) => None,
+            Self::Scheduled { .. } | Self::Pending | Self::Completed | Self::Cancelled | Self::Failed(_) => None,
         }
     }
 
@@ -146,7 +159,11 @@ impl State {
         Words {
             status: self.status(),
             verb: self.verb(),
-            target: self.target(),
+            target: match self {
+                Self::Scheduled { auto_complete: true } => Some(Status::Completed),
+                Self::Scheduled { auto_complete: false } => Some(Status::Pending),
+                _ => self.target(),
+            },
             failure: self.failure(),
             amount: self.capture().and_then(|capture| capture.amount),
         }
@@ -167,6 +184,7 @@ impl State {
             }
             (Status::Processing, Some(Verb::Release), Some(Status::Completed)) => Self::Releasing(GivenBack::Rest),
             (Status::Processing, Some(Verb::Release), _) => Self::Releasing(GivenBack::Cancelled),
+            (Status::Scheduled, ..) => Self::Scheduled { auto_complete: target == Some(Status::Completed) },
             (Status::Pending, ..) => Self::Pending,
             (Status::Completed, ..) => Self::Completed,
             (Status::Cancelled, ..) => Self::Cancelled,
@@ -204,7 +222,9 @@ impl State {
             (Self::Releasing(_), StepOutcome::Refused { .. }) => {
                 Next { reason: Some(Reason::AlreadyCaptured), ..become_now(Self::Completed) }
             }
-            (Self::Pending | Self::Completed | Self::Cancelled | Self::Failed(_), _) => become_now(self),
+            (Self::Scheduled { .. } | Self::Pending | Self::Completed | Self::Cancelled | Self::Failed(_), _) => {
+                become_now(self)
+            }
         }
     }
 }
@@ -224,7 +244,9 @@ pub struct Next {
 mod tests {
     use super::*;
 
-    const ALL: [State; 15] = [
+    const ALL: [State; 17] = [
+        State::Scheduled { auto_complete: false },
+        State::Scheduled { auto_complete: true },
         State::Holding,
         State::Transferring,
         State::Refunding,
@@ -260,6 +282,9 @@ mod tests {
         }
         for (status, verb, target, failure) in [
             (Status::Processing, None, None, None),
+            (Status::Scheduled, None, None, None),
+            (Status::Scheduled, None, Some(Status::Cancelled), None),
+            (Status::Scheduled, Some(Verb::Hold), Some(Status::Pending), None),
             (Status::Pending, Some(Verb::Hold), None, None),
             (Status::Processing, Some(Verb::Hold), Some(Status::Completed), None),
             (Status::Processing, Some(Verb::Refund), Some(Status::Completed), None),

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::labels::Labels;
-use money::{Amount, BatchId, Money, TransactionId, UserId};
+use money::{Amount, BatchId, Money, ScheduleId, TransactionId, UserId};
 
 use super::{
     reason::{Reason, StatusReason},
@@ -31,6 +31,10 @@ pub struct Transaction {
     pub refund_of: Option<TransactionId>,
     /// The batch that it was made with, if it was.
     pub batch_id: Option<BatchId>,
+    /// When it was to begin, if that was not at once.
+    pub execute_at: Option<DateTime<Utc>>,
+    /// The schedule of which it is a run.
+    pub schedule_id: Option<ScheduleId>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
@@ -140,6 +144,11 @@ impl Transaction {
         self.hidden_at.is_some()
     }
 
+    /// True until its time has come: nothing was asked for yet.
+    pub fn is_scheduled(&self) -> bool {
+        matches!(self.state, State::Scheduled { .. })
+    }
+
     /// True while it is not known whether the money could be set aside at all.
     pub fn is_being_created(&self) -> bool {
         matches!(self.state, State::Holding | State::Transferring | State::Refunding)
@@ -163,6 +172,8 @@ pub mod tests {
                 auto_complete: false,
                 refund_of: None,
                 batch_id: None,
+                execute_at: None,
+                schedule_id: None,
             },
             request: Request { identity: "once".into(), fingerprint: Vec::new() },
             actor: "user:1".into(),

@@ -17,13 +17,15 @@ use super::{
 /// A step of the state machine that somebody asks for.
 #[derive(Debug, Clone)]
 pub enum Transition {
-    /// To complete, cancel or fail a pending transaction, with a new description, and to hide it.
+    /// To complete, cancel or fail a pending transaction, or cancel a scheduled one, with a new description, and to hide it.
     Decide(Ruling),
+    /// To begin a scheduled transaction, whose time has come.
+    Begin,
     /// To store the outcome of the step of this number.
     Outcome { step: u16, outcome: StepOutcome },
     /// To fail a new transaction whose first verb was certainly never sent, and to free its request.
     Unsent,
-    /// To change the description of a pending transaction.
+    /// To change the description of a pending or scheduled transaction.
     Describe(String),
     /// To hide a settled transaction: from a party, or from everybody.
     Hide(Actor),
@@ -33,8 +35,8 @@ impl Transition {
     /// Changes `row` by what `origin` asked for; false if its state does not allow the change.
     pub fn apply(&self, row: &mut Transaction, now: DateTime<Utc>, origin: &Origin) -> bool {
         match self {
-            // only from pending: whoever comes second finds it processing
-            Self::Decide(Ruling { decision, reason, description, hide, .. }) if is_pending(row) => {
+            // only from pending or scheduled: whoever comes second finds it processing
+            Self::Decide(Ruling { decision, reason, description, hide, .. }) if is_undecided(row) => {
                 let Some(state) = decision.state(row) else { return false };
                 go_on(row, state);
                 // committed with the decision: whoever carries it out after a crash knows why, and who wanted it
@@ -45,6 +47,11 @@ impl Transition {
                     hide_from(row, *actor, now);
                 }
             }
+            // its first step has the number 1, as that of one that begins at once
+            Self::Begin => match row.state {
+                State::Scheduled { auto_complete } => row.state = State::begun(auto_complete),
+                _ => return false,
+            },
             // a step ends once: whoever asked for it too finds another step, or none
             Self::Outcome { step, outcome } if row.state.verb().is_some() && row.step == *step => {
                 let Next { state, accepted, reason } = row.state.after(*outcome, row.captured != Money::ZERO);
@@ -64,7 +71,7 @@ impl Transition {
                 hide_from(row, Actor::Service, now);
                 row.state = State::Failed(Some(Failure::NotReached));
             }
-            Self::Describe(text) if is_pending(row) => row.description.clone_from(text),
+            Self::Describe(text) if is_undecided(row) => row.description.clone_from(text),
             Self::Hide(actor) if row.status().is_settled() && !row.is_hidden_from(*actor) => {
                 hide_from(row, *actor, now);
             }
@@ -120,8 +127,8 @@ fn go_on(row: &mut Transaction, state: State) {
     row.step += u16::from(state.verb().is_some());
 }
 
-fn is_pending(row: &Transaction) -> bool {
-    row.state == State::Pending && !row.is_hidden()
+fn is_undecided(row: &Transaction) -> bool {
+    (row.state == State::Pending || row.is_scheduled()) && !row.is_hidden()
 }
 
 #[cfg(test)]
@@ -178,6 +185,31 @@ mod tests {
             ended(decide(Decision::COMPLETE), &[refused, applied]),
             (Status::Failed, StatusReason::Refused(Failure::ReceiverNotFound))
         );
+    }
+
+    #[test]
+    fn a_scheduled_transaction_is_cancelled_without_a_step_or_begins_with_its_first() {
+        for (auto_complete, begun) in [(false, State::Holding), (true, State::Transferring)] {
+            let scheduled = transaction(State::Scheduled { auto_complete });
+            assert_eq!((scheduled.outstanding().is_none(), scheduled.status_reason()), (true, None));
+            let mut row = scheduled.clone();
+            for refused in [decide(Decision::COMPLETE), decide(Decision::Fail), capture(1, false), Transition::Unsent] {
+                assert!(!apply(&refused, &mut row), "{refused:?}");
+            }
+            assert!(!Decision::COMPLETE.agrees_with(&row) && !Decision::Cancel.agrees_with(&row));
+            assert!(apply(&Transition::Describe("x".into()), &mut row));
+            assert!(apply(&decide(Decision::Cancel), &mut row) && !apply(&Transition::Begin, &mut row));
+            let by_sender = Some(StatusReason::Decided(Reason::CancelledBySender));
+            assert_eq!(
+                (end(&row), row.step, row.outstanding().is_none()),
+                ((Status::Cancelled, by_sender, Money::ZERO), 1, true)
+            );
+            let mut row = scheduled;
+            assert!(apply(&Transition::Begin, &mut row) && !apply(&Transition::Begin, &mut row));
+            assert_eq!((row.state, row.step), (begun, 1));
+            assert!(!apply(&decide(Decision::Cancel), &mut row), "it has begun");
+        }
+        assert!(!apply(&Transition::Begin, &mut transaction(State::Pending)));
     }
 
     fn capture(amount: i64, is_final: bool) -> Transition {

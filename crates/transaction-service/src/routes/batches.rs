@@ -143,6 +143,9 @@ fn transaction(caller: Caller, draft: Create, receivers: &HashMap<String, UserId
     caller
         .must_be_one_of(&[draft.sender_id])
         .map_err(|_| ApiError::new(codes::FORBIDDEN).field("sender_id", "must be your own account"))?;
+    if draft.execute_at.is_some() {
+        return Err(ApiError::invalid("execute_at", "must not stand in a batch"));
+    }
     let receiver = match draft.receiver()? {
         Receiver::Id(id) => id,
         Receiver::Address(email) => *receivers

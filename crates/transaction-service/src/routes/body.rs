@@ -8,8 +8,8 @@ use common::{
     request,
 };
 use money::{
-    Amount, AmountBound, BatchId, Email, Money, TransactionId, UserId,
-    time::{Bound, Period},
+    Amount, AmountBound, BatchId, Email, Money, ScheduleId, TransactionId, UserId,
+    time::{Bound, Moment, Period},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,8 @@ request! {
         metadata: Option<Metadata>,
         /// Whether the money moves at once: no, if it is absent.
         auto_complete: Option<bool>,
+        /// When that is to happen, within a year from now: at once, if it is absent.
+        pub execute_at: Option<Moment>,
     }
 }
 
@@ -122,8 +124,18 @@ impl Create {
             auto_complete: self.auto_complete.unwrap_or(false),
             refund_of: None,
             batch_id: None,
+            execute_at: self.execute_at.map(|Moment(at)| at),
+            schedule_id: None,
         })
     }
+}
+
+/// Refuses a payment to oneself, whose receiver is in this `field`.
+pub(super) fn must_differ(sender: UserId, receiver: UserId, field: &str) -> Result<()> {
+    if sender == receiver {
+        return Err(ApiError::new(codes::SELF_TRANSFER).field(field, "must be another user than the sender"));
+    }
+    Ok(())
 }
 
 request! {
@@ -275,6 +287,12 @@ pub struct Body {
     /// The batch that it was made with.
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_id: Option<BatchId>,
+    /// When it is or was to begin, if that was not at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execute_at: Option<DateTime<Utc>>,
+    /// The schedule of which it is a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule_id: Option<ScheduleId>,
     status: Status,
     description: String,
     /// What its creator wrote on it.
@@ -301,6 +319,8 @@ impl From<Transaction> for Body {
             refunded_amount: row.refunded,
             refund_of: row.refund_of,
             batch_id: row.batch_id,
+            execute_at: row.execute_at,
+            schedule_id: row.schedule_id,
             status: row.status(),
             description: row.description,
             labels: row.labels,
@@ -315,16 +335,21 @@ impl From<Transaction> for Body {
 impl Body {
     /// The answer to the request that created `row`: what it came to then, whatever has become of it since.
     pub fn as_created(row: Transaction, new: NewTransaction) -> Self {
-        let (status, captured_amount) =
-            if new.auto_complete { (Status::Completed, new.amount.money()) } else { (Status::Pending, Money::ZERO) };
+        let status = match (new.execute_at, new.auto_complete) {
+            (Some(_), _) => Status::Scheduled,
+            (None, true) => Status::Completed,
+            (None, false) => Status::Pending,
+        };
+        let is_completed = status == Status::Completed;
+        let accepted_at = row.accepted_at.filter(|_| new.execute_at.is_none());
         Self {
             status,
-            captured_amount,
+            captured_amount: if is_completed { new.amount.money() } else { Money::ZERO },
             refunded_amount: Money::ZERO,
             description: new.description,
             failure_code: None,
-            status_reason: new.auto_complete.then_some(StatusReason::Decided(Reason::CompletedAtOnce)),
-            updated_at: row.accepted_at.unwrap_or(row.created_at),
+            status_reason: is_completed.then_some(StatusReason::Decided(Reason::CompletedAtOnce)),
+            updated_at: accepted_at.unwrap_or(row.created_at),
             ..row.into()
         }
     }

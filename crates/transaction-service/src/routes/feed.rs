@@ -49,9 +49,9 @@ pub struct Change {
     hidden_from_sender: bool,
     /// True once its receiver cannot see it any more.
     hidden_from_receiver: bool,
-    /// False if it is none of the sender's transactions: it was refused because there is no such user.
+    /// False if it is none of the sender's transactions: it was refused because there is no such user, or its time has not come.
     counts_for_sender: bool,
-    /// False if it is none of the receiver's transactions: it has failed, and no money was ever held for it.
+    /// False if it is none of the receiver's transactions: it has ended, and no money was ever held for it, or its time has not come.
     counts_for_receiver: bool,
     /// Why it ended, once it has.
     status_reason: Option<StatusReason>,
@@ -61,6 +61,8 @@ pub struct Change {
     refunded_amount: Money,
     /// Of a refund: the transaction whose money goes back.
     refund_of: Option<TransactionId>,
+    /// When it was to begin, if that was not at once: before, it counts for nobody.
+    execute_at: Option<DateTime<Utc>>,
 }
 
 impl From<Transaction> for Change {
@@ -77,12 +79,13 @@ impl From<Transaction> for Change {
             hidden: row.is_hidden(),
             hidden_from_sender: row.is_hidden_from(Actor::Sender),
             hidden_from_receiver: row.is_hidden_from(Actor::Receiver),
-            counts_for_sender: row.is_senders(),
+            counts_for_sender: row.counts_for_sender(),
             counts_for_receiver: row.counts_for_receiver(),
             status_reason: row.status_reason(),
             captured_amount: row.captured,
             refunded_amount: row.refunded,
             refund_of: row.refund_of,
+            execute_at: row.execute_at,
         }
     }
 }

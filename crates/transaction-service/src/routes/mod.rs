@@ -7,4 +7,5 @@ pub mod captures;
 pub mod feed;
 pub mod payment_requests;
 pub mod refunds;
+pub mod schedules;
 pub mod transactions;

@@ -5,6 +5,7 @@ use axum::{
     http::HeaderValue,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use common::{
     ApiError, Result,
@@ -39,8 +40,10 @@ use crate::{
 
 /// The route that creates transactions, as their requests are known by it.
 const ROUTE: &str = "POST /transactions";
+/// How far ahead a transaction may be scheduled.
+const MAX_WAIT: TimeDelta = TimeDelta::days(366);
 
-/// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`.
+/// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`; with `execute_at` it does so then.
 pub async fn create(
     Authenticated(caller): Authenticated,
     key: IdempotencyKey,
@@ -57,9 +60,20 @@ pub async fn create(
     };
     let new = body.transaction(id)?;
     let request = request_of(key, caller, ROUTE, &receiver.asked(&new));
+    if let Some(at) = new.execute_at
+        && !can_begin_at(at, time::now())
+        && !transfers.is_known(&request).await?
+    {
+        return Err(ApiError::invalid("execute_at", "must be within a year from now"));
+    }
     let creation = transfers.create(new, &request).await?;
     let exceeded = transfers.exceeded(&creation).await;
     answer_with(creation, |row, new| created(row, new, exceeded))
+}
+
+/// True if a transaction that is made `now` may begin at that moment.
+fn can_begin_at(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now..=now + MAX_WAIT).contains(&at)
 }
 
 /// The request of `caller` to `route` for `what`, which is one of its kind without a key.
@@ -82,7 +96,9 @@ pub(super) fn answer_with(
 ) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
     match creation {
         Creation::New(row, new) => Ok(Reply::new(created(row, new))),
-        Creation::Before(row, _) if row.is_being_created() => Err(codes::REQUEST_IN_PROGRESS.into()),
+        Creation::Before(row, new) if row.is_being_created() && new.execute_at.is_none() => {
+            Err(codes::REQUEST_IN_PROGRESS.into())
+        }
         Creation::Before(row, new) => {
             let mut response = created(row, new);
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -91,9 +107,9 @@ pub(super) fn answer_with(
     }
 }
 
-/// A transaction as its creation is answered: accepted, refused, or not known yet.
+/// A transaction as its creation is answered: accepted, scheduled, refused, or not known yet.
 pub(super) fn created(row: Transaction, new: NewTransaction, exceeded: Option<Exceeded>) -> Response {
-    if row.accepted_at.is_some() {
+    if row.accepted_at.is_some() || new.execute_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
     match row.state.failure() {

@@ -151,6 +151,7 @@ fn captured(row: &Transaction) -> Option<Money> {
 /// When transaction-service acts on a transaction by itself. One of which a part is captured does not get more time.
 fn due(row: &Transaction, pending_ttl: u32) -> Value<'static> {
     match row.status() {
+        Status::Scheduled => row.execute_at.into(),
         Status::Processing => Value::InSeconds(SETTLE_AFTER_SECONDS),
         Status::Pending => {
             let pending_for = row.accepted_at.map_or(0, |since| (row.updated_at - since).num_seconds());

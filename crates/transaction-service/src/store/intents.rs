@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use common::labels::Labels;
-use money::{BatchId, TransactionId};
+use money::{BatchId, ScheduleId, TransactionId};
 use mysql::{
-    Unit,
+    DbError, Unit,
     bulk::{BulkInsert, Value, list},
 };
 
@@ -76,20 +76,21 @@ pub fn insert(unit: &mut Unit, intent: &Intent) {
 pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at, refund_of,
-              reference, metadata, batch_id)",
+             (sender_id, receiver_id, amount, description, status, verb, target, due_at, request, fingerprint, actor, created_at, updated_at,
+              refund_of, reference, metadata, batch_id, execute_at, schedule_id)",
     );
     for Intent { new, request, actor, now } in intents {
         let Labels { reference, metadata } = &new.labels;
-        let metadata = (!metadata.is_empty()).then(|| metadata.to_json());
+        let (words, metadata) = (new.first_state().words(), (!metadata.is_empty()).then(|| metadata.to_json()));
         insert.row(&[
             new.sender_id.get().into(),
             new.receiver_id.get().into(),
             new.amount.money().into(),
             Value::Text(&new.description),
-            Value::Text(new.first_state().status().into()),
-            new.first_state().verb().map(<&'static str>::from).into(),
-            due,
+            Value::Text(words.status.into()),
+            words.verb.map(<&'static str>::from).into(),
+            words.target.map(<&'static str>::from).into(),
+            new.execute_at.map_or(due, Value::Time),
             Value::Text(&request.identity),
             Value::Bytes(&request.fingerprint),
             Value::Text(actor),
@@ -99,9 +100,21 @@ pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert 
             reference.as_ref().map(|reference| &*reference.0).into(),
             metadata.as_deref().into(),
             new.batch_id.map(BatchId::get).into(),
+            new.execute_at.into(),
+            new.schedule_id.map(ScheduleId::get).into(),
         ]);
     }
     insert
+}
+
+/// Writes an intent of a transaction that begins later, whose request is new, and returns the transaction. A request that is known
+/// after all is a lost race.
+pub async fn insert_scheduled(unit: &mut Unit, intent: &Intent) -> Result<Transaction, DbError> {
+    unit.insert_for_ids(insertion(&[intent], Value::Null));
+    let ids = unit.flush_for_ids().await?;
+    labels::insert(unit, ids.iter().copied().zip([&intent.new]));
+    let id = ids.first().copied().and_then(|id| TransactionId::try_from(id).ok());
+    Ok(intent.transaction(id.expect("one row has one id, which is positive")))
 }
 
 async fn find_requests(unit: &mut Unit, intents: &[&Intent]) -> sqlx::Result<HashMap<String, Transaction>> {

@@ -76,7 +76,7 @@ pub async fn all(
             scan(conn, BY_STATUS, &ended, ANYBODYS, filter, cursor, rows).await
         }
         // these are open, and the index has them in another order
-        Some(status @ (Status::Processing | Status::Pending)) => {
+        Some(status @ (Status::Scheduled | Status::Processing | Status::Pending)) => {
             if are_many(conn, status).await? {
                 scan(conn, BY_ID, &|q| _ = q.push("TRUE"), ANYBODYS, filter, cursor, rows).await
             } else {

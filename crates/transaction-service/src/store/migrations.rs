@@ -16,6 +16,8 @@ pub fn migrations() -> Migrator {
         "0106_transactions_batch",
         "0107_batches",
         "0108_batch_items",
+        "0110_transactions_scheduled",
+        "0111_schedules",
         "0120_payment_requests",
     ]))
 }

@@ -33,6 +33,8 @@ impl FromRow<'_, MySqlRow> for Transaction {
             refunded: refunded.unwrap_or_default(),
             refund_of: row.try_get("refund_of")?,
             batch_id: row.try_get("batch_id")?,
+            execute_at: row.try_get("execute_at")?,
+            schedule_id: row.try_get("schedule_id")?,
             description: row.try_get("description")?,
             labels: labels(row)?,
             state,
@@ -54,7 +56,8 @@ impl FromRow<'_, MySqlRow> for Transaction {
     }
 }
 
-fn labels(row: &MySqlRow) -> sqlx::Result<Labels> {
+/// What its creator wrote on it.
+pub(super) fn labels(row: &MySqlRow) -> sqlx::Result<Labels> {
     let reference: Option<String> = row.try_get("reference")?;
     let metadata: Option<String> = row.try_get("metadata")?;
     let metadata = metadata.map(|text| Metadata::of_json(&text)).transpose();

@@ -4,7 +4,7 @@ use money::{BatchId, TransactionId};
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::{SETTLE_AFTER_SECONDS, columns};
-use crate::domain::transaction::Transaction;
+use crate::domain::{state::Status, transaction::Transaction};
 
 pub(super) const THOSE: &str = concat!("SELECT ", columns!(), " FROM transactions WHERE id IN ");
 
@@ -109,11 +109,21 @@ pub async fn postpone(conn: &mut MySqlConnection, id: TransactionId) -> sqlx::Re
 
 /// Pending transactions whose time is over, at most `limit`.
 pub async fn expired(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<Transaction>> {
+    due(conn, Status::Pending, limit).await
+}
+
+/// Scheduled transactions whose time has come, at most `limit`.
+pub async fn scheduled(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<Vec<Transaction>> {
+    due(conn, Status::Scheduled, limit).await
+}
+
+async fn due(conn: &mut MySqlConnection, status: Status, limit: u32) -> sqlx::Result<Vec<Transaction>> {
     sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
-        " FROM transactions WHERE status = 'pending' AND due_at <= NOW(6) ORDER BY due_at LIMIT ?"
+        " FROM transactions WHERE status = ? AND due_at <= NOW(6) ORDER BY due_at LIMIT ?"
     ))
+    .bind(status)
     .bind(limit)
     .fetch_all(conn)
     .await

@@ -16,5 +16,8 @@ mod payment_requests;
 mod peers;
 mod receivers;
 mod refunds;
+mod runs;
+mod scheduled;
+mod schedules;
 mod search;
 mod support;

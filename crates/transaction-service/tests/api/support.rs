@@ -123,6 +123,11 @@ impl Service {
         sqlx::query(statement).execute(&self.database.pool()).await.expect("the statement is valid");
     }
 
+    /// A look into its schema.
+    pub fn pool(&self) -> sqlx::MySqlPool {
+        self.database.pool()
+    }
+
     /// How often the settler has tried to settle the transaction.
     pub async fn settle_attempts(&self, id: i64) -> i32 {
         let attempts = sqlx::query_scalar("SELECT settle_attempts FROM transactions WHERE id = ?").bind(id);

@@ -119,6 +119,7 @@ fn completed(transfer: &Transfer) -> Fact {
         paid_amount: None,
         refund_of: None,
         batch_id: None,
+        execute_at: None,
         created_at: now,
         updated_at: now,
     };

@@ -1,5 +1,6 @@
 //! A day of the wallet: every flow there is, by people who ask again until they are answered for certain.
 
+mod later;
 mod parts;
 mod reading;
 mod requests;
@@ -96,6 +97,7 @@ impl Day {
         self.pay_an_address(("Ani", ani), "Budi").await?;
         self.ask_for_money(ani, budi).await?;
         self.limit_and_freeze(ani, budi).await?;
+        self.pay_later(ani, budi).await?;
         self.summary(budi).await?; // which no run has proved yet
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;

@@ -94,6 +94,7 @@ pub async fn is_quiet(day: &Day) -> Result<bool> {
         (&day.pools[0], "SELECT COUNT(*) FROM outbox WHERE fact <> '{}'"),
         (&day.pools[1], "SELECT COUNT(*) FROM outbox WHERE fact <> '{}'"),
         (&day.pools[1], "SELECT COUNT(*) FROM transactions WHERE status = 'processing'"),
+        (&day.pools[1], "SELECT COUNT(*) FROM schedules WHERE due_at <= NOW(6)"),
         (
             &day.pools[2],
             "SELECT COUNT(*) FROM notifications WHERE (status = 'pending' OR claimed_until > NOW(6)) AND hidden_at IS NULL",

@@ -75,7 +75,7 @@ async fn a_filter_that_nothing_passes_costs_a_bounded_number_of_rows() {
     assert_eq!((page.items.len(), page.reached), (0, Some(TRANSACTIONS - i64::from(MOST_LOOKED_AT) + 1)));
     let page = within(&mut conn, "all failed", most, async |conn| all(conn, &both, None, LIMIT).await).await;
     assert_eq!((page.items.len(), page.reached), (0, None), "these are few");
-    for status in [Status::Pending, Status::Processing] {
+    for status in [Status::Scheduled, Status::Pending, Status::Processing] {
         let open = Filter { status: Some(status), ..Filter::default() };
         let page = all(&mut conn, &open, None, LIMIT).await.unwrap();
         assert_eq!((page.items.len(), page.reached), (0, None), "there are none");

@@ -49,6 +49,8 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
         auto_complete: variant == 0,
         refund_of: None,
         batch_id: None,
+        execute_at: None,
+        schedule_id: None,
     };
     let fingerprint = common::idempotency::fingerprint(&new);
     Intent {
