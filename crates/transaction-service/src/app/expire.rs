@@ -1,8 +1,6 @@
 //! Pending transactions whose time is over are cancelled.
 
-use std::time::Duration;
-
-use common::worker::{Pace, Rest, Step as WorkerStep};
+use common::worker::Step as WorkerStep;
 
 use super::{
     decide::Decided,
@@ -13,8 +11,6 @@ use crate::{
     store::transactions as store,
 };
 
-/// What has expired is looked for every four seconds.
-pub const EXPIRY_PACE: Pace = Pace { idle: Duration::from_secs(4), rest: Rest::Never };
 impl Settler {
     /// Cancels one batch of expired transactions.
     pub async fn expire_once(&self) -> anyhow::Result<WorkerStep> {

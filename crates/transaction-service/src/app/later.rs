@@ -1,14 +1,7 @@
 //! Transactions that begin later: nothing is asked for before their time. One that is killed at is found as it was: scheduled, or with its
 //! first step outstanding, which the settler goes on with.
 
-use std::time::Duration;
-
-use common::{
-    Result,
-    origin::Origin,
-    outbox,
-    worker::{Pace, Rest, Step as WorkerStep},
-};
+use common::{Result, origin::Origin, outbox, worker::Step as WorkerStep};
 use fault::point;
 use futures::future::join_all;
 use mysql::DbError;
@@ -27,9 +20,6 @@ use crate::{
     },
     store::{intents, transactions as store},
 };
-
-/// Transactions whose time has come are looked for every two seconds.
-pub const BEGIN_PACE: Pace = Pace { idle: Duration::from_secs(2), rest: Rest::Never };
 
 impl Transfers {
     /// Commits an intent that begins later, with the fact that it does.

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod capture;
+pub mod clock;
 pub mod create;
 pub mod decide;
 pub mod expire;

@@ -2,14 +2,12 @@
 //! makes it once, however often and by how many instances it is asked for. A schedule moves on to its next date after its
 //! transaction is there: a kill in between runs the same date again, which makes nothing new.
 
-use std::time::Duration;
-
 use chrono_tz::Tz;
 use common::{
     Result,
     monitoring::{MOST_COUNTED, number, seconds, show},
     origin::SYSTEM,
-    worker::{Pace, Rest, Step as WorkerStep},
+    worker::Step as WorkerStep,
 };
 use fault::point;
 use futures::future::join_all;
@@ -25,8 +23,6 @@ use crate::{
     store::schedules::{self as store, HasRun},
 };
 
-/// Due schedules are looked for every two seconds, and when one is made that is due at once.
-pub const RUN_PACE: Pace = Pace { idle: Duration::from_secs(2), rest: Rest::Never };
 /// Schedules that run at a time: payments of people wait behind so many, at most.
 const MAX_RUNS: u32 = 500;
 

@@ -4,7 +4,6 @@ use chrono_tz::Tz;
 use common::{
     ApiError, Result,
     idempotency::{self, Answer, KeyedRequest, Known},
-    worker::Signal,
 };
 use fault::point;
 use money::{
@@ -14,14 +13,12 @@ use money::{
 use mysql::DbError;
 use sqlx::MySqlPool;
 
+use super::clock::RUNS;
 use crate::{
     codes,
     domain::schedule::{NewSchedule, Schedule, ScheduleChange, Unchangeable},
     store::schedules as store,
 };
-
-/// There are schedules that are due at once.
-pub static DUE: Signal = Signal::new();
 
 /// Makes and changes schedules. Cheap to clone.
 #[derive(Clone)]
@@ -61,7 +58,7 @@ impl Schedules {
             let answer = answer(schedule);
             idempotency::store(tx.conn().await?, request, &answer).await?;
             if due_at <= now {
-                tx.on_commit(|| DUE.give());
+                tx.on_commit(|| RUNS.give());
             }
             tx.commit().await?;
             Ok::<_, DbError>(Some(Known::Answered(answer)))

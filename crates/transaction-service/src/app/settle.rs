@@ -3,12 +3,10 @@
 //! It asks for the outstanding verb again, under the same identity, and never decides by looking: "not found" proves
 //! nothing while the first call may still arrive. It never gives up.
 
-use std::time::Duration;
-
 use common::{
     client::CallError,
     monitoring::{number, seconds, show},
-    worker::{Pace, Rest, Step as WorkerStep},
+    worker::Step as WorkerStep,
 };
 use fault::point;
 use futures::future::join_all;
@@ -20,8 +18,6 @@ use crate::{
     store::transactions::{self as store, Overdue},
 };
 
-/// The settler looks for overdue steps once a second: whoever waits for it has waited for seconds already.
-pub const SETTLE_PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// Steps that are claimed at a time.
 pub(super) const MAX_STEPS: u32 = 100;
 

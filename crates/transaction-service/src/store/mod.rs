@@ -3,6 +3,7 @@
 pub mod batches;
 pub mod captures;
 pub mod changes;
+pub mod due;
 pub mod feed;
 pub mod intents;
 mod labels;

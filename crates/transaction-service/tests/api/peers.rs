@@ -121,13 +121,14 @@ impl UserService {
         if state.says_nothing {
             return answer(503, r#"{"code":"service_unavailable"}"#);
         }
-        let account = |id: &str| {
-            let id = id.parse().expect("services ask for numbers");
+        let account = |id: i64| {
             let mut account = lab::accounts::account(id);
             account["state"] = json!(state.states.get(&id).unwrap_or(&"active"));
             account
         };
-        answer(200, &json!(asked["ids"].split(',').map(account).collect::<Vec<_>>()).to_string())
+        let ids = asked["ids"].split(',').map(|id| id.parse().expect("services ask for numbers"));
+        let accounts = ids.filter(|id| *id != lab::accounts::NOBODY).map(account);
+        answer(200, &json!(accounts.collect::<Vec<_>>()).to_string())
     }
 
     /// The calls so far.
