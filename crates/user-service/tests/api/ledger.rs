@@ -67,7 +67,9 @@ async fn each_kind_of_damage_is_found_and_named() {
         ),
         (
             format!("DELETE FROM ledger_entries WHERE operation_id = {topup} AND account = 'external'"),
-            format!("INSERT INTO ledger_entries VALUES ({topup}, 0, 'external', {id}, -100, NULL)"),
+            format!(
+                "INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after) VALUES ({topup}, 0, 'external', {id}, -100, NULL)"
+            ),
             "each operation sums to 0",
             format!("operation {topup}"),
         ),
