@@ -67,6 +67,10 @@ row! {
         status_reason: Option<String>,
         /// True if money was ever held for it.
         accepted: bool,
+        /// What the receiver has got, in whole units.
+        captured: i64,
+        /// Of a refund: what it is of.
+        refund_of: Option<i64>,
     }
 }
 
@@ -82,7 +86,8 @@ pub async fn check(site: &Site, log: &Log) -> Result<Findings> {
     let mut findings = Findings::default();
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, request, CAST(TRIM(TRAILING '.00' FROM amount) AS CHAR) AS amount, status, sender_id, receiver_id, version,
-                failure, status_reason, accepted_at IS NOT NULL AS accepted
+                failure, status_reason, accepted_at IS NOT NULL AS accepted, refund_of,
+                CAST(COALESCE(captured_amount, IF(status = 'completed', amount, 0)) AS SIGNED) AS captured
          FROM transactions",
     )
     .fetch_all(&site.pool(Service::Transaction))
@@ -112,7 +117,9 @@ fn transfers(log: &Log, rows: &[Row], findings: &mut Findings) {
         by_key.entry(key(&row.request)).or_default().push(row);
     }
     for (key, request) in &log.requests {
-        let Asked::Transfer { from, to, .. } = request.asked else { continue };
+        if !matches!(request.asked, Asked::Transfer { .. } | Asked::Refund { .. }) {
+            continue;
+        }
         let found = by_key.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
         if found.len() > 1 {
             findings.doubled.push(format!("{key} made {} transactions", found.len()));
@@ -120,9 +127,13 @@ fn transfers(log: &Log, rows: &[Row], findings: &mut Findings) {
         match request.told {
             Told::Done(Some((id, told))) => match found.first() {
                 Some(row) if row.id == id && agrees(told, &row.status) => {
-                    let asked = (from, to, request.amount.to_string());
-                    if (row.sender_id, row.receiver_id, row.amount.clone()) != asked {
-                        findings.other.push(format!("{key} asked for {asked:?} and is {row:?}"));
+                    let is_asked = match request.asked {
+                        Asked::Transfer { from, to, .. } => (row.sender_id, row.receiver_id) == (from, to),
+                        Asked::Refund { of } => row.refund_of == Some(of),
+                        Asked::TopUp { .. } | Asked::Debit { .. } => false,
+                    };
+                    if !is_asked || row.amount != request.amount.to_string() {
+                        findings.other.push(format!("{key} asked for {:?} and is {row:?}", request.asked));
                     }
                 }
                 other => findings.lost.push(format!("{key} was told {told:?} of {id} and is {other:?}")),
@@ -172,7 +183,7 @@ fn changes_of_balance(log: &Log, operations: &[(String, Option<String>, String)]
         }
     }
     for (key, Request { asked, told, .. }) in &log.requests {
-        if matches!(asked, Asked::Transfer { .. }) {
+        if matches!(asked, Asked::Transfer { .. } | Asked::Refund { .. }) {
             continue;
         }
         let times = applied.get(key.as_str()).copied().unwrap_or_default();
@@ -194,13 +205,18 @@ async fn proof(site: &Site, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// Completed is captured, failed or cancelled is released, refused or unknown.
+/// Completed is captured and the rest released, failed or cancelled is released, refused or unknown; what came back is what the refunds
+/// say.
 async fn holds(site: &Site, findings: &mut Findings) -> Result<()> {
     let (transactions, users) = (site.schema(Service::Transaction), site.schema(Service::User));
     let query = format!(
         "SELECT t.id, t.status, CONCAT(h.captured, ' captured, ', h.released, ' released') FROM {transactions}.transactions t
          LEFT JOIN {users}.holds h ON h.transaction_id = t.id
-         WHERE NOT (CASE t.status WHEN 'completed' THEN h.captured <=> t.amount
+         WHERE t.refund_of IS NULL AND NOT (CASE t.status
+                    WHEN 'completed' THEN h.captured <=> COALESCE(t.captured_amount, t.amount)
+                         AND h.captured + h.released <=> t.amount AND h.refunded <=> COALESCE(t.refunded_amount, 0)
+                         AND h.refunded <=> (SELECT COALESCE(SUM(back.amount), 0) FROM {transactions}.transactions back
+                                             WHERE back.refund_of = t.id AND back.status = 'completed')
                     WHEN 'pending' THEN h.captured <=> 0 AND h.released <=> 0 AND h.amount <=> t.amount
                     ELSE COALESCE(h.captured, 0) = 0 AND COALESCE(h.released, h.amount) <=> h.amount END)"
     );
@@ -246,6 +262,7 @@ async fn notifications(site: &Site, rows: &[Row], findings: &mut Findings) -> Re
     }
     for row in rows {
         let (name, users) = match (row.status.as_str(), row.status_reason.as_deref()) {
+            ("completed", _) if row.refund_of.is_some() => ("refunded", vec![row.sender_id, row.receiver_id]),
             ("completed", _) => ("completed", vec![row.sender_id, row.receiver_id]),
             ("pending", _) => ("created", vec![row.sender_id]),
             ("cancelled", Some("expired")) => ("expired", vec![row.sender_id]),
@@ -304,8 +321,15 @@ async fn reports(site: &Site, rows: &[Row], findings: &mut Findings) -> Result<(
         if copies.get(&row.id) != Some(&(row.status.clone(), row.version)) {
             findings.drift.push(format!("the copy of {} is {:?} and not {}", row.id, copies.get(&row.id), row.status));
         }
-        let amount: i64 = row.amount.parse().context("clients pay in whole units")?;
-        let moved = if row.status == "completed" { amount } else { 0 };
+        // a refund counts against what was received and spent before
+        if row.refund_of.is_some() && row.status == "completed" {
+            let (sent, _, received) = totals.entry(row.sender_id).or_default();
+            (*sent, *received) = (*sent + 1, *received - row.captured);
+            let (came, spent, _) = totals.entry(row.receiver_id).or_default();
+            (*came, *spent) = (*came + 1, *spent - row.captured);
+            continue;
+        }
+        let moved = if row.status == "completed" { row.captured } else { 0 };
         let (sent, spent, _) = totals.entry(row.sender_id).or_default();
         *sent += i64::from(!row.is_nobodys());
         *spent += moved;

@@ -101,7 +101,11 @@ impl Client {
                 let body = json!({
                     "sender_id": from, "receiver_id": to, "amount": amount, "description": key, "auto_complete": one_step,
                 });
-                self.pay(&self.api(Service::Transaction, random).keyed(key), body).await
+                self.pay(&self.api(Service::Transaction, random).keyed(key), "/transactions", body).await
+            }
+            Asked::Refund { of } => {
+                let (path, body) = (format!("/transactions/{of}/refunds"), json!({"amount": amount, "reason": key}));
+                self.pay(&self.api(Service::Transaction, random).keyed(key), &path, body).await
             }
             Asked::TopUp { user } => {
                 self.change(&self.api(Service::User, random).keyed(key), user, "topup", *amount).await
@@ -113,10 +117,27 @@ impl Client {
         self.history.told(key, told);
         if let Told::Done(Some((id, status))) = told {
             self.read_back(key, id, status, random).await;
-            if status == Status::Pending {
-                self.decide(key, id, random).await;
+            match (asked, status) {
+                (Asked::Transfer { .. }, Status::Pending) => self.decide(key, id, *amount, random).await,
+                (Asked::Transfer { .. }, Status::Completed) if random.u8(..100) < 15 => {
+                    self.refund_twice(key, id, *amount, random).await;
+                }
+                _ => {}
             }
         }
+    }
+
+    /// Asks for two refunds at once that may be too much together.
+    async fn refund_twice(&self, key: &str, of: i64, most: i64, random: &mut Rng) {
+        let refund = |number: u8, random: &mut Rng| Sent {
+            key: format!("{key}-refund-{number}"),
+            asked: Asked::Refund { of },
+            amount: random.i64(1..=most),
+        };
+        let (one, other) = (refund(1, random), refund(2, random));
+        let (mut first, mut second) = (random.fork(), random.fork());
+        // boxed, since a refund is asked for like a payment
+        tokio::join!(Box::pin(self.ask(&one, &mut first)), Box::pin(self.ask(&other, &mut second)));
     }
 
     async fn send(&self, api: &Api, method: Method, path: &str, body: Option<Value>) -> Option<Reply> {
@@ -124,8 +145,8 @@ impl Client {
         timeout(PATIENCE, api.try_send(method, path, body)).await.ok()?.ok()
     }
 
-    async fn pay(&self, api: &Api, body: Value) -> Told {
-        let reply = self.send(api, Method::POST, "/transactions", Some(body)).await;
+    async fn pay(&self, api: &Api, path: &str, body: Value) -> Told {
+        let reply = self.send(api, Method::POST, path, Some(body)).await;
         let Some(reply) = reply.filter(is_certain) else { return Told::Unknown };
         match (reply["id"].as_i64(), status(&reply)) {
             (Some(id), Some(status)) => Told::Done(Some((id, status))),
@@ -143,8 +164,8 @@ impl Client {
         }
     }
 
-    /// Completes most, some only when they are about to expire, cancels some, and leaves some to whoever asks again.
-    async fn decide(&self, key: &str, id: i64, random: &mut Rng) {
+    /// Completes most, some for a part and some only when they are about to expire, cancels some, and leaves some to whoever asks again.
+    async fn decide(&self, key: &str, id: i64, amount: i64, random: &mut Rng) {
         let decision = match random.u8(..10) {
             0..5 => "completed",
             5 => {
@@ -154,7 +175,10 @@ impl Client {
             6..8 => "cancelled",
             _ => return,
         };
-        let (path, body) = (format!("/transactions/{id}"), json!({"status": decision}));
+        let (path, mut body) = (format!("/transactions/{id}"), json!({"status": decision}));
+        if decision == "completed" && random.u8(..10) < 3 {
+            body["amount"] = json!(random.i64(1..=amount));
+        }
         let reply = self.send(self.api(Service::Transaction, random), Method::PUT, &path, Some(body)).await;
         if let Some(status) = reply.filter(is_certain).as_ref().and_then(status) {
             self.history.told(key, Told::Done(Some((id, status))));

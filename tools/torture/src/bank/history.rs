@@ -17,6 +17,11 @@ pub enum Asked {
         /// Completed at once, not decided later.
         one_step: bool,
     },
+    /// Some of the money of a completed transaction back.
+    Refund {
+        /// Which transaction.
+        of: i64,
+    },
     /// Money comes in.
     TopUp {
         /// Whose account.

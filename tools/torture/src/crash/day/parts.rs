@@ -24,14 +24,15 @@ impl Day {
 
     /// Payments together: each for itself, and all or none.
     pub(super) async fn pay_together(&mut self, ani: i64, budi: i64) -> Result<()> {
-        self.batch("each for itself", false, &[(ani, budi, 6), (ani, NOBODY, 1), (ani, budi, 1_000_000)]).await?;
-        self.batch("all of them", true, &[(ani, budi, 7), (budi, ani, 2)]).await?;
-        self.batch("none of them", true, &[(ani, budi, 8), (ani, budi, 1_000_000)]).await
+        self.batch("each for itself", false, &[(ani, budi, "6.01"), (ani, NOBODY, "1"), (ani, budi, "1000000")])
+            .await?;
+        self.batch("all of them", true, &[(ani, budi, "6.02"), (budi, ani, "6.03")]).await?;
+        self.batch("none of them", true, &[(ani, budi, "6.04"), (ani, budi, "1000000")]).await
     }
 
     /// Asks for a batch, and waits until it is known what came of each of its transactions.
-    async fn batch(&mut self, what: &'static str, atomic: bool, payments: &[(i64, i64, i64)]) -> Result<()> {
-        let payment = |&(sender, receiver, amount): &(i64, i64, i64)| json!({"sender_id": sender, "receiver_id": receiver, "amount": amount, "description": what, "auto_complete": true});
+    async fn batch(&mut self, what: &'static str, atomic: bool, payments: &[(i64, i64, &str)]) -> Result<()> {
+        let payment = |&(sender, receiver, amount): &(i64, i64, &str)| json!({"sender_id": sender, "receiver_id": receiver, "amount": amount, "description": what, "auto_complete": true});
         let body = json!({"atomic": atomic, "transactions": payments.iter().map(payment).collect::<Vec<_>>()});
         let path = "/transactions/batch".to_owned();
         let answer = self.request(what, Service::Transaction, Method::POST, path, Some(body)).await?;
