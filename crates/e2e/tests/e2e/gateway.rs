@@ -1,10 +1,11 @@
 //! The one address before all services: what it shows and what it hides, whom it believes, and what it refuses.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, time::Duration};
 
 use common::{Code, codes};
 use futures::future::join_all;
 use lab::{
+    document::documents,
     gateway::{Gateway, Options},
     http::{Api, Reply},
     server::Purpose,
@@ -82,6 +83,33 @@ async fn all_services_have_one_address() {
     }
     assert_eq!(anyone.get("/health").await.expect(200)["service"], "gateway");
     assert!(!gateway.log().contains("example.com"), "the log names no address: {}", gateway.log());
+}
+
+#[tokio::test]
+async fn every_public_route_has_its_way_through_the_gateway_and_the_ingress() {
+    let ingress = fs::read_to_string(lab::workspace_root().join("deploy/kubernetes/base/ingress.yaml")).unwrap();
+    let world = World::start().await;
+    let gateway = start(&Options { lets_services_in: true, ..options(&world) }).await;
+    let service = gateway.api().with("x-service-token", world.wallet.service_token());
+    for (_, document) in documents(|service| world.api(service)).await {
+        for operation in document.operations() {
+            let own = ["/internal/", "/health", "/ready", "/metrics", "/docs", "/openapi.json"];
+            if own.iter().any(|path| operation.path.starts_with(path)) {
+                continue;
+            }
+            // a path that is none of an id of its own: whoever answers is the service
+            let path = operation.path.replace("{id}", "x").replace("{user_id}", "x");
+            let answer = service.send(operation.method.clone(), &path, Some("{}".into())).await;
+            assert_ne!(answer["code"], "route_not_found", "{} {}", operation.method, operation.path);
+            let first = operation.path.split('/').nth(1).unwrap_or_default();
+            let line = format!("- path: /{first}\n");
+            assert!(ingress.contains(&line), "the ingress has no {first}");
+        }
+    }
+    // lists of payments are longer than other bodies
+    let long = json!({"transactions": [{"description": "x".repeat(200_000)}]});
+    let _ = service.post("/transactions/batch", long.clone()).await.expect(201);
+    let _ = service.keyed("long").post("/transactions/batch", long).await.expect(201);
 }
 
 #[tokio::test]
