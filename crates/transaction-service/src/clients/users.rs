@@ -4,7 +4,7 @@ use common::{
     caller::account::{ACCOUNTS_PATH, Account},
     client::{CallError, ServiceClient},
 };
-use fault::point;
+use fault::{Point, point};
 use money::{BatchId, Email, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -65,18 +65,18 @@ impl UserClient {
     /// Asks for all `steps` in one call; the answers are in their order. A step that is asked again is answered
     /// again, so a call whose outcome is not known is repeated at once: often only a kept connection had been closed.
     pub async fn execute(&self, steps: &[Step]) -> Result<Vec<StepAnswer>, CallError> {
-        self.ask_again(steps).await
+        self.ask_again(point!("call.operations"), steps).await
     }
 
     /// Asks for all `steps`, or none, under the identity of the batch.
     pub async fn execute_batch(&self, batch_id: BatchId, steps: &[Step]) -> Result<StepOutcome, CallError> {
-        let answers = self.ask_again(&[Together::Batch { batch_id, steps }]).await?;
+        let answers = self.ask_again(point!("call.batch"), &[Together::Batch { batch_id, steps }]).await?;
         Ok(answers[0].outcome)
     }
 
-    async fn ask_again(&self, steps: &[impl Serialize + Sync]) -> Result<Vec<StepAnswer>, CallError> {
-        match self.ask(steps).await {
-            Err(unknown @ CallError::Unknown { .. }) => self.ask(steps).await.map_err(|again| match again {
+    async fn ask_again(&self, point: Point, steps: &[impl Serialize + Sync]) -> Result<Vec<StepAnswer>, CallError> {
+        match self.ask(point, steps).await {
+            Err(unknown @ CallError::Unknown { .. }) => self.ask(point, steps).await.map_err(|again| match again {
                 CallError::Unknown { .. } => again,
                 // the first call may have arrived all the same
                 CallError::NotReached { .. } | CallError::Refused { .. } => unknown,
@@ -106,9 +106,8 @@ impl UserClient {
         Ok(found.pop().map(|user| user.email))
     }
 
-    async fn ask(&self, operations: &[impl Serialize + Sync]) -> Result<Vec<StepAnswer>, CallError> {
-        let answer: Outcomes =
-            self.0.post(point!("call.operations"), "/internal/operations", &Operations { operations }).await?;
+    async fn ask(&self, point: Point, operations: &[impl Serialize + Sync]) -> Result<Vec<StepAnswer>, CallError> {
+        let answer: Outcomes = self.0.post(point, "/internal/operations", &Operations { operations }).await?;
         if answer.outcomes.len() == operations.len() {
             Ok(answer.outcomes)
         } else {

@@ -79,6 +79,7 @@ pub(super) fn companion(point: &Point) -> Option<&'static str> {
         (Service::Notification, "renew" | "give_back") => Some("mail.before=2*return(delay)"),
         // asked twice, and no answer: the settler asks again
         (Service::Transaction, "overdue") => Some("call.operations.after=2*return(error)"),
+        (Service::Transaction, "batch.overdue") => Some("call.batch.after=2*return(error)"),
         (Service::Transaction, "postpone") => Some("call.operations.before=1*off->2*return(error)"),
         _ => None,
     }
