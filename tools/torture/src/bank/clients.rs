@@ -129,12 +129,13 @@ impl Client {
 
     /// Asks for two refunds at once that may be too much together.
     async fn refund_twice(&self, key: &str, of: i64, most: i64, random: &mut Rng) {
-        let refund = |number: u8, random: &mut Rng| Sent {
+        // the same amounts whenever they are asked for: another amount under a known key is refused
+        let refund = |number: i64| Sent {
             key: format!("{key}-refund-{number}"),
             asked: Asked::Refund { of },
-            amount: random.i64(1..=most),
+            amount: (7 * of + 5 * number) % most + 1,
         };
-        let (one, other) = (refund(1, random), refund(2, random));
+        let (one, other) = (refund(1), refund(2));
         let (mut first, mut second) = (random.fork(), random.fork());
         // boxed, since a refund is asked for like a payment
         tokio::join!(Box::pin(self.ask(&one, &mut first)), Box::pin(self.ask(&other, &mut second)));
