@@ -227,8 +227,6 @@ fn parts() -> ApiRouter<AppState> {
                         NOT_REFUNDABLE,
                         INSUFFICIENT_BALANCE,
                         LIMIT_EXCEEDED,
-                        ACCOUNT_FROZEN,
-                        ACCOUNT_LOCKED,
                         RECEIVER_UNAVAILABLE,
                         NOT_HELD,
                         TRANSACTION_IN_PROGRESS,

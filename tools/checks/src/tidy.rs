@@ -71,8 +71,8 @@ fn lost_files(root: &Path) -> Result<Vec<String>> {
     for parent in ["crates", "tools", "xtask"] {
         sources.extend(rust_files(&root.join(parent))?);
     }
-    let mut pages =
-        vec![root.to_owned(), root.join("docs"), root.join("docs/decisions"), root.join("deploy/kubernetes")];
+    let folders = ["", "docs", "docs/decisions", "docs/guides", "deploy/kubernetes"];
+    let mut pages: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
     pages.retain(|folder| folder.is_dir());
     let mut problems = Vec::new();
     for folder in pages {

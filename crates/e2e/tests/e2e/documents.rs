@@ -20,8 +20,8 @@ const OF_NO_ROUTE: [&str; 5] =
     ["route_not_found", "method_not_allowed", "malformed_request", "uri_too_long", "headers_too_large"];
 /// Routes that every service has.
 const OF_EVERY_SERVICE: [&str; 3] = ["GET /health", "GET /metrics", "GET /ready"];
-/// Requests of the collection whose bodies are wrong on purpose.
-const WRONG_ON_PURPOSE: [&str; 2] = ["Unknown Field", "Invalid Amount"];
+/// Requests of the collection whose bodies, or a part of them, are wrong on purpose.
+const WRONG_ON_PURPOSE: [&str; 3] = ["Unknown Field", "Invalid Amount", "Create Batch"];
 
 #[tokio::test]
 async fn the_documents_name_every_code() {

@@ -1,23 +1,13 @@
 //! The tour of the README is what it says, and the same in both languages.
 
-use std::{fs, process::Stdio};
-
-use lab::{clients::tour_programs, wallet::Service, workspace_root, world::World};
+use lab::{wallet::Service, world::World};
 use serde_json::Value;
-use tokio::{process::Command, task::spawn_blocking};
 
-fn page(name: &str) -> String {
-    fs::read_to_string(workspace_root().join(name)).unwrap()
-}
+use crate::pages::{Step, page, run, steps};
 
-/// The commands of a page, without remarks.
+/// The commands of a page.
 fn commands(page: &str) -> Vec<String> {
-    let blocks = page.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
-    blocks
-        .map(|block| {
-            block.lines().map(|line| line.split(" #").next().unwrap().trim_end()).collect::<Vec<_>>().join("\n")
-        })
-        .collect()
+    steps(page).into_iter().map(|step| step.commands).collect()
 }
 
 #[test]
@@ -42,7 +32,6 @@ fn what_the_badges_say_is_so() {
 
 #[tokio::test]
 async fn the_tour_comes_to_what_it_says() {
-    spawn_blocking(|| tour_programs(&|step| eprintln!("{step}"))).await.unwrap().unwrap();
     let world = World::start().await;
     let document = world.api(Service::User).get("/openapi.json").await.expect(200);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -60,7 +49,6 @@ async fn the_tour_comes_to_what_it_says() {
 
 #[tokio::test]
 async fn a_shop_is_integrated_as_its_page_says() {
-    spawn_blocking(|| tour_programs(&|step| eprintln!("{step}"))).await.unwrap().unwrap();
     let world = World::start().await;
     let (said, answers) = follow(&world, &page("docs/integrating-a-shop.md")).await;
     let statuses: Vec<&str> = answers.iter().filter_map(|answer| answer["status"].as_str()).collect();
@@ -73,19 +61,15 @@ async fn a_shop_is_integrated_as_its_page_says() {
 
 /// Runs the commands of a page in `world`, none of which may fail, and returns what they say: as text, and each answer.
 async fn follow(world: &World, page: &str) -> (String, Vec<Value>) {
-    let mut script = commands(page).join("\n").replace(".wallet/mail", &world.wallet.mail().display().to_string());
-    for (port, service) in (5001..).zip(Service::ALL) {
-        script = script.replace(&format!("http://localhost:{port}"), &world.wallet.url(service));
-    }
     // each answer on a line of its own
     let is_asked = |line: &str| line.starts_with("curl") || line == "reserve";
-    let script = script
-        .lines()
-        .map(|line| if is_asked(line) && !line.ends_with('\\') { format!("{line}; echo") } else { line.to_owned() });
-    let script = script.collect::<Vec<_>>().join("\n");
-    let output = Command::new("bash").args(["-euc", &script]).stdin(Stdio::null()).output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let apart =
+        |line: &str| if is_asked(line) && !line.ends_with('\\') { format!("{line}; echo") } else { line.to_owned() };
+    let mut steps: Vec<Step> = steps(page);
+    for step in &mut steps {
+        step.commands = step.commands.lines().map(apart).collect::<Vec<_>>().join("\n");
+    }
+    let said = run(world, &steps).await.concat();
     let answers: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(answers.iter().all(|answer| answer["error"].is_null()), "{said}");
     (said, answers)
