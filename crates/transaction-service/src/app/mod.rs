@@ -6,6 +6,7 @@ pub mod create;
 pub mod decide;
 pub mod expire;
 pub mod later;
+pub mod names;
 pub mod payment_requests;
 pub mod receiver;
 pub mod refund;

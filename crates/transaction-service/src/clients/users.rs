@@ -1,5 +1,7 @@
 //! user-service, as the mover of money, and as who knows whose an address is.
 
+use std::collections::HashMap;
+
 use common::{
     caller::account::{ACCOUNTS_PATH, Account},
     client::{CallError, ServiceClient},
@@ -45,6 +47,13 @@ struct UsersQuery {
 #[derive(Deserialize)]
 struct User {
     email: String,
+}
+
+/// An account's number, and how it is shown to others.
+#[derive(Deserialize)]
+struct Named {
+    id: UserId,
+    display_name: String,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +106,13 @@ impl UserClient {
         let accounts: Vec<Account> =
             self.0.get(point!("call.existing"), ACCOUNTS_PATH, &[("ids", ids.join(","))]).await?;
         Ok(accounts.into_iter().map(|account| account.id).collect())
+    }
+
+    /// The display names of those of `users`, at most [`MAX_ASKED`](common::caller::account::MAX_ASKED), who have accounts.
+    pub async fn names(&self, users: &[UserId]) -> Result<HashMap<UserId, String>, CallError> {
+        let ids: Vec<String> = users.iter().map(UserId::to_string).collect();
+        let named: Vec<Named> = self.0.get(point!("call.names"), "/internal/names", &[("ids", ids.join(","))]).await?;
+        Ok(named.into_iter().map(|Named { id, display_name }| (id, display_name)).collect())
     }
 
     /// Asks for the address of `user`; `None` if there is no such account.

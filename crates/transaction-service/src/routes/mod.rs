@@ -5,6 +5,7 @@ pub mod batches;
 mod body;
 pub mod captures;
 pub mod feed;
+mod parties;
 pub mod payment_requests;
 pub mod refunds;
 pub mod schedules;

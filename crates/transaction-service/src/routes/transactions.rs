@@ -11,7 +11,7 @@ use common::{
     ApiError, Result,
     answer::{Accepted, Created, Either, Message, Reply, WithStatus},
     caller::{Authenticated, Caller, Viewer, Visitor},
-    extract::{Json, Path},
+    extract::{Json, Path, Query},
     headers::REPLAYED,
     idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
     page::{List, Listed},
@@ -21,7 +21,10 @@ use money::{TransactionId, time};
 use serde::Serialize;
 use serde_json::json;
 
-use super::body::{Body, Create, ListQuery, NewStatus, Update};
+use super::{
+    body::{Body, Create, ListQuery, NewStatus, Update},
+    parties::{ShowQuery, Shown, listed, shown},
+};
 use crate::{
     app::{create::Creation, decide::Decided, transfers::Transfers},
     codes,
@@ -153,16 +156,18 @@ pub async fn list(
     Visitor { caller, since, .. }: Visitor,
     State(reads): State<ReadPool>,
     State(zone): State<Tz>,
+    State(transfers): State<Transfers>,
     List(page, query): List<ListQuery>,
-) -> Result<Listed<Body>> {
+) -> Result<Listed<Shown>> {
     let query = if caller.only_user().is_some() { query } else { query.of_everybody()? };
-    let filter = query.filter(zone, since);
+    let (expand, filter) = (query.expand, query.filter(zone, since));
     let mut conn = reads.acquire_for(caller.only_user()).await?;
     let found = match caller.only_user() {
         Some(user) => lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?,
         None => lists::all(&mut conn, &filter, page.cursor, page.rows()).await?,
     };
-    Ok(page.answer(found, |row| row.id.get()))
+    drop(conn);
+    listed(&transfers, page, found, expand).await
 }
 
 /// `GET /transactions/user/{user_id}`: those that the user sent or received, newest first.
@@ -170,21 +175,25 @@ pub async fn list_of_user(
     Viewer { user, since }: Viewer,
     State(reads): State<ReadPool>,
     State(zone): State<Tz>,
+    State(transfers): State<Transfers>,
     List(page, query): List<ListQuery>,
-) -> Result<Listed<Body>> {
-    let filter = query.filter(zone, since);
+) -> Result<Listed<Shown>> {
+    let (expand, filter) = (query.expand, query.filter(zone, since));
     let mut conn = reads.acquire_for(Some(user)).await?;
     let found = lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?;
-    Ok(page.answer(found, |row| row.id.get()))
+    drop(conn);
+    listed(&transfers, page, found, expand).await
 }
 
 /// `GET /transactions/{id}`
 pub async fn show(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
+    Query(ShowQuery { expand }): Query<ShowQuery>,
     State(transfers): State<Transfers>,
-) -> Result<Json<Body>> {
-    Ok(Json(visible(&transfers, &visitor, id).await?.0.into()))
+) -> Result<Json<Shown>> {
+    let (row, _) = visible(&transfers, &visitor, id).await?;
+    shown(&transfers, row, expand).await
 }
 
 /// `PUT /transactions/{id}`: completes, cancels or fails a pending transaction, or changes its description. The receiver may

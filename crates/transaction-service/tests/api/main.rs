@@ -10,6 +10,7 @@ mod feed;
 mod freezing;
 mod idempotency;
 mod lists;
+mod names;
 mod outbox;
 mod parties;
 mod payment_requests;

@@ -50,6 +50,9 @@ struct UserState {
     retry_after: Option<u64>,
     /// The accounts that are not active, and what they are.
     states: HashMap<i64, &'static str>,
+    /// How those accounts are shown that are not closed.
+    names: HashMap<i64, &'static str>,
+    asked_names: Vec<usize>,
     /// True while nobody is told of accounts.
     says_nothing: bool,
 }
@@ -93,6 +96,7 @@ impl UserService {
         Router::new()
             .route("/internal/operations", post(Self::operations))
             .route("/internal/receivers", get(|stub, asked| async { Self::receiver(stub, asked) }))
+            .route("/internal/names", get(|stub, asked| async { Self::names(stub, asked) }))
             .route("/internal/users", get(|stub, asked| async { Self::users(stub, asked) }))
             .route(
                 "/internal/accounts",
@@ -109,6 +113,24 @@ impl UserService {
     /// From now on the account of `user` has this state.
     pub fn puts(&self, user: i64, state: &'static str) {
         self.0.lock().unwrap().states.insert(user, state);
+    }
+
+    /// From now on the account of `user` is shown by this name; the others are closed.
+    pub fn is_named(&self, user: i64, name: &'static str) {
+        self.0.lock().unwrap().names.insert(user, name);
+    }
+
+    /// How many accounts each call for names was about.
+    pub fn asked_names(&self) -> Vec<usize> {
+        self.0.lock().unwrap().asked_names.clone()
+    }
+
+    fn names(State(stub): State<Self>, Query(asked): Query<HashMap<String, String>>) -> Json<Value> {
+        let mut state = stub.0.lock().unwrap();
+        let ids: Vec<i64> = asked["ids"].split(',').map(|id| id.parse().expect("services ask for numbers")).collect();
+        state.asked_names.push(ids.len());
+        let named = ids.iter().filter_map(|id| Some(json!({"id": id, "display_name": state.names.get(id)?})));
+        Json(named.collect())
     }
 
     /// From now on nobody is told of accounts.

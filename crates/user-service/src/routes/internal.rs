@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::balance::{self, NewBalance};
+use super::{
+    balance::{self, NewBalance},
+    users::Payee,
+};
 use crate::{
     app::{
         ledger::Ledger,
@@ -80,6 +83,24 @@ pub async fn list(
 /// `GET /internal/users/{id}`
 pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Accounts>) -> Result<Json<User>> {
     Ok(Json(accounts.find(id).await?.ok_or(codes::USER_NOT_FOUND)?))
+}
+
+request! {
+    /// Whose names are asked for.
+    pub struct NamesQuery {
+        /// These accounts.
+        ids: IdList<UserId, MAX_IDS>,
+    }
+}
+
+/// `GET /internal/names`: the display names of those of the accounts that exist, by id.
+pub async fn names(
+    _: Service,
+    State(reads): State<ReadPool>,
+    Query(NamesQuery { ids: IdList(ids) }): Query<NamesQuery>,
+) -> Result<Json<Vec<Payee>>> {
+    let found = users::names(&mut *reads.acquire().await?, &ids).await?;
+    Ok(Json(found.into_iter().map(|(id, full_name)| Payee::of(id, &full_name)).collect()))
 }
 
 request! {

@@ -17,6 +17,7 @@ impl Day {
     pub(super) async fn look_around(&mut self, name: &'static str, user: i64) -> Result<()> {
         let own = [
             (Service::Notification, "/notifications".to_owned()),
+            (Service::Transaction, "/transactions?expand=parties".to_owned()),
             (Service::Report, format!("/summaries/user/{user}")),
         ];
         for (service, path) in own {
