@@ -67,6 +67,7 @@ pub fn app(state: AppState) -> Router {
                             NOT_HELD,
                             ILLEGAL_STATUS_CHANGE,
                             TRANSACTION_IN_PROGRESS,
+                            SERVICE_UNAVAILABLE,
                         ],
                     ),
                 )
@@ -207,6 +208,7 @@ fn parts() -> ApiRouter<AppState> {
                         NOT_HELD,
                         ILLEGAL_STATUS_CHANGE,
                         TRANSACTION_IN_PROGRESS,
+                        SERVICE_UNAVAILABLE,
                     ],
                 ),
             ),

@@ -159,6 +159,13 @@ fn internal_routes() -> ApiRouter<AppState> {
             ),
         )
         .api_route("/internal/operations", operations)
+        .api_route(
+            "/internal/operations/dry-run",
+            post_with(
+                internal::try_out,
+                about("Says what would become of steps, and changes nothing", [INVALID_AMOUNT]),
+            ),
+        )
         .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
 }
 

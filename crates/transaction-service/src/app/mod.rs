@@ -4,6 +4,7 @@ pub mod batch;
 pub mod capture;
 pub mod create;
 pub mod decide;
+pub mod dry_run;
 pub mod expire;
 pub mod later;
 pub mod names;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use common::{
     caller::account::{ACCOUNTS_PATH, Account},
     client::{CallError, ServiceClient},
+    standing::Standing,
 };
 use fault::point;
 use money::{BatchId, Email, UserId};
@@ -47,6 +48,27 @@ struct UsersQuery {
 #[derive(Deserialize)]
 struct User {
     email: String,
+}
+
+/// Steps that are only tried.
+#[derive(Serialize)]
+struct TriedOperations<'a> {
+    operations: &'a [Step],
+    user_id: UserId,
+}
+
+#[derive(Deserialize)]
+struct TriedOutcomes {
+    outcomes: Vec<StepAnswer>,
+    standing: Option<Standing>,
+}
+
+/// What would become of a step.
+pub struct TriedStep {
+    /// What user-service would answer to it; `None` if there is none.
+    pub answer: Option<StepAnswer>,
+    /// How the account would then stand that was asked for, if there is one.
+    pub standing: Option<Standing>,
 }
 
 /// An account's number, and how it is shown to others.
@@ -92,6 +114,17 @@ impl UserClient {
             }),
             answered => answered,
         }
+    }
+
+    /// What would become of `step`, if there is one, and how the account of `user` would then stand. Nothing changes.
+    pub async fn try_out(&self, step: Option<Step>, user: UserId) -> Result<TriedStep, CallError> {
+        let asked = TriedOperations { operations: step.as_slice(), user_id: user };
+        let answer: TriedOutcomes = self.0.post(point!("call.dry_run"), "/internal/operations/dry-run", &asked).await?;
+        if answer.outcomes.len() != usize::from(step.is_some()) {
+            let cause = format!("{} outcomes of a step that was tried", answer.outcomes.len());
+            return Err(CallError::Unknown { service: "user-service", cause });
+        }
+        Ok(TriedStep { answer: answer.outcomes.into_iter().next(), standing: answer.standing })
     }
 
     /// Asks for the account with the address `email`. It counts for the user who asks, if one does.

@@ -8,5 +8,7 @@ pub mod feed;
 mod parties;
 pub mod payment_requests;
 pub mod refunds;
+mod refusals;
 pub mod schedules;
 pub mod transactions;
+mod tried;

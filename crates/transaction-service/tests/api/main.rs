@@ -4,6 +4,7 @@ mod batches;
 mod captures;
 mod creation;
 mod decisions;
+mod dry_runs;
 mod errors;
 mod failures;
 mod feed;

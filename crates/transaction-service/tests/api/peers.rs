@@ -53,6 +53,7 @@ struct UserState {
     /// How those accounts are shown that are not closed.
     names: HashMap<i64, &'static str>,
     asked_names: Vec<usize>,
+    tried: Vec<Value>,
     /// True while nobody is told of accounts.
     says_nothing: bool,
 }
@@ -95,6 +96,7 @@ impl UserService {
     fn router(&self) -> Router {
         Router::new()
             .route("/internal/operations", post(Self::operations))
+            .route("/internal/operations/dry-run", post(Self::try_out))
             .route("/internal/receivers", get(|stub, asked| async { Self::receiver(stub, asked) }))
             .route("/internal/names", get(|stub, asked| async { Self::names(stub, asked) }))
             .route("/internal/users", get(|stub, asked| async { Self::users(stub, asked) }))
@@ -201,6 +203,27 @@ impl UserService {
         self.0.lock().unwrap().reactions.get(verb).cloned().unwrap_or(Reaction::Applies)
     }
 
+    /// The bodies of what was tried so far.
+    pub fn tried(&self) -> Vec<Value> {
+        self.0.lock().unwrap().tried.clone()
+    }
+
+    async fn try_out(State(stub): State<Self>, Json(body): Json<Value>) -> Response {
+        let mut outcomes = Vec::new();
+        for step in body["operations"].as_array().expect("a list of steps") {
+            outcomes.push(match stub.reaction(&verb_of(step)) {
+                Reaction::Refuses(code) => json!({"outcome": "refused", "code": code}),
+                Reaction::Exceeds(details) => {
+                    json!({"outcome": "refused", "code": "limit_exceeded", "exceeded": details})
+                }
+                Reaction::Answers(status, body) => return answer(status, body),
+                Reaction::Applies | Reaction::Waits(_) => json!({"outcome": "applied"}),
+            });
+        }
+        stub.0.lock().unwrap().tried.push(body);
+        answer(200, &json!({"outcomes": outcomes, "standing": {"balances": tried_balances()}}).to_string())
+    }
+
     async fn operations(State(stub): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
         let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         if header("x-service-token") != DEVELOPMENT_TOKEN {
@@ -226,6 +249,11 @@ impl UserService {
         }
         answer(200, &json!({"outcomes": outcomes}).to_string())
     }
+}
+
+/// The account that every step which is tried would leave.
+pub fn tried_balances() -> Value {
+    json!({"available": 7_500.5, "held": 10})
 }
 
 fn verb_of(step: &Value) -> String {

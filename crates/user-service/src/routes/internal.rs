@@ -9,12 +9,14 @@ use common::{
         account::{Account, MAX_ASKED},
         revocation::{Position, Revocation},
     },
+    dry_run::NoDryRun,
     extract::{Json, Path, Query},
     idempotency::{IdempotencyKey, KeyedRequest},
     labels::{Labels, Metadata, Reference},
     page::{List, Listed},
     reads::ReadPool,
     request,
+    standing::Standing,
 };
 use money::{Amount, Email, UserId, ids::IdList, time::Moment};
 use schemars::JsonSchema;
@@ -24,11 +26,12 @@ use sqlx::MySqlPool;
 
 use super::{
     balance::{self, NewBalance},
+    limits::standing,
     users::Payee,
 };
 use crate::{
     app::{
-        ledger::Ledger,
+        ledger::{Ledger, TriedOut},
         lookup::{Lookup, look_up},
     },
     codes,
@@ -208,6 +211,7 @@ request! {
 pub async fn change_balance(
     Service(caller): Service,
     Path(user_id): Path<UserId>,
+    _: NoDryRun,
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(mut body): Json<BalanceChange>,
@@ -223,7 +227,7 @@ pub async fn change_balance(
     };
     let identities = key.into_iter().chain(reference);
     let labels = Labels::of(body.reference.map(Reference), body.metadata);
-    balance::change(ledger, user_id, Operation::requested(identities, movement, labels)).await
+    balance::change(ledger, user_id, Operation::requested(identities, movement, labels)).await.map(Reply::new)
 }
 
 request! {
@@ -264,14 +268,59 @@ pub async fn execute(
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         return Err(ApiError::invalid("operations", format!("must be a list of 1 to {MAX_OPERATIONS}")));
     }
-    let steps = operations.into_iter().enumerate().map(|(n, movement)| step(&format!("operations[{n}]"), movement));
-    let steps = steps.collect::<Result<Vec<_>>>()?;
-    let posted = ledger.post(steps).await?;
-    let body = |outcome: Outcome| match outcome.result {
-        Ok(_) => OutcomeBody::Applied,
-        Err(code) => OutcomeBody::Refused { code, exceeded: outcome.exceeded },
-    };
-    Ok(Json(Outcomes { outcomes: posted.into_iter().map(body).collect() }))
+    let posted = ledger.post(steps(operations)?).await?;
+    Ok(Json(Outcomes { outcomes: posted.into_iter().map(OutcomeBody::from).collect() }))
+}
+
+request! {
+    /// Steps of transactions that are only tried.
+    #[schemars(example = json!({"user_id": 1, "operations": [
+        {"transfer": {"transaction_id": i64::MAX, "sender_id": 1, "receiver_id": 2, "amount": 10_000}},
+    ]}))]
+    pub struct TriedOperations {
+        /// In order, each on what the one before it would leave; without any, the account is shown as it is.
+        #[schemars(length(max = MAX_OPERATIONS))]
+        operations: Vec<Movement>,
+        /// Whose account is shown.
+        user_id: UserId,
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct TriedOutcomes {
+    outcomes: Vec<OutcomeBody>,
+    /// How the account would then stand, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<Standing>,
+}
+
+/// `POST /internal/operations/dry-run`: what would become of steps of transactions, and how one account would then stand. Nothing
+/// changes, and nothing is kept.
+pub async fn try_out(
+    _: Service,
+    State(ledger): State<Ledger>,
+    Json(TriedOperations { operations, user_id }): Json<TriedOperations>,
+) -> Result<Json<TriedOutcomes>> {
+    if operations.len() > MAX_OPERATIONS {
+        return Err(ApiError::invalid("operations", format!("must be a list of {MAX_OPERATIONS} at most")));
+    }
+    let TriedOut { outcomes, account } = ledger.try_out(&steps(operations)?, user_id).await?;
+    let outcomes = outcomes.into_iter().map(OutcomeBody::from).collect();
+    Ok(Json(TriedOutcomes { outcomes, standing: account.map(|account| standing(user_id, account)) }))
+}
+
+impl From<Outcome> for OutcomeBody {
+    fn from(outcome: Outcome) -> Self {
+        match outcome.result {
+            Ok(_) => Self::Applied,
+            Err(code) => Self::Refused { code, exceeded: outcome.exceeded },
+        }
+    }
+}
+
+/// The operations that the movements of a request are.
+fn steps(operations: Vec<Movement>) -> Result<Vec<Operation>> {
+    operations.into_iter().enumerate().map(|(n, movement)| step(&format!("operations[{n}]"), movement)).collect()
 }
 
 /// The operation that the movement at `place` of a request is.

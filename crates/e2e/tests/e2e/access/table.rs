@@ -30,6 +30,7 @@ pub const TABLE: &str = "
     GET    /internal/users/{id}                  401     403    403       403       200      401
     PUT    /internal/users/{id}/balance          401     403    403       403       200      401
     POST   /internal/operations                  401     403    403       403       200      401
+    POST   /internal/operations/dry-run          401     403    403       403       200      401
     GET    /internal/ledger/verify               401     403    403       403       200      401
 
     GET    /transactions                         200/401 200    200       200       200      401
