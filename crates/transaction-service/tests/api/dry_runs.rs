@@ -67,7 +67,7 @@ async fn payments_are_answered_as_if_they_were_made() {
     for (n, body) in [payment(10_000), immediate(10_000), later, by_address].into_iter().enumerate() {
         let api = if n % 2 == 0 { service.user(SENDER) } else { service.service.clone() };
         let api = api.with("x-service-name", &format!("shop-{n}"));
-        alike(&service, &api, "POST", &format!("/transactions"), body, 201).await;
+        alike(&service, &api, "POST", "/transactions", body, 201).await;
         service.run("UPDATE transactions SET request = CONCAT('done ', id)").await;
     }
     let shown: Vec<i64> = service.users.tried().iter().map(|body| body["user_id"].as_i64().unwrap()).collect();

@@ -96,7 +96,7 @@ impl UserService {
     fn router(&self) -> Router {
         Router::new()
             .route("/internal/operations", post(Self::operations))
-            .route("/internal/operations/dry-run", post(Self::try_out))
+            .route("/internal/operations/dry-run", post(|stub, body| async { Self::try_out(stub, body) }))
             .route("/internal/receivers", get(|stub, asked| async { Self::receiver(stub, asked) }))
             .route("/internal/names", get(|stub, asked| async { Self::names(stub, asked) }))
             .route("/internal/users", get(|stub, asked| async { Self::users(stub, asked) }))
@@ -208,7 +208,7 @@ impl UserService {
         self.0.lock().unwrap().tried.clone()
     }
 
-    async fn try_out(State(stub): State<Self>, Json(body): Json<Value>) -> Response {
+    fn try_out(State(stub): State<Self>, Json(body): Json<Value>) -> Response {
         let mut outcomes = Vec::new();
         for step in body["operations"].as_array().expect("a list of steps") {
             outcomes.push(match stub.reaction(&verb_of(step)) {
