@@ -14,10 +14,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    codes, describe,
     error::{ApiError, Result},
     extract::{Json, Query},
-    fields, request,
+    request,
     standing::{AccountBalances, AccountLimits, Standing},
 };
 
@@ -30,7 +29,7 @@ request! {
     }
 }
 
-/// True if the request is only tried. Any other parameter is refused: whoever misspells this one must not pay by that.
+/// True if the request is only tried. Routes without it refuse the parameter, as any that they do not know.
 pub struct DryRun(pub bool);
 
 impl<S: Send + Sync> FromRequestParts<S> for DryRun {
@@ -44,22 +43,6 @@ impl<S: Send + Sync> FromRequestParts<S> for DryRun {
 impl OperationInput for DryRun {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         Query::<DryRunQuery>::operation_input(context, operation);
-    }
-}
-
-/// No parameters: a request that moves money and cannot be tried refuses `dry_run`, and whatever else it would ignore.
-pub struct NoDryRun;
-
-impl<S: Send + Sync> FromRequestParts<S> for NoDryRun {
-    type Rejection = ApiError;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        fields::from_query::<()>(parts.uri.query().unwrap_or_default()).map(|()| Self)
-    }
-}
-
-impl OperationInput for NoDryRun {
-    fn operation_input(_: &mut GenContext, operation: &mut Operation) {
-        describe::refuses(operation, &[codes::UNKNOWN_FIELD, codes::DUPLICATE_FIELD]);
     }
 }
 
@@ -159,8 +142,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_misspelt_is_refused_and_not_carried_out() {
         let tried = async |DryRun(dry_run): DryRun| dry_run.to_string();
-        let real = async |_: NoDryRun| "carried out";
-        let api = Api::new(serve(Router::new().route("/tried", post(tried)).route("/real", post(real))).await);
+        let api = Api::new(serve(Router::new().route("/tried", post(tried))).await);
         for (query, dry_run) in [("", "false"), ("?dry_run=false", "false"), ("?dry_run=true", "true")] {
             assert_eq!(api.post_empty(&format!("/tried{query}")).await.expect(200).text, dry_run);
         }
@@ -169,8 +151,6 @@ mod tests {
         {
             let _ = api.post_empty(&format!("/tried?{query}")).await.expect(400);
         }
-        let _ = api.post_empty("/real").await.expect(200);
-        let _ = api.post_empty("/real?dry_run=true").await.expect_error(400, "unknown_field");
     }
 
     #[test]

@@ -69,8 +69,10 @@ async fn whatever_moves_money_comes_to_what_was_said_before() {
     let captures = format!("/transactions/{held}/captures");
     let _ = try_then_do(&world, &as_ani, ("POST", &captures), &json!({"amount": 0.25}), ani.id).await.expect(201);
     let _ = try_then_do(&world, &as_ani, ("POST", &captures), &json!({"amount": 10_000.5}), ani.id).await.expect(409);
-    let put = format!("/transactions/{held}");
-    let part = json!({"status": "completed", "amount": 2_500.25});
+    let last = json!({"amount": 2_500.25, "final": true});
+    let _ = try_then_do(&world, &as_ani, ("POST", &captures), &last, ani.id).await.expect(201);
+    let part = json!({"status": "completed", "amount": 100.25});
+    let put = format!("/transactions/{}", world.pay(&ani, &budi, 300).await.expect(201).id());
     let _ = try_then_do(&world, &as_ani, ("PUT", &put), &part, ani.id).await.expect(200);
     let refunds = format!("/transactions/{held}/refunds");
     let _ = try_then_do(&world, &as_budi, ("POST", &refunds), &json!({"amount": 0.75}), budi.id).await.expect(201);

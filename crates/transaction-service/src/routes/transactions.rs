@@ -11,7 +11,7 @@ use common::{
     ApiError, Result,
     answer::{Accepted, Either, Message, Reply, WithStatus},
     caller::{Authenticated, Caller, Viewer, Visitor},
-    dry_run::{DryRun, NoDryRun, OrTried},
+    dry_run::{DryRun, OrTried},
     extract::{Json, Path, Query},
     headers::REPLAYED,
     idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
@@ -234,7 +234,6 @@ fn decided(decision: Decision, decided: Decided) -> Result<(StatusCode, Transact
 pub async fn delete(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
-    _: NoDryRun,
     State(transfers): State<Transfers>,
 ) -> Result<Json<Message>> {
     let (row, actor) = visible(&transfers, &visitor, id).await?;

@@ -9,7 +9,6 @@ use common::{
         account::{Account, MAX_ASKED},
         revocation::{Position, Revocation},
     },
-    dry_run::NoDryRun,
     extract::{Json, Path, Query},
     idempotency::{IdempotencyKey, KeyedRequest},
     labels::{Labels, Metadata, Reference},
@@ -211,7 +210,6 @@ request! {
 pub async fn change_balance(
     Service(caller): Service,
     Path(user_id): Path<UserId>,
-    _: NoDryRun,
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(mut body): Json<BalanceChange>,

@@ -4,7 +4,6 @@ use axum::extract::State;
 use common::{
     ApiError, Result,
     caller::{Authenticated, Caller, Gatekeeper, Owner, Viewer, Visitor, address::ClientAddress},
-    dry_run::NoDryRun,
     extract::{Json, Query},
     page::{List, Listed},
     reads::ReadPool,
@@ -128,7 +127,7 @@ pub struct Closed {
 }
 
 /// `DELETE /users/{id}`: closes the account.
-pub async fn close(owner: Owner, _: NoDryRun, State(ledger): State<Ledger>) -> Result<Json<Closed>> {
+pub async fn close(owner: Owner, State(ledger): State<Ledger>) -> Result<Json<Closed>> {
     let by_operator = !matches!(owner.caller, Caller::User(_));
     match ledger.close(owner.user, by_operator, time::now()).await? {
         Closing::Done { paid_out } => Ok(Json(Closed { message: "User deleted successfully", paid_out })),
