@@ -33,6 +33,14 @@ const MAX_KEY: usize = 255;
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(pub Option<String>);
 
+impl IdempotencyKey {
+    /// The key, unless it is `ignored`.
+    #[must_use]
+    pub fn unless(self, ignored: bool) -> Self {
+        Self(self.0.filter(|_| !ignored))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {

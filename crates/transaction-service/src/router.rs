@@ -27,7 +27,7 @@ pub fn app(state: AppState) -> Router {
     let routes = ApiRouter::new()
         .api_route(
             "/transactions",
-            get_with(transactions::list, about("Transactions, newest first; a user sees its own", [INVALID_AMOUNT]))
+            get_with(transactions::list, about("Transactions, newest first; a user sees its own", [INVALID_AMOUNT, SERVICE_UNAVAILABLE]))
                 .post_with(
                     transactions::create,
                     about(
@@ -50,7 +50,7 @@ pub fn app(state: AppState) -> Router {
         )
         .api_route(
             "/transactions/{id}",
-            get_with(transactions::show, about("A transaction", [TRANSACTION_NOT_FOUND]))
+            get_with(transactions::show, about("A transaction", [TRANSACTION_NOT_FOUND, SERVICE_UNAVAILABLE]))
                 .put_with(
                     transactions::update,
                     about(
@@ -67,6 +67,7 @@ pub fn app(state: AppState) -> Router {
                             NOT_HELD,
                             ILLEGAL_STATUS_CHANGE,
                             TRANSACTION_IN_PROGRESS,
+                            SERVICE_UNAVAILABLE,
                         ],
                     ),
                 )
@@ -88,7 +89,7 @@ pub fn app(state: AppState) -> Router {
             "/transactions/user/{user_id}",
             get_with(
                 transactions::list_of_user,
-                about("What a user sent and received, newest first", [INVALID_AMOUNT]),
+                about("What a user sent and received, newest first", [INVALID_AMOUNT, SERVICE_UNAVAILABLE]),
             ),
         )
         .merge(parts())
@@ -207,6 +208,7 @@ fn parts() -> ApiRouter<AppState> {
                         NOT_HELD,
                         ILLEGAL_STATUS_CHANGE,
                         TRANSACTION_IN_PROGRESS,
+                        SERVICE_UNAVAILABLE,
                     ],
                 ),
             ),

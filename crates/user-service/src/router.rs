@@ -136,6 +136,7 @@ fn internal_routes() -> ApiRouter<AppState> {
             ACCOUNTS_PATH,
             get_with(internal::accounts, about("By what the access tokens of accounts are known", [])),
         )
+        .api_route("/internal/names", get_with(internal::names, about("The display names of accounts", [])))
         .api_route("/internal/receivers", get_with(internal::receiver, about("The account with an address", [])))
         .api_route("/internal/users", get_with(internal::list, about("Accounts by id", [])))
         .api_route("/internal/users/{id}", get_with(internal::show, about("An account", [USER_NOT_FOUND])))
@@ -158,6 +159,13 @@ fn internal_routes() -> ApiRouter<AppState> {
             ),
         )
         .api_route("/internal/operations", operations)
+        .api_route(
+            "/internal/operations/dry-run",
+            post_with(
+                internal::try_out,
+                about("Says what would become of steps, and changes nothing", [INVALID_AMOUNT]),
+            ),
+        )
         .api_route("/internal/ledger/verify", get_with(internal::verify, about("Proves the ledger's rules", [])))
 }
 

@@ -6,6 +6,7 @@ mod backup;
 mod crashes;
 mod disk_full;
 mod documents;
+mod dry_runs;
 mod environment;
 mod flow;
 mod freezing;

@@ -25,33 +25,42 @@ impl Transfers {
         labels: Labels,
         request: &Request,
     ) -> Result<Creation> {
-        let new = |amount| NewTransaction {
-            sender_id: of.receiver_id,
-            receiver_id: of.sender_id,
-            amount,
-            description: reason.clone(),
-            labels: labels.clone(),
-            auto_complete: true,
-            refund_of: Some(of.id),
-            batch_id: None,
-            execute_at: None,
-            schedule_id: None,
-        };
         // a request that is asked again is about what was left then
-        if let Some(known) = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await? {
-            return self.create(new(known.amount), request).await;
-        }
-        if of.refund_of.is_some() {
-            return Err(codes::NOT_REFUNDABLE.into());
-        }
-        if of.captured == Money::ZERO && of.status() == Status::Processing {
-            return Err(codes::TRANSACTION_IN_PROGRESS.into());
-        }
-        let left = of.captured - of.refunded;
-        let all = if left == Money::ZERO { of.captured } else { left };
-        let Some(amount) = amount.or(Amount::try_from(all).ok()).filter(|_| of.captured != Money::ZERO) else {
-            return Err(ApiError::new(codes::EXCEEDS_REFUNDABLE).detail("refundable", 0));
+        let known = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await?;
+        let amount = match known {
+            Some(known) => known.amount,
+            None => refunded(of, amount)?,
         };
-        self.create(new(amount), request).await
+        self.create(new_refund(of, amount, reason, labels), request).await
     }
+}
+
+/// The refund of `amount`.
+pub(super) fn new_refund(of: &Transaction, amount: Amount, reason: String, labels: Labels) -> NewTransaction {
+    NewTransaction {
+        sender_id: of.receiver_id,
+        receiver_id: of.sender_id,
+        amount,
+        description: reason,
+        labels,
+        auto_complete: true,
+        refund_of: Some(of.id),
+        batch_id: None,
+        execute_at: None,
+        schedule_id: None,
+    }
+}
+
+/// How much of a transaction is to be refunded, if `amount` is asked for.
+pub(super) fn refunded(of: &Transaction, amount: Option<Amount>) -> Result<Amount> {
+    if of.refund_of.is_some() {
+        return Err(codes::NOT_REFUNDABLE.into());
+    }
+    if of.captured == Money::ZERO && of.status() == Status::Processing {
+        return Err(codes::TRANSACTION_IN_PROGRESS.into());
+    }
+    let left = of.captured - of.refunded;
+    let all = if left == Money::ZERO { of.captured } else { left };
+    let amount = amount.or(Amount::try_from(all).ok()).filter(|_| of.captured != Money::ZERO);
+    amount.ok_or_else(|| ApiError::new(codes::EXCEEDS_REFUNDABLE).detail("refundable", 0))
 }

@@ -2,4 +2,4 @@
 
 mod users;
 
-pub use users::{Found, UserClient};
+pub use users::{Found, TriedStep, UserClient};

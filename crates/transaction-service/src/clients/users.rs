@@ -1,8 +1,11 @@
 //! user-service, as the mover of money, and as who knows whose an address is.
 
+use std::collections::HashMap;
+
 use common::{
     caller::account::{ACCOUNTS_PATH, Account},
     client::{CallError, ServiceClient},
+    standing::Standing,
 };
 use fault::{Point, point};
 use money::{BatchId, Email, UserId};
@@ -47,6 +50,34 @@ struct User {
     email: String,
 }
 
+/// Steps that are only tried.
+#[derive(Serialize)]
+struct TriedOperations<'a> {
+    operations: &'a [Step],
+    user_id: UserId,
+}
+
+#[derive(Deserialize)]
+struct TriedOutcomes {
+    outcomes: Vec<StepAnswer>,
+    standing: Option<Standing>,
+}
+
+/// What would become of a step.
+pub struct TriedStep {
+    /// What user-service would answer to it; `None` if there is none.
+    pub answer: Option<StepAnswer>,
+    /// How the account would then stand that was asked for, if there is one.
+    pub standing: Option<Standing>,
+}
+
+/// An account's number, and how it is shown to others.
+#[derive(Deserialize)]
+struct Named {
+    id: UserId,
+    display_name: String,
+}
+
 #[derive(Deserialize)]
 struct Outcomes {
     outcomes: Vec<StepAnswer>,
@@ -85,6 +116,17 @@ impl UserClient {
         }
     }
 
+    /// What would become of `step`, if there is one, and how the account of `user` would then stand. Nothing changes.
+    pub async fn try_out(&self, step: Option<Step>, user: UserId) -> Result<TriedStep, CallError> {
+        let asked = TriedOperations { operations: step.as_slice(), user_id: user };
+        let answer: TriedOutcomes = self.0.post(point!("call.dry_run"), "/internal/operations/dry-run", &asked).await?;
+        if answer.outcomes.len() != usize::from(step.is_some()) {
+            let cause = format!("{} outcomes of a step that was tried", answer.outcomes.len());
+            return Err(CallError::Unknown { service: "user-service", cause });
+        }
+        Ok(TriedStep { answer: answer.outcomes.into_iter().next(), standing: answer.standing })
+    }
+
     /// Asks for the account with the address `email`. It counts for the user who asks, if one does.
     pub async fn receiver(&self, email: &Email, asked_by: Option<UserId>) -> Result<Found, CallError> {
         let query = ReceiverQuery { email: &email.0, asked_by };
@@ -97,6 +139,13 @@ impl UserClient {
         let accounts: Vec<Account> =
             self.0.get(point!("call.existing"), ACCOUNTS_PATH, &[("ids", ids.join(","))]).await?;
         Ok(accounts.into_iter().map(|account| account.id).collect())
+    }
+
+    /// The display names of those of `users`, at most [`MAX_ASKED`](common::caller::account::MAX_ASKED), who have accounts.
+    pub async fn names(&self, users: &[UserId]) -> Result<HashMap<UserId, String>, CallError> {
+        let ids: Vec<String> = users.iter().map(UserId::to_string).collect();
+        let named: Vec<Named> = self.0.get(point!("call.names"), "/internal/names", &[("ids", ids.join(","))]).await?;
+        Ok(named.into_iter().map(|Named { id, display_name }| (id, display_name)).collect())
     }
 
     /// Asks for the address of `user`; `None` if there is no such account.

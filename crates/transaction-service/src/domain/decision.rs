@@ -50,12 +50,22 @@ impl Decision {
 
     /// True if `row` is as the decision wants it, or on its way there.
     pub fn agrees_with(self, row: &Transaction) -> bool {
+        self.is_in(row, Money::ZERO)
+    }
+
+    /// True if it has made `row` of the transaction that was last `seen` so, or would have.
+    pub fn has_made(self, row: &Transaction, seen: &Transaction) -> bool {
+        self.agrees_with(row) || self.is_in(row, seen.captured)
+    }
+
+    /// The same, where so much had been captured before.
+    fn is_in(self, row: &Transaction, before: Money) -> bool {
         let ends_as = |status| row.status() == status || row.state.target() == Some(status);
         match self {
             Self::Capture(Capture { amount: None, .. }) => ends_as(Status::Completed) && !row.gives_rest_back(),
             Self::Capture(Capture { amount: Some(amount), .. }) => match row.state {
                 State::Capturing(capture) => capture.is_final && capture.amount == Some(amount),
-                _ => row.status() == Status::Completed && row.captured == amount.money(),
+                _ => row.status() == Status::Completed && row.captured == before + amount.money(),
             },
             Self::Fail => ends_as(Status::Failed),
             Self::Cancel => ends_as(Status::Cancelled) || row.gives_rest_back(),

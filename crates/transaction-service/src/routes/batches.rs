@@ -20,7 +20,8 @@ use serde_json::json;
 use super::{
     batch_body::{CsvQuery, Drafts, Given, Place},
     body::Create,
-    transactions::{refusal, request_of},
+    refusals::refusal,
+    transactions::request_of,
 };
 use crate::{
     app::{batch::Made, transfers::Transfers},

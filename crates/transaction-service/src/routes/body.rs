@@ -201,6 +201,15 @@ impl NewStatus {
     }
 }
 
+/// What a transaction is shown with besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Expand {
+    /// The display names of its sender and its receiver.
+    Parties,
+}
+
 request! {
     /// What a list is narrowed to.
     pub struct ListQuery {
@@ -226,6 +235,8 @@ request! {
         direction: Option<Direction>,
         /// Of a user's: with all of these words, or parts of words, in the description.
         q: Option<Words>,
+        /// With what besides: `parties` adds the display names of sender and receiver.
+        pub expand: Option<Expand>,
     }
 }
 

@@ -1,10 +1,15 @@
 //! Captures of pending transactions.
 
-use axum::{extract::State, http::HeaderValue, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode},
+    response::IntoResponse,
+};
 use common::{
     ApiError, Result,
-    answer::{Accepted, Created, Either, Reply, WithStatus},
+    answer::{Reply, WithStatus},
     caller::Visitor,
+    dry_run::DryRun,
     extract::{Json, Path},
     headers::REPLAYED,
     idempotency::{Answer, IdempotencyKey, KeyedRequest},
@@ -13,12 +18,18 @@ use money::TransactionId;
 
 use super::{
     body::{Body, NewCapture},
-    transactions::{lost, refusal, visible},
+    refusals::{lost, refusal},
+    transactions::visible,
+    tried::{self, MadeOrTried},
 };
 use crate::{
-    app::{capture::Captured, transfers::Transfers},
+    app::{
+        capture::Captured,
+        dry_run::{TriedCapture, TriedOut},
+        transfers::Transfers,
+    },
     codes,
-    domain::{capture::Capture, decision::Decision, state::Status},
+    domain::{capture::Capture, decision::Decision, state::Status, transaction::Transaction},
 };
 
 /// `POST /transactions/{id}/captures`: pays the receiver a part of what is set aside; the rest stays so until a final capture, a
@@ -26,10 +37,11 @@ use crate::{
 pub async fn create(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
+    DryRun(dry_run): DryRun,
     key: IdempotencyKey,
     State(transfers): State<Transfers>,
     Json(body): Json<NewCapture>,
-) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+) -> Result<MadeOrTried> {
     let (seen, actor) = visible(&transfers, &visitor, id).await?;
     if !Decision::COMPLETE.is_open_to(actor) {
         return Err(codes::FORBIDDEN.into());
@@ -37,6 +49,17 @@ pub async fn create(
     let request = KeyedRequest::new(key, visitor.caller, &format!("POST /transactions/{id}/captures"), &body);
     let amount = body.amount.or(seen.left().try_into().ok());
     let capture = Capture { amount, is_final: body.r#final.unwrap_or(false) };
+    if dry_run {
+        let asks = visitor.caller.only_user().unwrap_or(seen.sender_id);
+        let TriedOut { outcome, standing } = transfers.try_capture(&seen, actor, capture, asks).await?;
+        return match outcome {
+            TriedCapture::Decided(row, capture) if capture.is_in(&row) => {
+                Ok(tried::answer(StatusCode::CREATED, Body::as_captured(row, &capture), standing))
+            }
+            TriedCapture::Decided(row, _) => Err(not_captured(&row)),
+            TriedCapture::Lost(row) => Err(lost(Decision::Capture(capture), &row)),
+        };
+    }
     match transfers.capture(&seen, actor, capture, request.as_ref()).await? {
         Captured::Decided { row, capture, replayed } => {
             let mut response = if capture.is_in(&row) {
@@ -44,8 +67,7 @@ pub async fn create(
             } else if capture.is_open_in(&row) {
                 WithStatus::<202, _>(Body::from(row)).into_response()
             } else {
-                // the decision stood, and could not be carried out
-                row.state.failure().map_or(ApiError::new(codes::RECEIVER_UNAVAILABLE), refusal).into_response()
+                not_captured(&row).into_response()
             };
             if replayed {
                 response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -63,4 +85,9 @@ pub async fn create(
         }
         Captured::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
     }
+}
+
+/// Why a capture that was decided could not be carried out.
+fn not_captured(row: &Transaction) -> ApiError {
+    row.state.failure().map_or(ApiError::new(codes::RECEIVER_UNAVAILABLE), refusal)
 }

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use common::{
     Result,
-    answer::{Accepted, Created, Either, Reply},
     caller::Visitor,
+    dry_run::DryRun,
     extract::{Json, Path},
     idempotency::IdempotencyKey,
     labels::Labels,
@@ -12,8 +12,9 @@ use common::{
 use money::TransactionId;
 
 use super::{
-    body::{Body, NewRefund},
+    body::NewRefund,
     transactions::{answer, request_of, visible},
+    tried::{self, MadeOrTried},
 };
 use crate::{app::transfers::Transfers, codes, domain::actor::Actor};
 
@@ -21,10 +22,11 @@ use crate::{app::transfers::Transfers, codes, domain::actor::Actor};
 pub async fn create(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
+    DryRun(dry_run): DryRun,
     key: IdempotencyKey,
     State(transfers): State<Transfers>,
     Json(body): Json<NewRefund>,
-) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+) -> Result<MadeOrTried> {
     let (of, actor) = visible(&transfers, &visitor, id).await?;
     // it is the receiver's money
     if actor == Actor::Sender {
@@ -33,5 +35,9 @@ pub async fn create(
     let request = request_of(key, visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);
     let NewRefund { amount, reason, reference, metadata } = body;
     let (reason, labels) = (reason.unwrap_or_default().0, Labels::of(reference, metadata));
+    if dry_run {
+        let asks = visitor.caller.only_user().unwrap_or(of.receiver_id);
+        return tried::creation(transfers.try_refund(&of, amount, reason, labels, asks).await?);
+    }
     answer(transfers.refund(&of, amount, reason, labels, &request).await?)
 }

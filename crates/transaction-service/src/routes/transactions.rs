@@ -2,16 +2,17 @@
 
 use axum::{
     extract::State,
-    http::HeaderValue,
+    http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use common::{
     ApiError, Result,
-    answer::{Accepted, Created, Either, Message, Reply, WithStatus},
+    answer::{Accepted, Either, Message, Reply, WithStatus},
     caller::{Authenticated, Caller, Viewer, Visitor},
-    extract::{Json, Path},
+    dry_run::{DryRun, OrTried},
+    extract::{Json, Path, Query},
     headers::REPLAYED,
     idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
     page::{List, Listed},
@@ -19,11 +20,15 @@ use common::{
 };
 use money::{TransactionId, time};
 use serde::Serialize;
-use serde_json::json;
 
-use super::body::{Body, Create, ListQuery, NewStatus, Update};
+use super::{
+    body::{Body, Create, ListQuery, NewStatus, Update},
+    parties::{ShowQuery, Shown, listed, shown},
+    refusals::{illegal_change, lost, refusal, refused},
+    tried::{self, MadeOrTried},
+};
 use crate::{
-    app::{create::Creation, decide::Decided, transfers::Transfers},
+    app::{create::Creation, decide::Decided, dry_run::TriedOut, transfers::Transfers},
     codes,
     domain::{
         actor::Actor,
@@ -31,7 +36,7 @@ use crate::{
         intent::{NewTransaction, Request},
         receiver::Receiver,
         state::Status,
-        step::{Exceeded, Failure},
+        step::Exceeded,
         transaction::Transaction,
         transition::Transition,
     },
@@ -46,11 +51,12 @@ const MAX_WAIT: TimeDelta = TimeDelta::days(366);
 /// `POST /transactions`: sets the sender's money aside, or moves it at once with `auto_complete`; with `execute_at` it does so then.
 pub async fn create(
     Authenticated(caller): Authenticated,
+    DryRun(dry_run): DryRun,
     key: IdempotencyKey,
     State(transfers): State<Transfers>,
     Json(body): Json<Create>,
-) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
-    let receiver = body.receiver()?;
+) -> Result<MadeOrTried> {
+    let (key, receiver) = (key.unless(dry_run), body.receiver()?);
     caller.must_be_one_of(&[body.sender_id])?;
     let id = match &receiver {
         Receiver::Id(id) => *id,
@@ -65,6 +71,10 @@ pub async fn create(
         && !transfers.is_known(&request).await?
     {
         return Err(ApiError::invalid("execute_at", "must be within a year from now"));
+    }
+    if dry_run {
+        let asks = caller.only_user().unwrap_or(new.sender_id);
+        return tried::creation(transfers.try_create(new, asks).await?);
     }
     let creation = transfers.create(new, &request).await?;
     let exceeded = transfers.exceeded(&creation).await;
@@ -85,15 +95,15 @@ pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what:
 }
 
 /// The answer to a request that creates a transaction.
-pub(super) fn answer(creation: Creation) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+pub(super) fn answer(creation: Creation) -> Result<MadeOrTried> {
     answer_with(creation, |row, new| created(row, new, None))
 }
 
 /// The same, where `created` says what a transaction is answered as.
-pub(super) fn answer_with(
+pub(super) fn answer_with<T>(
     creation: Creation,
     created: impl FnOnce(Transaction, NewTransaction) -> Response,
-) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+) -> Result<Reply<T>> {
     match creation {
         Creation::New(row, new) => Ok(Reply::new(created(row, new))),
         Creation::Before(row, new) if row.is_being_created() && new.execute_at.is_none() => {
@@ -112,39 +122,9 @@ pub(super) fn created(row: Transaction, new: NewTransaction, exceeded: Option<Ex
     if row.accepted_at.is_some() || new.execute_at.is_some() {
         return WithStatus::<201, _>(Body::as_created(row, new)).into_response();
     }
-    match row.state.failure() {
-        // a payer who has closed the account is nobody whom a refund could look for
-        Some(Failure::ReceiverNotFound) if row.refund_of.is_some() => {
-            ApiError::new(codes::RECEIVER_UNAVAILABLE).detail("transaction_id", row.id.get()).into_response()
-        }
-        Some(failure) => {
-            let error = refusal(failure).detail("transaction_id", row.id.get());
-            match exceeded {
-                Some(Exceeded { limit, remaining, resets_at }) => error
-                    .detail("limit", limit)
-                    .detail("remaining", json!(remaining))
-                    .detail("resets_at", json!(resets_at.map(time::written))),
-                None => error,
-            }
-            .into_response()
-        }
+    match refused(&row, exceeded) {
+        Some(error) => error.detail("transaction_id", row.id.get()).into_response(),
         None => WithStatus::<202, _>(Body::from(row)).into_response(),
-    }
-}
-
-pub(super) fn refusal(failure: Failure) -> ApiError {
-    let no_user = |field: &str| ApiError::new(codes::USER_NOT_FOUND).field(field, "does not exist");
-    match failure {
-        Failure::UserNotFound => no_user("sender_id"),
-        Failure::ReceiverNotFound => no_user("receiver_id"),
-        Failure::InsufficientBalance => ApiError::new(codes::INSUFFICIENT_BALANCE),
-        Failure::LimitExceeded => ApiError::new(codes::LIMIT_EXCEEDED),
-        Failure::AccountFrozen => ApiError::new(codes::ACCOUNT_FROZEN),
-        Failure::AccountLocked => ApiError::new(codes::ACCOUNT_LOCKED),
-        Failure::ReceiverUnavailable => ApiError::new(codes::RECEIVER_UNAVAILABLE),
-        Failure::NotHeld | Failure::ReferenceReused => ApiError::new(codes::NOT_HELD),
-        Failure::ExceedsRefundable => ApiError::new(codes::EXCEEDS_REFUNDABLE),
-        Failure::NotReached => ApiError::new(codes::SERVICE_UNAVAILABLE),
     }
 }
 
@@ -153,16 +133,18 @@ pub async fn list(
     Visitor { caller, since, .. }: Visitor,
     State(reads): State<ReadPool>,
     State(zone): State<Tz>,
+    State(transfers): State<Transfers>,
     List(page, query): List<ListQuery>,
-) -> Result<Listed<Body>> {
+) -> Result<Listed<Shown>> {
     let query = if caller.only_user().is_some() { query } else { query.of_everybody()? };
-    let filter = query.filter(zone, since);
+    let (expand, filter) = (query.expand, query.filter(zone, since));
     let mut conn = reads.acquire_for(caller.only_user()).await?;
     let found = match caller.only_user() {
         Some(user) => lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?,
         None => lists::all(&mut conn, &filter, page.cursor, page.rows()).await?,
     };
-    Ok(page.answer(found, |row| row.id.get()))
+    drop(conn);
+    listed(&transfers, page, found, expand).await
 }
 
 /// `GET /transactions/user/{user_id}`: those that the user sent or received, newest first.
@@ -170,21 +152,25 @@ pub async fn list_of_user(
     Viewer { user, since }: Viewer,
     State(reads): State<ReadPool>,
     State(zone): State<Tz>,
+    State(transfers): State<Transfers>,
     List(page, query): List<ListQuery>,
-) -> Result<Listed<Body>> {
-    let filter = query.filter(zone, since);
+) -> Result<Listed<Shown>> {
+    let (expand, filter) = (query.expand, query.filter(zone, since));
     let mut conn = reads.acquire_for(Some(user)).await?;
     let found = lists::of_user(&mut conn, user, &filter, page.cursor, page.rows()).await?;
-    Ok(page.answer(found, |row| row.id.get()))
+    drop(conn);
+    listed(&transfers, page, found, expand).await
 }
 
 /// `GET /transactions/{id}`
 pub async fn show(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
+    Query(ShowQuery { expand }): Query<ShowQuery>,
     State(transfers): State<Transfers>,
-) -> Result<Json<Body>> {
-    Ok(Json(visible(&transfers, &visitor, id).await?.0.into()))
+) -> Result<Json<Shown>> {
+    let (row, _) = visible(&transfers, &visitor, id).await?;
+    shown(&transfers, row, expand).await
 }
 
 /// `PUT /transactions/{id}`: completes, cancels or fails a pending transaction, or changes its description. The receiver may
@@ -192,9 +178,10 @@ pub async fn show(
 pub async fn update(
     visitor: Visitor,
     Path(id): Path<TransactionId>,
+    DryRun(dry_run): DryRun,
     State(transfers): State<Transfers>,
     Json(update): Json<Update>,
-) -> Result<Reply<Either<Json<Body>, Accepted<Body>>>> {
+) -> Result<Reply<Either<Json<OrTried<Body>>, Accepted<Body>>>> {
     let (row, actor) = visible(&transfers, &visitor, id).await?;
     if update.amount.is_some() && update.status != Some(NewStatus::Completed) {
         return Err(ApiError::invalid("amount", "can only stand with the status completed"));
@@ -207,17 +194,21 @@ pub async fn update(
         return Err(codes::NOTHING_TO_CHANGE.into());
     }
     let description = update.description.map(|d| d.0);
-    if let Some(decision) = decision {
-        return match transfers.decide(&row, Ruling { description, ..Ruling::by(actor, decision) }).await? {
-            Decided::Stands(row) if row.status() == Status::Processing => {
-                Ok(Reply::new(WithStatus::<202, _>(Body::from(row))))
+    if dry_run {
+        let asks = visitor.caller.only_user().unwrap_or(row.sender_id);
+        return match decision {
+            Some(decision) => {
+                let ruling = Ruling { description, ..Ruling::by(actor, decision) };
+                let TriedOut { outcome, standing } = transfers.try_decide(&row, ruling, asks).await?;
+                decided(decision, outcome, &row).map(|(status, row)| tried::answer(status, row, standing))
             }
-            Decided::Stands(row) if decision.agrees_with(&row) => Ok(Reply::new(Json(Body::from(row)))),
-            // the decision stood, and could not be carried out
-            Decided::Stands(row) => Err(row.state.failure().map_or_else(|| illegal_change(&row), refusal)),
-            Decided::Lost(row) => Err(lost(decision, &row)),
-            Decided::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
+            None => tried::description(&transfers, row, description, asks).await,
         };
+    }
+    if let Some(decision) = decision {
+        let ruling = Ruling { description, ..Ruling::by(actor, decision) };
+        let (status, row) = decided(decision, transfers.decide(&row, ruling).await?, &row)?;
+        return Ok(Reply::new((status, Json(Body::from(row)))));
     }
     let still_pending = match description {
         Some(text) => transfers.change(&row, Transition::Describe(text)).await?.won,
@@ -225,6 +216,18 @@ pub async fn update(
     };
     let row = transfers.find(id).await?.ok_or(codes::TRANSACTION_NOT_FOUND)?;
     if still_pending { Ok(Reply::new(Json(Body::from(row)))) } else { Err(illegal_change(&row)) }
+}
+
+/// What became of a decision about the transaction that was last `seen` so, as it is answered.
+fn decided(decision: Decision, decided: Decided, seen: &Transaction) -> Result<(StatusCode, Transaction)> {
+    match decided {
+        Decided::Stands(row) if row.status() == Status::Processing => Ok((StatusCode::ACCEPTED, row)),
+        Decided::Stands(row) if decision.has_made(&row, seen) => Ok((StatusCode::OK, row)),
+        // the decision stood, and could not be carried out
+        Decided::Stands(row) => Err(row.state.failure().map_or_else(|| illegal_change(&row), refusal)),
+        Decided::Lost(row) => Err(lost(decision, &row)),
+        Decided::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
+    }
 }
 
 /// `DELETE /transactions/{id}`: cancels it if it is pending, then hides it: from a party that asks, or from everybody.
@@ -261,21 +264,4 @@ pub(super) async fn visible(
     visitor.must_be_a_party(&row.parties(), row.created_at, codes::TRANSACTION_NOT_FOUND)?;
     let actor = Actor::of(visitor.caller, &row);
     if row.is_hidden_from(actor) { Err(codes::TRANSACTION_NOT_FOUND.into()) } else { Ok((row, actor)) }
-}
-
-/// Why `decision` is not possible as `row` stands.
-pub(super) fn lost(decision: Decision, row: &Transaction) -> ApiError {
-    match decision {
-        Decision::Capture(capture) if row.status() == Status::Pending && capture.within(row.left()).is_none() => {
-            ApiError::new(codes::EXCEEDS_REMAINING).detail("remaining", json!(row.left()))
-        }
-        _ => illegal_change(row),
-    }
-}
-
-fn illegal_change(row: &Transaction) -> ApiError {
-    if row.status() == Status::Processing {
-        return ApiError::new(codes::TRANSACTION_IN_PROGRESS);
-    }
-    ApiError::new(codes::ILLEGAL_STATUS_CHANGE).detail("status", json!(row.status()))
 }

@@ -47,6 +47,19 @@ async fn a_shop_captures_parcel_by_parcel_until_nothing_is_left() {
 }
 
 #[tokio::test]
+async fn a_part_is_completed_after_others_were_captured() {
+    let service = Service::start().await;
+    let id = service.pending().await;
+    let _ = capture(&service.service, id, json!({"amount": 2_500})).await.expect(201);
+    let path = format!("/transactions/{id}");
+    let body = json!({"status": "completed", "amount": 6_000});
+    let completed = service.service.put(&path, body).await.expect(200);
+    assert_documented(&completed, &json!({"status": "completed", "captured_amount": 8_500}));
+    let other = service.service.put(&path, json!({"status": "completed", "amount": 100})).await;
+    let _ = other.expect_error(409, "illegal_status_change");
+}
+
+#[tokio::test]
 async fn a_final_capture_gives_the_rest_back() {
     let service = Service::start().await;
     let id = service.pending().await;

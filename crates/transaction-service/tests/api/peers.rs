@@ -50,6 +50,10 @@ struct UserState {
     retry_after: Option<u64>,
     /// The accounts that are not active, and what they are.
     states: HashMap<i64, &'static str>,
+    /// How those accounts are shown that are not closed.
+    names: HashMap<i64, &'static str>,
+    asked_names: Vec<usize>,
+    tried: Vec<Value>,
     /// True while nobody is told of accounts.
     says_nothing: bool,
 }
@@ -92,7 +96,9 @@ impl UserService {
     fn router(&self) -> Router {
         Router::new()
             .route("/internal/operations", post(Self::operations))
+            .route("/internal/operations/dry-run", post(|stub, body| async { Self::try_out(stub, body) }))
             .route("/internal/receivers", get(|stub, asked| async { Self::receiver(stub, asked) }))
+            .route("/internal/names", get(|stub, asked| async { Self::names(stub, asked) }))
             .route("/internal/users", get(|stub, asked| async { Self::users(stub, asked) }))
             .route(
                 "/internal/accounts",
@@ -109,6 +115,24 @@ impl UserService {
     /// From now on the account of `user` has this state.
     pub fn puts(&self, user: i64, state: &'static str) {
         self.0.lock().unwrap().states.insert(user, state);
+    }
+
+    /// From now on the account of `user` is shown by this name; the others are closed.
+    pub fn is_named(&self, user: i64, name: &'static str) {
+        self.0.lock().unwrap().names.insert(user, name);
+    }
+
+    /// How many accounts each call for names was about.
+    pub fn asked_names(&self) -> Vec<usize> {
+        self.0.lock().unwrap().asked_names.clone()
+    }
+
+    fn names(State(stub): State<Self>, Query(asked): Query<HashMap<String, String>>) -> Json<Value> {
+        let mut state = stub.0.lock().unwrap();
+        let ids: Vec<i64> = asked["ids"].split(',').map(|id| id.parse().expect("services ask for numbers")).collect();
+        state.asked_names.push(ids.len());
+        let named = ids.iter().filter_map(|id| Some(json!({"id": id, "display_name": state.names.get(id)?})));
+        Json(named.collect())
     }
 
     /// From now on nobody is told of accounts.
@@ -180,6 +204,27 @@ impl UserService {
         self.0.lock().unwrap().reactions.get(verb).cloned().unwrap_or(Reaction::Applies)
     }
 
+    /// The bodies of what was tried so far.
+    pub fn tried(&self) -> Vec<Value> {
+        self.0.lock().unwrap().tried.clone()
+    }
+
+    fn try_out(State(stub): State<Self>, Json(body): Json<Value>) -> Response {
+        let mut outcomes = Vec::new();
+        for step in body["operations"].as_array().expect("a list of steps") {
+            outcomes.push(match stub.reaction(&verb_of(step)) {
+                Reaction::Refuses(code) => json!({"outcome": "refused", "code": code}),
+                Reaction::Exceeds(details) => {
+                    json!({"outcome": "refused", "code": "limit_exceeded", "exceeded": details})
+                }
+                Reaction::Answers(status, body) => return answer(status, body),
+                Reaction::Applies | Reaction::Waits(_) => json!({"outcome": "applied"}),
+            });
+        }
+        stub.0.lock().unwrap().tried.push(body);
+        answer(200, &json!({"outcomes": outcomes, "standing": {"balances": tried_balances()}}).to_string())
+    }
+
     async fn operations(State(stub): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
         let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         if header("x-service-token") != DEVELOPMENT_TOKEN {
@@ -205,6 +250,11 @@ impl UserService {
         }
         answer(200, &json!({"outcomes": outcomes}).to_string())
     }
+}
+
+/// The account that every step which is tried would leave.
+pub fn tried_balances() -> Value {
+    json!({"available": 7_500.5, "held": 10})
 }
 
 fn verb_of(step: &Value) -> String {

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use batch::{BatchError, Batcher};
 use chrono_tz::Tz;
 use common::Result;
-use money::time;
+use money::{UserId, time};
 use mysql::DbError;
 use sqlx::MySqlPool;
 
-use super::post;
+use super::{limits::Standing, post};
 use crate::domain::{
+    book::Balances,
     limits::{Limits, Rules},
     operation::{Operation, Outcome},
 };
@@ -27,6 +28,24 @@ const LANES: usize = 2;
 pub struct Ledger {
     pub(super) pool: MySqlPool,
     group: Batcher<Operation, Outcome, DbError>,
+    defaults: Limits,
+    zone: Tz,
+}
+
+/// What would become of operations.
+pub struct TriedOut {
+    /// Of each, in order.
+    pub outcomes: Vec<Outcome>,
+    /// How the account would then stand that was asked for, if there is one.
+    pub account: Option<TriedAccount>,
+}
+
+/// How an account would stand.
+pub struct TriedAccount {
+    /// What it would have.
+    pub balances: Balances,
+    /// Its limits, and what would count against them.
+    pub standing: Standing,
 }
 
 impl Ledger {
@@ -44,7 +63,7 @@ impl Ledger {
                 async move { post::post(&pool, &operations, rules, &baton).await }
             },
         );
-        Self { pool, group }
+        Self { pool, group, defaults, zone }
     }
 
     /// Carries out one operation; it is durable when this returns.
@@ -57,5 +76,17 @@ impl Ledger {
     /// They share a database transaction with whatever else is waiting: see [`Batcher`].
     pub async fn post(&self, operations: Vec<Operation>) -> Result<Vec<Outcome>, BatchError<DbError>> {
         self.group.submit_all(operations).await
+    }
+
+    /// Says what would become of `operations`, each on what the one before it would leave, and how the account of `user` would then
+    /// stand. Nothing changes, and nothing is kept of it.
+    pub async fn try_out(&self, operations: &[Operation], user: UserId) -> Result<TriedOut, DbError> {
+        let rules = Rules::at(self.defaults, self.zone, time::now());
+        let (outcomes, balances) = post::try_out(&self.pool, operations, rules, user).await?;
+        let account = balances.map(|balances| TriedAccount {
+            standing: Standing::of(rules, balances.settings, balances.spent),
+            balances,
+        });
+        Ok(TriedOut { outcomes, account })
     }
 }

@@ -8,7 +8,7 @@ use mysql::DbError;
 use sqlx::MySqlPool;
 
 use crate::{
-    domain::limits::{Limits, Rules, Spent},
+    domain::limits::{Limits, Rules, Settings, Spent},
     store::limits::{self as rows, LimitChanges},
 };
 
@@ -21,6 +21,13 @@ pub struct Standing {
     pub spent: Spent,
     /// By which days and months it counts.
     pub rules: Rules,
+}
+
+impl Standing {
+    /// That of an account with these settings, of which so much counts, where `rules` hold.
+    pub(super) fn of(rules: Rules, settings: Settings, spent: Option<Spent>) -> Self {
+        Self { limits: rules.limits(settings), spent: rules.spent(spent), rules }
+    }
 }
 
 /// Shows and changes the limits of accounts. Cheap to clone.
@@ -41,7 +48,7 @@ impl AccountLimits {
     pub async fn show(&self, user: UserId) -> Result<Option<Standing>> {
         let found = rows::find(&mut *self.pool.acquire().await?, user).await?;
         let rules = Rules::at(self.defaults, self.zone, time::now());
-        Ok(found.map(|(settings, spent)| Standing { limits: rules.limits(settings), spent: rules.spent(spent), rules }))
+        Ok(found.map(|(settings, spent)| Standing::of(rules, settings, spent)))
     }
 
     /// Changes the limits of an account, under the lock that its payments take.

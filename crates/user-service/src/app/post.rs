@@ -14,7 +14,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     domain::{
-        book::{self, Applied, Book, Entry},
+        book::{self, Applied, Balances, Book, Entry},
         facts,
         limits::{Exceeded, Rules},
         operation::{Movement, Operation, Outcome, Refusal},
@@ -31,12 +31,39 @@ pub async fn post(
     baton: &Baton,
 ) -> Result<Vec<Outcome>, DbError> {
     mysql::retry(|attempt| async move {
-        let mut tx = mysql::begin(pool, point!("ledger")).await?;
+        let mut tx = begin(pool).await?;
         let outcomes = write(&mut tx, operations, rules, attempt).await?;
         // the next batch waits for this one's rows, if it touches any of them
         baton.pass();
         tx.commit().await?;
         Ok(outcomes)
+    })
+    .await
+}
+
+async fn begin(pool: &MySqlPool) -> sqlx::Result<Unit> {
+    mysql::begin(pool, point!("ledger")).await
+}
+
+/// Says what would become of `operations`, in order, and how the account of `user` would then stand, if there is one. They are decided
+/// under the locks of a post, in a unit of work of their own, which ends without a commit.
+pub async fn try_out(
+    pool: &MySqlPool,
+    operations: &[Operation],
+    rules: Rules,
+    user: UserId,
+) -> Result<(Vec<Outcome>, Option<Balances>), DbError> {
+    mysql::retry(|_| async move {
+        let mut unit = begin(pool).await?;
+        // what begins has no hold that could be looked for: it has no number yet
+        let carried_on = operations.iter().filter(|o| o.movement.needs_hold());
+        let transactions = carried_on.flat_map(|o| o.movement.holds()).collect();
+        let users = operations.iter().flat_map(|o| o.movement.users()).chain([user]).collect();
+        let before = rows::lock(&mut unit, &transactions, &users, rules).await?;
+        let stored =
+            if operations.is_empty() { HashMap::new() } else { rows::find_operations(&mut unit, operations).await? };
+        let Batch { after, outcomes, .. } = Batch::decide(&before, operations, stored);
+        Ok((outcomes, after.accounts.get(&user).copied()))
     })
     .await
 }
@@ -182,4 +209,4 @@ impl<'a> Batch<'a> {
 }
 
 type Holds = Vec<(money::TransactionId, book::Hold)>;
-type Accounts = Vec<(UserId, book::Balances)>;
+type Accounts = Vec<(UserId, Balances)>;

@@ -40,6 +40,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// True if there is any.
+    pub fn apply(&self) -> bool {
+        self.per_transaction.is_some() || self.have_period()
+    }
+
     /// True if what is paid must be counted.
     pub fn have_period(&self) -> bool {
         self.per_day.is_some() || self.per_month.is_some()

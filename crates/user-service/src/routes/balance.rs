@@ -1,10 +1,15 @@
 //! Balances, and money that comes in and goes out.
 
-use axum::{extract::State, http::HeaderValue, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
 use common::{
     ApiError, Result,
     answer::Reply,
     caller::{Owner, Viewer},
+    dry_run::{DryRun, OrTried, Tried},
     extract::Json,
     headers::REPLAYED,
     idempotency::{IdempotencyKey, KeyedRequest},
@@ -16,9 +21,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use super::funder::Funder;
+use super::{funder::Funder, limits::standing};
 use crate::{
-    app::ledger::Ledger,
+    app::ledger::{Ledger, TriedOut},
     codes,
     domain::operation::{Movement, Operation},
     store::users::Accounts,
@@ -56,25 +61,29 @@ request! {
 /// `POST /users/{id}/topup`: money comes in.
 pub async fn top_up(
     Funder(owner): Funder,
+    DryRun(dry_run): DryRun,
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(body): Json<AmountBody>,
-) -> Result<Reply<Json<NewBalance>>> {
-    let key = KeyedRequest::new(key, owner.caller, &format!("POST /users/{}/topup", owner.user), &body);
+) -> Result<Reply<Json<OrTried<NewBalance>>>> {
+    let key = KeyedRequest::new(key.unless(dry_run), owner.caller, &format!("POST /users/{}/topup", owner.user), &body);
     let movement = Movement::Topup { user_id: owner.user, amount: body.amount };
-    change(ledger, owner.user, Operation::requested(key, movement, Labels::of(body.reference, body.metadata))).await
+    let operation = Operation::requested(key, movement, Labels::of(body.reference, body.metadata));
+    change_or_try(ledger, owner.user, operation, dry_run).await
 }
 
 /// `POST /users/{id}/debit`: money goes out.
 pub async fn debit(
     owner: Owner,
+    DryRun(dry_run): DryRun,
     key: IdempotencyKey,
     State(ledger): State<Ledger>,
     Json(body): Json<AmountBody>,
-) -> Result<Reply<Json<NewBalance>>> {
-    let key = KeyedRequest::new(key, owner.caller, &format!("POST /users/{}/debit", owner.user), &body);
+) -> Result<Reply<Json<OrTried<NewBalance>>>> {
+    let key = KeyedRequest::new(key.unless(dry_run), owner.caller, &format!("POST /users/{}/debit", owner.user), &body);
     let movement = Movement::Debit { user_id: owner.user, amount: body.amount };
-    change(ledger, owner.user, Operation::requested(key, movement, Labels::of(body.reference, body.metadata))).await
+    let operation = Operation::requested(key, movement, Labels::of(body.reference, body.metadata));
+    change_or_try(ledger, owner.user, operation, dry_run).await
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -84,8 +93,28 @@ pub struct NewBalance {
     balance: Money,
 }
 
+async fn change_or_try(
+    ledger: Ledger,
+    user: UserId,
+    operation: Operation,
+    dry_run: bool,
+) -> Result<Reply<Json<OrTried<NewBalance>>>> {
+    if !dry_run {
+        return change(ledger, user, operation).await.map(Reply::new);
+    }
+    let TriedOut { outcomes, account } = ledger.try_out(&[operation], user).await?;
+    let outcome = outcomes[0];
+    match outcome.result {
+        Ok(balance) => {
+            let standing = account.map(|account| standing(user, account));
+            Ok(Reply::new(Tried::new(StatusCode::OK, &NewBalance { id: user, balance }, Money::ZERO, standing)))
+        }
+        Err(refusal) => Err(outcome.error().unwrap_or_else(|| refusal.into())),
+    }
+}
+
 /// Posts a change of one balance and answers the new balance.
-pub async fn change(ledger: Ledger, user: UserId, operation: Operation) -> Result<Reply<Json<NewBalance>>> {
+pub async fn change(ledger: Ledger, user: UserId, operation: Operation) -> Result<Response> {
     let outcome = ledger.post_one(operation).await?;
     let mut response = match (outcome.result, outcome.error()) {
         (Ok(balance), None) => Json(NewBalance { id: user, balance }).into_response(),
@@ -95,5 +124,5 @@ pub async fn change(ledger: Ledger, user: UserId, operation: Operation) -> Resul
     if outcome.replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok(Reply::new(response))
+    Ok(response)
 }

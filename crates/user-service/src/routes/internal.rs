@@ -15,6 +15,7 @@ use common::{
     page::{List, Listed},
     reads::ReadPool,
     request,
+    standing::Standing,
 };
 use money::{Amount, Email, UserId, ids::IdList, time::Moment};
 use schemars::JsonSchema;
@@ -22,10 +23,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::balance::{self, NewBalance};
+use super::{
+    balance::{self, NewBalance},
+    limits::standing,
+    users::Payee,
+};
 use crate::{
     app::{
-        ledger::Ledger,
+        ledger::{Ledger, TriedOut},
         lookup::{Lookup, look_up},
     },
     codes,
@@ -80,6 +85,24 @@ pub async fn list(
 /// `GET /internal/users/{id}`
 pub async fn show(_: Service, Path(id): Path<UserId>, State(accounts): State<Accounts>) -> Result<Json<User>> {
     Ok(Json(accounts.find(id).await?.ok_or(codes::USER_NOT_FOUND)?))
+}
+
+request! {
+    /// Whose names are asked for.
+    pub struct NamesQuery {
+        /// These accounts.
+        ids: IdList<UserId, MAX_IDS>,
+    }
+}
+
+/// `GET /internal/names`: the display names of those of the accounts that exist, by id.
+pub async fn names(
+    _: Service,
+    State(reads): State<ReadPool>,
+    Query(NamesQuery { ids: IdList(ids) }): Query<NamesQuery>,
+) -> Result<Json<Vec<Payee>>> {
+    let found = users::names(&mut *reads.acquire().await?, &ids).await?;
+    Ok(Json(found.into_iter().map(|(id, full_name)| Payee::of(id, &full_name)).collect()))
 }
 
 request! {
@@ -202,7 +225,7 @@ pub async fn change_balance(
     };
     let identities = key.into_iter().chain(reference);
     let labels = Labels::of(body.reference.map(Reference), body.metadata);
-    balance::change(ledger, user_id, Operation::requested(identities, movement, labels)).await
+    balance::change(ledger, user_id, Operation::requested(identities, movement, labels)).await.map(Reply::new)
 }
 
 request! {
@@ -243,14 +266,59 @@ pub async fn execute(
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         return Err(ApiError::invalid("operations", format!("must be a list of 1 to {MAX_OPERATIONS}")));
     }
-    let steps = operations.into_iter().enumerate().map(|(n, movement)| step(&format!("operations[{n}]"), movement));
-    let steps = steps.collect::<Result<Vec<_>>>()?;
-    let posted = ledger.post(steps).await?;
-    let body = |outcome: Outcome| match outcome.result {
-        Ok(_) => OutcomeBody::Applied,
-        Err(code) => OutcomeBody::Refused { code, exceeded: outcome.exceeded },
-    };
-    Ok(Json(Outcomes { outcomes: posted.into_iter().map(body).collect() }))
+    let posted = ledger.post(steps(operations)?).await?;
+    Ok(Json(Outcomes { outcomes: posted.into_iter().map(OutcomeBody::from).collect() }))
+}
+
+request! {
+    /// Steps of transactions that are only tried.
+    #[schemars(example = json!({"user_id": 1, "operations": [
+        {"transfer": {"transaction_id": i64::MAX, "sender_id": 1, "receiver_id": 2, "amount": 10_000}},
+    ]}))]
+    pub struct TriedOperations {
+        /// In order, each on what the one before it would leave; without any, the account is shown as it is.
+        #[schemars(length(max = MAX_OPERATIONS))]
+        operations: Vec<Movement>,
+        /// Whose account is shown.
+        user_id: UserId,
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct TriedOutcomes {
+    outcomes: Vec<OutcomeBody>,
+    /// How the account would then stand, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<Standing>,
+}
+
+/// `POST /internal/operations/dry-run`: what would become of steps of transactions, and how one account would then stand. Nothing
+/// changes, and nothing is kept.
+pub async fn try_out(
+    _: Service,
+    State(ledger): State<Ledger>,
+    Json(TriedOperations { operations, user_id }): Json<TriedOperations>,
+) -> Result<Json<TriedOutcomes>> {
+    if operations.len() > MAX_OPERATIONS {
+        return Err(ApiError::invalid("operations", format!("must be a list of {MAX_OPERATIONS} at most")));
+    }
+    let TriedOut { outcomes, account } = ledger.try_out(&steps(operations)?, user_id).await?;
+    let outcomes = outcomes.into_iter().map(OutcomeBody::from).collect();
+    Ok(Json(TriedOutcomes { outcomes, standing: account.map(|account| standing(user_id, account)) }))
+}
+
+impl From<Outcome> for OutcomeBody {
+    fn from(outcome: Outcome) -> Self {
+        match outcome.result {
+            Ok(_) => Self::Applied,
+            Err(code) => Self::Refused { code, exceeded: outcome.exceeded },
+        }
+    }
+}
+
+/// The operations that the movements of a request are.
+fn steps(operations: Vec<Movement>) -> Result<Vec<Operation>> {
+    operations.into_iter().enumerate().map(|(n, movement)| step(&format!("operations[{n}]"), movement)).collect()
 }
 
 /// The operation that the movement at `place` of a request is.

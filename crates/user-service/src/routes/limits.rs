@@ -1,20 +1,22 @@
 //! The limits of an account.
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
 use common::{
     Result,
     caller::{Owner, Service},
     extract::{Json, Path},
     fields::{Fields, FromFields},
+    standing::{AccountBalances, AccountLimits, Usage},
 };
-use money::{Amount, Money, UserId, time};
+use money::{Amount, UserId, time};
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    app::limits::{AccountLimits, Standing},
+    app::{
+        ledger::TriedAccount,
+        limits::{AccountLimits as Limits, Standing},
+    },
     codes,
     domain::limits::{Setting, remaining},
     store::limits::LimitChanges,
@@ -48,63 +50,29 @@ impl FromFields for NewLimits {
     }
 }
 
-/// The limits of an account, and how far they are used.
-#[derive(Serialize, JsonSchema)]
-#[schemars(example = json!({
-    "user_id": 1,
-    "per_transaction": 5_000_000,
-    "per_day": 10_000_000,
-    "per_month": null,
-    "day": {"used": 2_500_000, "remaining": 7_500_000, "resets_at": "2025-11-12T17:00:00.000000Z"},
-    "month": null,
-}))]
-pub struct AccountLimitsBody {
-    user_id: UserId,
-    /// The most that goes out in one payment; null is no limit.
-    #[schemars(with = "Option<Money>")]
-    per_transaction: Option<Amount>,
-    /// The most that goes out on a day; null is no limit.
-    #[schemars(with = "Option<Money>")]
-    per_day: Option<Amount>,
-    /// The most that goes out in a month; null is no limit.
-    #[schemars(with = "Option<Money>")]
-    per_month: Option<Amount>,
-    /// This day, if it has a limit.
-    day: Option<Usage>,
-    /// This month, if it has a limit.
-    month: Option<Usage>,
-}
-
-/// How far a limit is used.
-#[derive(Serialize, JsonSchema)]
-pub struct Usage {
-    /// What counts against it.
-    used: Money,
-    /// What may still go out.
-    remaining: Money,
-    /// When nothing counts any more.
-    #[schemars(with = "DateTime<Utc>")]
-    resets_at: String,
-}
-
-impl AccountLimitsBody {
-    fn of(user_id: UserId, Standing { limits, spent, rules }: Standing) -> Self {
-        let usage = |limit: Option<Amount>, used, resets_at| {
-            limit.map(|limit| Usage { used, remaining: remaining(limit, used), resets_at: time::written(resets_at) })
-        };
-        Self {
-            user_id,
-            per_transaction: limits.per_transaction,
-            per_day: limits.per_day,
-            per_month: limits.per_month,
-            day: usage(limits.per_day, spent.day, rules.next_day(spent.on)),
-            month: usage(limits.per_month, spent.month, rules.next_month(spent.on)),
-        }
+fn body(user_id: UserId, Standing { limits, spent, rules }: Standing) -> AccountLimits {
+    let usage = |limit: Option<Amount>, used, resets_at| {
+        limit.map(|limit| Usage { used, remaining: remaining(limit, used), resets_at: time::written(resets_at) })
+    };
+    AccountLimits {
+        user_id,
+        per_transaction: limits.per_transaction,
+        per_day: limits.per_day,
+        per_month: limits.per_month,
+        day: usage(limits.per_day, spent.day, rules.next_day(spent.on)),
+        month: usage(limits.per_month, spent.month, rules.next_month(spent.on)),
     }
 }
 
+/// How an account stands, as it is answered: with its limits if any apply.
+pub(super) fn standing(user: UserId, TriedAccount { balances, standing }: TriedAccount) -> common::standing::Standing {
+    let balances = AccountBalances { available: balances.available, held: balances.held };
+    let limits = standing.limits.apply().then(|| body(user, standing));
+    common::standing::Standing { balances, limits }
+}
+
 /// `GET /users/{id}/limits`
-pub async fn show(owner: Owner, State(limits): State<AccountLimits>) -> Result<Json<AccountLimitsBody>> {
+pub async fn show(owner: Owner, State(limits): State<Limits>) -> Result<Json<AccountLimits>> {
     shown(&limits, owner.user).await
 }
 
@@ -112,9 +80,9 @@ pub async fn show(owner: Owner, State(limits): State<AccountLimits>) -> Result<J
 pub async fn update(
     _: Service,
     Path(user): Path<UserId>,
-    State(limits): State<AccountLimits>,
+    State(limits): State<Limits>,
     Json(NewLimits { per_transaction, per_day, per_month }): Json<NewLimits>,
-) -> Result<Json<AccountLimitsBody>> {
+) -> Result<Json<AccountLimits>> {
     let changes = LimitChanges { per_transaction, per_day, per_month };
     if changes == LimitChanges::default() {
         return Err(codes::NOTHING_TO_CHANGE.into());
@@ -123,7 +91,7 @@ pub async fn update(
     shown(&limits, user).await
 }
 
-async fn shown(limits: &AccountLimits, user: UserId) -> Result<Json<AccountLimitsBody>> {
+async fn shown(limits: &Limits, user: UserId) -> Result<Json<AccountLimits>> {
     let standing = limits.show(user).await?.ok_or(codes::USER_NOT_FOUND)?;
-    Ok(Json(AccountLimitsBody::of(user, standing)))
+    Ok(Json(body(user, standing)))
 }

@@ -64,6 +64,13 @@ pub struct Payee {
     display_name: String,
 }
 
+impl Payee {
+    /// The account `id`, whose owner has this name.
+    pub(super) fn of(id: UserId, full_name: &str) -> Self {
+        Self { id, display_name: display_name(full_name) }
+    }
+}
+
 /// `GET /users/lookup`: whom an address belongs to, so that a person can confirm whom to pay; ten times a minute for each caller.
 pub async fn look_up(
     Authenticated(caller): Authenticated,
@@ -71,7 +78,7 @@ pub async fn look_up(
     Query(Address { email }): Query<Address>,
 ) -> Result<Json<Payee>> {
     match lookup::look_up(&pool, Some(&caller.to_string()), &email).await? {
-        Lookup::Found { id, full_name } => Ok(Json(Payee { id, display_name: display_name(&full_name) })),
+        Lookup::Found { id, full_name } => Ok(Json(Payee::of(id, &full_name))),
         Lookup::Nobody => Err(ApiError::new(codes::USER_NOT_FOUND).field("email", "belongs to no account")),
         Lookup::TooMany(wait) => Err(ApiError::new(codes::RATE_LIMITED).retry_after(wait)),
     }

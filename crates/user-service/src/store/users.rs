@@ -124,6 +124,13 @@ pub async fn find_all(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Resul
     query.push(" ORDER BY id").build_query_as().fetch_all(conn).await
 }
 
+/// The names of those of the accounts `ids` that exist, by id.
+pub async fn names(conn: &mut MySqlConnection, ids: &[UserId]) -> sqlx::Result<Vec<(UserId, String)>> {
+    let mut query = QueryBuilder::new("SELECT id, full_name FROM users WHERE closed_at IS NULL AND id IN ");
+    mysql::push_list(&mut query, ids.iter().copied());
+    query.push(" ORDER BY id").build_query_as().fetch_all(conn).await
+}
+
 /// Active accounts by id, for requests that share queries.
 pub type Accounts = Lookups<UserId, User, DbError>;
 

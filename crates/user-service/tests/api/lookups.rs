@@ -45,6 +45,29 @@ async fn an_address_that_never_existed_or_was_closed_is_nobodys() {
 }
 
 #[tokio::test]
+async fn services_see_the_display_names_of_accounts_that_are_not_closed() {
+    let service = Service::start().await;
+    let (ani, budi, gone) =
+        (service.user("ani", 0).await, service.user("budi", 0).await, service.user("citra", 0).await);
+    let _ = service.service.delete(&gone.path("")).await.expect(200);
+    let renamed = json!({"full_name": "Ani"});
+    let _ = service.service.put(&ani.path(""), renamed).await.expect(200);
+    let path = format!("/internal/names?ids={},{},{},{}", budi.id, gone.id, ani.id, i64::MAX);
+    let names = service.service.get(&path).await.expect(200);
+    let (ani_shown, budi_shown) =
+        (json!({"id": ani.id, "display_name": "Ani"}), json!({"id": budi.id, "display_name": "John D."}));
+    assert_eq!(names.json, json!([ani_shown, budi_shown]));
+    let many = |count: i64| (1..=count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    let _ = service.service.get(&format!("/internal/names?ids={}", many(200))).await.expect(200);
+    assert_names_field(
+        service.service.get(&format!("/internal/names?ids={}", many(201))).await,
+        "invalid_value",
+        "ids",
+    );
+    let _ = ani.api.get(&path).await.expect_error(403, "forbidden");
+}
+
+#[tokio::test]
 async fn each_caller_looks_up_ten_addresses_a_minute_whatever_it_finds_and_whichever_instance_it_asks() {
     for mode in [Mode::Development, Mode::Production] {
         let service = Service::start_with(|config| {

@@ -5,6 +5,7 @@ mod balances;
 mod batches;
 mod browsers;
 mod closing;
+mod dry_runs;
 mod errors;
 mod freezing;
 mod guessing;

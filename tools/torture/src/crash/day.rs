@@ -109,6 +109,7 @@ impl Day {
         let declined = self.pay("declined", ani, budi, 23, false).await?;
         self.decline("Budi", declined).await?;
         self.look_around("Budi", budi).await?;
+        self.try_to_pay(ani, budi).await?;
         let deleted = self.pay("deleted", ani, budi, 22, false).await?;
         self.delete_transaction(deleted).await?;
         self.pay("refused", ani, budi, 1_000_000, false).await?;

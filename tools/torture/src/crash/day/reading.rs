@@ -3,6 +3,7 @@
 use anyhow::Result;
 use lab::wallet::Service;
 use reqwest::Method;
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use super::{Day, expect};
@@ -13,10 +14,18 @@ const OLD_REPORTS: i64 = 500;
 const OLD_TRANSACTIONS: i64 = 1_000_000_000_000;
 
 impl Day {
+    /// What a payment would come to: nobody has paid by that.
+    pub(super) async fn try_to_pay(&mut self, from: i64, to: i64) -> Result<()> {
+        let body = json!({"sender_id": from, "receiver_id": to, "amount": 1});
+        let path = "/transactions?dry_run=true".to_owned();
+        expect(&self.request("a dry run", Service::Transaction, Method::POST, path, Some(body)).await?, &[201])
+    }
+
     /// With a token of one's own, at services that have not seen it.
     pub(super) async fn look_around(&mut self, name: &'static str, user: i64) -> Result<()> {
         let own = [
             (Service::Notification, "/notifications".to_owned()),
+            (Service::Transaction, "/transactions?expand=parties".to_owned()),
             (Service::Report, format!("/summaries/user/{user}")),
         ];
         for (service, path) in own {
