@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::MySqlPool;
 
-use super::balance::{self, NewBalance};
+use super::{
+    balance::{self, NewBalance},
+    shares,
+};
 use crate::{
     app::{
         ledger::Ledger,
@@ -257,6 +260,7 @@ pub async fn execute(
 fn step(place: &str, movement: Movement) -> Result<Operation> {
     let is_own = |(sender, receiver): (UserId, UserId)| sender == receiver;
     let own = || ApiError::invalid(&format!("{place}.receiver_id"), "must be another user than the sender");
+    shares::check(place, &movement)?;
     match (movement.step(), movement) {
         (_, Movement::Hold(transfer) | Movement::Transfer(transfer)) if is_own(transfer.parties()) => Err(own()),
         (_, Movement::Refund(refund)) if refund.sender_id == refund.receiver_id => Err(own()),

@@ -67,7 +67,7 @@ async fn each_kind_of_damage_is_found_and_named() {
         ),
         (
             format!("DELETE FROM ledger_entries WHERE operation_id = {topup} AND account = 'external'"),
-            format!("INSERT INTO ledger_entries VALUES ({topup}, 0, 'external', {id}, -100, NULL)"),
+            format!("INSERT INTO ledger_entries VALUES ({topup}, 0, 'external', {id}, -100, NULL, NULL)"),
             "each operation sums to 0",
             format!("operation {topup}"),
         ),

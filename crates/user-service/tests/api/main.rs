@@ -19,4 +19,5 @@ mod migrations;
 mod operations;
 mod outbox;
 mod payment_limits;
+mod shares;
 mod support;
