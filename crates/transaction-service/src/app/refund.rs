@@ -25,7 +25,7 @@ impl Transfers {
         labels: Labels,
         request: &Request,
     ) -> Result<Creation> {
-        let new = |amount| NewTransaction {
+        let new = |amount: Amount| NewTransaction {
             sender_id: of.receiver_id,
             receiver_id: of.sender_id,
             amount,
@@ -36,6 +36,7 @@ impl Transfers {
             batch_id: None,
             execute_at: None,
             schedule_id: None,
+            shares: of.refunded_shares(amount),
         };
         // a request that is asked again is about what was left then
         if let Some(known) = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await? {

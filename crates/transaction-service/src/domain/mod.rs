@@ -14,6 +14,7 @@ pub mod receiver;
 pub mod recurrence;
 pub mod request_facts;
 pub mod schedule;
+pub mod shares;
 pub mod state;
 pub mod step;
 pub mod transaction;

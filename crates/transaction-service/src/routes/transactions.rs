@@ -21,7 +21,10 @@ use money::{TransactionId, time};
 use serde::Serialize;
 use serde_json::json;
 
-use super::body::{Body, Create, ListQuery, NewStatus, Update};
+use super::{
+    body::{Body, Create, NewStatus, Update},
+    list_query::ListQuery,
+};
 use crate::{
     app::{create::Creation, decide::Decided, transfers::Transfers},
     codes,
@@ -184,7 +187,8 @@ pub async fn show(
     Path(id): Path<TransactionId>,
     State(transfers): State<Transfers>,
 ) -> Result<Json<Body>> {
-    Ok(Json(visible(&transfers, &visitor, id).await?.0.into()))
+    let (row, _) = visible(&transfers, &visitor, id).await?;
+    Ok(Json(row.seen_by(visitor.caller.only_user()).into()))
 }
 
 /// `PUT /transactions/{id}`: completes, cancels or fails a pending transaction, or changes its description. The receiver may
@@ -200,7 +204,8 @@ pub async fn update(
         return Err(ApiError::invalid("amount", "can only stand with the status completed"));
     }
     let decision = update.status.and_then(|status| status.decision(update.amount));
-    if actor == Actor::Receiver && (update.description.is_some() || !decision.is_some_and(|d| d.is_open_to(actor))) {
+    let body = |row: Transaction| Body::from(row.seen_by(visitor.caller.only_user()));
+    if actor.is_receiver() && (update.description.is_some() || !decision.is_some_and(|d| d.is_open_to(actor))) {
         return Err(codes::FORBIDDEN.into());
     }
     if update.status.is_none() && update.description.is_none() {
@@ -210,9 +215,9 @@ pub async fn update(
     if let Some(decision) = decision {
         return match transfers.decide(&row, Ruling { description, ..Ruling::by(actor, decision) }).await? {
             Decided::Stands(row) if row.status() == Status::Processing => {
-                Ok(Reply::new(WithStatus::<202, _>(Body::from(row))))
+                Ok(Reply::new(WithStatus::<202, _>(body(row))))
             }
-            Decided::Stands(row) if decision.agrees_with(&row) => Ok(Reply::new(Json(Body::from(row)))),
+            Decided::Stands(row) if decision.agrees_with(&row) => Ok(Reply::new(Json(body(row)))),
             // the decision stood, and could not be carried out
             Decided::Stands(row) => Err(row.state.failure().map_or_else(|| illegal_change(&row), refusal)),
             Decided::Lost(row) => Err(lost(decision, &row)),
@@ -224,7 +229,7 @@ pub async fn update(
         None => row.status() == Status::Pending,
     };
     let row = transfers.find(id).await?.ok_or(codes::TRANSACTION_NOT_FOUND)?;
-    if still_pending { Ok(Reply::new(Json(Body::from(row)))) } else { Err(illegal_change(&row)) }
+    if still_pending { Ok(Reply::new(Json(body(row)))) } else { Err(illegal_change(&row)) }
 }
 
 /// `DELETE /transactions/{id}`: cancels it if it is pending, then hides it: from a party that asks, or from everybody.

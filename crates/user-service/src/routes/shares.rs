@@ -55,11 +55,11 @@ fn check_shares(field: &str, parties: (UserId, UserId), amount: Amount, shares: 
 fn check_users(field: &str, (one, first): (UserId, UserId), users: &[UserId]) -> Result<()> {
     let distinct: HashSet<&UserId> = users.iter().collect();
     let is_right = users.first() == Some(&first)
-        && (2..=MAX_SHARES).contains(&users.len())
+        && (1..=MAX_SHARES).contains(&users.len())
         && distinct.len() == users.len()
         && !distinct.contains(&one);
     if users.is_empty() || is_right {
         return Ok(());
     }
-    Err(ApiError::invalid(field, format!("must be of 2 to {MAX_SHARES} users, the receiver first, without the sender")))
+    Err(ApiError::invalid(field, format!("must be of 1 to {MAX_SHARES} users, the receiver first, without the sender")))
 }

@@ -95,7 +95,6 @@ async fn shares_that_do_not_add_up_are_refused() {
         of(&users, &["101", "-1", "0"]),
         of(&users, &["100", "0", "0"]),
         of(&users, &["33.335", "33.335", "33.33"]),
-        of(&users[..2], &["100"]),
         of(&twice, &["50", "50"]),
         of(&own, &["50", "50"]),
         of(&reversed, &["50", "50"]),
