@@ -127,7 +127,8 @@ impl UserService {
             account["state"] = json!(state.states.get(&id).unwrap_or(&"active"));
             account
         };
-        answer(200, &json!(asked["ids"].split(',').map(account).collect::<Vec<_>>()).to_string())
+        let exists = |id: &&str| *id != lab::accounts::NOBODY.to_string();
+        answer(200, &json!(asked["ids"].split(',').filter(exists).map(account).collect::<Vec<_>>()).to_string())
     }
 
     /// The calls so far.
