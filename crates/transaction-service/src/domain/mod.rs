@@ -15,6 +15,7 @@ pub mod recurrence;
 pub mod request_facts;
 pub mod schedule;
 pub mod shares;
+mod sharing;
 pub mod state;
 pub mod step;
 pub mod transaction;

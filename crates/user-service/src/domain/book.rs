@@ -9,14 +9,13 @@ use money::{Amount, MAX_BALANCE, MAX_STORED, Money, TransactionId, UserId};
 
 use super::{
     limits::{Rules, Settings, Spent},
-    operation::{Batch, BatchStep, Movement, Refusal, Share, Transfer},
+    operation::{Batch, BatchStep, Movement, Refusal, Transfer},
+    share::{HeldShare, Share},
 };
 
 mod refunds;
 mod shares;
 mod standing;
-
-pub use shares::HeldShare;
 
 /// A user's two accounts, what others have set aside for it, and what it may do with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

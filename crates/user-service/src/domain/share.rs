@@ -23,3 +23,23 @@ impl Share {
         if shares.is_empty() { vec![Self { receiver_id, amount: amount.money() }] } else { shares.to_vec() }
     }
 }
+
+/// What became of the share of one of several receivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldShare {
+    /// Whose.
+    pub receiver_id: UserId,
+    /// How much was set aside for it at first.
+    pub amount: Money,
+    /// What of that it has got.
+    pub captured: Money,
+    /// What it has given back of what it has got.
+    pub refunded: Money,
+}
+
+impl HeldShare {
+    /// A share of which nothing is paid yet.
+    pub fn new(Share { receiver_id, amount }: &Share) -> Self {
+        Self { receiver_id: *receiver_id, amount: *amount, captured: Money::ZERO, refunded: Money::ZERO }
+    }
+}
