@@ -159,6 +159,9 @@ pub struct TransactionState {
     /// What the receiver has got of it now, if it is paid in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_amount: Option<Money>,
+    /// If several are paid, or pay a refund: each one's share. A receiver is told of its own alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<ShareState>,
     /// Of a refund: the transaction whose money has gone back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_of: Option<TransactionId>,
@@ -172,6 +175,17 @@ pub struct TransactionState {
     pub created_at: DateTime<Utc>,
     /// When it changed last.
     pub updated_at: DateTime<Utc>,
+}
+
+/// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ShareState {
+    /// Whose.
+    pub user_id: UserId,
+    /// How much.
+    pub amount: Money,
+    /// What of it is paid now.
+    pub paid_amount: Money,
 }
 
 /// A payment request.

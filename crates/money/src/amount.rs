@@ -24,7 +24,7 @@ pub const MAX_STORED: Money = Money(Decimal::from_parts(0x0FFF_FFFF, 0x3E25_0261
 /// As JSON it is a number with exactly the digits that it needs (`100000`, `50000.5`). Answer it from a struct: a
 /// `serde_json::Value`, which `json!` makes, would hold it as a float.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Money(Decimal);
+pub struct Money(pub(crate) Decimal);
 
 /// An amount that a caller asks to move: greater than 0, at most two decimals, at most 15 digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,6 +4,7 @@
 mod amount;
 mod email;
 pub mod ids;
+mod split;
 #[cfg(feature = "sql")]
 mod sql;
 pub mod text;
@@ -12,3 +13,4 @@ pub mod time;
 pub use amount::{Amount, AmountBound, InvalidAmount, MAX_BALANCE, MAX_DECIMALS, MAX_DIGITS, MAX_STORED, Money};
 pub use email::Email;
 pub use ids::{BatchId, NotificationId, ScheduleId, TransactionId, UserId};
+pub use split::split;

@@ -30,6 +30,7 @@ mod round_trips;
 mod schedules;
 mod sessions;
 mod set_up;
+mod splits;
 mod strictness;
 mod summaries;
 mod unfinished;

@@ -5,7 +5,9 @@
 //! or a password in it.
 
 use common::{
-    fact::{AccountChange, AccountClosed, AccountMovement, Fact, Kind, PaymentRequestState, TransactionState},
+    fact::{
+        AccountChange, AccountClosed, AccountMovement, Fact, Kind, PaymentRequestState, ShareState, TransactionState,
+    },
     trace::Trace,
 };
 use money::{Amount, Money, UserId};
@@ -136,7 +138,11 @@ fn to_asked_or_asking(fact: &Fact, request: &PaymentRequestState, currency: &str
 
 /// The sender has made the transaction, so every notice of it counts towards the sender's rate, whoever completes or cancels it.
 fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Vec<Notice> {
-    let mut notices = of_transaction(fact, transaction, currency);
+    let mut notices = if transaction.shares.is_empty() {
+        of_transaction(fact, transaction, currency)
+    } else {
+        of_shared(fact, transaction, currency)
+    };
     if is_answered(fact, transaction) {
         notices.retain(|notice| notice.user_id != transaction.sender_id);
     }
@@ -195,6 +201,26 @@ fn of_transaction(fact: &Fact, transaction: &TransactionState, currency: &str) -
         },
     };
     vec![tell(sender, message)]
+}
+
+/// What is told of a transaction with several receivers: to each of them its own share, and no other.
+fn of_shared(fact: &Fact, transaction: &TransactionState, currency: &str) -> Vec<Notice> {
+    let TransactionState { sender_id: sender, receiver_id: receiver, .. } = *transaction;
+    let is_refund = transaction.refund_of.is_some();
+    // a refund goes from all of them to one, and a payment from one to all of them
+    let one = if is_refund { receiver } else { sender };
+    let of_one = of_transaction(fact, transaction, currency).into_iter().filter(|notice| notice.user_id == one);
+    let paid = transaction.shares.iter().filter(|share| share.paid_amount != Money::ZERO);
+    let of_share = |share: &ShareState| {
+        let paid = share.paid_amount.display(currency);
+        let message = if is_refund {
+            format!("Your refund of {paid} has been successfully processed.")
+        } else {
+            format!("You have received {paid}.")
+        };
+        notice(fact, share.user_id, sender, message)
+    };
+    of_one.chain(paid.map(of_share)).collect()
 }
 
 /// What is told of a payment in parts: what has gone to the receiver now, and what has come back once it is over.

@@ -202,8 +202,8 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         return Some(change);
     }
     match change.status {
-        // one that was scheduled may have been so then, and not have counted
-        _ if change.has_moved_in_parts() || change.execute_at.is_some() => None,
+        // how much of each share was paid is not known, and one that was scheduled may have been so then, and not have counted
+        _ if change.has_moved_in_parts() || change.execute_at.is_some() || !change.shares.is_empty() => None,
         // it was open before as well
         Status::Processing | Status::Pending => Some(Change { changed_at: moment, ..change }),
         // a completed transaction changes only when it is deleted or refunded: if it is not, it was completed after the moment. One that
@@ -242,6 +242,7 @@ mod tests {
             hidden_from_receiver: false,
             captured_amount: None,
             refunded_amount: None,
+            shares: Vec::new(),
             refund_of: None,
             execute_at: None,
         }

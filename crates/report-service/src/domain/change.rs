@@ -64,12 +64,26 @@ pub struct Change {
     /// What has gone back of that.
     #[serde(default)]
     pub refunded_amount: Option<Money>,
+    /// If several are paid, or pay a refund: what of it is each one's.
+    #[serde(default)]
+    pub shares: Vec<ShareChange>,
     /// Of a refund: the transaction whose money goes back.
     #[serde(default)]
     pub refund_of: Option<TransactionId>,
     /// When it was to begin, if that was not at once: before, it counts in no total.
     #[serde(default)]
     pub execute_at: Option<DateTime<Utc>>,
+}
+
+/// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ShareChange {
+    pub user_id: UserId,
+    pub amount: Money,
+    /// What of that is paid.
+    pub captured_amount: Money,
+    /// True once the user has deleted the transaction.
+    pub hidden: bool,
 }
 
 /// What a transaction is to one of its parties.
@@ -96,6 +110,9 @@ impl Change {
 
     /// What it is to `user`, if that is a party to it.
     pub fn view_of(&self, user: UserId) -> Option<PartyView> {
+        if let Some(share) = self.shares.iter().find(|share| share.user_id == user) {
+            return Some(PartyView { counts: self.counts_for_share(share), hidden: share.hidden });
+        }
         if user == self.sender_id {
             Some(PartyView { counts: self.counts_for_sender, hidden: self.hidden_from_sender })
         } else if user == self.receiver_id {
@@ -105,9 +122,18 @@ impl Change {
         }
     }
 
+    /// True if it is one of the transactions of whose share that is: nobody has a refund of which it pays nothing.
+    pub fn counts_for_share(&self, share: &ShareChange) -> bool {
+        let counts = if self.refund_of.is_some() { self.counts_for_sender } else { self.counts_for_receiver };
+        counts && share.amount != Money::ZERO
+    }
+
     /// True once somebody has deleted it, which is a change too.
     pub fn is_deleted(&self) -> bool {
-        self.hidden || self.hidden_from_sender || self.hidden_from_receiver
+        self.hidden
+            || self.shares.iter().any(|share| share.hidden)
+            || self.hidden_from_sender
+            || self.hidden_from_receiver
     }
 }
 

@@ -14,6 +14,14 @@ pub struct InTotals {
     pub for_receiver: bool,
 }
 
+impl InTotals {
+    /// The part of the one party, where several are on the other side: of a payment the sender, of a refund the receiver.
+    #[must_use]
+    pub fn of_one(self, is_refund: bool) -> Self {
+        Self { for_sender: self.for_sender && !is_refund, for_receiver: self.for_receiver && is_refund, ..self }
+    }
+}
+
 /// The part of a transaction that totals depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {

@@ -4,6 +4,7 @@ use mysql::row;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap},
+    iter,
 };
 
 use money::{Amount, Money, TransactionId, UserId};
@@ -14,11 +15,11 @@ use mysql::{
 use sqlx::MySqlConnection;
 
 use super::{
-    reports, summaries,
+    reports, shares, summaries,
     sync_state::{self, SyncState},
 };
 use crate::{
-    domain::change::{Change, Status, implied_captured},
+    domain::change::{Change, ShareChange, Status, implied_captured},
     domain::totals::{Counted, Deltas, InTotals},
 };
 
@@ -50,16 +51,20 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
         match locked.get(&change.id) {
             Some(copy) if !copy.is_replaced_by(change) => {}
             Some(copy) => {
-                deltas.add(Some(copy.in_totals()), &addend(change));
+                replace(&mut deltas, copy, change)?;
                 changed.push(change);
-                lost.extend(
-                    (copy.counts_for_sender && !change.counts_for_sender).then_some((change.id, change.sender_id)),
-                );
+                let for_sender = copy.counts_for_sender && !change.counts_for_sender;
                 let for_receiver = copy.counts_for_receiver && !change.counts_for_receiver;
+                lost.extend(for_sender.then_some((change.id, change.sender_id)));
                 lost.extend(for_receiver.then_some((change.id, change.receiver_id)));
+                let for_sharers = if change.refund_of.is_some() { for_sender } else { for_receiver };
+                let others = change.shares.iter().skip(1).filter(|_| for_sharers);
+                lost.extend(others.map(|share| (change.id, share.user_id)));
             }
             None => {
-                deltas.add(None, &addend(change));
+                for after in &addends(change) {
+                    deltas.add(None, after);
+                }
                 added.push(change);
             }
         }
@@ -68,8 +73,9 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
     write(unit, &added, "");
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver),
-        captured = VALUES(captured)";
+        captured = VALUES(captured), shares = VALUES(shares)";
     write(unit, &changed, replace);
+    shares::write(unit, added.iter().chain(&changed).copied());
     summaries::add(unit, &deltas, run_at);
     if lost.is_empty() {
         return Ok(());
@@ -88,7 +94,25 @@ fn captured(change: &Change) -> Option<Money> {
     (captured != implied_captured(change.status, change.amount)).then_some(captured)
 }
 
-fn addend(change: &Change) -> Counted {
+/// Counts a change in place of its copy.
+fn replace(deltas: &mut Deltas, copy: &Stored, change: &Change) -> sqlx::Result<()> {
+    if copy.lacks_shares(change) {
+        // a version of this service that knows no shares has counted all of it for the first receiver
+        let nothing = InTotals { captured: Money::ZERO, for_sender: false, for_receiver: false };
+        deltas.add(Some(copy.whole()), &Counted { in_totals: nothing, ..counted(change) });
+        for after in &addends(change) {
+            deltas.add(None, after);
+        }
+        return Ok(());
+    }
+    for (before, after) in copy.in_totals(change)?.into_iter().zip(&addends(change)) {
+        deltas.add(Some(before), after);
+    }
+    Ok(())
+}
+
+/// A transaction as it counts for two parties.
+fn counted(change: &Change) -> Counted {
     Counted {
         sender_id: change.sender_id,
         receiver_id: change.receiver_id,
@@ -103,6 +127,27 @@ fn addend(change: &Change) -> Counted {
     }
 }
 
+/// What a transaction adds to the totals of its parties. If several are paid each one's share adds to its own: the sender's part comes first,
+/// then each share. Of a refund it is the other way round.
+fn addends(change: &Change) -> Vec<Counted> {
+    let in_totals = |captured, for_sender, for_receiver| InTotals { captured, for_sender, for_receiver };
+    let whole = counted(change);
+    if change.shares.is_empty() {
+        return vec![whole];
+    }
+    let of_one = whole.in_totals.of_one(whole.is_refund);
+    let of_share = |share: &ShareChange| {
+        let counts = change.counts_for_share(share);
+        let in_totals = in_totals(share.captured_amount, counts && whole.is_refund, counts && !whole.is_refund);
+        if whole.is_refund {
+            Counted { sender_id: share.user_id, in_totals, ..whole }
+        } else {
+            Counted { receiver_id: share.user_id, in_totals, ..whole }
+        }
+    };
+    iter::once(Counted { in_totals: of_one, ..whole }).chain(change.shares.iter().map(of_share)).collect()
+}
+
 row! {
     /// What a copy holds that decides whether a change is newer.
     struct Stored {
@@ -113,6 +158,7 @@ row! {
         captured: Option<Money>,
         counts_for_sender: bool,
         counts_for_receiver: bool,
+        shares: Option<String>,
     }
 }
 
@@ -122,18 +168,45 @@ impl Stored {
     fn is_replaced_by(&self, change: &Change) -> bool {
         let counts_less = self.counts_for_sender && !change.counts_for_sender
             || self.counts_for_receiver && !change.counts_for_receiver;
-        self.version < change.version || (self.version == change.version && counts_less)
+        let is_other = counts_less || self.lacks_shares(change);
+        self.version < change.version || (self.version == change.version && is_other)
     }
 
-    fn in_totals(&self) -> InTotals {
+    /// True if the copy was made by a version of this service that knows no shares.
+    fn lacks_shares(&self, change: &Change) -> bool {
+        self.shares.is_none() && !change.shares.is_empty()
+    }
+
+    /// What of it is in the totals of two parties.
+    fn whole(&self) -> InTotals {
         let captured = self.captured.unwrap_or(implied_captured(self.status, self.amount));
         InTotals { captured, for_sender: self.counts_for_sender, for_receiver: self.counts_for_receiver }
+    }
+
+    /// What of it is in the totals of its parties, in the order of the [`addends`] of its `change`.
+    fn in_totals(&self, change: &Change) -> sqlx::Result<Vec<InTotals>> {
+        let whole = self.whole();
+        if change.shares.is_empty() {
+            return Ok(vec![whole]);
+        }
+        let is_refund = change.refund_of.is_some();
+        let of_share = |(share, captured): (&ShareChange, Money)| {
+            let counts = share.amount != Money::ZERO;
+            InTotals {
+                captured,
+                for_sender: counts && is_refund && self.counts_for_sender,
+                for_receiver: counts && !is_refund && self.counts_for_receiver,
+            }
+        };
+        let captured = shares::captured(self.shares.as_deref())?;
+        Ok(iter::once(whole.of_one(is_refund)).chain(change.shares.iter().zip(captured).map(of_share)).collect())
     }
 }
 
 fn select(ids: impl IntoIterator<Item = TransactionId>, lock: &'static str) -> String {
     format!(
-        "SELECT transaction_id, version, amount, status, captured, counts_for_sender, counts_for_receiver FROM transactions
+        "SELECT transaction_id, version, amount, status, captured, counts_for_sender, counts_for_receiver, shares
+         FROM transactions
          WHERE transaction_id IN {} ORDER BY transaction_id{lock}",
         list(ids.into_iter().map(TransactionId::get))
     )
@@ -146,9 +219,10 @@ fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
 fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
-             counts_for_sender, counts_for_receiver, captured)",
+             counts_for_sender, counts_for_receiver, captured, shares)",
     );
     for change in changes {
+        let shares = shares::written(change);
         insert.row(&[
             change.id.get().into(),
             change.sender_id.get().into(),
@@ -160,6 +234,7 @@ fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
             i64::from(change.counts_for_sender).into(),
             i64::from(change.counts_for_receiver).into(),
             captured(change).into(),
+            shares.as_deref().into(),
         ]);
     }
     unit.insert(insert.on_duplicate(on_duplicate));
@@ -198,10 +273,13 @@ pub(super) const OPEN: &str =
       ORDER BY transaction_id DESC LIMIT ?)
      UNION ALL
      (SELECT transaction_id FROM transactions WHERE receiver_id = ? AND status = 'pending' AND transaction_id < ?
+      ORDER BY transaction_id DESC LIMIT ?)
+     UNION ALL
+     (SELECT transaction_id FROM transaction_shares WHERE user_id = ? AND is_open = 1 AND transaction_id < ?
       ORDER BY transaction_id DESC LIMIT ?)";
 
-/// The ranges of [`OPEN`]: one for each role and status.
-pub(super) const OPEN_RANGES: usize = 6;
+/// The ranges of [`OPEN`]: one for each role and status, and one for shares.
+pub(super) const OPEN_RANGES: usize = 7;
 
 /// The transactions of `user` below `below` whose copies are open, newest first, at most `limit`: those that may have
 /// changed. One index range for each role and status.
@@ -217,6 +295,7 @@ pub async fn open(
     }
     let mut open: Vec<TransactionId> = query.fetch_all(conn).await?;
     open.sort_unstable_by_key(|id| Reverse(*id));
+    open.dedup(); // of several receivers the first is found twice
     open.truncate(limit);
     Ok(open)
 }

@@ -15,6 +15,8 @@ pub fn migrations() -> Migrator {
         "0105_report_marks",
         "0106_sync_state",
         "0107_transactions_captured",
+        "0130_transactions_shares",
+        "0131_transaction_shares",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -5,5 +5,6 @@ pub mod migrations;
 #[cfg(test)]
 mod plans;
 pub mod reports;
+mod shares;
 pub mod summaries;
 pub mod sync_state;

@@ -23,7 +23,7 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
     for (sql, values, keys) in [
         (reports::PAGE, vec![user, i64::MAX, 50, 0], ["reports_of_user", "PRIMARY"].as_slice()),
         (reports::PAGE, vec![user, TRANSACTIONS / 2, 200, 400], &["reports_of_user", "PRIMARY"]),
-        (copies::OPEN, open, &["transactions_of_sender", "transactions_of_receiver"]),
+        (copies::OPEN, open, &["transactions_of_sender", "transactions_of_receiver", "transaction_shares_of_user"]),
         (summaries::FIND, vec![user], &["PRIMARY"]),
     ] {
         assert_uses_index(&mut conn, sql, &values, keys).await;

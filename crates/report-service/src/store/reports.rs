@@ -108,8 +108,10 @@ const NEXT_MARK: &str = "SELECT id, created_at < NOW(6) - INTERVAL 5 MINUTE AS i
      FROM reports FORCE INDEX (reports_of_user) WHERE user_id = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ?";
 pub(super) const COUNT: &str = "SELECT COUNT(*) FROM
      (SELECT id FROM reports FORCE INDEX (reports_of_user) WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?) counted";
-pub(super) const PAGE: &str = "SELECT r.id, r.transaction_id, t.amount, t.status, r.created_at
+pub(super) const PAGE: &str =
+    "SELECT r.id, r.transaction_id, COALESCE(s.amount, t.amount) AS amount, t.status, r.created_at
      FROM reports r FORCE INDEX (reports_of_user) JOIN transactions t ON t.transaction_id = r.transaction_id
+     LEFT JOIN transaction_shares s ON s.transaction_id = r.transaction_id AND s.user_id = r.user_id
      WHERE r.user_id = ? AND r.id <= ? ORDER BY r.id DESC LIMIT ? OFFSET ?";
 
 /// The marks that `user` lacks, a bounded number of them. Most requests find none.
@@ -225,8 +227,8 @@ mod tests {
         set_marks(conn, user, &marks).await.unwrap();
         assert_eq!(missing_marks(conn, user).await.unwrap(), []);
 
-        // those down from a mark and of the page, each with its transaction; those behind the last mark, which are counted
-        let most = 2 * (STEP + i64::from(LIMIT)) + 3 * (REPORTS % STEP);
+        // those down from a mark and of the page, each with its transaction and a look for a share; those behind the last mark, which are counted
+        let most = 3 * (STEP + i64::from(LIMIT)) + 3 * (REPORTS % STEP);
         let mut seen = Vec::new();
         for number in 0..=REPORTS / i64::from(LIMIT) {
             let skipped = number * i64::from(LIMIT);

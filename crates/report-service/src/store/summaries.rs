@@ -183,9 +183,13 @@ pub async fn find_last(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result
                  SELECT created_at FROM transactions WHERE sender_id = ? AND counts_for_sender
                  UNION ALL
                  SELECT created_at FROM transactions WHERE receiver_id = ? AND counts_for_receiver
+                 UNION ALL
+                 SELECT t.created_at FROM transaction_shares s JOIN transactions t ON t.transaction_id = s.transaction_id
+                 WHERE s.user_id = ? AND s.counts
              ) AS counted
          ) WHERE user_id = ?",
     )
+    .bind(user)
     .bind(user)
     .bind(user)
     .bind(user)

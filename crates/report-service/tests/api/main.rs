@@ -6,6 +6,7 @@ mod histories;
 mod outages;
 mod refresh;
 mod reports;
+mod splits;
 mod summaries;
 mod support;
 mod sync;

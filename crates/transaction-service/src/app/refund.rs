@@ -48,6 +48,7 @@ pub(super) fn new_refund(of: &Transaction, amount: Amount, reason: String, label
         batch_id: None,
         execute_at: None,
         schedule_id: None,
+        shares: of.refunded_shares(amount),
     }
 }
 

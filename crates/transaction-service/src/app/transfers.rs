@@ -120,6 +120,7 @@ impl Transfers {
 
     /// Asks user-service for a step, together with whatever else is to be asked.
     pub async fn execute(&self, step: Step) -> Result<StepOutcome, CallError> {
+        let transaction = step.transaction();
         // an overload means that nothing was sent, anything else that nobody knows
         let answer = self.0.steps.submit((step, Origin::current())).await.unwrap_or_else(|error| {
             let (service, cause) = ("user-service", error.to_string());
@@ -129,7 +130,7 @@ impl Transfers {
             })
         })?;
         if let Some(exceeded) = answer.exceeded {
-            self.0.standing.keep(step.transaction(), exceeded);
+            self.0.standing.keep(transaction, exceeded);
         }
         Ok(answer.outcome)
     }
@@ -143,7 +144,7 @@ impl Transfers {
 /// One call for all of them, on behalf of the request that was first.
 async fn execute_all(users: UserClient, asked: Arc<[Asked]>) -> Result<Vec<Result<StepAnswer, CallError>>, Infallible> {
     let origin = asked.first().map(|(_, origin)| origin.clone()).unwrap_or_default();
-    let steps: Vec<Step> = asked.iter().map(|(step, _)| *step).collect();
+    let steps: Vec<Step> = asked.iter().map(|(step, _)| step.clone()).collect();
     Ok(match origin.scope(users.execute(&steps)).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) => steps.iter().map(|_| Err(error.clone())).collect(),

@@ -12,6 +12,8 @@ pub enum Actor {
     Sender,
     /// The user who is paid.
     Receiver,
+    /// A user who is paid a share, beside the receiver, or of a refund pays one.
+    Sharer(UserId),
     /// A service.
     Service,
     /// A caller without a token, in development.
@@ -23,10 +25,16 @@ impl Actor {
     pub fn of(caller: Caller, row: &Transaction) -> Self {
         match caller {
             Caller::User(user) if user == row.sender_id => Self::Sender,
+            Caller::User(user) if row.other_sharers().any(|sharer| sharer == user) => Self::Sharer(user),
             Caller::User(_) => Self::Receiver,
             Caller::Service(_) => Self::Service,
             Caller::Anyone => Self::Anyone,
         }
+    }
+
+    /// True for whoever is paid, alone or with others.
+    pub fn is_receiver(self) -> bool {
+        matches!(self, Self::Receiver | Self::Sharer(_))
     }
 }
 
@@ -58,8 +66,10 @@ impl Transaction {
 
     /// The users whose transaction it is.
     pub fn parties(&self) -> Vec<UserId> {
-        let parties = [(self.is_senders(), self.sender_id), (self.is_receivers(), self.receiver_id)];
-        parties.into_iter().filter_map(|(is_party, user)| is_party.then_some(user)).collect()
+        let is_senders = self.is_senders() && !self.is_none_of_the_first();
+        let parties = [(is_senders, self.sender_id), (self.is_receivers(), self.receiver_id)];
+        let parties = parties.into_iter().filter_map(|(is_party, user)| is_party.then_some(user));
+        parties.chain(self.other_parties()).collect()
     }
 
     /// True once it was deleted for `actor`.
@@ -68,6 +78,7 @@ impl Transaction {
             || match actor {
                 Actor::Sender => self.hidden_from_sender_at.is_some(),
                 Actor::Receiver => self.hidden_from_receiver_at.is_some(),
+                Actor::Sharer(user) => self.is_hidden_from_sharer(user),
                 Actor::Service | Actor::Anyone => false,
             }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use money::{Money, TransactionId};
 
-use super::{intent::Request, transaction::Transaction};
+use super::{intent::Request, shares::Share, transaction::Transaction};
 
 /// A capture of an amount, as it is kept.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct CaptureRecord {
     pub is_final: bool,
     /// What the receiver has got by then, this capture included.
     pub captured_after: Money,
+    /// If several are paid: the shares then.
+    pub shares: Vec<Share>,
     /// What was refunded by then.
     pub refunded: Money,
     /// When it took effect.
@@ -26,11 +28,14 @@ impl CaptureRecord {
     /// The capture that `row` was just given, for `request`; `None` if it was given none, or all there is.
     pub fn of(row: &Transaction, request: Option<&Request>) -> Option<Self> {
         let capture = row.state.capture().filter(|capture| capture.amount.is_some())?;
+        let mut then = row.clone();
+        then.pay_shares();
         Some(Self {
             transaction_id: row.id,
             step: row.step,
             is_final: capture.is_final,
             captured_after: row.captured + capture.taken_of(row.left()),
+            shares: then.shares,
             refunded: row.refunded,
             settled_at: None,
             request: request.cloned(),

@@ -28,7 +28,7 @@ impl Decision {
 
     /// True if `actor` may decide so: the receiver may decline, and nothing else.
     pub fn is_open_to(self, actor: Actor) -> bool {
-        actor != Actor::Receiver || self == Self::Cancel
+        !actor.is_receiver() || self == Self::Cancel
     }
 
     /// The state in which the decision about `row` is carried out; `None` if it cannot be: more is to be captured than is left,
@@ -104,7 +104,7 @@ impl Reason {
     /// The reason for what `actor` decides.
     pub fn of(decision: Decision, actor: Actor) -> Self {
         match (decision, actor) {
-            (_, Actor::Receiver) => Self::Declined,
+            (_, Actor::Receiver | Actor::Sharer(_)) => Self::Declined,
             (Decision::Capture(_), Actor::Sender) => Self::CompletedBySender,
             (Decision::Capture(_), Actor::Service) => Self::CompletedByService,
             (Decision::Capture(_), Actor::Anyone) => Self::CompletedByAnyone,
@@ -135,7 +135,9 @@ mod tests {
     #[test]
     fn a_receiver_may_decline_and_nothing_else() {
         let all = [Decision::COMPLETE, Decision::Fail, Decision::Cancel];
-        assert_eq!(all.map(|decision| decision.is_open_to(Actor::Receiver)), [false, false, true]);
+        for receiver in [Actor::Receiver, Actor::Sharer(3.try_into().unwrap())] {
+            assert_eq!(all.map(|decision| decision.is_open_to(receiver)), [false, false, true]);
+        }
         assert!(all.iter().all(|decision| decision.is_open_to(Actor::Sender)));
     }
 }

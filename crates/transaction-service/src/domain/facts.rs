@@ -1,13 +1,14 @@
 //! The facts that become true with a transition of a transaction. Pure.
 
 use common::{
-    fact::{Fact, Kind, TransactionState},
+    fact::{Fact, Kind, ShareState, TransactionState},
     origin::Origin,
 };
 use money::Money;
 
 use super::{
     reason::Reason,
+    shares::Share,
     state::{State, Status},
     step::Failure,
     transaction::Transaction,
@@ -16,7 +17,7 @@ use super::{
 /// What has happened to `row`, which was `before`; done by its actor, within the trace of `origin`. There is one fact
 /// for each status that it takes, and none of what nobody sees: that user-service is asked, or was never reached, or knows no
 /// such sender.
-pub fn fact(before: Before, row: &Transaction, origin: &Origin) -> Option<Fact> {
+pub fn fact(before: &Before, row: &Transaction, origin: &Origin) -> Option<Fact> {
     let (kind, name) = happening(row).filter(|_| row.status() != before.status)?;
     let id = match kind {
         Kind::TransactionPartiallyCaptured => format!("transaction:{}:{name}:{}", row.id, row.step),
@@ -29,14 +30,16 @@ pub fn fact(before: Before, row: &Transaction, origin: &Origin) -> Option<Fact> 
 /// That `row`, which is written with it, is to begin later.
 pub fn scheduled(row: &Transaction, origin: &Origin) -> Fact {
     let id = format!("transaction:{}:scheduled", row.id);
-    Fact::new(id, Kind::TransactionScheduled, &state(Before::of(row), row), origin).by(row.actor.clone())
+    Fact::new(id, Kind::TransactionScheduled, &state(&Before::of(row), row), origin).by(row.actor.clone())
 }
 
 /// How a transaction stood before something happened to it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Before {
     status: Status,
     captured: Money,
+    /// What is paid of each share.
+    shares: Vec<Money>,
     /// True if the capture of an amount was to be carried out.
     is_capturing_amount: bool,
 }
@@ -45,7 +48,8 @@ impl Before {
     /// As `row` stands.
     pub fn of(row: &Transaction) -> Self {
         let is_capturing_amount = row.state.capture().is_some_and(|capture| capture.amount.is_some());
-        Self { status: row.status(), captured: row.captured, is_capturing_amount }
+        let shares = row.shares.iter().map(|share| share.captured).collect();
+        Self { status: row.status(), captured: row.captured, shares, is_capturing_amount }
     }
 
     /// True if `row` is what the capture of an amount has made of this.
@@ -80,7 +84,7 @@ fn happening(row: &Transaction) -> Option<(Kind, &'static str)> {
     }
 }
 
-fn state(before: Before, row: &Transaction) -> TransactionState {
+fn state(before: &Before, row: &Transaction) -> TransactionState {
     // nothing and everything go without saying
     let is_in_parts =
         row.captured != Transaction::implied_captured(row.state, row.amount) || before.captured != Money::ZERO;
@@ -95,12 +99,22 @@ fn state(before: Before, row: &Transaction) -> TransactionState {
         status_reason: row.status_reason().map(|reason| reason.word().to_owned()),
         captured_amount: is_in_parts.then_some(row.captured),
         paid_amount: is_in_parts.then_some(row.captured - before.captured),
+        shares: shares(before, row),
         refund_of: row.refund_of,
         batch_id: row.batch_id,
         execute_at: row.execute_at.filter(|_| row.accepted_at.is_none()),
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
+}
+
+fn shares(before: &Before, row: &Transaction) -> Vec<ShareState> {
+    let state = |(share, had): (&Share, &Money)| ShareState {
+        user_id: share.receiver_id,
+        amount: share.amount,
+        paid_amount: share.captured - *had,
+    };
+    row.shares.iter().zip(&before.shares).map(state).collect()
 }
 
 #[cfg(test)]
@@ -118,8 +132,8 @@ mod tests {
     fn known(mut row: Transaction, outcome: StepOutcome) -> Option<(String, Option<String>)> {
         let (before, origin) = (Before::of(&row), Origin::default());
         assert!(Transition::Outcome { step: row.step, outcome }.apply(&mut row, DateTime::UNIX_EPOCH, &origin));
-        assert!(fact(Before::of(&row), &row, &origin).is_none(), "nothing more has happened");
-        let fact = fact(before, &row, &origin)?;
+        assert!(fact(&Before::of(&row), &row, &origin).is_none(), "nothing more has happened");
+        let fact = fact(&before, &row, &origin)?;
         let state: TransactionState = serde_json::from_str(fact.data.get()).unwrap();
         assert_eq!((state.id, state.status.as_str(), fact.actor), (row.id, row.status().into(), row.actor));
         Some((fact.id, state.status_reason))
@@ -140,7 +154,7 @@ mod tests {
             let (before, origin) = (Before::of(&row), Origin::default());
             let outcome = Transition::Outcome { step: row.step, outcome: StepOutcome::Applied };
             assert!(outcome.apply(&mut row, DateTime::UNIX_EPOCH, &origin));
-            let fact = fact(before, &row, &origin).unwrap();
+            let fact = fact(&before, &row, &origin).unwrap();
             let state: TransactionState = serde_json::from_str(fact.data.get()).unwrap();
             (fact.id, fact.kind, state.captured_amount, state.paid_amount)
         };
@@ -182,12 +196,12 @@ mod tests {
         assert_eq!((told.id.as_str(), told.kind), ("transaction:10:scheduled", Kind::TransactionScheduled));
         assert_eq!((data(&told).status.as_str(), data(&told).execute_at), ("scheduled", at));
         let cancelled = Transaction { state: State::Cancelled, reason: Some(Reason::CancelledBySender), ..row.clone() };
-        let told = fact(Before::of(&row), &cancelled, &Origin::default()).unwrap();
+        let told = fact(&Before::of(&row), &cancelled, &Origin::default()).unwrap();
         assert_eq!((told.kind, data(&told).execute_at), (Kind::TransactionCancelled, at));
         let begun = Transaction { state: State::Holding, ..row.clone() };
-        assert!(fact(Before::of(&row), &begun, &Origin::default()).is_none());
+        assert!(fact(&Before::of(&row), &begun, &Origin::default()).is_none());
         let held = Transaction { state: State::Pending, accepted_at: at, ..row };
-        let told = fact(Before::of(&begun), &held, &Origin::default()).unwrap();
+        let told = fact(&Before::of(&begun), &held, &Origin::default()).unwrap();
         assert_eq!((told.kind, data(&told).execute_at), (Kind::TransactionCreated, None));
     }
 

@@ -9,7 +9,7 @@ use common::{
 use money::{Amount, BatchId, Money, ScheduleId, TransactionId, UserId};
 use serde::Serialize;
 
-use super::{state::State, transaction::Transaction};
+use super::{shares::Share, state::State, transaction::Transaction};
 
 /// A transaction to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +34,9 @@ pub struct NewTransaction {
     /// The schedule of which it is a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_id: Option<ScheduleId>,
+    /// If several are paid, or pay a refund: how much each, the receiver, or the sender of the refund, first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
 }
 
 impl NewTransaction {
@@ -101,6 +104,7 @@ impl Intent {
             batch_id: new.batch_id,
             execute_at: new.execute_at,
             schedule_id: new.schedule_id,
+            shares: new.shares,
             description: new.description,
             labels: new.labels,
             accepted_at: None,

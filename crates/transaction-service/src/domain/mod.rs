@@ -14,6 +14,8 @@ pub mod receiver;
 pub mod recurrence;
 pub mod request_facts;
 pub mod schedule;
+pub mod shares;
+mod sharing;
 pub mod state;
 pub mod step;
 pub mod transaction;

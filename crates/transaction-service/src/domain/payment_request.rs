@@ -189,6 +189,7 @@ impl PaymentRequest {
             batch_id: None,
             execute_at: None,
             schedule_id: None,
+            shares: Vec::new(),
             refund_of: None,
         }
     }

@@ -29,6 +29,10 @@ impl Receiver {
         if let Some(members) = asked.as_object_mut() {
             members.remove(Self::ID);
             members.insert(Self::ADDRESS.to_owned(), json!(email));
+            // of a payment with a fee the fee says it all: the receiver, who is first, gets the rest
+            if let Some(shares) = members.get_mut("shares").and_then(Value::as_array_mut) {
+                shares.remove(0);
+            }
         }
         Asked::ByAddress(asked)
     }
@@ -62,6 +66,7 @@ mod tests {
             batch_id: None,
             execute_at: None,
             schedule_id: None,
+            shares: Vec::new(),
         }
     }
 

@@ -139,6 +139,7 @@ impl Schedule {
             batch_id: None,
             execute_at: None,
             schedule_id: Some(self.id),
+            shares: Vec::new(),
         };
         let fingerprint = fingerprint(&identity);
         Some((new, Request { identity, fingerprint }))

@@ -5,6 +5,8 @@ use money::{Amount, Money, TransactionId, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shares::StepShare;
+
 /// What user-service is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
@@ -66,7 +68,7 @@ mysql::stored_as_text!(Verb, Failure);
 
 /// A step of a transaction, as user-service is asked for it. Its identity is the transaction and the step's number; a hold, a
 /// transfer and a refund are the first.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     Hold {
@@ -74,12 +76,18 @@ pub enum Step {
         sender_id: UserId,
         receiver_id: UserId,
         amount: Amount,
+        /// If several are paid: how much each, the receiver first.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<StepShare>,
     },
     Transfer {
         transaction_id: TransactionId,
         sender_id: UserId,
         receiver_id: UserId,
         amount: Amount,
+        /// If several are paid: how much each, the receiver first.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<StepShare>,
     },
     Capture {
         transaction_id: TransactionId,
@@ -93,12 +101,18 @@ pub enum Step {
         /// True if an operator decided so, whom frozen and locked accounts do not stop.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         by_operator: bool,
+        /// If several are paid: how much each, the receiver first.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<StepShare>,
     },
     Release {
         transaction_id: TransactionId,
         step: u16,
         sender_id: UserId,
         receiver_id: UserId,
+        /// If several would have been paid: all of them, the receiver first.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        receivers: Vec<UserId>,
     },
     Refund {
         transaction_id: TransactionId,
@@ -109,6 +123,9 @@ pub enum Step {
         /// True if an operator decided so, whom frozen and locked accounts do not stop.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         by_operator: bool,
+        /// If several are paid: how much each, the receiver first.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<StepShare>,
     },
 }
 

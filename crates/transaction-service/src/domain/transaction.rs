@@ -6,6 +6,7 @@ use money::{Amount, BatchId, Money, ScheduleId, TransactionId, UserId};
 
 use super::{
     reason::{Reason, StatusReason},
+    shares::Share,
     state::{GivenBack, State, Status},
     step::{Step, Verb},
 };
@@ -35,6 +36,8 @@ pub struct Transaction {
     pub execute_at: Option<DateTime<Utc>>,
     /// The schedule of which it is a run.
     pub schedule_id: Option<ScheduleId>,
+    /// If several are paid, or pay a refund: what became of each one's share, the receiver's, or the sender's of the refund, first.
+    pub shares: Vec<Share>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
@@ -68,21 +71,25 @@ impl Transaction {
     pub fn outstanding(&self) -> Option<Step> {
         let Self { id: transaction_id, sender_id, receiver_id, amount, step, .. } = *self;
         Some(match self.state.verb()? {
-            Verb::Hold => Step::Hold { transaction_id, sender_id, receiver_id, amount },
-            Verb::Transfer => Step::Transfer { transaction_id, sender_id, receiver_id, amount },
+            Verb::Hold => self.first_step(false),
+            Verb::Transfer => self.first_step(true),
             Verb::Capture => {
                 let capture = self.state.capture()?;
-                let amount = Amount::try_from(capture.taken_of(self.left())).ok()?;
+                let taken = capture.taken_of(self.left());
+                let amount = Amount::try_from(taken).ok()?;
                 // all that is left leaves nothing to give back
                 let is_final = capture.is_final && capture.amount.is_some_and(|amount| amount.money() < self.left());
-                let by_operator = self.is_by_operator();
-                Step::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final, by_operator }
+                let (by_operator, shares) = (self.is_by_operator(), self.captured_shares(taken));
+                Step::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final, by_operator, shares }
             }
-            Verb::Release => Step::Release { transaction_id, step, sender_id, receiver_id },
+            Verb::Release => {
+                let receivers = self.shares.iter().map(|share| share.receiver_id).collect();
+                Step::Release { transaction_id, step, sender_id, receiver_id, receivers }
+            }
             Verb::Refund => {
                 let refund_of = self.refund_of?;
-                let by_operator = self.is_by_operator();
-                Step::Refund { transaction_id, refund_of, sender_id, receiver_id, amount, by_operator }
+                let (by_operator, shares) = (self.is_by_operator(), self.whole_shares());
+                Step::Refund { transaction_id, refund_of, sender_id, receiver_id, amount, by_operator, shares }
             }
         })
     }
@@ -90,10 +97,11 @@ impl Transaction {
     /// The step by which it began, if that was no refund.
     pub fn first_step(&self, is_transfer: bool) -> Step {
         let Self { id: transaction_id, sender_id, receiver_id, amount, .. } = *self;
+        let shares = self.whole_shares();
         if is_transfer {
-            Step::Transfer { transaction_id, sender_id, receiver_id, amount }
+            Step::Transfer { transaction_id, sender_id, receiver_id, amount, shares }
         } else {
-            Step::Hold { transaction_id, sender_id, receiver_id, amount }
+            Step::Hold { transaction_id, sender_id, receiver_id, amount, shares }
         }
     }
 
@@ -174,6 +182,7 @@ pub mod tests {
                 batch_id: None,
                 execute_at: None,
                 schedule_id: None,
+                shares: Vec::new(),
             },
             request: Request { identity: "once".into(), fingerprint: Vec::new() },
             actor: "user:1".into(),

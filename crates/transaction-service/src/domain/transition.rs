@@ -56,9 +56,11 @@ impl Transition {
             Self::Outcome { step, outcome } if row.state.verb().is_some() && row.step == *step => {
                 let Next { state, accepted, reason } = row.state.after(*outcome, row.captured != Money::ZERO);
                 if *outcome == StepOutcome::Applied {
+                    row.pay_shares();
                     row.captured = row.captured_then();
                 } else if reason == Some(Reason::AlreadyCaptured) {
                     row.captured = row.amount.money();
+                    row.pay_shares_in_full();
                 }
                 go_on(row, state);
                 row.reason = reason.or(row.reason);
@@ -108,6 +110,7 @@ pub struct Changed {
 /// Writes a refund that is completed down at the transaction that it is of.
 pub fn refund(row: &mut Transaction, refund: &Transaction, now: DateTime<Utc>) {
     row.refunded = row.refunded + refund.amount.money();
+    row.refund_shares(refund);
     row.version += 1;
     row.updated_at = now;
 }
@@ -117,6 +120,11 @@ fn hide_from(row: &mut Transaction, actor: Actor, now: DateTime<Utc>) {
     match actor {
         Actor::Sender => row.hidden_from_sender_at = Some(now),
         Actor::Receiver => row.hidden_from_receiver_at = Some(now),
+        Actor::Sharer(user) => {
+            if let Some(hidden_at) = row.hidden_from_sharer_at(user) {
+                *hidden_at = Some(now);
+            }
+        }
         Actor::Service | Actor::Anyone => row.hidden_at = Some(now),
     }
 }

@@ -147,6 +147,7 @@ fn transaction(caller: Caller, draft: Create, receivers: &HashMap<String, UserId
     if draft.execute_at.is_some() {
         return Err(ApiError::invalid("execute_at", "must not stand in a batch"));
     }
+    draft.must_have_one_receiver()?;
     let receiver = match draft.receiver()? {
         Receiver::Id(id) => id,
         Receiver::Address(email) => *receivers

@@ -1,20 +1,17 @@
 //! What requests to transaction-service look like, and how a transaction is answered.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use common::{
     ApiError, Result,
     labels::{Labels, Metadata, Reference},
     request,
 };
-use money::{
-    Amount, AmountBound, BatchId, Email, Money, ScheduleId, TransactionId, UserId,
-    time::{Bound, Moment, Period},
-};
+use money::{Amount, BatchId, Email, Money, ScheduleId, TransactionId, UserId, time::Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::splits::{self, NewFee, NewSplit, Split};
 use crate::{
     codes,
     domain::{
@@ -24,35 +21,15 @@ use crate::{
         intent::NewTransaction,
         reason::{Reason, StatusReason},
         receiver::Receiver,
+        shares::{MAX_SPLITS, Share},
         state::Status,
         step::Failure,
         transaction::Transaction,
     },
-    store::lists::{Direction, Filter},
 };
 
 /// The longest description, in characters.
 const MAX_DESCRIPTION: usize = 255;
-
-/// The most words that a list is searched for.
-const MAX_WORDS: usize = 10;
-/// The longest text to search for, in characters.
-const MAX_SEARCH: usize = 100;
-
-/// Words to search for: 1 to 10, in 100 characters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(inline, with = "String", extend("minLength" = 1, "maxLength" = MAX_SEARCH))]
-pub struct Words(Vec<String>);
-
-impl TryFrom<String> for Words {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let text = money::text::parse(&text, 1..=MAX_SEARCH)?;
-        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        if words.len() > MAX_WORDS { Err(format!("must be {MAX_WORDS} words at most")) } else { Ok(Self(words)) }
-    }
-}
 
 /// What a payment is for: at most 255 characters.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +54,11 @@ request! {
         receiver_id: Option<UserId>,
         /// Who is paid, by the address of the account, in place of `receiver_id`.
         receiver_email: Option<Email>,
+        /// Who are paid how much of the amount, in place of `receiver_id`: 1 to 20, each once. The amounts add up.
+        #[schemars(extend("minItems" = 1, "maxItems" = MAX_SPLITS))]
+        splits: Option<Vec<NewSplit>>,
+        /// What of the amount goes to somebody else; the receiver gets the rest. Never beside `splits`.
+        fee: Option<NewFee>,
         amount: Amount,
         description: Option<Description>,
         /// Your own name for it, an order number say. It need not be unique, and lists can be narrowed to it.
@@ -90,31 +72,40 @@ request! {
     }
 }
 
-/// Either field names the receiver, and not both do.
+/// One of the fields names who is paid, and no other does.
 fn one_receiver() -> Value {
     let alone = |field: &str, kind: &str| json!({"required": [field], "properties": {field: {"type": kind}}});
-    json!([alone("receiver_id", "integer"), alone("receiver_email", "string")])
+    json!([alone("receiver_id", "integer"), alone("receiver_email", "string"), alone("splits", "array")])
 }
 
 impl Create {
-    /// Who is to be paid, in the words of the request.
+    /// Who is to be paid, in the words of the request: of several, the first.
     pub fn receiver(&self) -> Result<Receiver> {
         let fault =
             |code, phrase: &str| ApiError::new(code).field(Receiver::ID, phrase).field(Receiver::ADDRESS, phrase);
-        match (self.receiver_id, &self.receiver_email) {
-            (Some(id), None) => Ok(Receiver::Id(id)),
-            (None, Some(email)) => Ok(Receiver::Address(email.clone())),
-            (Some(_), Some(_)) => Err(fault(codes::INVALID_VALUE, "must not stand beside the other one")),
-            (None, None) => Err(fault(codes::MISSING_FIELD, "is missing: give it or the other one")),
+        match (self.receiver_id, &self.receiver_email, self.splits.as_deref()) {
+            (Some(id), None, None) => Ok(Receiver::Id(id)),
+            (None, Some(email), None) => Ok(Receiver::Address(email.clone())),
+            (None, None, Some([first, ..])) => Ok(Receiver::Id(first.receiver_id)),
+            (None, None, Some([])) => Err(ApiError::invalid("splits", "must not be empty")),
+            (_, _, Some(_)) => Err(ApiError::invalid("splits", "must stand without receiver_id and receiver_email")),
+            (Some(_), Some(_), None) => Err(fault(codes::INVALID_VALUE, "must not stand beside the other one")),
+            (None, None, None) => Err(fault(codes::MISSING_FIELD, "is missing: give it or the other one")),
         }
     }
 
-    /// The transaction to create, which pays `receiver`.
+    /// The transaction to create, which pays `receiver`, or several of whom that is the first.
     pub fn transaction(self, receiver: UserId) -> Result<NewTransaction> {
-        if self.sender_id == receiver {
-            let field = if self.receiver_id.is_some() { Receiver::ID } else { Receiver::ADDRESS };
-            return Err(ApiError::new(codes::SELF_TRANSFER).field(field, "must be another user than the sender"));
-        }
+        let field = if self.receiver_email.is_some() { Receiver::ADDRESS } else { Receiver::ID };
+        let shares = match (&self.splits, &self.fee) {
+            (Some(_), Some(_)) => return Err(ApiError::invalid("fee", "must stand without splits")),
+            (Some(splits), None) => splits::shares(self.sender_id, self.amount, splits)?,
+            (None, fee) => {
+                must_differ(self.sender_id, receiver, field)?;
+                let with_fee = |fee| splits::with_fee(self.sender_id, receiver, self.amount, fee);
+                fee.as_ref().map_or(Ok(Vec::new()), with_fee)?
+            }
+        };
         Ok(NewTransaction {
             sender_id: self.sender_id,
             receiver_id: receiver,
@@ -126,7 +117,16 @@ impl Create {
             batch_id: None,
             execute_at: self.execute_at.map(|Moment(at)| at),
             schedule_id: None,
+            shares,
         })
+    }
+
+    /// Refuses several receivers where there can be one alone.
+    pub fn must_have_one_receiver(&self) -> Result<()> {
+        match [("splits", self.splits.is_some()), ("fee", self.fee.is_some())].into_iter().find(|(_, stands)| *stands) {
+            Some((field, _)) => Err(ApiError::invalid(field, "must not stand in a batch")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -210,64 +210,6 @@ pub enum Expand {
     Parties,
 }
 
-request! {
-    /// What a list is narrowed to.
-    pub struct ListQuery {
-        /// Their status.
-        status: Option<Status>,
-        /// Created at this moment or later; a date is its midnight in the wallet's time zone.
-        from: Option<Bound>,
-        /// Created before this moment; a date includes that day.
-        to: Option<Bound>,
-        /// Of this amount or more.
-        min_amount: Option<AmountBound>,
-        /// Of this amount or less.
-        max_amount: Option<AmountBound>,
-        /// With exactly this reference.
-        reference: Option<Reference>,
-        /// With each of these entries in their metadata: `metadata[order]=A-1042`.
-        metadata: Option<Metadata>,
-        /// Sent by this user.
-        sender_id: Option<UserId>,
-        /// Received by this user.
-        receiver_id: Option<UserId>,
-        /// Of a user's: those received, or those sent.
-        direction: Option<Direction>,
-        /// Of a user's: with all of these words, or parts of words, in the description.
-        q: Option<Words>,
-        /// With what besides: `parties` adds the display names of sender and receiver.
-        pub expand: Option<Expand>,
-    }
-}
-
-impl ListQuery {
-    /// The filter that the query asks for, where days are those of `zone`; nothing before `since`, if that is given.
-    pub fn filter(self, zone: Tz, since: Option<DateTime<Utc>>) -> Filter {
-        Filter {
-            status: self.status,
-            period: Period::between(self.from, self.to, zone).since(since),
-            min_amount: self.min_amount.map(|AmountBound(amount)| amount),
-            max_amount: self.max_amount.map(|AmountBound(amount)| amount),
-            lookups: Labels::of(self.reference, self.metadata).lookups().collect(),
-            sender: self.sender_id,
-            receiver: self.receiver_id,
-            direction: self.direction,
-            words: self.q.map_or_else(Vec::new, |Words(words)| words),
-        }
-    }
-
-    /// Refuses what can only be asked of one user's transactions.
-    pub fn of_everybody(self) -> Result<Self> {
-        let asked = [("direction", self.direction.is_some()), ("q", self.q.is_some())];
-        match asked.into_iter().find(|(_, is_asked)| *is_asked) {
-            Some((field, _)) => {
-                Err(ApiError::invalid(field, "must stand with one user's transactions: /transactions/user/{id}"))
-            }
-            None => Ok(self),
-        }
-    }
-}
-
 /// A transaction as it is answered.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Transaction", example = json!({
@@ -292,6 +234,12 @@ pub struct Body {
     captured_amount: Money,
     /// What has gone back of that.
     refunded_amount: Money,
+    /// What of the amount goes to somebody else than the receiver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee_amount: Option<Money>,
+    /// If several are paid, or pay a refund: each one's share. A receiver sees its own share as the amount, and no other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    splits: Vec<Split>,
     /// Of a refund: the transaction whose money goes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund_of: Option<TransactionId>,
@@ -328,6 +276,8 @@ impl From<Transaction> for Body {
             amount: row.amount,
             captured_amount: row.captured,
             refunded_amount: row.refunded,
+            fee_amount: row.fee(),
+            splits: row.shares.iter().map(Split::from).collect(),
             refund_of: row.refund_of,
             batch_id: row.batch_id,
             execute_at: row.execute_at,
@@ -353,6 +303,7 @@ impl Body {
         };
         let is_completed = status == Status::Completed;
         let accepted_at = row.accepted_at.filter(|_| new.execute_at.is_none());
+        let shares = Share::paid(&row.shares, |share| if is_completed { share.amount } else { Money::ZERO });
         Self {
             status,
             captured_amount: if is_completed { new.amount.money() } else { Money::ZERO },
@@ -361,13 +312,14 @@ impl Body {
             failure_code: None,
             status_reason: is_completed.then_some(StatusReason::Decided(Reason::CompletedAtOnce)),
             updated_at: accepted_at.unwrap_or(row.created_at),
-            ..row.into()
+            ..Transaction { shares, ..row }.into()
         }
     }
 
     /// The answer to the request for a capture that has taken effect on `row`: what it came to then.
     pub fn as_captured(row: Transaction, capture: &CaptureRecord) -> Self {
         let updated_at = capture.settled_at.unwrap_or(row.updated_at);
+        let row = Transaction { shares: capture.shares.clone(), ..row };
         let mut body = Self {
             captured_amount: capture.captured_after,
             refunded_amount: capture.refunded,

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     codes,
-    domain::{actor::Actor, reason::StatusReason, state::Status, transaction::Transaction},
+    domain::{actor::Actor, reason::StatusReason, shares::Share, state::Status, transaction::Transaction},
     store::{
         feed::{self, Position},
         transactions as store,
@@ -59,10 +59,41 @@ pub struct Change {
     captured_amount: Money,
     /// What has gone back of that.
     refunded_amount: Money,
+    /// If several are paid, or pay a refund: what of it is each one's. Nobody is told of another's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<ShareChange>,
     /// Of a refund: the transaction whose money goes back.
     refund_of: Option<TransactionId>,
     /// When it was to begin, if that was not at once: before, it counts for nobody.
     execute_at: Option<DateTime<Utc>>,
+}
+
+/// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.
+#[derive(Serialize, JsonSchema)]
+pub struct ShareChange {
+    user_id: UserId,
+    amount: Money,
+    /// What of that is paid.
+    captured_amount: Money,
+    /// True once the user cannot see the transaction any more.
+    hidden: bool,
+}
+
+impl ShareChange {
+    /// The share of `row` at this place, of which the first is the receiver's, or of a refund the sender's.
+    fn of(row: &Transaction, place: usize, share: &Share) -> Self {
+        let actor = match (place, row.refund_of) {
+            (0, None) => Actor::Receiver,
+            (0, Some(_)) => Actor::Sender,
+            _ => Actor::Sharer(share.receiver_id),
+        };
+        Self {
+            user_id: share.receiver_id,
+            amount: share.amount,
+            captured_amount: share.captured,
+            hidden: row.is_hidden_from(actor),
+        }
+    }
 }
 
 impl From<Transaction> for Change {
@@ -84,6 +115,7 @@ impl From<Transaction> for Change {
             status_reason: row.status_reason(),
             captured_amount: row.captured,
             refunded_amount: row.refunded,
+            shares: row.shares.iter().enumerate().map(|(place, share)| ShareChange::of(&row, place, share)).collect(),
             refund_of: row.refund_of,
             execute_at: row.execute_at,
         }

@@ -16,7 +16,7 @@ use super::{
     transactions::{answer, request_of, visible},
     tried::{self, MadeOrTried},
 };
-use crate::{app::transfers::Transfers, codes, domain::actor::Actor};
+use crate::{app::transfers::Transfers, codes};
 
 /// `POST /transactions/{id}/refunds`: gives back what the receiver has got, or a part of it, as a transaction of its own.
 pub async fn create(
@@ -28,8 +28,8 @@ pub async fn create(
     Json(body): Json<NewRefund>,
 ) -> Result<MadeOrTried> {
     let (of, actor) = visible(&transfers, &visitor, id).await?;
-    // it is the receiver's money
-    if actor == Actor::Sender {
+    // it is the receiver's money, and of several not one of them decides about the others'
+    if !of.is_refunded_by(actor) {
         return Err(codes::FORBIDDEN.into());
     }
     let request = request_of(key, visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);

@@ -22,7 +22,8 @@ use money::{TransactionId, time};
 use serde::Serialize;
 
 use super::{
-    body::{Body, Create, ListQuery, NewStatus, Update},
+    body::{Body, Create, NewStatus, Update},
+    list_query::ListQuery,
     parties::{ShowQuery, Shown, listed, shown},
     refusals::{illegal_change, lost, refusal, refused},
     tried::{self, MadeOrTried},
@@ -170,7 +171,7 @@ pub async fn show(
     State(transfers): State<Transfers>,
 ) -> Result<Json<Shown>> {
     let (row, _) = visible(&transfers, &visitor, id).await?;
-    shown(&transfers, row, expand).await
+    shown(&transfers, row.seen_by(visitor.caller.only_user()), expand).await
 }
 
 /// `PUT /transactions/{id}`: completes, cancels or fails a pending transaction, or changes its description. The receiver may
@@ -187,7 +188,8 @@ pub async fn update(
         return Err(ApiError::invalid("amount", "can only stand with the status completed"));
     }
     let decision = update.status.and_then(|status| status.decision(update.amount));
-    if actor == Actor::Receiver && (update.description.is_some() || !decision.is_some_and(|d| d.is_open_to(actor))) {
+    let body = |row: Transaction| Body::from(row.seen_by(visitor.caller.only_user()));
+    if actor.is_receiver() && (update.description.is_some() || !decision.is_some_and(|d| d.is_open_to(actor))) {
         return Err(codes::FORBIDDEN.into());
     }
     if update.status.is_none() && update.description.is_none() {
@@ -200,7 +202,7 @@ pub async fn update(
             Some(decision) => {
                 let ruling = Ruling { description, ..Ruling::by(actor, decision) };
                 let TriedOut { outcome, standing } = transfers.try_decide(&row, ruling, asks).await?;
-                decided(decision, outcome, &row).map(|(status, row)| tried::answer(status, row, standing))
+                decided(decision, outcome, &row).map(|(status, row)| tried::answer(status, body(row), standing))
             }
             None => tried::description(&transfers, row, description, asks).await,
         };
@@ -208,14 +210,14 @@ pub async fn update(
     if let Some(decision) = decision {
         let ruling = Ruling { description, ..Ruling::by(actor, decision) };
         let (status, row) = decided(decision, transfers.decide(&row, ruling).await?, &row)?;
-        return Ok(Reply::new((status, Json(Body::from(row)))));
+        return Ok(Reply::new((status, Json(body(row)))));
     }
     let still_pending = match description {
         Some(text) => transfers.change(&row, Transition::Describe(text)).await?.won,
         None => row.status() == Status::Pending,
     };
     let row = transfers.find(id).await?.ok_or(codes::TRANSACTION_NOT_FOUND)?;
-    if still_pending { Ok(Reply::new(Json(Body::from(row)))) } else { Err(illegal_change(&row)) }
+    if still_pending { Ok(Reply::new(Json(body(row)))) } else { Err(illegal_change(&row)) }
 }
 
 /// What became of a decision about the transaction that was last `seen` so, as it is answered.

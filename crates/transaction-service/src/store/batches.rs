@@ -10,7 +10,7 @@ use mysql::{
 };
 use sqlx::{MySqlConnection, MySqlPool};
 
-use super::{SETTLE_AFTER_SECONDS, changes, intents, labels, transactions};
+use super::{SETTLE_AFTER_SECONDS, changes, intents, transactions};
 use crate::domain::{
     batch::{Batch, Fault, Item, NewBatch},
     intent::{Intent, NewTransaction, Request},
@@ -71,7 +71,7 @@ async fn write(unit: &mut Unit, new: &NewBatch) -> Result<(BatchId, Vec<Transact
     let due = if *is_atomic { Value::Null } else { Value::InSeconds(SETTLE_AFTER_SECONDS) };
     unit.insert_for_ids(intents::insertion(&intents, due));
     let ids = if intents.is_empty() { Vec::new() } else { unit.flush_for_ids().await? };
-    labels::insert(unit, ids.iter().copied().zip(intents.iter().map(|intent| &intent.new)));
+    intents::find_by(unit, &ids, &intents);
 
     let mut insert = BulkInsert::new("INSERT INTO batch_items (batch_id, item, transaction_id, fault)");
     let mut numbers = ids.iter();

@@ -11,14 +11,16 @@ use mysql::{
 };
 use sqlx::MySqlConnection;
 
+use super::shares;
 use crate::domain::{capture_record::CaptureRecord, intent::Request};
 
 /// Writes a capture that is decided, if there is one. A key that is known makes the commit a lost race.
 pub fn insert(unit: &mut Unit, capture: Option<CaptureRecord>) {
     let Some(capture) = capture else { return };
-    let CaptureRecord { transaction_id, step, is_final, captured_after, refunded, request, .. } = &capture;
+    let CaptureRecord { transaction_id, step, is_final, captured_after, shares, refunded, request, .. } = &capture;
+    let shares = shares::written(shares);
     let mut insert = BulkInsert::new(
-        "INSERT INTO captures (transaction_id, step, is_final, captured_after, refunded, request, fingerprint)",
+        "INSERT INTO captures (transaction_id, step, is_final, captured_after, refunded, request, fingerprint, shares)",
     );
     insert.row(&[
         transaction_id.get().into(),
@@ -28,6 +30,7 @@ pub fn insert(unit: &mut Unit, capture: Option<CaptureRecord>) {
         (*refunded).into(),
         request.as_ref().map(|request| &*request.identity).into(),
         request.as_ref().map_or(Value::Null, |request| Value::Bytes(&request.fingerprint)),
+        shares.as_deref().into(),
     ]);
     unit.insert(insert);
 }
@@ -59,21 +62,21 @@ row! {
         refunded: Money,
         settled_at: Option<DateTime<Utc>>,
         fingerprint: Vec<u8>,
+        shares: Option<String>,
     }
 }
 
 /// The capture that the request `identity` asked for, if it is known.
 pub async fn find(conn: &mut MySqlConnection, identity: &str) -> sqlx::Result<Option<CaptureRecord>> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT transaction_id, step, is_final, captured_after, refunded, settled_at, fingerprint
+        "SELECT transaction_id, step, is_final, captured_after, refunded, settled_at, fingerprint, shares
          FROM captures WHERE request = ?",
     )
     .bind(identity)
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| {
-        let Row { transaction_id, step, is_final, captured_after, refunded, settled_at, fingerprint } = row;
-        let request = Some(Request { identity: identity.to_owned(), fingerprint });
-        CaptureRecord { transaction_id, step, is_final, captured_after, refunded, settled_at, request }
-    }))
+    let Some(row) = row else { return Ok(None) };
+    let Row { transaction_id, step, is_final, captured_after, refunded, settled_at, fingerprint, shares } = row;
+    let (request, shares) = (Some(Request { identity: identity.to_owned(), fingerprint }), shares::parse(shares)?);
+    Ok(Some(CaptureRecord { transaction_id, step, is_final, captured_after, shares, refunded, settled_at, request }))
 }

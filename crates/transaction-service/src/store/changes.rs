@@ -10,7 +10,7 @@ use mysql::{
     bulk::{Assignment, BulkUpdate, Value, list},
 };
 
-use super::{SETTLE_AFTER_SECONDS, captures, columns};
+use super::{SETTLE_AFTER_SECONDS, captures, columns, shares};
 use crate::domain::{
     capture_record::CaptureRecord,
     decision::Ruling,
@@ -54,7 +54,7 @@ pub async fn plan(
         let won = !is_known && request.transition.apply(&mut row.after, now, &request.origin);
         let after = row.after.clone();
         if won {
-            facts.extend(facts::fact(before, &after, &request.origin));
+            facts.extend(facts::fact(&before, &after, &request.origin));
             match &request.transition {
                 Transition::Decide(Ruling { request, .. }) => {
                     captures::insert(unit, CaptureRecord::of(&after, request.as_ref()));
@@ -126,6 +126,8 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
         also(old.amount != new.amount, "step_amount", new.amount.map(Amount::money).into());
         also(before.state != after.state, "due_at", due(after, pending_ttl));
         also(captured(before) != captured(after), "captured_amount", captured(after).into());
+        let (old, new) = (shares::written(&before.shares), shares::written(&after.shares));
+        also(old != new, "shares", new.as_deref().into());
         also(before.refunded != after.refunded, "refunded_amount", after.refunded.into());
         also(before.settle_attempts != after.settle_attempts, "settle_attempts", after.settle_attempts.into());
         also(before.accepted_at != after.accepted_at, "accepted_at", after.accepted_at.into());

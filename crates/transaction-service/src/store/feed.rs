@@ -26,8 +26,8 @@ const CHANGES: &str = concat!(
     " FROM transactions WHERE changed_at >= ? AND (changed_at > ? OR id > ?) ORDER BY changed_at, id LIMIT ?"
 );
 const NEWEST: &str = concat!("SELECT ", columns!(), " FROM transactions ORDER BY changed_at DESC, id DESC LIMIT 1");
-// one index range for each role, merged by the caller: the server would sort all of them. It is one statement, so that both
-// are of one moment
+// one index range for each role, and one for shares beyond the first, merged by the caller: the server would sort all of them. It is one
+// statement, so that all are of one moment
 const OF_USER: &str = concat!(
     "(SELECT ",
     columns!(),
@@ -35,7 +35,12 @@ const OF_USER: &str = concat!(
      UNION ALL
      (SELECT ",
     columns!(),
-    " FROM transactions WHERE receiver_id = ? AND id < ? ORDER BY id DESC LIMIT ?)"
+    " FROM transactions WHERE receiver_id = ? AND id < ? ORDER BY id DESC LIMIT ?)
+     UNION ALL
+     (SELECT ",
+    columns!(),
+    " FROM (SELECT id AS shared_id FROM transaction_shares WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?) AS shared
+      STRAIGHT_JOIN transactions ON id = shared_id)"
 );
 
 /// At most `limit` transactions after `position`, in the order of their last change.
@@ -82,7 +87,7 @@ pub async fn of_user(
 ) -> sqlx::Result<Vec<Transaction>> {
     let before = before.map_or(i64::MAX, TransactionId::get);
     let mut query = sqlx::query_as(OF_USER);
-    for _role in 0..2 {
+    for _role in 0..3 {
         query = query.bind(user).bind(before).bind(limit);
     }
     let mut rows: Vec<Transaction> = query.fetch_all(conn).await?;
@@ -115,8 +120,10 @@ mod tests {
         }
         for (before, limit) in [(i64::MAX, 50), (i64::MAX, 1_000), (9_000, 1_000)] {
             let query = sqlx::query(explained(OF_USER)).bind(7).bind(before).bind(limit);
-            let steps = query.bind(7).bind(before).bind(limit).fetch_all(&mut *conn).await.unwrap();
-            assert_by_index(&steps, &["transactions_of_sender", "transactions_of_receiver"], "of a user");
+            let query = query.bind(7).bind(before).bind(limit).bind(7).bind(before).bind(limit);
+            let steps = query.fetch_all(&mut *conn).await.unwrap();
+            let steps: Vec<MySqlRow> = steps.into_iter().filter(|step| !text(step, "table").starts_with('<')).collect(); // what was just read
+            assert_by_index(&steps, &["transactions_of_sender", "transactions_of_receiver", "PRIMARY"], "of a user");
         }
         for count in [1, 1_000] {
             let ids: Vec<TransactionId> = (1..=count).map(|n| (n * 17).try_into().unwrap()).collect();

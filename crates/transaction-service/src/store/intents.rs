@@ -9,7 +9,7 @@ use mysql::{
     bulk::{BulkInsert, Value, list},
 };
 
-use super::{SETTLE_AFTER_SECONDS, columns, labels};
+use super::{SETTLE_AFTER_SECONDS, columns, labels, shares};
 use crate::domain::{
     intent::{Inserted, Intent},
     transaction::Transaction,
@@ -30,7 +30,7 @@ impl Plan<'_> {
 
     /// Has `unit` write what the new ones, which have these ids, are found by.
     pub fn label(&self, unit: &mut Unit, ids: &[i64]) {
-        labels::insert(unit, ids.iter().copied().zip(self.new.iter().map(|intent| &intent.new)));
+        find_by(unit, ids, &self.new);
     }
 
     /// What became of each intent, once they are written.
@@ -67,6 +67,13 @@ pub async fn plan<'a>(unit: &mut Unit, intents: &'a [&'a Intent], attempt: u32) 
     Ok(Plan { intents, known, new })
 }
 
+/// Has `unit` write what new transactions, which have these ids, are found by.
+pub(super) fn find_by(unit: &mut Unit, ids: &[i64], intents: &[&Intent]) {
+    let new = || ids.iter().copied().zip(intents.iter().map(|intent| &intent.new));
+    labels::insert(unit, new());
+    shares::insert(unit, new());
+}
+
 /// Has `unit` write one intent that is new.
 pub fn insert(unit: &mut Unit, intent: &Intent) {
     unit.insert(insertion(&[intent], Value::InSeconds(SETTLE_AFTER_SECONDS)));
@@ -77,10 +84,11 @@ pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert 
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions
              (sender_id, receiver_id, amount, description, status, verb, target, due_at, request, fingerprint, actor, created_at, updated_at,
-              refund_of, reference, metadata, batch_id, execute_at, schedule_id)",
+              refund_of, reference, metadata, batch_id, execute_at, schedule_id, shares)",
     );
     for Intent { new, request, actor, now } in intents {
         let Labels { reference, metadata } = &new.labels;
+        let shares = shares::written(&new.shares);
         let (words, metadata) = (new.first_state().words(), (!metadata.is_empty()).then(|| metadata.to_json()));
         insert.row(&[
             new.sender_id.get().into(),
@@ -102,6 +110,7 @@ pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert 
             new.batch_id.map(BatchId::get).into(),
             new.execute_at.into(),
             new.schedule_id.map(ScheduleId::get).into(),
+            shares.as_deref().into(),
         ]);
     }
     insert
@@ -112,7 +121,7 @@ pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert 
 pub async fn insert_scheduled(unit: &mut Unit, intent: &Intent) -> Result<Transaction, DbError> {
     unit.insert_for_ids(insertion(&[intent], Value::Null));
     let ids = unit.flush_for_ids().await?;
-    labels::insert(unit, ids.iter().copied().zip([&intent.new]));
+    find_by(unit, &ids, &[intent]);
     let id = ids.first().copied().and_then(|id| TransactionId::try_from(id).ok());
     Ok(intent.transaction(id.expect("one row has one id, which is positive")))
 }

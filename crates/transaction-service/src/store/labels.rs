@@ -8,7 +8,7 @@ use mysql::{
 };
 use sqlx::{MySql, QueryBuilder};
 
-use crate::domain::intent::NewTransaction;
+use crate::domain::{intent::NewTransaction, shares::others};
 
 /// Stands for those who see everybody's transactions.
 const EVERYBODY: i64 = 0;
@@ -21,7 +21,8 @@ pub fn insert<'a>(unit: &mut Unit, transactions: impl Iterator<Item = (i64, &'a 
     let mut insert = BulkInsert::new("INSERT INTO transaction_labels (user_id, lookup, id)");
     for (id, new) in transactions {
         for Lookup(lookup) in new.labels.lookups() {
-            for user in [EVERYBODY, new.sender_id.get(), new.receiver_id.get()] {
+            let parties = [EVERYBODY, new.sender_id.get(), new.receiver_id.get()].into_iter();
+            for user in parties.chain(others(&new.shares).map(UserId::get)) {
                 insert.row(&[user.into(), Value::Bytes(&lookup), id.into()]);
             }
         }

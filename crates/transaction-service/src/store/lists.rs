@@ -1,14 +1,14 @@
 //! Lists of transactions, newest first. Each page looks at a bounded number of them.
 
-use common::labels::Lookup;
-use money::{Money, UserId, time::Period};
+use common::{caller::Caller, labels::Lookup};
+use money::{Amount, Money, UserId, time::Period};
 use mysql::scan::{Condition, MOST_LOOKED_AT, Order, Scan, Stretch, push_created_within};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
-use super::{columns, labels};
-use crate::domain::{state::Status, transaction::Transaction};
+use super::{columns, labels, shares};
+use crate::domain::{actor::Actor, state::Status, transaction::Transaction};
 
 /// What a list is narrowed to.
 #[derive(Debug, Default, Clone)]
@@ -40,6 +40,17 @@ pub enum Direction {
 
 /// At most `rows` transactions with an id below `cursor`.
 pub async fn all(
+    conn: &mut MySqlConnection,
+    filter: &Filter,
+    cursor: Option<i64>,
+    rows: u32,
+) -> sqlx::Result<Stretch<Transaction>> {
+    let mut found = everybodys(conn, filter, cursor, rows).await?;
+    found.items.retain(|row| filter.suits(row.amount));
+    Ok(found)
+}
+
+async fn everybodys(
     conn: &mut MySqlConnection,
     filter: &Filter,
     cursor: Option<i64>,
@@ -105,14 +116,23 @@ pub async fn of_user(
     let is_or_any = |party: Option<UserId>| party.is_none_or(|party| party == user);
     let wants_sent = filter.direction != Some(Direction::In) && is_or_any(filter.sender);
     let wants_received = filter.direction != Some(Direction::Out) && is_or_any(filter.receiver);
+    // a list of what another table leads to is narrowed to the parties here
+    let narrowed = Filter { sender: None, receiver: None, ..filter.clone() };
+    let shared = shared_with(user, filter);
     if let Some(lookup) = filter.lookups.first() {
-        let sent = wants_sent.then(|| format!("(sender_id = {user} AND {SENDERS})"));
-        let received = wants_received.then(|| format!("(receiver_id = {user} AND {RECEIVERS})"));
-        let visible = [sent, received].into_iter().flatten().collect::<Vec<_>>().join(" OR ");
+        let (from, to) = (is("sender_id", filter.sender), is("receiver_id", filter.receiver));
+        let sent = wants_sent.then(|| format!("(sender_id = {user} AND {SENDERS}{to})"));
+        let received = wants_received.then(|| format!("(receiver_id = {user} AND {RECEIVERS}{from})"));
+        let shared = shared.map(|shared| {
+            let table = shares::TABLE;
+            format!("({shared} AND id IN (SELECT id FROM {table} WHERE user_id = {user}))")
+        });
+        let visible = [sent, received, shared].into_iter().flatten().collect::<Vec<_>>().join(" OR ");
         if visible.is_empty() {
             return Ok(Stretch { items: Vec::new(), reached: None });
         }
-        return labelled(conn, Some(user), lookup, &format!("({visible})"), filter, cursor, rows).await;
+        let found = labelled(conn, Some(user), lookup, &format!("({visible})"), &narrowed, cursor, rows).await?;
+        return Ok(seen_by(user, filter, found));
     }
     let mut stretches = Vec::new();
     if wants_sent {
@@ -123,7 +143,48 @@ pub async fn of_user(
         let received = |query: &mut QueryBuilder<MySql>| _ = query.push("receiver_id = ").push_bind(user);
         stretches.push(scan(conn, BY_RECEIVER, &received, RECEIVERS, filter, cursor, rows).await?);
     }
-    Ok(Stretch::merge(stretches, rows, |row| row.id.get()))
+    if let Some(visible) = shared {
+        let range = |query: &mut QueryBuilder<MySql>| _ = query.push("user_id = ").push_bind(user);
+        stretches
+            .push(looked_up(conn, (shares::TABLE, shares::INDEX), &range, &visible, &narrowed, cursor, rows).await?);
+    }
+    Ok(seen_by(user, filter, Stretch::merge(stretches, rows, |row| row.id.get())))
+}
+
+/// Those of which `user` has a share, beyond the first: payments that it received, and refunds that it paid a part of. They are narrowed to
+/// the parties here, since in its view it is the receiver, or of a refund the sender.
+fn shared_with(user: UserId, filter: &Filter) -> Option<String> {
+    let is_or_any = |party: Option<UserId>| party.is_none_or(|party| party == user);
+    let is =
+        |column: &str, party: Option<UserId>| party.map_or(String::new(), |party| format!(" AND {column} = {party}"));
+    let received = (filter.direction != Some(Direction::Out) && is_or_any(filter.receiver))
+        .then(|| format!("(refund_of IS NULL{})", is("sender_id", filter.sender)));
+    let paid_back = (filter.direction != Some(Direction::In) && is_or_any(filter.sender))
+        .then(|| format!("(refund_of IS NOT NULL{})", is("receiver_id", filter.receiver)));
+    let either = [received, paid_back].into_iter().flatten().collect::<Vec<_>>().join(" OR ");
+    (!either.is_empty()).then(|| format!("(accepted_at IS NOT NULL AND ({either}))"))
+}
+
+/// The condition that a column has this party, if one is wanted, to be appended to another one.
+fn is(column: &str, party: Option<UserId>) -> String {
+    party.map_or(String::new(), |party| format!(" AND {column} = {party}"))
+}
+
+/// What was found, as `user` sees it. Its own share is what the filter by amount is about; and what it has deleted of those that it has a
+/// share of, and a refund of which it pays nothing, is left out.
+fn seen_by(user: UserId, filter: &Filter, found: Stretch<Transaction>) -> Stretch<Transaction> {
+    let is_shown = |row: &Transaction| {
+        let is_nothing = row.is_none_of_the_first() && row.sender_id == user;
+        !is_nothing && !row.is_hidden_from(Actor::of(Caller::User(user), row))
+    };
+    let items = found
+        .items
+        .into_iter()
+        .filter(is_shown)
+        .map(|row| row.seen_by(Some(user)))
+        .filter(|row| filter.suits(row.amount))
+        .collect();
+    Stretch { items, reached: found.reached }
 }
 
 /// Those that `user`, or whoever sees everybody's, finds by `lookup`. Their labels are looked at, newest first, and of each whether
@@ -138,17 +199,30 @@ async fn labelled(
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
     let range = |query: &mut QueryBuilder<MySql>| labels::push_range(query, user, lookup);
+    looked_up(conn, ("transaction_labels", labels::INDEX), &range, visible, filter, cursor, rows).await
+}
+
+/// Those that a `range` of another table leads to, of which each entry has a transaction's id.
+async fn looked_up(
+    conn: &mut MySqlConnection,
+    (table, index): (&str, &str),
+    range: Condition<'_>,
+    visible: &str,
+    filter: &Filter,
+    cursor: Option<i64>,
+    rows: u32,
+) -> sqlx::Result<Stretch<Transaction>> {
     let shown = |query: &mut QueryBuilder<MySql>| {
         query.push(visible).push(" AND ");
         filter.push(query);
     };
-    let of_label = |query: &mut QueryBuilder<MySql>| {
+    let of_entry = |query: &mut QueryBuilder<MySql>| {
         query.push("COALESCE((SELECT ");
         shown(query);
-        query.push(" FROM transactions WHERE transactions.id = transaction_labels.id), FALSE)");
+        query.push(format!(" FROM transactions WHERE transactions.id = {table}.id), FALSE)"));
     };
-    let (table, index, order) = ("transaction_labels", labels::INDEX, Order::NewestFirst);
-    let found = Scan { columns: "id", table, index, range: &range, filter: &of_label, order, id: |row: &(i64,)| row.0 }
+    let order = Order::NewestFirst;
+    let found = Scan { columns: "id", table, index, range, filter: &of_entry, order, id: |row: &(i64,)| row.0 }
         .read(conn, cursor, rows)
         .await?;
     let ids: Vec<i64> = found.items.into_iter().map(|(id,)| id).collect();
@@ -226,11 +300,12 @@ impl Filter {
             query.push(" AND status = ").push_bind(status);
         }
         push_created_within(query, self.period);
+        // whoever has a share must not find out about the others' by narrowing a list: those are narrowed once it is known who asks
         if let Some(least) = self.min_amount {
-            query.push(" AND amount >= ").push_bind(least);
+            query.push(" AND (shares IS NOT NULL OR amount >= ").push_bind(least).push(")");
         }
         if let Some(most) = self.max_amount {
-            query.push(" AND amount <= ").push_bind(most);
+            query.push(" AND (shares IS NOT NULL OR amount <= ").push_bind(most).push(")");
         }
         if let Some(sender) = self.sender {
             query.push(" AND sender_id = ").push_bind(sender);
@@ -244,6 +319,14 @@ impl Filter {
         for word in &self.words {
             query.push(" AND description LIKE ").push_bind(containing(word)).push(" ESCAPE '!'");
         }
+    }
+}
+
+impl Filter {
+    /// True for an amount within the bounds, as whoever asks sees it.
+    fn suits(&self, amount: Amount) -> bool {
+        let amount = amount.money();
+        self.min_amount.is_none_or(|least| amount >= least) && self.max_amount.is_none_or(|most| amount <= most)
     }
 }
 

@@ -19,5 +19,8 @@ pub fn migrations() -> Migrator {
         "0110_transactions_scheduled",
         "0111_schedules",
         "0120_payment_requests",
+        "0130_transactions_shares",
+        "0131_transaction_shares",
+        "0132_captures_shares",
     ]))
 }

@@ -12,6 +12,7 @@ pub mod migrations;
 pub mod payment_requests;
 mod row;
 pub mod schedules;
+mod shares;
 #[cfg(test)]
 pub mod testing;
 pub mod transactions;
@@ -25,7 +26,7 @@ macro_rules! columns {
     () => {
         "id, sender_id, receiver_id, amount, description, status, step, verb, target, failure, accepted_at, hidden_at,
          hidden_from_sender_at, hidden_from_receiver_at, step_amount, captured_amount, refunded_amount, refund_of, batch_id,
-         reference, metadata, execute_at, schedule_id,
+         reference, metadata, execute_at, schedule_id, shares,
          status_reason AS reason, actor, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
     };
 }

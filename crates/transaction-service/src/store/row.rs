@@ -6,6 +6,7 @@ use money::{Amount, Money};
 
 use common::labels::{Labels, Metadata, Reference};
 
+use super::shares;
 use crate::domain::{
     state::{State, Words},
     transaction::Transaction,
@@ -35,6 +36,7 @@ impl FromRow<'_, MySqlRow> for Transaction {
             batch_id: row.try_get("batch_id")?,
             execute_at: row.try_get("execute_at")?,
             schedule_id: row.try_get("schedule_id")?,
+            shares: shares::of(row)?,
             description: row.try_get("description")?,
             labels: labels(row)?,
             state,

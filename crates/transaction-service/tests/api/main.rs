@@ -22,4 +22,5 @@ mod runs;
 mod scheduled;
 mod schedules;
 mod search;
+mod splits;
 mod support;

@@ -171,7 +171,7 @@ impl<'a> Batch<'a> {
 
     fn changed_holds(&self, before: &Book) -> (Holds, Holds) {
         let changed = self.after.holds.iter().filter(|(id, hold)| before.holds.get(id) != Some(hold));
-        changed.map(|(id, hold)| (*id, *hold)).partition(|(id, _)| !before.holds.contains_key(id))
+        changed.map(|(id, hold)| (*id, hold.clone())).partition(|(id, _)| !before.holds.contains_key(id))
     }
 
     /// The accounts that are not as they were: those of which nothing more or less counts against limits, and the others.

@@ -9,9 +9,12 @@ use money::{Amount, MAX_BALANCE, MAX_STORED, Money, TransactionId, UserId};
 
 use super::{
     limits::{Rules, Settings, Spent},
-    operation::{Batch, BatchStep, Movement, Refund, Refusal, Transfer},
+    operation::{Batch, BatchStep, Movement, Refusal, Transfer},
+    share::{HeldShare, Share},
 };
 
+mod refunds;
+mod shares;
 mod standing;
 
 /// A user's two accounts, what others have set aside for it, and what it may do with them.
@@ -46,9 +49,9 @@ pub enum LedgerAccount {
 mysql::stored_as_text!(LedgerAccount);
 
 /// What became of a transaction's money. It is set aside as long as something of it is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// Who pays whom how much; `None` in a tombstone, whose release came before its hold.
+    /// Who pays whom how much, without the shares; `None` in a tombstone, whose release came before its hold.
     pub transfer: Option<Transfer>,
     /// What the receiver has got of it.
     pub captured: Money,
@@ -58,16 +61,24 @@ pub struct Hold {
     pub refunded: Money,
     /// The day on which it was counted against the sender's limits; `None` if none applied.
     pub counted_on: Option<NaiveDate>,
+    /// If several are paid: what became of each one's share.
+    pub shares: Vec<HeldShare>,
 }
 
 impl Hold {
     /// What a release leaves that comes before its hold: nothing, so that the hold is refused.
-    const TOMBSTONE: Self =
-        Self { transfer: None, captured: Money::ZERO, released: Money::ZERO, refunded: Money::ZERO, counted_on: None };
+    const TOMBSTONE: Self = Self {
+        transfer: None,
+        captured: Money::ZERO,
+        released: Money::ZERO,
+        refunded: Money::ZERO,
+        counted_on: None,
+        shares: Vec::new(),
+    };
 
     /// What is still set aside.
     pub fn left(&self) -> Money {
-        let amount = self.transfer.map_or(Money::ZERO, |transfer| transfer.amount.money());
+        let amount = self.transfer.as_ref().map_or(Money::ZERO, |transfer| transfer.amount.money());
         amount - self.captured - self.released
     }
 }
@@ -117,19 +128,24 @@ pub struct Book {
 impl Book {
     /// Applies or refuses one movement. A refusal changes no account.
     pub fn apply(&mut self, movement: &Movement) -> Result<Applied, Refusal> {
-        match *movement {
-            Movement::Batch(ref batch) => self.batch(batch),
-            Movement::Topup { user_id, amount } | Movement::Credit { user_id, amount } => self.pay_in(user_id, amount),
-            Movement::Debit { user_id, amount } => self.pay_out(user_id, amount),
+        match movement {
+            Movement::Batch(batch) => self.batch(batch),
+            Movement::Topup { user_id, amount } | Movement::Credit { user_id, amount } => {
+                self.pay_in(*user_id, *amount)
+            }
+            Movement::Debit { user_id, amount } => self.pay_out(*user_id, *amount),
             Movement::Hold(transfer) => self.hold(transfer),
             Movement::Transfer(transfer) => self.transfer(transfer),
-            Movement::Capture { transaction_id, sender_id, receiver_id, amount, is_final, by_operator, .. } => {
-                let parties = (sender_id, receiver_id);
-                self.may_capture(transaction_id, parties, amount.money(), by_operator)?;
-                Ok(self.capture(transaction_id, parties, amount.money(), is_final))
+            Movement::Capture {
+                transaction_id, sender_id, receiver_id, amount, is_final, by_operator, shares, ..
+            } => {
+                let parties = (*sender_id, *receiver_id);
+                self.may_capture(*transaction_id, parties, amount.money(), shares, *by_operator)?;
+                let payees = Share::all(shares, *receiver_id, *amount);
+                Ok(self.capture(*transaction_id, *sender_id, amount.money(), &payees, *is_final))
             }
-            Movement::Release { transaction_id, sender_id, receiver_id, .. } => {
-                self.release(transaction_id, (sender_id, receiver_id))
+            Movement::Release { transaction_id, sender_id, receiver_id, receivers, .. } => {
+                self.release(*transaction_id, (*sender_id, *receiver_id), receivers)
             }
             Movement::Refund(refund) => self.refund(refund),
         }
@@ -140,7 +156,7 @@ impl Book {
         let before = self.clone();
         let mut entries = Vec::with_capacity(2 * batch.steps.len());
         for step in &batch.steps {
-            let applied = match *step {
+            let applied = match step {
                 BatchStep::Hold(transfer) => self.hold(transfer),
                 BatchStep::Transfer(transfer) => self.transfer(transfer),
             };
@@ -179,25 +195,31 @@ impl Book {
         Ok(self.applied(user, entries))
     }
 
-    fn hold(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
-        let Transfer { sender_id, receiver_id, amount, .. } = transfer;
+    fn hold(&mut self, transfer: &Transfer) -> Result<Applied, Refusal> {
+        let (sender_id, amount, payees) = (transfer.sender_id, transfer.amount.money(), transfer.payees());
         self.begin(transfer, |book| {
-            if !book.accounts.contains_key(&receiver_id) {
+            if payees.iter().any(|payee| !book.accounts.contains_key(&payee.receiver_id)) {
                 return Err(Refusal::ReceiverNotFound);
             }
-            if book.is_locked(receiver_id) { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
+            let is_locked = payees.iter().any(|payee| book.is_locked(payee.receiver_id));
+            if is_locked { Err(Refusal::ReceiverUnavailable) } else { Ok(()) }
         })?;
-        self.account(receiver_id).incoming += 1;
-        let entries = vec![self.available(sender_id, -amount.money()), self.held(sender_id, amount.money())];
+        for payee in &payees {
+            self.account(payee.receiver_id).incoming += 1;
+        }
+        let entries = vec![self.available(sender_id, -amount), self.held(sender_id, amount)];
         Ok(self.applied(sender_id, entries))
     }
 
     /// Hold and capture in one.
-    fn transfer(&mut self, transfer: Transfer) -> Result<Applied, Refusal> {
-        let Transfer { sender_id, receiver_id, amount, .. } = transfer;
-        self.begin(transfer, |book| book.can_be_paid(receiver_id, amount.money(), false))?;
-        self.hold_of(transfer.transaction_id).captured = amount.money();
-        let entries = vec![self.available(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
+    fn transfer(&mut self, transfer: &Transfer) -> Result<Applied, Refusal> {
+        let (sender_id, amount, payees) = (transfer.sender_id, transfer.amount.money(), transfer.payees());
+        self.begin(transfer, |book| book.can_all_be_paid(&payees, false))?;
+        let hold = self.hold_of(transfer.transaction_id);
+        hold.captured = amount;
+        hold.take(&payees);
+        let mut entries = vec![self.available(sender_id, -amount)];
+        entries.extend(self.pay(&payees));
         Ok(self.applied(sender_id, entries))
     }
 
@@ -205,10 +227,10 @@ impl Book {
     /// otherwise.
     fn begin(
         &mut self,
-        transfer: Transfer,
+        transfer: &Transfer,
         receiver: impl FnOnce(&Self) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let Transfer { transaction_id, sender_id, amount, .. } = transfer;
+        let Transfer { transaction_id, sender_id, receiver_id, amount, ref shares } = *transfer;
         if self.holds.contains_key(&transaction_id) {
             return Err(Refusal::NotHeld); // a tombstone, or a hold that was there before: this one is too late
         }
@@ -217,7 +239,9 @@ impl Book {
         let released = if allowed.is_ok() { Money::ZERO } else { amount.money() };
         let counted_on = allowed.ok().and_then(|()| self.count(sender_id, amount));
         let (captured, refunded) = (Money::ZERO, Money::ZERO);
-        self.holds.insert(transaction_id, Hold { transfer: Some(transfer), captured, released, refunded, counted_on });
+        let shares = shares.iter().map(HeldShare::new).collect();
+        let transfer = Some(Transfer { transaction_id, sender_id, receiver_id, amount, shares: Vec::new() });
+        self.holds.insert(transaction_id, Hold { transfer, captured, released, refunded, counted_on, shares });
         allowed
     }
 
@@ -227,33 +251,44 @@ impl Book {
         transaction: TransactionId,
         (sender_id, receiver_id): (UserId, UserId),
         amount: Money,
+        shares: &[Share],
         by_operator: bool,
     ) -> Result<(), Refusal> {
-        if amount > self.held_between(transaction, (sender_id, receiver_id))? {
+        if amount > self.held_between(transaction, (sender_id, receiver_id))?
+            || !self.holds.get(&transaction).is_some_and(|hold| hold.has_left(shares))
+        {
             return Err(Refusal::NotHeld);
         }
         if !by_operator {
             self.accounts.get(&sender_id).map_or(Ok(()), Balances::may_send)?;
         }
-        self.can_be_paid(receiver_id, amount, by_operator)
+        if shares.is_empty() {
+            return self.can_be_paid(receiver_id, amount, by_operator);
+        }
+        self.can_all_be_paid(shares, by_operator)
     }
 
     fn capture(
         &mut self,
         transaction: TransactionId,
-        (sender_id, receiver_id): (UserId, UserId),
+        sender_id: UserId,
         amount: Money,
+        payees: &[Share],
         is_final: bool,
     ) -> Applied {
         let hold = self.hold_of(transaction);
         let rest = if is_final { hold.left() - amount } else { Money::ZERO };
         hold.captured = hold.captured + amount;
         hold.released = hold.released + rest;
+        hold.take(payees);
         let (is_over, counted_on) = (hold.left() == Money::ZERO, hold.counted_on);
         if is_over {
-            self.account(receiver_id).incoming -= 1;
+            for payee in payees {
+                self.account(payee.receiver_id).incoming -= 1;
+            }
         }
-        let mut entries = vec![self.held(sender_id, -amount), self.available(receiver_id, amount)];
+        let mut entries = vec![self.held(sender_id, -amount)];
+        entries.extend(self.pay(payees));
         if rest != Money::ZERO {
             entries.extend([self.held(sender_id, -rest), self.available(sender_id, rest)]);
             self.give_back(sender_id, rest, counted_on);
@@ -261,32 +296,11 @@ impl Book {
         self.applied(sender_id, entries)
     }
 
-    fn refund(&mut self, refund: Refund) -> Result<Applied, Refusal> {
-        let Refund { refund_of, sender_id, receiver_id, amount, by_operator, .. } = refund;
-        let hold = self.holds.get(&refund_of).ok_or(Refusal::NotHeld)?;
-        // it goes the other way
-        let is_between = |transfer: Transfer| (transfer.receiver_id, transfer.sender_id) == (sender_id, receiver_id);
-        if !hold.transfer.is_some_and(is_between) {
-            return Err(Refusal::NotHeld);
-        }
-        if amount.money() > hold.captured - hold.refunded {
-            return Err(Refusal::ExceedsRefundable);
-        }
-        if !by_operator {
-            self.accounts.get(&sender_id).map_or(Ok(()), Balances::may_send)?;
-        }
-        self.enough(sender_id, amount)?;
-        self.can_be_paid(receiver_id, amount.money(), by_operator)?;
-        let hold = self.hold_of(refund_of);
-        hold.refunded = hold.refunded + amount.money();
-        let entries = vec![self.available(sender_id, -amount.money()), self.available(receiver_id, amount.money())];
-        Ok(self.applied(sender_id, entries))
-    }
-
     fn release(
         &mut self,
         transaction: TransactionId,
         (sender_id, receiver_id): (UserId, UserId),
+        receivers: &[UserId],
     ) -> Result<Applied, Refusal> {
         match self.holds.get(&transaction) {
             Some(hold) if hold.left() != Money::ZERO => {}
@@ -299,9 +313,15 @@ impl Book {
         }
         let left = self.held_between(transaction, (sender_id, receiver_id))?;
         let hold = self.hold_of(transaction);
+        if !hold.is_shared_by(receivers.iter().copied()) {
+            return Err(Refusal::NotHeld);
+        }
         hold.released = hold.released + left;
         let counted_on = hold.counted_on;
-        self.account(receiver_id).incoming -= 1;
+        let one = [receiver_id];
+        for receiver in if receivers.is_empty() { &one } else { receivers } {
+            self.account(*receiver).incoming -= 1;
+        }
         self.give_back(sender_id, left, counted_on);
         let entries = vec![self.held(sender_id, -left), self.available(sender_id, left)];
         Ok(self.applied(sender_id, entries))
@@ -310,12 +330,8 @@ impl Book {
     /// How much is set aside of a transaction between these parties.
     fn held_between(&self, transaction: TransactionId, parties: (UserId, UserId)) -> Result<Money, Refusal> {
         let hold = self.holds.get(&transaction).ok_or(Refusal::NotHeld)?;
-        match (hold.transfer, hold.left()) {
-            (Some(Transfer { sender_id, receiver_id, .. }), left)
-                if left != Money::ZERO && (sender_id, receiver_id) == parties =>
-            {
-                Ok(left)
-            }
+        match (&hold.transfer, hold.left()) {
+            (Some(transfer), left) if left != Money::ZERO && transfer.parties() == parties => Ok(left),
             _ => Err(Refusal::NotHeld),
         }
     }
@@ -328,9 +344,9 @@ impl Book {
         self.accounts.get_mut(&user).expect("the rule before has looked it up, and no party to a hold is closed")
     }
 
-    fn enough(&self, user: UserId, amount: Amount) -> Result<(), Refusal> {
+    fn enough(&self, user: UserId, amount: Money) -> Result<(), Refusal> {
         let balances = self.accounts.get(&user).ok_or(Refusal::UserNotFound)?;
-        if balances.available < amount.money() { Err(Refusal::InsufficientBalance) } else { Ok(()) }
+        if balances.available < amount { Err(Refusal::InsufficientBalance) } else { Ok(()) }
     }
 
     /// Whoever is paid has no limit but what can be stored, which no number of payments reaches: see [`MAX_BALANCE`]. What a locked

@@ -5,3 +5,5 @@ pub mod display_name;
 pub mod facts;
 pub mod limits;
 pub mod operation;
+pub mod refusal;
+pub mod share;

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::limits::Exceeded;
-use crate::codes;
+
+pub use super::{refusal::Refusal, share::Share};
 
 /// A movement of money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +64,9 @@ pub enum Movement {
         /// True if an operator decided so, whom frozen and locked accounts do not stop. It is no part of the step's identity.
         #[serde(default, skip_serializing)]
         by_operator: bool,
+        /// If several are paid: how much of it each gets, in the order of the hold.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shares: Vec<Share>,
     },
     /// What is left of the money set aside goes back to the sender; a hold that comes later is refused.
     Release {
@@ -74,6 +78,9 @@ pub enum Movement {
         sender_id: UserId,
         /// Who would have been paid.
         receiver_id: UserId,
+        /// If they are several: all of them, in the order of the hold.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        receivers: Vec<UserId>,
     },
     /// Money that was captured goes back.
     Refund(Refund),
@@ -92,7 +99,7 @@ pub struct Batch {
 }
 
 /// The first step of a transaction in a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchStep {
     /// The sender's money is set aside.
@@ -111,7 +118,7 @@ impl BatchStep {
 }
 
 /// What of an earlier transaction goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refund {
     /// The refund, a transaction of its own.
@@ -127,13 +134,23 @@ pub struct Refund {
     /// True if an operator decided so, whom frozen and locked accounts do not stop. It is no part of the step's identity.
     #[serde(default, skip_serializing)]
     pub by_operator: bool,
+    /// If several were paid: how much of it each gives back, in the order of the hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
+}
+
+impl Refund {
+    /// Who pays how much of it.
+    pub fn payers(&self) -> Vec<Share> {
+        Share::all(&self.shares, self.sender_id, self.amount)
+    }
 }
 
 /// The first step of a transaction: its hold, its transfer or its refund.
 pub const FIRST_STEP: u16 = 1;
 
 /// Who pays whom how much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// The transaction, as numbered by transaction-service.
@@ -144,9 +161,17 @@ pub struct Transfer {
     pub receiver_id: UserId,
     /// How much.
     pub amount: Amount,
+    /// If several are paid: how much of it each gets. The first is the receiver above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<Share>,
 }
 
 impl Transfer {
+    /// Who is paid how much.
+    pub fn payees(&self) -> Vec<Share> {
+        Share::all(&self.shares, self.receiver_id, self.amount)
+    }
+
     /// Who pays, and who is paid.
     pub fn parties(&self) -> (UserId, UserId) {
         (self.sender_id, self.receiver_id)
@@ -189,9 +214,20 @@ impl Movement {
                 parties.flatten().collect()
             }
             _ => match self.parties() {
-                Some((sender, receiver)) => vec![sender, receiver],
+                Some((sender, receiver)) => [sender, receiver].into_iter().chain(self.receivers()).collect(),
                 None => self.subject().into_iter().collect(),
             },
+        }
+    }
+
+    /// The receivers of the transaction that it is a step of, if they are several.
+    fn receivers(&self) -> Vec<UserId> {
+        let of_shares = |shares: &[Share]| shares.iter().map(|share| share.receiver_id).collect();
+        match self {
+            Self::Hold(transfer) | Self::Transfer(transfer) => of_shares(&transfer.shares),
+            Self::Capture { shares, .. } | Self::Refund(Refund { shares, .. }) => of_shares(shares),
+            Self::Release { receivers, .. } => receivers.clone(),
+            Self::Topup { .. } | Self::Credit { .. } | Self::Debit { .. } | Self::Batch(_) => Vec::new(),
         }
     }
 
@@ -327,54 +363,6 @@ impl Outcome {
                 .detail("remaining", json!(remaining))
                 .detail("resets_at", json!(resets_at.map(time::written))),
             None => error,
-        })
-    }
-}
-
-/// Why an operation was not applied. Refusals are durable like applications.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, strum::EnumString, strum::IntoStaticStr)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Refusal {
-    /// The user, or the sender, does not exist or is closed.
-    UserNotFound,
-    /// The receiver does not exist or is closed.
-    ReceiverNotFound,
-    /// The balance is smaller than the amount.
-    InsufficientBalance,
-    /// It exceeds a limit of the account that pays.
-    LimitExceeded,
-    /// The account receives and does not send.
-    AccountFrozen,
-    /// The account neither receives nor sends.
-    AccountLocked,
-    /// The account takes no more top-ups and credits.
-    BalanceLimit,
-    /// The receiver cannot be paid; the payer does not learn why.
-    ReceiverUnavailable,
-    /// The transaction's money is not set aside, or no longer, or not that much, or between others: the verb does not fit.
-    NotHeld,
-    /// More than was captured and not refunded yet.
-    ExceedsRefundable,
-    /// The reference belongs to another request. This one refusal is not stored.
-    ReferenceReused,
-}
-
-mysql::stored_as_text!(Refusal);
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(match refusal {
-            Refusal::UserNotFound | Refusal::ReceiverNotFound => codes::USER_NOT_FOUND,
-            Refusal::InsufficientBalance => codes::INSUFFICIENT_BALANCE,
-            Refusal::LimitExceeded => codes::LIMIT_EXCEEDED,
-            Refusal::AccountFrozen => codes::ACCOUNT_FROZEN,
-            Refusal::AccountLocked => codes::ACCOUNT_LOCKED,
-            Refusal::BalanceLimit => codes::BALANCE_LIMIT,
-            Refusal::ReceiverUnavailable => codes::RECEIVER_UNAVAILABLE,
-            Refusal::NotHeld => codes::NOT_HELD,
-            Refusal::ExceedsRefundable => codes::EXCEEDS_REFUNDABLE,
-            Refusal::ReferenceReused => codes::IDEMPOTENCY_KEY_REUSED,
         })
     }
 }

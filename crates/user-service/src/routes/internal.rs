@@ -26,6 +26,7 @@ use sqlx::MySqlPool;
 use super::{
     balance::{self, NewBalance},
     limits::standing,
+    shares,
     users::Payee,
 };
 use crate::{
@@ -325,6 +326,7 @@ fn steps(operations: Vec<Movement>) -> Result<Vec<Operation>> {
 fn step(place: &str, movement: Movement) -> Result<Operation> {
     let is_own = |(sender, receiver): (UserId, UserId)| sender == receiver;
     let own = || ApiError::invalid(&format!("{place}.receiver_id"), "must be another user than the sender");
+    shares::check(place, &movement)?;
     match (movement.step(), movement) {
         (_, Movement::Hold(transfer) | Movement::Transfer(transfer)) if is_own(transfer.parties()) => Err(own()),
         (_, Movement::Refund(refund)) if refund.sender_id == refund.receiver_id => Err(own()),

@@ -6,5 +6,6 @@ pub mod fields;
 mod funder;
 pub mod internal;
 pub mod limits;
+mod shares;
 pub mod states;
 pub mod users;

@@ -37,7 +37,17 @@ pub struct NewOperation<'a> {
 /// The kind of an operation that is one more reference of another one.
 const ALIAS: &str = "alias";
 
-type HoldRow = (TransactionId, Option<UserId>, Option<UserId>, Option<Amount>, Money, Money, Money, Option<NaiveDate>);
+type HoldRow = (
+    TransactionId,
+    Option<UserId>,
+    Option<UserId>,
+    Option<Amount>,
+    Money,
+    Money,
+    Money,
+    Option<NaiveDate>,
+    Option<String>,
+);
 type AccountRow = (
     UserId,
     Money,
@@ -66,24 +76,27 @@ pub async fn lock(
         return Ok(Book { accounts: lock_accounts(unit, users).await?, holds: BTreeMap::new(), rules });
     }
     let sql = format!(
-        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released, refunded, counted_on FROM holds
+        "SELECT transaction_id, sender_id, receiver_id, amount, captured, released, refunded, counted_on, shares FROM holds
          WHERE transaction_id IN {} ORDER BY transaction_id FOR UPDATE",
         list(transactions.iter().map(|id| id.get())),
     );
     let (holds, accounts) = unit.read_both(sql, accounts_for_update(users)).await?;
-    Ok(Book { accounts: by_user(accounts), holds: by_transaction(holds), rules })
+    Ok(Book { accounts: by_user(accounts), holds: by_transaction(holds)?, rules })
 }
 
-fn by_transaction(rows: Vec<HoldRow>) -> BTreeMap<TransactionId, Hold> {
+fn by_transaction(rows: Vec<HoldRow>) -> sqlx::Result<BTreeMap<TransactionId, Hold>> {
     rows.into_iter()
-        .map(|(transaction_id, sender, receiver, amount, captured, released, refunded, counted_on)| {
+        .map(|(transaction_id, sender, receiver, amount, captured, released, refunded, counted_on, shares)| {
             let transfer = sender.zip(receiver).zip(amount).map(|((sender_id, receiver_id), amount)| Transfer {
                 transaction_id,
                 sender_id,
                 receiver_id,
                 amount,
+                shares: Vec::new(),
             });
-            (transaction_id, Hold { transfer, captured, released, refunded, counted_on })
+            let shares = shares.map_or(Ok(Vec::new()), |text| serde_json::from_str(&text));
+            let shares = shares.map_err(|error| sqlx::Error::Decode(error.into()))?;
+            Ok((transaction_id, Hold { transfer, captured, released, refunded, counted_on, shares }))
         })
         .collect()
 }
@@ -219,37 +232,60 @@ pub fn write_entries(unit: &mut Unit, entries: &[(Id, i64, Entry)]) {
     unit.insert(of_several);
 }
 
+const HOLD: &str =
+    "INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released, refunded, counted_on)";
+/// The same, where several are paid of some.
+const SHARED_HOLD: &str = "INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released, refunded, counted_on, shares)";
+
 /// Writes holds that did not exist. A row that another batch wrote meanwhile is a duplicate key, never overwritten.
 pub fn write_new_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
-    let mut insert = BulkInsert::new(
-        "INSERT INTO holds (transaction_id, sender_id, receiver_id, amount, captured, released, refunded, counted_on)",
-    );
+    let has_shares = holds.iter().any(|(_, hold)| !hold.shares.is_empty());
+    let mut insert = BulkInsert::new(if has_shares { SHARED_HOLD } else { HOLD });
     for (transaction, hold) in holds {
-        let counted_on = hold.counted_on.map(|day| day.to_string());
-        insert.row(&[
+        let (counted_on, shares) = (hold.counted_on.map(|day| day.to_string()), shares(hold));
+        let mut row = vec![
             transaction.get().into(),
-            hold.transfer.map(|t| t.sender_id.get()).into(),
-            hold.transfer.map(|t| t.receiver_id.get()).into(),
-            hold.transfer.map(|t| t.amount.money()).into(),
+            hold.transfer.as_ref().map(|t| t.sender_id.get()).into(),
+            hold.transfer.as_ref().map(|t| t.receiver_id.get()).into(),
+            hold.transfer.as_ref().map(|t| t.amount.money()).into(),
             hold.captured.into(),
             hold.released.into(),
             hold.refunded.into(),
             counted_on.as_deref().into(),
-        ]);
+        ];
+        if has_shares {
+            row.push(shares.as_deref().into());
+        }
+        insert.row(&row);
     }
     unit.insert(insert);
 }
 
 /// Writes what has become of holds that are locked: each is a duplicate of itself.
 pub fn write_changed_holds(unit: &mut Unit, holds: &[(TransactionId, Hold)]) {
-    let mut insert = BulkInsert::new("INSERT INTO holds (transaction_id, captured, released, refunded)");
+    let mut plain = BulkInsert::new("INSERT INTO holds (transaction_id, captured, released, refunded)");
+    let mut shared = BulkInsert::new("INSERT INTO holds (transaction_id, captured, released, refunded, shares)");
     for (transaction, hold) in holds {
         let Hold { captured, released, refunded, .. } = *hold;
-        insert.row(&[transaction.get().into(), captured.into(), released.into(), refunded.into()]);
+        let row = [transaction.get().into(), captured.into(), released.into(), refunded.into()];
+        match shares(hold) {
+            None => plain.row(&row),
+            Some(shares) => shared.row(&[&row[..], &[Value::Text(&shares)]].concat()),
+        }
     }
     unit.insert(
-        insert.on_duplicate(" ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released), refunded = VALUES(refunded)"),
+        plain.on_duplicate(" ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released), refunded = VALUES(refunded)"),
     );
+    unit.insert(shared.on_duplicate(
+        " ON DUPLICATE KEY UPDATE captured = VALUES(captured), released = VALUES(released), refunded = VALUES(refunded),
+             shares = VALUES(shares)",
+    ));
+}
+
+/// What is kept of the shares of a hold, if it has any.
+fn shares(hold: &Hold) -> Option<String> {
+    let written = || serde_json::to_string(&hold.shares).expect("shares are plain structures");
+    (!hold.shares.is_empty()).then(written)
 }
 
 /// Writes the new balances of accounts that are locked: each is a duplicate of itself.

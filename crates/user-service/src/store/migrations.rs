@@ -25,6 +25,7 @@ pub fn migrations() -> Migrator {
         "0115_operations_exceeded",
         "0118_ledger_entries_transaction",
         "0120_lookups",
+        "0130_holds_shares",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

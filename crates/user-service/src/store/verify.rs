@@ -89,7 +89,13 @@ const RULES: &[(&str, &str)] = &[
         "incoming counts the holds for a user",
         "SELECT CONCAT('user ', a.user_id), CONCAT('incoming ', a.incoming, ' against ', COALESCE(h.number, 0), ' holds')
          FROM accounts a LEFT JOIN (
-             SELECT receiver_id, COUNT(*) AS number FROM holds WHERE amount > captured + released GROUP BY receiver_id
+             SELECT receiver_id, COUNT(*) AS number FROM (
+                 SELECT receiver_id FROM holds WHERE shares IS NULL AND amount > captured + released
+                 UNION ALL
+                 SELECT s.receiver_id FROM holds,
+                        JSON_TABLE(holds.shares, '$[*]' COLUMNS (receiver_id BIGINT PATH '$.receiver_id')) s
+                 WHERE holds.shares IS NOT NULL AND holds.amount > holds.captured + holds.released
+             ) open GROUP BY receiver_id
          ) h ON h.receiver_id = a.user_id
          WHERE a.incoming <> COALESCE(h.number, 0) ORDER BY a.user_id LIMIT ?",
     ),
@@ -103,6 +109,19 @@ const RULES: &[(&str, &str)] = &[
         "no more is refunded than was captured",
         "SELECT CONCAT('transaction ', transaction_id), CONCAT('refunded ', refunded, ' of ', captured)
          FROM holds WHERE refunded < 0 OR refunded > captured
+         ORDER BY transaction_id LIMIT ?",
+    ),
+    (
+        "the shares of a hold add up to it",
+        "SELECT CONCAT('transaction ', transaction_id),
+                CONCAT('shares of ', SUM(s.amount), ', captured ', SUM(s.captured), ', refunded ', SUM(s.refunded),
+                       ' against ', MAX(h.amount), ', ', MAX(h.captured), ', ', MAX(h.refunded))
+         FROM holds h, JSON_TABLE(h.shares, '$[*]' COLUMNS (
+             amount DECIMAL(19, 2) PATH '$.amount', captured DECIMAL(19, 2) PATH '$.captured',
+             refunded DECIMAL(19, 2) PATH '$.refunded')) s
+         WHERE h.shares IS NOT NULL GROUP BY transaction_id
+         HAVING SUM(s.amount) <> MAX(h.amount) OR SUM(s.captured) <> MAX(h.captured) OR SUM(s.refunded) <> MAX(h.refunded)
+             OR SUM(s.captured > s.amount) > 0 OR SUM(s.refunded > s.captured) > 0 OR SUM(s.refunded < 0) > 0
          ORDER BY transaction_id LIMIT ?",
     ),
     (

@@ -106,32 +106,55 @@ fn operation((kind, one, other, transaction, units, (key, also)): Drawn, first: 
     let (user_id, amount) = (user(first + one), amount(units));
     let receiver_id = user(first + if one == other { (other + 1) % (USERS + 1) } else { other });
     let transaction_id = TransactionId::try_from(first + transaction).expect("ids are positive");
-    let transfer = Transfer { transaction_id, sender_id: user_id, receiver_id, amount };
+    let transfer = Transfer { transaction_id, sender_id: user_id, receiver_id, amount, shares: Vec::new() };
     let step = u16::from(key) + 2;
     let movement = match kind {
         0 => Movement::Topup { user_id, amount },
         1 => Movement::Credit { user_id, amount },
         2 => Movement::Debit { user_id, amount },
-        3 => Movement::Hold(transfer),
-        4 => Movement::Transfer(transfer),
+        3 => Movement::Hold(transfer.clone()),
+        4 => Movement::Transfer(transfer.clone()),
         5 | 6 => {
             let is_final = kind == 6;
             let by_operator = false;
-            Movement::Capture { transaction_id, step, sender_id: user_id, receiver_id, amount, is_final, by_operator }
+            Movement::Capture {
+                transaction_id,
+                step,
+                sender_id: user_id,
+                receiver_id,
+                amount,
+                is_final,
+                by_operator,
+                shares: Vec::new(),
+            }
         }
         7 => {
             let refund = TransactionId::try_from(first + TRANSACTIONS + i64::from(key)).expect("ids are positive");
             let (transaction_id, refund_of, by_operator) = (refund, transaction_id, false);
-            Movement::Refund(Refund { transaction_id, refund_of, sender_id: user_id, receiver_id, amount, by_operator })
+            Movement::Refund(Refund {
+                transaction_id,
+                refund_of,
+                sender_id: user_id,
+                receiver_id,
+                amount,
+                by_operator,
+                shares: Vec::new(),
+            })
         }
-        _ => Movement::Release { transaction_id, step, sender_id: user_id, receiver_id },
+        _ => Movement::Release { transaction_id, step, sender_id: user_id, receiver_id, receivers: Vec::new() },
     };
     if kind == 9 {
         let (back, other) = ((transfer.receiver_id, transfer.sender_id), (transaction + 1) % TRANSACTIONS);
         let other = TransactionId::try_from(first + other).expect("ids are positive");
         let steps = vec![
             BatchStep::Transfer(transfer),
-            BatchStep::Hold(Transfer { transaction_id: other, sender_id: back.0, receiver_id: back.1, amount }),
+            BatchStep::Hold(Transfer {
+                transaction_id: other,
+                sender_id: back.0,
+                receiver_id: back.1,
+                amount,
+                shares: Vec::new(),
+            }),
         ];
         return Operation::batch(Batch { batch_id: first + i64::from(key), steps });
     }

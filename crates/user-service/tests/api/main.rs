@@ -20,4 +20,5 @@ mod migrations;
 mod operations;
 mod outbox;
 mod payment_limits;
+mod shares;
 mod support;

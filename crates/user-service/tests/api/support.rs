@@ -32,6 +32,7 @@ pub struct Service {
 }
 
 /// Somebody with an account.
+#[derive(Clone)]
 pub struct User {
     /// The account's number.
     pub id: i64,

@@ -117,6 +117,7 @@ fn completed(transfer: &Transfer) -> Fact {
         status_reason: Some("completed_at_once".into()),
         captured_amount: None,
         paid_amount: None,
+        shares: Vec::new(),
         refund_of: None,
         batch_id: None,
         execute_at: None,

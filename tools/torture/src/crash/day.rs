@@ -93,6 +93,7 @@ impl Day {
         self.decide("completing", completed, "completed").await?;
         self.pay("one step", ani, budi, 50, true).await?;
         self.pay_in_parts(ani, budi).await?;
+        self.split(ani, [budi, citra]).await?;
         self.pay_together(ani, budi).await?;
         self.pay_an_address(("Ani", ani), "Budi").await?;
         self.ask_for_money(ani, budi).await?;

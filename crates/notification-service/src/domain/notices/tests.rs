@@ -54,6 +54,47 @@ fn of_a_batch_only_its_receivers_are_told_what_its_answer_says() {
 }
 
 #[test]
+fn each_of_several_receivers_is_told_of_its_own_share() {
+    let shared = |kind: &str, refund_of: Option<i64>, status: &str, paid: [i64; 2]| {
+        let mut state: serde_json::Value = serde_json::from_str(transaction(kind, None).data.get()).unwrap();
+        let share =
+            |(user, amount, paid): (i64, i64, i64)| json!({"user_id": user, "amount": amount, "paid_amount": paid});
+        state["shares"] = json!([share((2, 9_000, paid[0])), share((3, 1_000, paid[1]))]);
+        (state["refund_of"], state["status"]) = (json!(refund_of), json!(status));
+        if refund_of.is_some() {
+            (state["sender_id"], state["receiver_id"]) = (json!(2), json!(1));
+        }
+        fact(kind, &state)
+    };
+    let of = |user: i64, message: &str| (user, message.to_owned());
+    assert_eq!(
+        told(&shared("transaction.completed", None, "completed", [9_000, 1_000])),
+        [
+            of(1, "Your payment of Rp 10,000 has been successfully processed."),
+            of(2, "You have received Rp 9,000."),
+            of(3, "You have received Rp 1,000."),
+        ]
+    );
+    assert_eq!(
+        told(&shared("transaction.refunded", Some(9), "completed", [9_000, 1_000])),
+        [
+            of(1, "Rp 10,000 has been refunded to you."),
+            of(2, "Your refund of Rp 9,000 has been successfully processed."),
+            of(3, "Your refund of Rp 1,000 has been successfully processed."),
+        ]
+    );
+    // who gets nothing this time is told nothing
+    let told_of = |kind: &str, refund_of: Option<i64>, paid: [i64; 2]| {
+        told(&shared(kind, refund_of, "pending", paid)).into_iter().map(|(user, _)| user).collect::<Vec<_>>()
+    };
+    assert_eq!(told_of("transaction.refunded", Some(9), [0, 10]), [1, 3]);
+    assert_eq!(told_of("transaction.created", None, [0, 0]), [1]);
+    assert_eq!(told_of("transaction.declined", None, [0, 0]), [1]);
+    // a service has asked for it, and knows; who is short is nobody else's business
+    assert_eq!(told_of("transaction.failed", Some(9), [0, 0]), [] as [i64; 0]);
+}
+
+#[test]
 fn each_part_is_told_to_both_and_the_rest_to_the_sender() {
     let processed = "of your payment of Rp 10,000 has been successfully processed.";
     let received = |amount: &str| (2, format!("You have received Rp {amount}."));

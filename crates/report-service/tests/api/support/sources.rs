@@ -58,6 +58,9 @@ pub struct Transaction {
     pub counts_for: [bool; 2],
     /// Who has deleted it: the sender, the receiver.
     pub hidden_from: [bool; 2],
+    /// If several are paid, the receiver first, or pay a refund: who, how much, and what of that is paid.
+    pub shares: Vec<(i64, Cents, Cents)>,
+    pub refund_of: Option<i64>,
 }
 
 impl Transaction {
@@ -76,6 +79,8 @@ impl Transaction {
             hidden: false,
             counts_for: [true, true],
             hidden_from: [false, false],
+            shares: Vec::new(),
+            refund_of: None,
         }
     }
 
@@ -106,7 +111,7 @@ impl Transaction {
 
     /// True if the user is a party to it.
     pub fn has(&self, user: i64) -> bool {
-        [self.sender, self.receiver].contains(&user)
+        [self.sender, self.receiver].contains(&user) || self.shares.iter().any(|(sharer, ..)| *sharer == user)
     }
 
     /// True if it is one of the user's transactions.
@@ -119,11 +124,21 @@ impl Transaction {
         let Self { id, sender, receiver, amount, status, version, hidden, counts_for, hidden_from, .. } = self;
         let ([for_sender, for_receiver], [from_sender, from_receiver]) = (counts_for, hidden_from);
         let (created_at, changed_at) = (text(self.created_at), text(self.changed_at));
+        let share = |(user, amount, captured): &(i64, Cents, Cents)| {
+            format!(r#"{{"user_id":{user},"amount":{amount},"captured_amount":{captured},"hidden":false}}"#)
+        };
+        let shares: Vec<String> = self.shares.iter().map(share).collect();
+        let captured = Cents(self.shares.iter().map(|(_, _, captured)| captured.0).sum());
+        let shares = match shares[..] {
+            [] => String::new(),
+            _ => format!(r#","captured_amount":{captured},"shares":[{}]"#, shares.join(",")),
+        };
+        let refund_of = self.refund_of.map_or(String::new(), |of| format!(r#","refund_of":{of}"#));
         format!(
             r#"{{"id":{id},"sender_id":{sender},"receiver_id":{receiver},"amount":{amount},"status":"{status}",
                "version":{version},"created_at":"{created_at}","changed_at":"{changed_at}","hidden":{hidden},
                "counts_for_sender":{for_sender},"counts_for_receiver":{for_receiver},
-               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver}}}"#
+               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver}{shares}{refund_of}}}"#
         )
     }
 }

@@ -51,6 +51,7 @@ fn intent((_, request, variant): Drawn, case: u32) -> Intent {
         batch_id: None,
         execute_at: None,
         schedule_id: None,
+        shares: Vec::new(),
     };
     let fingerprint = common::idempotency::fingerprint(&new);
     Intent {

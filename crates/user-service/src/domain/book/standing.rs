@@ -37,7 +37,7 @@ impl Book {
     pub(super) fn may_pay(&self, user: UserId, amount: Amount) -> Result<(), Refusal> {
         let balances = self.accounts.get(&user).ok_or(Refusal::UserNotFound)?;
         balances.may_send()?;
-        self.enough(user, amount)?;
+        self.enough(user, amount.money())?;
         let counted = self.rules.count(balances.settings, balances.spent, amount);
         counted.map(drop).map_err(|_| Refusal::LimitExceeded)
     }

@@ -4,8 +4,9 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::limits::Limits;
+use crate::domain::{limits::Limits, operation::Refund};
 
+mod shares;
 mod standing;
 
 fn user(id: i64) -> UserId {
@@ -35,7 +36,8 @@ fn book(balances: &[i64]) -> Book {
 }
 
 fn transfer(id: i64, units: i64) -> Transfer {
-    Transfer { transaction_id: transaction(id), sender_id: user(1), receiver_id: user(2), amount: amount(units) }
+    let (transaction_id, sender_id, receiver_id) = (transaction(id), user(1), user(2));
+    Transfer { transaction_id, sender_id, receiver_id, amount: amount(units), shares: Vec::new() }
 }
 
 /// The second step of a transaction, if it pays so much of what is held.
@@ -54,6 +56,7 @@ fn capture_and(id: i64, units: i64, is_final: bool) -> Movement {
         amount: amount(units),
         is_final,
         by_operator: false,
+        shares: Vec::new(),
     }
 }
 
@@ -67,12 +70,19 @@ fn refund(id: i64, of: i64, units: i64) -> Movement {
         receiver_id: user(1),
         amount: amount(units),
         by_operator: false,
+        shares: Vec::new(),
     })
 }
 
 /// The second step of a transaction, if it gives back what is held.
 fn release(id: i64) -> Movement {
-    Movement::Release { transaction_id: transaction(id), step: 2, sender_id: user(1), receiver_id: user(2) }
+    Movement::Release {
+        transaction_id: transaction(id),
+        step: 2,
+        sender_id: user(1),
+        receiver_id: user(2),
+        receivers: Vec::new(),
+    }
 }
 
 fn balances(book: &Book, id: i64) -> (Money, Money) {
@@ -180,14 +190,14 @@ fn a_refund_goes_from_who_was_paid_to_who_paid_and_takes_what_there_is() {
     book.apply(&Movement::Transfer(transfer(1, 60))).unwrap();
     let Movement::Refund(right) = refund(2, 1, 60) else { unreachable!() };
     for wrong in [
-        Refund { sender_id: user(1), receiver_id: user(2), ..right },
-        Refund { sender_id: user(3), ..right },
-        Refund { refund_of: transaction(9), ..right },
+        Refund { sender_id: user(1), receiver_id: user(2), ..right.clone() },
+        Refund { sender_id: user(3), ..right.clone() },
+        Refund { refund_of: transaction(9), ..right.clone() },
     ] {
         assert_eq!(book.apply(&Movement::Refund(wrong)), Err(Refusal::NotHeld));
     }
     book.apply(&Movement::Debit { user_id: user(2), amount: amount(1) }).unwrap();
-    assert_eq!(book.apply(&Movement::Refund(right)), Err(Refusal::InsufficientBalance));
+    assert_eq!(book.apply(&Movement::Refund(right.clone())), Err(Refusal::InsufficientBalance));
     book.accounts.remove(&user(1));
     let some = Movement::Refund(Refund { amount: amount(1), ..right });
     assert_eq!(book.apply(&some), Err(Refusal::ReceiverNotFound), "the payer has closed the account");
@@ -252,7 +262,13 @@ fn a_balance_never_exceeds_what_its_column_holds() {
 fn any_movement() -> impl Strategy<Value = Movement> {
     let amounts = (1_i64..200).prop_map(amount);
     (0..9, 1_i64..4, 1_i64..4, 1_i64..6, amounts).prop_map(|(kind, a, b, tx, amount)| {
-        let transfer = Transfer { transaction_id: transaction(tx), sender_id: user(a), receiver_id: user(b), amount };
+        let transfer = Transfer {
+            transaction_id: transaction(tx),
+            sender_id: user(a),
+            receiver_id: user(b),
+            amount,
+            shares: Vec::new(),
+        };
         match kind {
             0 => Movement::Topup { user_id: user(a), amount },
             1 => Movement::Credit { user_id: user(a), amount },
@@ -267,6 +283,7 @@ fn any_movement() -> impl Strategy<Value = Movement> {
                 amount,
                 is_final: kind == 6,
                 by_operator: false,
+                shares: Vec::new(),
             },
             7 => Movement::Refund(Refund {
                 transaction_id: transaction(tx + 10),
@@ -275,10 +292,15 @@ fn any_movement() -> impl Strategy<Value = Movement> {
                 receiver_id: user(b),
                 amount,
                 by_operator: false,
+                shares: Vec::new(),
             }),
-            _ => {
-                Movement::Release { transaction_id: transaction(tx), step: 2, sender_id: user(a), receiver_id: user(b) }
-            }
+            _ => Movement::Release {
+                transaction_id: transaction(tx),
+                step: 2,
+                sender_id: user(a),
+                receiver_id: user(b),
+                receivers: Vec::new(),
+            },
         }
     })
 }
@@ -321,7 +343,7 @@ proptest! {
             prop_assert!(book.holds.values().all(|hold| hold.refunded <= hold.captured));
             for (user, balances) in &book.accounts {
                 let to_user = |hold: &&Hold| hold.left() != Money::ZERO
-                    && hold.transfer.is_some_and(|transfer| transfer.receiver_id == *user);
+                    && hold.transfer.as_ref().is_some_and(|transfer| transfer.receiver_id == *user);
                 prop_assert_eq!(usize::try_from(balances.incoming), Ok(book.holds.values().filter(to_user).count()));
             }
             prop_assert_eq!(total + outside, Money::from(200));

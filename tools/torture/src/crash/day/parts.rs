@@ -22,6 +22,21 @@ impl Day {
         Ok(())
     }
 
+    /// A payment to two, captured in parts, all of which goes back.
+    pub(super) async fn split(&mut self, ani: i64, [budi, citra]: [i64; 2]) -> Result<()> {
+        let what = "split";
+        let splits = json!([{"receiver_id": budi, "amount": 43}, {"receiver_id": citra, "amount": 18}]);
+        let body = json!({"sender_id": ani, "amount": 61, "splits": splits, "description": what});
+        let answer = self.request(what, Service::Transaction, Method::POST, "/transactions".into(), Some(body)).await?;
+        expect(&answer, &[201, 202])?;
+        let split = transaction_of(&answer)?;
+        self.transactions.push((what, split));
+        self.settled(what, split).await?;
+        self.capture("part of the split", split, 7, false).await?;
+        self.decide("completing the split", split, "completed").await?;
+        self.refund("refund of the split", split, 61).await
+    }
+
     /// Payments together: each for itself, and all or none.
     pub(super) async fn pay_together(&mut self, ani: i64, budi: i64) -> Result<()> {
         self.batch("each for itself", false, &[(ani, budi, "6.01"), (ani, NOBODY, "1"), (ani, budi, "1000000")])

@@ -14,9 +14,9 @@ fn put(book: &mut Book, id: i64, state: AccountState) {
 
 fn by_operator(movement: Movement) -> Movement {
     match movement {
-        Movement::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final, .. } => {
+        Movement::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final, shares, .. } => {
             let by_operator = true;
-            Movement::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final, by_operator }
+            Movement::Capture { transaction_id, step, sender_id, receiver_id, amount, is_final, by_operator, shares }
         }
         Movement::Refund(refund) => Movement::Refund(Refund { by_operator: true, ..refund }),
         other => other,
@@ -164,8 +164,8 @@ proptest! {
                 *sum = *sum + amount.money();
             }
             for (id, balances) in &book.accounts {
-                let of_user = |hold: &&Hold| hold.transfer.is_some_and(|transfer| transfer.sender_id == *id);
-                let out = |hold: &Hold| hold.transfer.map_or(Money::ZERO, |t| t.amount.money()) - hold.released;
+                let of_user = |hold: &&Hold| hold.transfer.as_ref().is_some_and(|transfer| transfer.sender_id == *id);
+                let out = |hold: &Hold| hold.transfer.as_ref().map_or(Money::ZERO, |t| t.amount.money()) - hold.released;
                 let paid: Money = book.holds.values().filter(of_user).map(out).sum();
                 let counted = balances.spent.map(|spent| spent.day).unwrap_or_default();
                 prop_assert_eq!(counted, paid + debited.get(id).copied().unwrap_or_default());

@@ -1,0 +1,93 @@
+//! Payments with several receivers: through all services.
+
+use lab::{
+    http::Reply,
+    wallet::Service,
+    world::{User, World},
+};
+use money::Money;
+use serde_json::{Value, json};
+
+async fn post(world: &World, path: &str, body: Value) -> Reply {
+    world.service(Service::Transaction).post(path, body).await
+}
+
+/// What each can spend.
+async fn balances(world: &World, users: &[&User]) -> Vec<String> {
+    let mut all = Vec::new();
+    for user in users {
+        let reply = world.service(Service::User).get(&format!("/users/{}/balance", user.id)).await.expect(200);
+        all.push(reply["balance"].to_string());
+    }
+    all
+}
+
+/// What each has spent and received.
+async fn sums(world: &World, users: &[&User]) -> Vec<(Money, Money)> {
+    let mut all = Vec::new();
+    for user in users {
+        let path = format!("/summaries/user/{}", user.id);
+        let summary: Value = world.service(Service::Report).get(&path).await.expect(200).json;
+        let sum = |member: &str| serde_json::from_str(&summary[member].to_string()).unwrap();
+        all.push((sum("total_spent"), sum("total_received")));
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_hundred_by_three_is_paid_part_by_part_and_goes_back_to_the_cent() {
+    let world = World::start().await;
+    let (ani, [budi, citra, dewi]) =
+        (world.user(100).await, [world.user(0).await, world.user(0).await, world.user(0).await]);
+    let all = [&ani, &budi, &citra, &dewi];
+    let splits: Vec<Value> = [(&budi, "33.34"), (&citra, "33.33"), (&dewi, "33.33")]
+        .map(|(user, amount)| json!({"receiver_id": user.id, "amount": amount}))
+        .to_vec();
+    let body = json!({"sender_id": ani.id, "amount": 100, "splits": splits, "description": "Order 7"});
+    let id = post(&world, "/transactions", body).await.expect(201).id();
+    assert_eq!(world.balance(&ani).await, (0, 100));
+    let path = format!("/transactions/{id}");
+    let _ = post(&world, &format!("{path}/captures"), json!({"amount": "0.01"})).await.expect(201);
+    assert_eq!(balances(&world, &all).await, ["0", "0.01", "0", "0"]);
+    let _ = post(&world, &format!("{path}/captures"), json!({"amount": "49.99", "final": true})).await.expect(201);
+    assert_eq!(balances(&world, &all).await, ["50", "16.68", "16.66", "16.66"]);
+    world.assert_ledger_holds().await;
+    let money = |text: &str| serde_json::from_str::<Money>(text).unwrap();
+    let received = ["16.68", "16.66", "16.66"].map(|text| (Money::ZERO, money(text)));
+    assert_eq!(sums(&world, &all[1..]).await, received);
+
+    // all or none: nobody gives back as long as one is short
+    let debit = |user: &User| format!("/users/{}/debit", user.id);
+    let _ = world.service(Service::User).post(&debit(&dewi), json!({"amount": 1})).await.expect(200);
+    let _ = post(&world, &format!("{path}/refunds"), json!({})).await.expect_error(400, "insufficient_balance");
+    assert_eq!(balances(&world, &all).await, ["50", "16.68", "16.66", "15.66"]);
+    let topup = format!("/users/{}/topup", dewi.id);
+    let _ = world.service(Service::User).post(&topup, json!({"amount": 1})).await.expect(200);
+    for amount in ["0.01", "0.01", "33.33"] {
+        let _ = post(&world, &format!("{path}/refunds"), json!({"amount": amount})).await.expect(201);
+    }
+    let _ = post(&world, &format!("{path}/refunds"), json!({})).await.expect(201);
+    assert_eq!(balances(&world, &all).await, ["100", "0", "0", "0"]);
+    assert_eq!(sums(&world, &all).await, [(Money::ZERO, Money::ZERO); 4]);
+    world.assert_everything_told().await;
+    assert!(world.mails(&citra).iter().all(|mail| !mail.contains("50") && !mail.contains("16.68")));
+    world.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_fee_is_paid_with_the_payment_and_goes_back_with_it() {
+    let world = World::start().await;
+    let (ani, budi, fees) = (world.user(1_000).await, world.user(0).await, world.user(0).await);
+    let fee = json!({"receiver_id": fees.id, "amount": 100});
+    let body = json!({"sender_id": ani.id, "receiver_id": budi.id, "amount": 1_000, "fee": fee, "auto_complete": true});
+    let id = post(&world, "/transactions", body).await.expect(201).id();
+    assert_eq!(balances(&world, &[&ani, &budi, &fees]).await, ["0", "900", "100"]);
+    let refund = post(&world, &format!("/transactions/{id}/refunds"), json!({})).await.expect(201);
+    assert_eq!(balances(&world, &[&ani, &budi, &fees]).await, ["1000", "0", "0"]);
+    for (user, own) in [(&budi, 900), (&fees, 100)] {
+        let api = world.api(Service::Transaction).as_user(&user.token);
+        let seen = api.get(&format!("/transactions/{}", refund.id())).await.expect(200);
+        assert_eq!((&seen["amount"], &seen["sender_id"]), (&json!(own), &json!(user.id)));
+    }
+    world.assert_ledger_holds().await;
+}

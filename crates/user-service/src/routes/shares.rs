@@ -1,0 +1,65 @@
+//! What the shares of a step must be, if several are paid.
+
+use std::collections::HashSet;
+
+use common::{ApiError, Result};
+use money::{Amount, Money, UserId};
+
+use crate::domain::{
+    operation::{BatchStep, Movement, Refund, Transfer},
+    share::{MAX_SHARES, Share},
+};
+
+/// Refuses shares that do not add up, or are of nobody, of one user twice or of the one on the other side. The movement is at `place` of
+/// the request.
+pub fn check(place: &str, movement: &Movement) -> Result<()> {
+    let at = |field: &str| format!("{place}.{field}");
+    match movement {
+        Movement::Hold(transfer) | Movement::Transfer(transfer) => {
+            let Transfer { sender_id, receiver_id, amount, shares, .. } = transfer;
+            if shares.iter().any(|share| share.amount == Money::ZERO) {
+                return Err(ApiError::invalid(&at("shares"), "must each be more than 0"));
+            }
+            check_shares(&at("shares"), (*sender_id, *receiver_id), *amount, shares)
+        }
+        Movement::Capture { sender_id, receiver_id, amount, shares, .. } => {
+            check_shares(&at("shares"), (*sender_id, *receiver_id), *amount, shares)
+        }
+        Movement::Refund(Refund { sender_id, receiver_id, amount, shares, .. }) => {
+            check_shares(&at("shares"), (*receiver_id, *sender_id), *amount, shares)
+        }
+        Movement::Release { sender_id, receiver_id, receivers, .. } => {
+            check_users(&at("receivers"), (*sender_id, *receiver_id), receivers)
+        }
+        Movement::Batch(batch) if batch.steps.iter().map(BatchStep::transfer).any(|step| !step.shares.is_empty()) => {
+            Err(ApiError::invalid(&at("steps"), "must not have shares in a batch"))
+        }
+        Movement::Topup { .. } | Movement::Credit { .. } | Movement::Debit { .. } | Movement::Batch(_) => Ok(()),
+    }
+}
+
+fn check_shares(field: &str, parties: (UserId, UserId), amount: Amount, shares: &[Share]) -> Result<()> {
+    let users: Vec<UserId> = shares.iter().map(|share| share.receiver_id).collect();
+    check_users(field, parties, &users)?;
+    if shares.iter().any(|share| share.amount != Money::ZERO && Amount::try_from(share.amount).is_err()) {
+        return Err(ApiError::invalid(field, "must be amounts"));
+    }
+    let sum: Money = shares.iter().map(|share| share.amount).sum();
+    if !shares.is_empty() && sum != amount.money() {
+        return Err(ApiError::invalid(field, "must add up to the amount"));
+    }
+    Ok(())
+}
+
+/// The one side is one user, the other these, of whom the first is named apart; none if it is one user, too.
+fn check_users(field: &str, (one, first): (UserId, UserId), users: &[UserId]) -> Result<()> {
+    let distinct: HashSet<&UserId> = users.iter().collect();
+    let is_right = users.first() == Some(&first)
+        && (1..=MAX_SHARES).contains(&users.len())
+        && distinct.len() == users.len()
+        && !distinct.contains(&one);
+    if users.is_empty() || is_right {
+        return Ok(());
+    }
+    Err(ApiError::invalid(field, format!("must be of 1 to {MAX_SHARES} users, the receiver first, without the sender")))
+}
