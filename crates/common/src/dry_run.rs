@@ -89,7 +89,7 @@ impl<B: JsonSchema> JsonSchema for Tried<B> {
         let mut schema = B::json_schema(generator);
         let added = json!({
             "dry_run": {"type": "boolean", "const": true, "description": "Nothing has changed."},
-            "fee": described(&generator.subschema_for::<Money>(), "What the sender pays besides."),
+            "fee": described(&generator.subschema_for::<Money>(), "What of it is a fee."),
             "balances": described(&generator.subschema_for::<AccountBalances>(), "What the caller's own account would have; of a service's request, the sender's."),
             "limits": described(&generator.subschema_for::<AccountLimits>(), "Its limits, and how far they would be used, if any apply."),
         });

@@ -7,7 +7,7 @@ use lab::workspace_root;
 use crate::pages::{follow_guide, page};
 
 /// Every guide; each has a test below.
-const GUIDES: [&str; 4] = ["checkout.md", "refunds.md", "payouts.md", "schedules.md"];
+const GUIDES: [&str; 5] = ["checkout.md", "refunds.md", "payouts.md", "schedules.md", "split-with-fee.md"];
 
 #[test]
 fn each_guide_is_tested_and_in_the_index() {
@@ -38,4 +38,9 @@ async fn payouts_are_as_their_guide_says() {
 #[tokio::test]
 async fn schedules_are_as_their_guide_says() {
     follow_guide(GUIDES[3]).await;
+}
+
+#[tokio::test]
+async fn a_split_with_a_fee_is_as_its_guide_says() {
+    follow_guide(GUIDES[4]).await;
 }

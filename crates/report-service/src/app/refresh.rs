@@ -209,7 +209,8 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         // a completed transaction changes only when it is deleted or refunded: if it is not, it was completed after the moment. One that
         // is cancelled never counts as completed. Both are taken for open, so that they are asked for again
         Status::Completed | Status::Cancelled if change.version > 1 && !change.is_deleted() => {
-            Some(Change { status: Status::Pending, version: change.version - 1, changed_at: moment, ..change })
+            let (status, version) = (Status::Pending, change.version - 1);
+            Some(Change { status, version, changed_at: moment, captured_amount: None, ..change })
         }
         Status::Completed | Status::Cancelled | Status::Failed | Status::Scheduled | Status::Other => None,
     }
@@ -272,6 +273,8 @@ mod tests {
             assert_eq!(known(scheduled(10)), Some((status, 4, moment(10))), "{status:?}");
             assert_eq!(known(scheduled(11)), None, "it may have been scheduled before");
         }
+        let paid = Change { captured_amount: Some(1.into()), ..change(Status::Completed, 11) };
+        assert_eq!(at(paid, moment(10)).unwrap().captured(), money::Money::ZERO, "it was paid after the moment");
         assert_eq!(known(change(Status::Failed, 11)), None, "it may have failed before it held any money");
     }
 }

@@ -294,6 +294,11 @@ impl From<Transaction> for Body {
 }
 
 impl Body {
+    /// What of the amount is a fee.
+    pub fn fee(&self) -> Money {
+        self.fee_amount.unwrap_or_default()
+    }
+
     /// The answer to the request that created `row`: what it came to then, whatever has become of it since.
     pub fn as_created(row: Transaction, new: NewTransaction) -> Self {
         let status = match (new.execute_at, new.auto_complete) {

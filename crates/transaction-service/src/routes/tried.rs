@@ -7,7 +7,7 @@ use common::{
     dry_run::{OrTried, Tried},
     standing::Standing,
 };
-use money::{Money, UserId};
+use money::UserId;
 
 use super::{
     body::Body,
@@ -24,12 +24,10 @@ use crate::{
 /// A transaction that was made, or would be.
 pub(super) type MadeOrTried = Reply<Either<Created<OrTried<Body>>, Accepted<Body>>>;
 
-/// What the sender pays beside the amount.
-const FEE: Money = Money::ZERO;
-
 /// The answer for a transaction that would stand so.
 pub(super) fn answer<T>(status: StatusCode, body: impl Into<Body>, standing: Option<Standing>) -> Reply<T> {
-    Reply::new(Tried::new(status, &body.into(), FEE, standing))
+    let body = body.into();
+    Reply::new(Tried::new(status, &body, body.fee(), standing))
 }
 
 /// The answer for a transaction that would be made, or refused.
