@@ -51,6 +51,15 @@ pub enum Kind {
     /// The payer whom a payment request names does not want to pay: [`PaymentRequestState`].
     #[serde(rename = "payment_request.declined")]
     PaymentRequestDeclined,
+    /// An account receives money, and sends none any more: [`AccountChange`].
+    #[serde(rename = "user.frozen")]
+    UserFrozen,
+    /// An account does neither any more: [`AccountChange`].
+    #[serde(rename = "user.locked")]
+    UserLocked,
+    /// An account does both again: [`AccountChange`].
+    #[serde(rename = "user.unfrozen")]
+    UserUnfrozen,
     /// An account was closed: [`AccountClosed`].
     #[serde(rename = "user.closed")]
     UserClosed,

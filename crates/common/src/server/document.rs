@@ -92,10 +92,12 @@ pub fn document<S: Clone + Send + Sync + 'static>(
 }
 
 /// The groups in which operations are shown, in this order: what people come for before what holds it together.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 13] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
+    ("batches", "Payments that are made together."),
+    ("schedules", "Payments that are made again and again."),
     ("payment", "Asking for money."),
     ("notifications", "What users get by mail."),
     ("reports", "Reports of transactions."),

@@ -68,6 +68,10 @@ pub fn notices(fact: &Fact, currency: &str) -> Result<Vec<Notice>, serde_json::E
         Kind::PaymentRequestCreated | Kind::PaymentRequestDeclined => {
             Ok(to_asked_or_asking(fact, &data(fact)?, currency))
         }
+        Kind::UserFrozen | Kind::UserLocked | Kind::UserUnfrozen => {
+            let AccountChange { user_id } = data(fact)?;
+            Ok(to_owner(fact, user_id, state(fact.kind).into()))
+        }
         Kind::UserClosed => {
             let closing: AccountClosed = data(fact)?;
             Ok(to_owner(fact, closing.user_id, closed(&closing, currency)))
@@ -113,6 +117,16 @@ fn notice(fact: &Fact, user_id: UserId, cause: UserId, message: String) -> Notic
     let trace = Trace::from_text(fact.traceparent.as_deref());
     let notice = Notice::new(fact.id.clone(), user_id, message).caused_by(cause).within(&trace);
     Notice { held_back: fact.held_back, ..notice }
+}
+
+fn state(kind: Kind) -> &'static str {
+    match kind {
+        Kind::UserFrozen => "Your account was frozen: it receives money, but sends none. Contact support to learn why.",
+        Kind::UserLocked => {
+            "Your account was locked: it neither receives nor sends money, and nobody logs in. Contact support to learn why."
+        }
+        _ => "Your account can be used without restrictions again.",
+    }
 }
 
 fn closed(closing: &AccountClosed, currency: &str) -> String {

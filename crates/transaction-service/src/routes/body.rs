@@ -74,8 +74,13 @@ request! {
 
 /// One of the fields names who is paid, and no other does.
 fn one_receiver() -> Value {
-    let alone = |field: &str, kind: &str| json!({"required": [field], "properties": {field: {"type": kind}}});
-    json!([alone("receiver_id", "integer"), alone("receiver_email", "string"), alone("splits", "array")])
+    let alone = |field: &str, schema: Value| json!({"required": [field], "properties": {field: schema}});
+    let splits = json!({"type": "array", "items": {"type": "object"}});
+    json!([
+        alone("receiver_id", json!({"type": "integer"})),
+        alone("receiver_email", json!({"type": "string"})),
+        alone("splits", splits),
+    ])
 }
 
 impl Create {
@@ -238,7 +243,7 @@ pub struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     fee_amount: Option<Money>,
     /// If several are paid, or pay a refund: each one's share. A receiver sees its own share as the amount, and no other.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     splits: Vec<Split>,
     /// Of a refund: the transaction whose money goes back.
     #[serde(skip_serializing_if = "Option::is_none")]

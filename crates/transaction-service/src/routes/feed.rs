@@ -60,7 +60,7 @@ pub struct Change {
     /// What has gone back of that.
     refunded_amount: Money,
     /// If several are paid, or pay a refund: what of it is each one's. Nobody is told of another's.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     shares: Vec<ShareChange>,
     /// Of a refund: the transaction whose money goes back.
     refund_of: Option<TransactionId>,

@@ -1,6 +1,8 @@
 //! Freezing, locking and freeing an account.
 
-use common::{Result, caller::AccountState, origin::Origin};
+use std::collections::BTreeSet;
+
+use common::{Result, caller::AccountState, origin::Origin, outbox};
 use fault::point;
 use money::UserId;
 use mysql::DbError;
@@ -9,13 +11,16 @@ use uuid::Uuid;
 
 use crate::{
     codes,
+    domain::facts,
     store::{
+        ledger,
         states::{self, StateChange},
         users::{Accounts, User},
     },
 };
 
-/// Puts the account of `user` into `state`, for `reason`, and returns it as it is then.
+/// Puts the account of `user` into `state`, for `reason`, and returns it as it is then. Its owner is notified, of the change and not of
+/// the reason.
 pub async fn change_state(
     pool: &MySqlPool,
     accounts: &Accounts,
@@ -26,9 +31,14 @@ pub async fn change_state(
     let change = StateChange { id: Uuid::new_v4(), user, state, reason, origin: Origin::current() };
     let changed: Result<bool, DbError> = mysql::retry(|_| async {
         let mut tx = mysql::begin(pool, point!("state")).await?;
-        let changed = states::change(&mut tx, &change).await?;
+        let before = states::change(&mut tx, &change).await?;
+        if before.is_some_and(|before| before != state)
+            && let Some(address) = ledger::addresses(&mut tx, &BTreeSet::from([user])).await?.remove(&user)
+        {
+            outbox::write(&mut tx, &[facts::state_changed(user, state, address, change.id, &change.origin)]);
+        }
         tx.commit().await?;
-        Ok(changed)
+        Ok(before.is_some())
     })
     .await;
     if !changed? {

@@ -4,6 +4,7 @@
 //! and changes the address, or closes the account, does not get the warning.
 
 use common::{
+    caller::AccountState,
     fact::{AccountChange, AccountClosed, AccountMovement, Fact, Kind},
     origin::Origin,
 };
@@ -18,6 +19,16 @@ pub fn password_changed(user_id: UserId, address: String, change: Uuid, origin: 
 /// Mails go to another address from now on. `change` is its identity, `address` the old one.
 pub fn email_changed(user_id: UserId, address: String, change: Uuid, origin: &Origin) -> Fact {
     Fact::new(format!("address:{change}"), Kind::EmailChanged, &AccountChange { user_id }, origin).at(address)
+}
+
+/// The account is frozen, locked or free from now on. `change` is its identity.
+pub fn state_changed(user_id: UserId, state: AccountState, address: String, change: Uuid, origin: &Origin) -> Fact {
+    let kind = match state {
+        AccountState::Active => Kind::UserUnfrozen,
+        AccountState::Frozen => Kind::UserFrozen,
+        AccountState::Locked => Kind::UserLocked,
+    };
+    Fact::new(format!("state:{change}"), kind, &AccountChange { user_id }, origin).at(address)
 }
 
 /// Money went out.

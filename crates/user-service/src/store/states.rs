@@ -21,24 +21,23 @@ pub struct StateChange {
     pub origin: Origin,
 }
 
-/// Changes the state of an account that is not closed, and ends the tokens of one that is locked; false if there is no such account.
-pub async fn change(unit: &mut Unit, change: &StateChange) -> sqlx::Result<bool> {
+/// Changes the state of an account that is not closed, and ends the tokens of one that is locked. Returns the state that it had, the
+/// new one if the change is made already; `None` if there is no such account.
+pub async fn change(unit: &mut Unit, change: &StateChange) -> sqlx::Result<Option<AccountState>> {
     // the lock that payments take: whatever is paid before it is paid, and whatever comes after it finds the new state
-    let account: Option<(i64,)> =
-        sqlx::query_as("SELECT user_id FROM accounts WHERE user_id = ? AND state <> 'closed' FOR UPDATE")
+    let before: Option<AccountState> =
+        sqlx::query_scalar("SELECT state FROM accounts WHERE user_id = ? AND state <> 'closed' FOR UPDATE")
             .bind(change.user)
             .fetch_optional(unit.conn().await?)
             .await?;
-    if account.is_none() {
-        return Ok(false);
-    }
+    let Some(before) = before else { return Ok(None) };
     // after an unknown commit the second run finds what the first one did; another change may have come since
     let done: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM account_states WHERE id = ?")
         .bind(change.id.to_string())
         .fetch_optional(unit.conn().await?)
         .await?;
     if done.is_some() {
-        return Ok(true);
+        return Ok(Some(change.state));
     }
     sqlx::query("INSERT INTO account_states (id, user_id, state, reason, actor, request_id) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(change.id.to_string())
@@ -57,5 +56,5 @@ pub async fn change(unit: &mut Unit, change: &StateChange) -> sqlx::Result<bool>
     if change.state == AccountState::Locked {
         revocations::revoke(unit, change.user).await?;
     }
-    Ok(true)
+    Ok(Some(before))
 }

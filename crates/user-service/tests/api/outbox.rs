@@ -127,6 +127,10 @@ async fn whoever_had_the_account_is_warned_of_what_becomes_of_it() {
     let body = json!({"email": "thief@example.com", "password": "another-password", "current_password": PASSWORD});
     let _ = user.api.put(&path, body).await.expect(200);
     change(json!({"password": "a-third-password"})).await;
+    for state in ["frozen", "frozen", "locked", "active"] {
+        let _ =
+            service.service.put(&user.path("/state"), json!({"state": state, "reason": "A test."})).await.expect(200);
+    }
     let closed = service.service.delete(&path).await.expect(200);
     assert_eq!(closed.json, json!({"message": "User deleted successfully", "paid_out": 7_000}));
     let _ = service.service.delete(&taken.path("")).await.expect(200);
@@ -145,6 +149,9 @@ async fn whoever_had_the_account_is_warned_of_what_becomes_of_it() {
         ("john@example.com", "security.password_changed", json!({"user_id": id})),
         ("john@example.com", "security.email_changed", json!({"user_id": id})),
         ("thief@example.com", "security.password_changed", json!({"user_id": id})),
+        ("thief@example.com", "user.frozen", json!({"user_id": id})),
+        ("thief@example.com", "user.locked", json!({"user_id": id})),
+        ("thief@example.com", "user.unfrozen", json!({"user_id": id})),
         ("thief@example.com", "user.closed", json!({"user_id": id, "paid_out": 7_000})),
         ("jane@example.com", "user.closed", json!({"user_id": other, "paid_out": 0})),
     ];

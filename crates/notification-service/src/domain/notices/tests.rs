@@ -190,6 +190,22 @@ fn an_owner_is_told_at_the_address_of_then_what_became_of_the_account() {
         ("topup.completed", json!({"user_id": 7, "amount": 100_000}), "Top-up Rp 100,000 successful.".to_owned()),
         ("debit.completed", json!({"user_id": 7, "amount": "10.5"}), "Debit of Rp 10.50 successful.".to_owned()),
         (
+            "user.frozen",
+            json!({"user_id": 7}),
+            "Your account was frozen: it receives money, but sends none. Contact support to learn why.".to_owned(),
+        ),
+        (
+            "user.locked",
+            json!({"user_id": 7}),
+            "Your account was locked: it neither receives nor sends money, and nobody logs in. Contact support to learn why."
+                .to_owned(),
+        ),
+        (
+            "user.unfrozen",
+            json!({"user_id": 7}),
+            "Your account can be used without restrictions again.".to_owned(),
+        ),
+        (
             "user.closed",
             json!({"user_id": 7, "paid_out": 7_000}),
             format!("Your account was closed. Rp 7,000 was paid out. {support}"),
