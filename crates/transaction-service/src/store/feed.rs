@@ -122,7 +122,10 @@ mod tests {
             let query = sqlx::query(explained(OF_USER)).bind(7).bind(before).bind(limit);
             let query = query.bind(7).bind(before).bind(limit).bind(7).bind(before).bind(limit);
             let steps = query.fetch_all(&mut *conn).await.unwrap();
-            let steps: Vec<MySqlRow> = steps.into_iter().filter(|step| !text(step, "table").starts_with('<')).collect(); // what was just read
+            // but for what was just read, and the table of shares: it is empty, and any plan is good for that
+            let counts =
+                |step: &MySqlRow| !text(step, "table").starts_with('<') && text(step, "table") != "transaction_shares";
+            let steps: Vec<MySqlRow> = steps.into_iter().filter(counts).collect();
             assert_by_index(&steps, &["transactions_of_sender", "transactions_of_receiver", "PRIMARY"], "of a user");
         }
         for count in [1, 1_000] {

@@ -16,6 +16,7 @@ fn status(status: Status) -> Filter {
 async fn a_page_reads_its_own_rows_and_sorts_nothing() {
     let database = filled_database().await;
     let mut conn = database.pool().acquire().await.unwrap();
+    warm_up(&mut conn).await;
     let user: UserId = 7.try_into().unwrap();
     let amounts = Filter { min_amount: Some(1.into()), max_amount: Some(1.into()), ..Filter::default() };
     let all_times = Period { from: Some(time(0)), to: Some(time(TRANSACTIONS + 1)) };
@@ -57,6 +58,7 @@ async fn a_page_reads_its_own_rows_and_sorts_nothing() {
 async fn a_filter_that_nothing_passes_costs_a_bounded_number_of_rows() {
     let database = filled_database().await;
     let mut conn = database.pool().acquire().await.unwrap();
+    warm_up(&mut conn).await;
     sqlx::raw_sql("UPDATE transactions SET sender_id = 7, receiver_id = 8").execute(&mut *conn).await.unwrap();
     sqlx::raw_sql("ANALYZE TABLE transactions").execute(&mut *conn).await.unwrap();
     let nothing = Filter { min_amount: Some(1_000.into()), ..Filter::default() };
@@ -86,6 +88,7 @@ async fn a_filter_that_nothing_passes_costs_a_bounded_number_of_rows() {
 async fn what_is_found_by_a_label_costs_its_own_rows_however_many_there_are() {
     let database = filled_database().await;
     let mut conn = database.pool().acquire().await.unwrap();
+    warm_up(&mut conn).await;
     let lookup = |name: &str| Labels::of(Some(Reference(name.to_owned())), None).lookups().next().unwrap();
     // each user's transactions carry "common", and three of them "rare"
     for (name, share) in [("common", "TRUE"), ("rare", "id IN (5, 7, 11000)")] {
@@ -132,4 +135,9 @@ fn assert_newest_first(page: &[Transaction], cursor: Option<i64>) {
     assert_eq!(page.len(), LIMIT as usize);
     assert!(page.is_sorted_by(|one, next| one.id > next.id));
     assert!(page[0].id.get() < cursor.unwrap_or(i64::MAX));
+}
+
+/// Opens every table: the first time, a server reads its statistics, too.
+async fn warm_up(conn: &mut MySqlConnection) {
+    of_user(conn, 7.try_into().unwrap(), &Filter::default(), None, 1).await.unwrap();
 }
