@@ -212,10 +212,7 @@ async fn looked_up(
     cursor: Option<i64>,
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
-    let shown = |query: &mut QueryBuilder<MySql>| {
-        query.push(visible).push(" AND ");
-        filter.push(query);
-    };
+    let shown = |query: &mut QueryBuilder<MySql>| filter.push_shown(query, visible);
     let of_entry = |query: &mut QueryBuilder<MySql>| {
         query.push("COALESCE((SELECT ");
         shown(query);
@@ -245,10 +242,7 @@ async fn scan(
     cursor: Option<i64>,
     rows: u32,
 ) -> sqlx::Result<Stretch<Transaction>> {
-    let filter = |query: &mut QueryBuilder<MySql>| {
-        query.push(visible).push(" AND ");
-        filter.push(query);
-    };
+    let filter = |query: &mut QueryBuilder<MySql>| filter.push_shown(query, visible);
     whole(index, range, &filter).read(conn, cursor, rows).await
 }
 
@@ -293,6 +287,12 @@ async fn few(
 }
 
 impl Filter {
+    /// Appends the condition of what a list shows of those that are `visible`.
+    fn push_shown(&self, query: &mut QueryBuilder<MySql>, visible: &str) {
+        query.push(visible).push(" AND ");
+        self.push(query);
+    }
+
     /// Appends the condition of what a list shows.
     fn push(&self, query: &mut QueryBuilder<MySql>) {
         query.push("hidden_at IS NULL");
