@@ -111,7 +111,8 @@ pub(super) const COUNT: &str = "SELECT COUNT(*) FROM
 pub(super) const PAGE: &str =
     "SELECT r.id, r.transaction_id, COALESCE(s.amount, t.amount) AS amount, t.status, r.created_at
      FROM reports r FORCE INDEX (reports_of_user) JOIN transactions t ON t.transaction_id = r.transaction_id
-     LEFT JOIN transaction_shares s ON s.transaction_id = r.transaction_id AND s.user_id = r.user_id
+     LEFT JOIN transaction_shares s FORCE INDEX (PRIMARY)
+         ON s.transaction_id = r.transaction_id AND s.user_id = r.user_id
      WHERE r.user_id = ? AND r.id <= ? ORDER BY r.id DESC LIMIT ? OFFSET ?";
 
 /// The marks that `user` lacks, a bounded number of them. Most requests find none.

@@ -28,6 +28,10 @@ const DELAY: Duration = Duration::from_secs(2);
 const SETTLED_AFTER: Duration = Duration::from_secs(4);
 /// How long a day goes on for what the background has yet to reach: it works once a second or so.
 const COMES_WITHIN: Duration = Duration::from_secs(2);
+/// Connections of a service to the database, so that those of all wallets stay below what MySQL takes as it comes, 151.
+const POOL_SIZE: &str = "4";
+/// Those for reads, beside them.
+const READ_POOL_SIZE: &str = "2";
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// How often the end of a day is looked at: a look costs dozens of requests.
@@ -50,8 +54,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn build() -> Result<Self> {
-        let often = [(Service::Report, "REPORT_SYNC_INTERVAL", "1"), (Service::User, "LEDGER_AUDIT_INTERVAL", "1")];
-        let world = World::start_with(&often).await;
+        let mut settings =
+            vec![(Service::Report, "REPORT_SYNC_INTERVAL", "1"), (Service::User, "LEDGER_AUDIT_INTERVAL", "1")];
+        for service in Service::ALL {
+            settings.extend([(service, "DB_POOL_SIZE", POOL_SIZE), (service, "DB_READ_POOL_SIZE", READ_POOL_SIZE)]);
+        }
+        let world = World::start_with(&settings).await;
         let mut stage = Self { world, days: 0 };
         for service in Service::ALL {
             let file = stage.reached_file(service).display().to_string();
