@@ -111,7 +111,7 @@ async fn write(pool: &MySqlPool, before: i64) -> Result<(), DbError> {
     let mut unit = mysql::begin(pool, point!("test")).await?;
     let mut update = BulkUpdate::new("things");
     for id in [1, 2] {
-        update.row(id, &[("count", 7.into())], ("count", before.into()));
+        update.row(id, &[("count", 7.into())], &[], ("count", before.into()));
     }
     unit.update(update);
     let mut insert = BulkInsert::new("INSERT INTO things (id, count)");

@@ -9,9 +9,12 @@ use lab::{
     http_client::http_client,
     wallet::{Service, Wallet},
 };
+use money::time;
 use reqwest::{RequestBuilder, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use super::load::people::development;
 
 /// How long a call may take that reads every row there is.
 const LONG_CALL: Duration = Duration::from_mins(15);
@@ -77,6 +80,18 @@ impl Api {
             "sender_id": sender, "receiver_id": receiver, "amount": 1, "description": "Lunch", "auto_complete": true
         });
         let Made { id } = self.call(self.post(Service::Transaction, "/transactions").json(&body)).await?;
+        Ok(id)
+    }
+
+    /// Makes a schedule that begins tomorrow and pays in one step, and returns its number.
+    pub async fn schedule(&self, sender: i64, receiver: i64) -> Result<i64> {
+        let payment = json!({
+            "sender_id": sender, "receiver_id": receiver, "amount": 1, "description": "Rent", "auto_complete": true
+        });
+        let today = time::now().with_timezone(&development()?.timezone).date_naive();
+        let tomorrow = today.succ_opt().context("there is a tomorrow")?;
+        let body = json!({"transaction": payment, "every": "month", "start": tomorrow});
+        let Made { id } = self.call(self.post(Service::Transaction, "/schedules").json(&body)).await?;
         Ok(id)
     }
 

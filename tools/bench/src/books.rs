@@ -8,7 +8,8 @@ use super::{load::workload::Rows, site::Site};
 /// The newest rows at some moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Marks {
-    transaction: i64,
+    /// Of transactions.
+    pub transaction: i64,
     operation: i64,
 }
 

@@ -22,39 +22,52 @@ const READERS: usize = 4;
 
 /// Runs those of `chosen` that read old transactions.
 pub async fn run(bench: &mut Bench, chosen: &[Scenario]) -> Result<()> {
-    let (pages, sync) = (chosen.contains(&Scenario::NewestPage), chosen.contains(&Scenario::SyncAll));
-    if !pages && !sync {
+    let scenario = |scenario| chosen.contains(&scenario);
+    let (pages, sync) = (scenario(Scenario::NewestPage), scenario(Scenario::SyncAll));
+    let filters = scenario(Scenario::Filters);
+    if !pages && !sync && !filters {
         return Ok(());
     }
     bench.progress.note("starting a wallet for old transactions");
     // The seeded rows were never news: copying them in the background would only disturb those who read pages.
     let environment = [(Service::Report, "REPORT_SYNC_INTERVAL", "0")];
     let mut site = Site::start(&bench.server, &bench.binaries, "history", &environment).await?;
-    let mut seed = Seed::plant(&site).await?;
+    let mut seed = Seed::plant(&site, filters).await?;
     let [small, large] = bench.effort.pages;
-    if pages {
+    if pages || filters {
         seed.grow(&site, small, &bench.progress).await?;
-        newest_page(bench, &mut site, sides::SMALL_PAGES, small).await?;
+    }
+    if pages {
+        read(bench, &mut site, sides::SMALL_PAGES, Kind::NewestPages).await?;
+    }
+    if filters {
+        read(bench, &mut site, sides::SMALL_FOUND, Kind::FoundPages).await?;
     }
     if sync {
         seed.grow(&site, bench.effort.synced, &bench.progress).await?;
         sync_all(bench, &mut site, seed.rows()).await?;
     }
-    if pages {
+    if pages || filters {
         seed.grow(&site, large, &bench.progress).await?;
-        newest_page(bench, &mut site, sides::LARGE_PAGES, large).await?;
+    }
+    if pages {
+        read(bench, &mut site, sides::LARGE_PAGES, Kind::NewestPages).await?;
         bench.progress.done("newest-page");
+    }
+    if filters {
+        read(bench, &mut site, sides::LARGE_FOUND, Kind::FoundPages).await?;
+        bench.progress.done("filters");
     }
     bench.note_services(site.peaks(), None);
     site.stop().await;
     Ok(())
 }
 
-async fn newest_page(bench: &mut Bench, site: &mut Site, name: &str, rows: u64) -> Result<()> {
-    let mut series = Series::new(name, READERS, Kind::NewestPages);
+async fn read(bench: &mut Bench, site: &mut Site, name: &str, kind: Kind) -> Result<()> {
+    let mut series = Series::new(name, READERS, kind);
     let rounds = bench.effort.rounds(Scenario::NewestPage);
     for round in 1..=rounds {
-        bench.progress.note(&format!("newest-page of {rows} rows, round {round} of {rounds}"));
+        bench.progress.note(&format!("{name}, round {round} of {rounds}"));
         series.round(site, bench.effort).await?;
     }
     site.api.verify().await?;

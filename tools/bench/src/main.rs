@@ -21,6 +21,7 @@ mod plan;
 mod progress;
 mod report;
 mod results;
+mod schedules;
 mod seed;
 mod server;
 mod site;

@@ -18,6 +18,7 @@ use super::{
     plan::Scenario,
     report,
     results::Drain,
+    schedules,
     site::{self, Site},
     targets::sides,
 };
@@ -56,6 +57,7 @@ pub async fn run(bench: &mut Bench, chosen: &[Scenario]) -> Result<()> {
             }
             Scenario::Logins => logins(bench, &mut site).await?,
             Scenario::Drain => drain(bench, &mut site).await?,
+            Scenario::Schedules => schedules::run(bench, &mut site).await?,
             _ => plain(bench, &mut site, scenario).await?,
         }
     }

@@ -54,9 +54,27 @@ pub enum Scenario {
     /// How fast the outboxes become notifications when nothing else runs
     #[value(name = "drain")]
     Drain,
+    /// Payments that are each shared among ten receivers
+    #[value(name = "splits-256")]
+    Splits,
+    /// Payments that are each refunded in full
+    #[value(name = "refunds-256")]
+    Refunds,
+    /// Atomic batches of 1,000 payouts, one after the other
+    #[value(name = "batches-1")]
+    Batches1,
+    /// The same, four clients
+    #[value(name = "batches-4")]
+    Batches4,
+    /// 10,000 schedules that are due at once, also with each service killed in the middle
+    #[value(name = "schedules")]
+    Schedules,
     /// The newest page of a user's transactions, in a small table and in a large one
     #[value(name = "newest-page")]
     NewestPage,
+    /// A page of those of a user's transactions that have a reference or metadata, in the same tables
+    #[value(name = "filters")]
+    Filters,
     /// A full synchronization of report-service
     #[value(name = "sync-all")]
     SyncAll,
@@ -137,15 +155,24 @@ impl Scenario {
             Self::HotSender => (256, Kind::Transfers(Parties::OneSender)),
             Self::Refusals => (256, Kind::Refusals),
             Self::TopUps => (256, Kind::TopUps),
-            Self::Batching | Self::Floor | Self::Logins | Self::Drain | Self::NewestPage | Self::SyncAll => {
-                return None;
-            }
+            Self::Splits => (256, Kind::Splits),
+            Self::Refunds => (256, Kind::Refunds),
+            Self::Batches1 => (1, Kind::Batches),
+            Self::Batches4 => (4, Kind::Batches),
+            Self::Batching
+            | Self::Floor
+            | Self::Logins
+            | Self::Drain
+            | Self::Schedules
+            | Self::NewestPage
+            | Self::Filters
+            | Self::SyncAll => return None,
         })
     }
 
     /// True if it needs a wallet that is full of old transactions, and not one that moves money.
     pub fn reads_history(self) -> bool {
-        matches!(self, Self::NewestPage | Self::SyncAll)
+        matches!(self, Self::NewestPage | Self::Filters | Self::SyncAll)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     cpu::PARTS,
     figures::{memory, short, unknown, whole},
     measure::{Measured, Spread, float},
-    results::Results,
+    results::{Results, Schedules},
     verdict::Verdict,
 };
 use lab::ui;
@@ -39,6 +39,10 @@ pub fn print(results: &Results) {
             whole(float(sync.transactions) / sync.seconds),
             memory(sync.peak_memory)
         );
+    }
+    for Schedules { schedules, killed, seconds } in &results.schedules {
+        let killed = killed.map_or_else(String::new, |service| format!(", {service} killed in the middle"));
+        println!("{} schedules that were due at once have paid after {seconds:.1} s{killed}", whole(float(*schedules)));
     }
     let mut services = ui::table(&["service", "most memory", "ready after"]);
     for service in &results.services {

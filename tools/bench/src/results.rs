@@ -32,6 +32,8 @@ pub struct Results {
     pub drain: Option<Drain>,
     /// How long a full synchronization took.
     pub sync: Option<SyncAll>,
+    /// How long it took until schedules that were due at once had paid.
+    pub schedules: Vec<Schedules>,
     /// What the services needed.
     pub services: Vec<ServiceFacts>,
     /// What was to be reached.
@@ -58,6 +60,17 @@ pub struct SyncAll {
     pub seconds: f64,
     /// The most memory that report-service had resident, in bytes.
     pub peak_memory: Option<u64>,
+}
+
+/// Schedules that were due at once.
+#[derive(Debug, Clone, Serialize)]
+pub struct Schedules {
+    /// How many.
+    pub schedules: u64,
+    /// The service that was killed when a third had paid, if one was.
+    pub killed: Option<&'static str>,
+    /// How long it took until all had paid.
+    pub seconds: f64,
 }
 
 /// What a service needed.
@@ -127,6 +140,7 @@ pub mod tests {
             floor_batches: Vec::new(),
             drain: None,
             sync: None,
+            schedules: Vec::new(),
             services: Vec::new(),
             targets: Vec::new(),
         }

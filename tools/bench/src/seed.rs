@@ -1,11 +1,16 @@
 //! Old transactions, millions of them: copies of one that the API made, with other parties and other times.
 
 use anyhow::{Context, Result, ensure};
+use common::labels::{Labels, Lookup, Metadata, Reference};
 use lab::wallet::Service;
+use mysql::bulk::{Value, literal};
 use sqlx::AssertSqlSafe;
 
 use super::{
-    load::people::{READERS, USERS},
+    load::{
+        people::{READERS, USERS},
+        workload::{LABELS, label},
+    },
     progress::Progress,
     site::Site,
 };
@@ -27,11 +32,13 @@ pub struct Seed {
     first: i64,
     /// All but the primary key.
     columns: Vec<String>,
+    /// Whether every other one has a reference, and the others metadata.
+    is_labelled: bool,
 }
 
 impl Seed {
     /// Makes the transaction that all others are copies of.
-    pub async fn plant(site: &Site) -> Result<Self> {
+    pub async fn plant(site: &Site, is_labelled: bool) -> Result<Self> {
         let (first, second) = (site.people.all[0].id, site.people.all[1].id);
         let model = site.api.transfer(first, second).await?;
         let columns = sqlx::query_scalar(
@@ -43,7 +50,7 @@ impl Seed {
         .fetch_all(site.pool(Service::Transaction))
         .await
         .context("the columns of transactions are not known")?;
-        Ok(Self { rows: 1, model, first, columns })
+        Ok(Self { rows: 1, model, first, columns, is_labelled })
     }
 
     /// How many transactions there are.
@@ -60,19 +67,32 @@ impl Seed {
             let sql = self.chunk(count);
             let written = sqlx::raw_sql(AssertSqlSafe(sql)).execute(site.pool(Service::Transaction)).await?;
             ensure!(written.rows_affected() == count, "{count} rows became {}", written.rows_affected());
+            if self.is_labelled {
+                sqlx::raw_sql(AssertSqlSafe(labels(count))).execute(site.pool(Service::Transaction)).await?;
+            }
             self.rows += count;
             bar.advance(count);
         }
         // what the server does by itself some time after a table has grown
-        sqlx::raw_sql("ANALYZE TABLE transactions").execute(site.pool(Service::Transaction)).await?;
+        sqlx::raw_sql("ANALYZE TABLE transactions, transaction_labels")
+            .execute(site.pool(Service::Transaction))
+            .await?;
         Ok(())
     }
 
     /// The next `count` rows, in the order of their numbers.
     fn chunk(&self, count: u64) -> String {
-        let Self { rows, model, first, columns } = self;
+        let Self { rows, model, first, columns, is_labelled } = self;
         let parties = if *rows < READERS_ONLY { READERS } else { USERS };
-        let values: Vec<String> = columns.iter().map(|column| value(column, *first, parties)).collect();
+        let name = format!("CONCAT('order-', MOD(n DIV 2, {LABELS}))"); // as load::workload::label writes it
+        let value = |column: &String| match column.as_str() {
+            "reference" if *is_labelled => format!("IF(MOD(n, 2) = 0, {name}, NULL)"),
+            "metadata" if *is_labelled => {
+                format!(r#"IF(MOD(n, 2) = 0, NULL, CONCAT('{{"order":"', {name}, '"}}'))"#)
+            }
+            column => value(column, *first, parties),
+        };
+        let values: Vec<String> = columns.iter().map(value).collect();
         let (columns, values) = (columns.join(", "), values.join(", "));
         format!(
             "INSERT INTO transactions ({columns})
@@ -83,6 +103,24 @@ impl Seed {
              ORDER BY n"
         )
     }
+}
+
+/// What the newest `count` transactions are found by, for each party and for those who see everybody's.
+fn labels(count: u64) -> String {
+    let lookups = |labels: fn(String) -> Labels| {
+        let digests = (0..LABELS).flat_map(|number| labels(label(number)).lookups().collect::<Vec<_>>());
+        digests.map(|Lookup(bytes)| literal(Value::Bytes(&bytes))).collect::<Vec<_>>().join(", ")
+    };
+    let by_reference = lookups(|name| Labels::of(Some(Reference(name)), None));
+    let by_metadata = lookups(|name| Labels::of(None, Metadata::of_json(&format!(r#"{{"order":"{name}"}}"#)).ok()));
+    format!(
+        "INSERT INTO transaction_labels (user_id, lookup, id)
+         SELECT CASE party WHEN 0 THEN 0 WHEN 1 THEN sender_id ELSE receiver_id END,
+                IF(reference IS NULL, ELT(1 + SUBSTRING(metadata, -3, 1), {by_metadata}),
+                                      ELT(1 + RIGHT(reference, 1), {by_reference})), id
+         FROM (SELECT id, reference, metadata, sender_id, receiver_id FROM transactions ORDER BY id DESC LIMIT {count}) made,
+              (SELECT 0 AS party UNION ALL SELECT 1 UNION ALL SELECT 2) parties"
+    )
 }
 
 /// What a column is in row `n`. The parties are chosen from so many users, from user `first` on.
@@ -113,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_small_table_belongs_to_the_readers() {
-        let seed = Seed { rows: 1, model: 3, first: 1, columns: vec!["sender_id".to_owned(), "amount".to_owned()] };
+        let columns = vec!["sender_id".to_owned(), "amount".to_owned()];
+        let seed = Seed { rows: 1, model: 3, first: 1, columns, is_labelled: false };
         let sql = seed.chunk(10);
         assert!(sql.contains(&format!("MOD(n * 7919, {READERS}), model.amount FROM")), "{sql}");
         assert!(sql.contains("model.id = 3 AND n < 1 + 10"), "{sql}");

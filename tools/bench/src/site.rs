@@ -151,6 +151,13 @@ impl Site {
         self.wallet.start_again(service).await
     }
 
+    /// Kills one service, and starts it again.
+    pub async fn kill(&mut self, service: Service) -> Result<()> {
+        self.note_peaks();
+        self.wallet.kill(service);
+        self.start_one(service).await
+    }
+
     /// Stops all four in good order.
     pub async fn stop(&mut self) {
         self.note_peaks();

@@ -3,6 +3,7 @@
 
 use super::{
     figures,
+    load::workload::BATCH,
     measure::{Measured, float},
     results::Results,
     verdict::Verdict,
@@ -30,6 +31,21 @@ const DRAIN: f64 = 5000.0;
 const PAGES: f64 = 1.5;
 /// The p99 of a transfer with logins beside it against none.
 const LOGINS: f64 = 2.0;
+/// Shared among ten against plain transfers.
+const SPLITS: f64 = 0.4;
+/// The p50 of an atomic batch of 1,000, in milliseconds.
+const BATCH_ALONE: f64 = 300.0;
+/// Payouts in a second, in atomic batches of 1,000 from four clients.
+const PAYOUTS: f64 = 15_000.0;
+/// Rows that refunds change in a second, against those of top-ups.
+const REFUNDS: f64 = 0.9;
+/// Rows that a refund inserts or changes: in the ledger an operation, two entries, two balances and the payment's hold; a transaction,
+/// its outcome, the payment, and two facts.
+const REFUND_ROWS: f64 = 11.0;
+/// Rows that a top-up inserts or changes: an operation, two entries, a balance, a fact.
+const TOP_UP_ROWS: f64 = 5.0;
+/// Seconds until 10,000 schedules that are due at once have paid.
+const SCHEDULES: f64 = 10.0;
 /// Resident memory of each service, in MiB.
 const MEMORY: f64 = 64.0;
 /// Time to ready of each service, in seconds.
@@ -53,6 +69,10 @@ pub mod sides {
     pub const ALONE_64: &str = "alone-64";
     /// Logins beside 64 connections.
     pub const LOGINS_64: &str = "logins-beside-64";
+    /// A page found by a name in a small table.
+    pub const SMALL_FOUND: &str = "filters-small";
+    /// A page found by a name in a large table.
+    pub const LARGE_FOUND: &str = "filters-large";
     /// The newest page in a small table.
     pub const SMALL_PAGES: &str = "newest-page-small";
     /// The newest page in a large table.
@@ -75,6 +95,12 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
         against(results.load(above).map(figure), results.load(below).map(figure))
     };
     let drained = results.drain.as_ref().map(|drain| float(drain.notifications) / drain.seconds);
+    // a turn is a payment and its refund: what the payment takes is known
+    let refunds =
+        rate("refunds-256").zip(rate("transfers-256")).map(|(both, payments)| 1.0 / (1.0 / both - 1.0 / payments));
+    let refunded_rows =
+        against(refunds.map(|rate| rate * REFUND_ROWS), rate("topups-256").map(|rate| rate * TOP_UP_ROWS));
+    let scheduled = results.schedules.iter().map(|schedules| schedules.seconds).reduce(f64::max);
     let services = |figure: fn(&super::results::ServiceFacts) -> Option<f64>| {
         results.services.iter().filter_map(figure).reduce(f64::max)
     };
@@ -119,6 +145,32 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
             " ×",
             latencies(p99, sides::LARGE_PAGES, sides::SMALL_PAGES),
         ),
+        (
+            "p99 of a page found by a name, large table against small",
+            AtMost(PAGES),
+            " ×",
+            latencies(p99, sides::LARGE_FOUND, sides::SMALL_FOUND),
+        ),
+        (
+            "shared among ten against plain, 256 connections",
+            AtLeast(SPLITS),
+            " ×",
+            rates("splits-256", "transfers-256"),
+        ),
+        ("refunds against top-ups, in rows a second", AtLeast(REFUNDS), " ×", refunded_rows),
+        (
+            "atomic batch of 1,000 payouts, p50",
+            AtMost(BATCH_ALONE),
+            " ms",
+            results.load("batches-1").map(|load| load.p50_ms.median),
+        ),
+        (
+            "payouts in atomic batches, 4 clients",
+            AtLeast(PAYOUTS),
+            "/s",
+            rate("batches-4").map(|batches| batches * float(BATCH as u64)),
+        ),
+        ("10,000 schedules due at once, also with a kill", AtMost(SCHEDULES), " s", scheduled),
         (
             "p99 of a transfer with logins beside it",
             AtMost(LOGINS),

@@ -64,12 +64,21 @@ impl BulkInsert {
     }
 }
 
-/// An update that sets the same values in many rows: one statement for each set of values, however many rows.
+/// An update of many rows: one statement for each set of values that rows have in common, however many rows.
 #[derive(Debug)]
 pub struct BulkUpdate {
     table: &'static str,
-    /// The rows by what is set in them, and on which condition.
-    rows: BTreeMap<(String, String), Vec<i64>>,
+    /// The rows, each with its own values.
+    rows: BTreeMap<InCommon, Vec<(i64, Vec<String>)>>,
+}
+
+/// What rows have in common that one statement updates.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct InCommon {
+    set: String,
+    /// The columns that have a value of its own in each row.
+    own: Vec<&'static str>,
+    condition: String,
 }
 
 /// A column with its value.
@@ -81,8 +90,9 @@ impl BulkUpdate {
         Self { table, rows: BTreeMap::new() }
     }
 
-    /// Sets `values` in row `id`, if its column in `only_if` has that value.
-    pub fn row(&mut self, id: i64, values: &[Assignment<'_>], only_if: Assignment<'_>) {
+    /// Sets `values` in row `id`, which many rows share, and its `own`, which differ from row to row, if its column in `only_if` has
+    /// that value.
+    pub fn row(&mut self, id: i64, values: &[Assignment<'_>], own: &[Assignment<'_>], only_if: Assignment<'_>) {
         let mut set = String::new();
         for (index, value) in values.iter().enumerate() {
             set.push_str(if index > 0 { ", " } else { "" });
@@ -90,7 +100,8 @@ impl BulkUpdate {
         }
         let mut condition = String::new();
         push_assignment(&mut condition, &only_if);
-        self.rows.entry((set, condition)).or_default().push(id);
+        let (own, values) = own.iter().map(|(column, value)| (*column, literal(*value))).unzip();
+        self.rows.entry(InCommon { set, own, condition }).or_default().push((id, values));
     }
 }
 
@@ -98,9 +109,14 @@ impl BulkUpdate {
     /// The updates, and the numbers of their rows.
     pub(crate) fn statements(self) -> impl Iterator<Item = (String, usize)> {
         let Self { table, rows } = self;
-        rows.into_iter().map(move |((set, condition), ids)| {
-            let list = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-            (format!("UPDATE {table} SET {set} WHERE id IN ({list}) AND {condition}"), ids.len())
+        rows.into_iter().map(move |(InCommon { set, own, condition }, rows)| {
+            let own = own.iter().enumerate().map(|(place, column)| {
+                let cases = rows.iter().map(|(id, values)| format!(" WHEN {id} THEN {}", values[place]));
+                format!("{column} = CASE id{} END", cases.collect::<String>())
+            });
+            let set = (!set.is_empty()).then_some(set).into_iter().chain(own).collect::<Vec<_>>().join(", ");
+            let list = rows.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(",");
+            (format!("UPDATE {table} SET {set} WHERE id IN ({list}) AND {condition}"), rows.len())
         })
     }
 }
@@ -192,7 +208,7 @@ mod tests {
         unit.insert(insertion(ROWS));
         let mut update = BulkUpdate::new("t");
         for id in &ids {
-            update.row(*id, &[("n", (-id).into())], ("text", text.as_str().into()));
+            update.row(*id, &[], &[("n", (-id).into())], ("text", text.as_str().into()));
         }
         unit.update(update);
         unit.insert_for_ids(insertion(2 * ROWS));
@@ -229,10 +245,26 @@ mod tests {
     #[test]
     fn rows_that_get_the_same_values_share_a_statement() {
         let mut update = BulkUpdate::new("t");
-        update.row(1, &[("state", "a".into()), ("n", Value::Null)], ("version", 1.into()));
-        update.row(2, &[("state", "a".into()), ("n", Value::Null)], ("version", 2.into()));
-        update.row(3, &[("state", "a".into()), ("n", Value::Null)], ("version", 1.into()));
-        let same = |version: &str| ("state = 'a', n = NULL".to_owned(), format!("version = {version}"));
-        assert_eq!(update.rows, BTreeMap::from([(same("1"), vec![1, 3]), (same("2"), vec![2])]));
+        let mut row = |id, own: &[Assignment<'_>], version: i64| {
+            update.row(id, &[("state", "a".into()), ("n", Value::Null)], own, ("version", version.into()));
+        };
+        row(1, &[], 1);
+        row(2, &[], 2);
+        row(3, &[], 1);
+        row(4, &[("m", 7.into())], 1);
+        row(5, &[("m", Value::Null)], 1);
+        assert_eq!(
+            update.statements().collect::<Vec<_>>(),
+            [
+                ("UPDATE t SET state = 'a', n = NULL WHERE id IN (1,3) AND version = 1".to_owned(), 2),
+                ("UPDATE t SET state = 'a', n = NULL WHERE id IN (2) AND version = 2".to_owned(), 1),
+                (
+                    "UPDATE t SET state = 'a', n = NULL, m = CASE id WHEN 4 THEN 7 WHEN 5 THEN NULL END \
+                     WHERE id IN (4,5) AND version = 1"
+                        .to_owned(),
+                    2
+                ),
+            ]
+        );
     }
 }

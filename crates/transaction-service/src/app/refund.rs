@@ -26,7 +26,11 @@ impl Transfers {
         request: &Request,
     ) -> Result<Creation> {
         // a request that is asked again is about what was left then
-        let known = store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await?;
+        let known = if request.has_key() {
+            store::find_request(&mut *self.0.pool.acquire().await?, &request.identity).await?
+        } else {
+            None
+        };
         let amount = match known {
             Some(known) => known.amount,
             None => refunded(of, amount)?,

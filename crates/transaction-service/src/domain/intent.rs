@@ -8,6 +8,7 @@ use common::{
 };
 use money::{Amount, BatchId, Money, ScheduleId, TransactionId, UserId};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{shares::Share, state::State, transaction::Transaction};
 
@@ -59,7 +60,20 @@ pub struct Request {
     pub fingerprint: Vec<u8>,
 }
 
+/// How the identities of requests begin that are one of their kind.
+const ONCE: &str = "once ";
+
 impl Request {
+    /// A request that nobody can ask again.
+    pub fn once(fingerprint: Vec<u8>) -> Self {
+        Self { identity: format!("{ONCE}{}", Uuid::now_v7().simple()), fingerprint }
+    }
+
+    /// False if nobody can ask it again.
+    pub fn has_key(&self) -> bool {
+        !self.identity.starts_with(ONCE)
+    }
+
     /// The identity of the request of `caller` to `route` under `key`, if it has one, whatever it asks for.
     pub fn identity_of(key: &IdempotencyKey, caller: Caller, route: &str) -> Option<String> {
         KeyedRequest::new(key.clone(), caller, route, &()).map(|keyed| Self::from(&keyed).identity)

@@ -91,7 +91,7 @@ fn can_begin_at(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what: &impl Serialize) -> Request {
     match KeyedRequest::new(key, caller, route, what) {
         Some(keyed) => Request::from(&keyed),
-        None => Request { identity: format!("once {}", uuid::Uuid::now_v7().simple()), fingerprint: fingerprint(what) },
+        None => Request::once(fingerprint(what)),
     }
 }
 

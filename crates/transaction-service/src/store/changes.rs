@@ -115,6 +115,14 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
     for Row { before, after } in rows {
         let mut set: Vec<Assignment<'_>> =
             vec![("version", after.version.into()), ("updated_at", after.updated_at.into())];
+        let mut own: Vec<Assignment<'_>> = Vec::new();
+        let mut also_own = |is_new: bool, column, value| own.extend(is_new.then_some((column, value)));
+        let (old, new) = (before.state.words().amount, after.state.words().amount);
+        also_own(old != new, "step_amount", new.map(Amount::money).into());
+        also_own(captured(before) != captured(after), "captured_amount", captured(after).into());
+        let (old, new) = (shares::written(&before.shares), shares::written(&after.shares));
+        also_own(old != new, "shares", new.as_deref().into());
+        also_own(before.refunded != after.refunded, "refunded_amount", after.refunded.into());
         let mut also = |is_new: bool, column, value| set.extend(is_new.then_some((column, value)));
         let word = |word: Option<&'static str>| Value::from(word);
         let (old, new) = (before.state.words(), after.state.words());
@@ -123,12 +131,7 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
         also(old.verb != new.verb, "verb", word(new.verb.map(Into::into)));
         also(old.target != new.target, "target", word(new.target.map(Into::into)));
         also(old.failure != new.failure, "failure", word(new.failure.map(Into::into)));
-        also(old.amount != new.amount, "step_amount", new.amount.map(Amount::money).into());
         also(before.state != after.state, "due_at", due(after, pending_ttl));
-        also(captured(before) != captured(after), "captured_amount", captured(after).into());
-        let (old, new) = (shares::written(&before.shares), shares::written(&after.shares));
-        also(old != new, "shares", new.as_deref().into());
-        also(before.refunded != after.refunded, "refunded_amount", after.refunded.into());
         also(before.settle_attempts != after.settle_attempts, "settle_attempts", after.settle_attempts.into());
         also(before.accepted_at != after.accepted_at, "accepted_at", after.accepted_at.into());
         also(before.hidden_at != after.hidden_at, "hidden_at", after.hidden_at.into());
@@ -140,7 +143,7 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
         also(before.actor != after.actor, "actor", Value::Text(&after.actor));
         also(before.description != after.description, "description", Value::Text(&after.description));
         also(before.request != after.request, "request", Value::Text(&after.request));
-        update.row(after.id.get(), &set, ("version", before.version.into()));
+        update.row(after.id.get(), &set, &own, ("version", before.version.into()));
     }
     update
 }

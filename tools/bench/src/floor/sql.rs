@@ -97,7 +97,7 @@ fn outcomes(unit: &mut Unit, transfers: &[Transfer]) {
             ("due_at", Value::Null),
             ("accepted_at", now.into()),
         ];
-        update.row(transfer.id, &set, ("version", Value::Integer(1)));
+        update.row(transfer.id, &set, &[], ("version", Value::Integer(1)));
     }
     let facts: Vec<Fact> = transfers.iter().map(completed).collect();
     unit.update(update);

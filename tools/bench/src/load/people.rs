@@ -50,6 +50,8 @@ pub struct People {
     pub all: Vec<Person>,
     /// `/transactions`
     pub transactions: Uri,
+    /// `/transactions/batch`
+    pub batches: Uri,
     /// `/auth/login`
     pub login: Uri,
 }
@@ -73,7 +75,12 @@ impl People {
     }
 
     fn new(all: Vec<Person>) -> Self {
-        Self { all, transactions: Uri::from_static("/transactions"), login: Uri::from_static("/auth/login") }
+        Self {
+            all,
+            transactions: Uri::from_static("/transactions"),
+            batches: Uri::from_static("/transactions/batch"),
+            login: Uri::from_static("/auth/login"),
+        }
     }
 
     /// Those who read their pages.

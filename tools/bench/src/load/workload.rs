@@ -16,6 +16,14 @@ use super::{
 const MAX_AMOUNT: u64 = 100;
 /// More than anybody can have: see [`super::people::BALANCE`].
 const TOO_MUCH: u64 = 900_000_000_000;
+/// Receivers of a payment that is shared.
+const RECEIVERS: usize = 10;
+/// Payouts of a batch.
+pub const BATCH: usize = 1000;
+/// How many names the transactions of a seed have.
+pub const LABELS: u64 = 7;
+/// Rows of a page that is found by a name: so few that it is full in a small table too.
+const FOUND: u32 = 10;
 /// One request of so many asks for too much.
 const REFUSED_OF: u8 = 5;
 
@@ -28,12 +36,20 @@ pub enum Kind {
     Refusals,
     /// `POST /transactions`, then `PUT` of the decision; one turn is both.
     Pairs,
+    /// `POST /transactions` in one step, shared among [`RECEIVERS`].
+    Splits,
+    /// `POST /transactions` in one step, then `POST …/refunds` of all of it; one turn is both.
+    Refunds,
+    /// `POST /transactions/batch`, atomic, of [`BATCH`] payouts.
+    Batches,
     /// `POST /users/{id}/topup`
     TopUps,
     /// `GET /users/{id}/balance`
     Balances,
     /// `GET /transactions/user/{id}` of the users who have a full page in every table.
     NewestPages,
+    /// The same of those that have one of [`LABELS`] names, as their reference or in their metadata.
+    FoundPages,
     /// `POST /auth/login`
     Logins,
 }
@@ -79,7 +95,14 @@ impl Kind {
     /// The service that is asked.
     pub fn service(self) -> Service {
         match self {
-            Self::Transfers(_) | Self::Refusals | Self::Pairs | Self::NewestPages => Service::Transaction,
+            Self::Transfers(_)
+            | Self::Refusals
+            | Self::Pairs
+            | Self::Splits
+            | Self::Refunds
+            | Self::Batches
+            | Self::NewestPages
+            | Self::FoundPages => Service::Transaction,
             Self::TopUps | Self::Balances | Self::Logins => Service::User,
         }
     }
@@ -88,11 +111,14 @@ impl Kind {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Transfers(_) => "transfers",
+            Self::Splits => "splits",
+            Self::Refunds => "payments and refunds",
+            Self::Batches => "batches",
             Self::Refusals => "requests",
             Self::Pairs => "pairs",
             Self::TopUps => "top-ups",
             Self::Balances => "reads",
-            Self::NewestPages => "pages",
+            Self::NewestPages | Self::FoundPages => "pages",
             Self::Logins => "logins",
         }
     }
@@ -111,8 +137,17 @@ impl Kind {
                 ("operations hold", acknowledged),
                 ("operations capture", acknowledged),
             ],
+            Self::Splits => &[("transactions completed", acknowledged), ("operations transfer", acknowledged)],
+            Self::Refunds => &[
+                ("transactions completed", 2 * acknowledged),
+                ("operations transfer", acknowledged),
+                ("operations refund", acknowledged),
+            ],
+            Self::Batches => {
+                &[("transactions completed", BATCH as u64 * acknowledged), ("operations batch", acknowledged)]
+            }
             Self::TopUps => &[("operations topup", acknowledged)],
-            Self::Balances | Self::NewestPages | Self::Logins => &[],
+            Self::Balances | Self::NewestPages | Self::FoundPages | Self::Logins => &[],
         };
         rows.iter().filter(|(_, count)| *count > 0).map(|(what, count)| ((*what).to_owned(), *count)).collect()
     }
@@ -132,6 +167,9 @@ impl Workload {
             }
             Kind::Refusals => self.transfer(connection, random, Parties::Any).await,
             Kind::Pairs => self.pair(connection, random).await,
+            Kind::Splits => self.split(connection, random).await,
+            Kind::Refunds => self.refund(connection, random).await,
+            Kind::Batches => self.batch(connection, random).await,
             Kind::TopUps => {
                 let person = any(&people.all, random);
                 let body = format!(r#"{{"amount":{}}}"#, random.u64(1..=MAX_AMOUNT));
@@ -146,6 +184,13 @@ impl Workload {
             Kind::NewestPages => {
                 let person = any(people.readers(), random);
                 read(connection, &person.page, person).await
+            }
+            Kind::FoundPages => {
+                let person = any(people.readers(), random);
+                let (page, name) = (&person.page, label(random.u64(..LABELS)));
+                let filter = if random.bool() { "reference" } else { "metadata[order]" };
+                let uri = Uri::try_from(format!("{page}?{filter}={name}&limit={FOUND}"))?;
+                read(connection, &uri, person).await
             }
             Kind::Logins => {
                 let body = format!(r#"{{"email":"{}","password":"{PASSWORD}"}}"#, any(&people.all, random).email);
@@ -165,6 +210,51 @@ impl Workload {
         let (sender, receiver) = pick(&self.people.all, parties, random);
         let ask = pay(&self.people, sender, receiver, random.u64(1..=MAX_AMOUNT), true);
         // 202 would be an outcome that is not known yet: no acknowledgement
+        connection.ask(ask).await?.expect(StatusCode::CREATED)?;
+        Ok(Verdict::Acknowledged)
+    }
+
+    async fn split(&self, connection: &mut Connection, random: &mut fastrand::Rng) -> Result<Verdict> {
+        let people = &self.people.all;
+        let first = random.usize(..people.len());
+        let sender = &people[first];
+        let share = random.u64(1..=MAX_AMOUNT / 10);
+        let receivers = (1..=RECEIVERS).map(|n| &people[(first + n * 7) % people.len()]);
+        let splits = receivers.map(|receiver| format!(r#"{{"receiver_id":{},"amount":{share}}}"#, receiver.id));
+        let (splits, amount) = (splits.collect::<Vec<_>>().join(","), share * RECEIVERS as u64);
+        let body = format!(
+            r#"{{"sender_id":{},"splits":[{splits}],"amount":{amount},"description":"Order","auto_complete":true}}"#,
+            sender.id
+        );
+        let ask = Ask { method: Method::POST, uri: &self.people.transactions, bearer: Some(&sender.bearer), body };
+        connection.ask(ask).await?.expect(StatusCode::CREATED)?;
+        Ok(Verdict::Acknowledged)
+    }
+
+    async fn refund(&self, connection: &mut Connection, random: &mut fastrand::Rng) -> Result<Verdict> {
+        let (sender, receiver) = pick(&self.people.all, Parties::Any, random);
+        let ask = pay(&self.people, sender, receiver, random.u64(1..=MAX_AMOUNT), true);
+        let paid = connection.ask(ask).await?.expect(StatusCode::CREATED)?;
+        let Created { id } = serde_json::from_slice(&paid.body).context("a created transaction has an id")?;
+        let uri = Uri::try_from(format!("/transactions/{id}/refunds"))?;
+        let (bearer, body) = (Some(&receiver.bearer), r#"{"reason":"damaged"}"#.to_owned());
+        connection.ask(Ask { method: Method::POST, uri: &uri, bearer, body }).await?.expect(StatusCode::CREATED)?;
+        Ok(Verdict::Acknowledged)
+    }
+
+    async fn batch(&self, connection: &mut Connection, random: &mut fastrand::Rng) -> Result<Verdict> {
+        let people = &self.people.all;
+        let first = random.usize(..people.len());
+        let sender = &people[first];
+        let mut payouts = Vec::new();
+        for receiver in people.iter().cycle().skip(first + 1).filter(|person| person.id != sender.id).take(BATCH) {
+            payouts.push(format!(
+                r#"{{"sender_id":{},"receiver_id":{},"amount":1,"description":"Payout","auto_complete":true}}"#,
+                sender.id, receiver.id
+            ));
+        }
+        let body = format!(r#"{{"atomic":true,"transactions":[{}]}}"#, payouts.join(","));
+        let ask = Ask { method: Method::POST, uri: &self.people.batches, bearer: Some(&sender.bearer), body };
         connection.ask(ask).await?.expect(StatusCode::CREATED)?;
         Ok(Verdict::Acknowledged)
     }
@@ -194,6 +284,11 @@ async fn read(connection: &mut Connection, uri: &Uri, person: &Person) -> Result
     let ask = Ask { method: Method::GET, uri, bearer: Some(&person.bearer), body: String::new() };
     connection.ask(ask).await?.expect(StatusCode::OK)?;
     Ok(Verdict::Acknowledged)
+}
+
+/// One of the names that the transactions of a seed have.
+pub fn label(number: u64) -> String {
+    format!("order-{number}")
 }
 
 fn any<'a>(people: &'a [Person], random: &mut fastrand::Rng) -> &'a Person {
