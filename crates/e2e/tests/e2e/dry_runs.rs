@@ -87,6 +87,12 @@ async fn whatever_moves_money_comes_to_what_was_said_before() {
     let failed = format!("/transactions/{}", world.pay(&ani, &budi, 300).await.expect(201).id());
     let _ = try_then_do(&world, &service, ("PUT", &failed), &json!({"status": "failed"}), ani.id).await.expect(200);
 
+    let batch = |atomic: bool, amounts: [f64; 2]| json!({"atomic": atomic, "transactions": amounts.map(|amount| pay(amount, true))});
+    let post_batch = ("POST", "/transactions/batch");
+    let _ = try_then_do(&world, &as_ani, post_batch, &batch(true, [10.25, 20.5]), ani.id).await.expect(201);
+    let _ = try_then_do(&world, &as_ani, post_batch, &batch(false, [10.25, 1e6]), ani.id).await.expect(201);
+    let _ = try_then_do(&world, &as_ani, post_batch, &batch(true, [10.25, 1e6]), ani.id).await.expect(400);
+
     let own = world.api(Service::User).as_user(&ani.token);
     for (verb, amount) in [("topup", 0.25), ("debit", 7_000.75)] {
         let path = format!("/users/{}/{verb}", ani.id);

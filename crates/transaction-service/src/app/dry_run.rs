@@ -1,7 +1,7 @@
 //! Trying requests out: what they would come to, decided by the same rules on a copy of what there is. user-service says what would
 //! become of the step, under its locks and without a trace. Nothing is written here: no transaction, no fact, no key.
 
-use common::{ApiError, Result, labels::Labels, origin::Origin, standing::Standing};
+use common::{ApiError, Result, client::CallError, labels::Labels, origin::Origin, standing::Standing};
 use money::{Amount, TransactionId, UserId, time};
 
 use super::{
@@ -10,21 +10,23 @@ use super::{
     transfers::Transfers,
 };
 use crate::{
-    clients::TriedStep,
+    clients::TriedSteps,
     codes,
     domain::{
         actor::Actor,
+        batch::{Item, NewBatch},
         capture::Capture,
         capture_record::CaptureRecord,
         decision::{Decision, Ruling},
         intent::{Intent, NewTransaction, Request},
-        step::Exceeded,
+        payment_request::{PaymentRequest, RequestStatus},
+        step::{Exceeded, Step},
         transaction::Transaction,
         transition::{Changed, Transition},
     },
 };
 
-/// The number of a transaction that is not made: none has it.
+/// The number of a transaction that is not made, and of a batch those below it: none has them.
 const NO_NUMBER: i64 = i64::MAX;
 
 /// What a request would come to.
@@ -56,12 +58,38 @@ pub enum TriedCapture {
 impl Transfers {
     /// Tries to create a transaction; `asks` is whose account is shown.
     pub async fn try_create(&self, new: NewTransaction, asks: UserId) -> Result<TriedOut<TriedCreation>> {
-        let request = Request { identity: String::new(), fingerprint: Vec::new() };
-        let actor = Origin::current().actor().to_owned();
-        let intent = Intent { new: new.clone(), request, actor, now: time::now() };
-        let row = intent.transaction(TransactionId::try_from(NO_NUMBER).expect("it is positive"));
+        let row = not_made(new.clone(), NO_NUMBER);
         let (row, exceeded, standing) = self.try_out(row, asks).await?;
         Ok(TriedOut { outcome: TriedCreation { row, new, exceeded }, standing })
+    }
+
+    /// Tries to make a batch, each payment on what those before it would leave; `asks` is whose account is shown, if not that of the
+    /// first who would pay. An atomic one would be refused if its items are.
+    pub async fn try_batch(&self, new: NewBatch, asks: Option<UserId>) -> Result<TriedOut<Vec<Item>>> {
+        let NewBatch { items, is_atomic, .. } = new;
+        let numbered = (0..).zip(items);
+        let mut items: Vec<Item> = numbered
+            .map(|(place, item)| match item {
+                Ok(new) => Item::Made(Box::new(not_made(new, NO_NUMBER - place))),
+                Err(fault) => Item::Faulty(fault),
+            })
+            .collect();
+        let mut rows: Vec<&mut Transaction> = items.iter_mut().filter_map(Item::made).collect();
+        let Some(asks) = asks.or(rows.first().map(|row| row.sender_id)) else {
+            return Ok(TriedOut { outcome: items, standing: None });
+        };
+        let steps: Vec<Step> = rows.iter().filter_map(|row| row.outstanding()).collect();
+        let tried = if is_atomic {
+            self.0.users.try_batch(&steps, asks).await
+        } else {
+            self.0.users.try_out(&steps, asks).await
+        };
+        let TriedSteps { answers, standing } = tried.map_err(nobody_can_say)?;
+        for (row, answer) in rows.iter_mut().zip(answers.iter().cycle()) {
+            let outcome = Transition::Outcome { step: row.step, outcome: answer.outcome };
+            outcome.apply(row, time::now(), &Origin::current());
+        }
+        Ok(TriedOut { outcome: items, standing })
     }
 
     /// Tries to refund `amount` of `of`, or all that is not refunded yet.
@@ -74,6 +102,18 @@ impl Transfers {
         asks: UserId,
     ) -> Result<TriedOut<TriedCreation>> {
         self.try_create(new_refund(of, refunded(of, amount)?, reason, labels), asks).await
+    }
+
+    /// Has `payer` try to pay a payment request. The inner error is how it stands if it is not open.
+    pub async fn try_to_pay(
+        &self,
+        seen: &PaymentRequest,
+        payer: UserId,
+    ) -> Result<Result<TriedOut<TriedCreation>, RequestStatus>> {
+        match seen.status() {
+            RequestStatus::Open => self.try_create(seen.transaction(payer), payer).await.map(Ok),
+            status => Ok(Err(status)),
+        }
     }
 
     /// Tries to decide about the transaction that was last `seen` so.
@@ -135,10 +175,9 @@ impl Transfers {
         asks: UserId,
     ) -> Result<(Transaction, Option<Exceeded>, Option<Standing>)> {
         loop {
-            let tried = self.0.users.try_out(row.outstanding(), asks).await;
-            let tried = tried.map_err(|error| ApiError::new(codes::SERVICE_UNAVAILABLE).because(error));
-            let TriedStep { answer, standing } = tried?;
-            let Some(answer) = answer else { return Ok((row, None, standing)) };
+            let tried = self.0.users.try_out(row.outstanding().as_slice(), asks).await;
+            let TriedSteps { answers, standing } = tried.map_err(nobody_can_say)?;
+            let Some(answer) = answers.into_iter().next() else { return Ok((row, None, standing)) };
             let outcome = Transition::Outcome { step: row.step, outcome: answer.outcome };
             outcome.apply(&mut row, time::now(), &Origin::current());
             // what cannot be paid out would go back
@@ -147,4 +186,15 @@ impl Transfers {
             }
         }
     }
+}
+
+/// The transaction that `new` asks for, as it would stand under a `number` that none has.
+fn not_made(new: NewTransaction, number: i64) -> Transaction {
+    let request = Request { identity: String::new(), fingerprint: Vec::new() };
+    let intent = Intent { new, request, actor: Origin::current().actor().to_owned(), now: time::now() };
+    intent.transaction(TransactionId::try_from(number).expect("it is positive"))
+}
+
+fn nobody_can_say(error: CallError) -> ApiError {
+    ApiError::new(codes::SERVICE_UNAVAILABLE).because(error)
 }

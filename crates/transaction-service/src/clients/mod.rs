@@ -2,4 +2,4 @@
 
 mod users;
 
-pub use users::{Found, TriedStep, UserClient};
+pub use users::{Found, TriedSteps, UserClient};

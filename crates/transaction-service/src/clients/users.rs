@@ -22,8 +22,11 @@ struct Operations<'a, S> {
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Together<'a> {
-    Batch { batch_id: BatchId, steps: &'a [Step] },
+    Batch { batch_id: i64, steps: &'a [Step] },
 }
+
+/// The number of a batch that is only tried: none has it.
+const NO_BATCH: i64 = i64::MAX;
 
 #[derive(Serialize)]
 struct ReceiverQuery<'a> {
@@ -52,8 +55,8 @@ struct User {
 
 /// Steps that are only tried.
 #[derive(Serialize)]
-struct TriedOperations<'a> {
-    operations: &'a [Step],
+struct TriedOperations<'a, T> {
+    operations: &'a [T],
     user_id: UserId,
 }
 
@@ -63,10 +66,10 @@ struct TriedOutcomes {
     standing: Option<Standing>,
 }
 
-/// What would become of a step.
-pub struct TriedStep {
-    /// What user-service would answer to it; `None` if there is none.
-    pub answer: Option<StepAnswer>,
+/// What would become of steps.
+pub struct TriedSteps {
+    /// What user-service would answer to each, in order.
+    pub answers: Vec<StepAnswer>,
     /// How the account would then stand that was asked for, if there is one.
     pub standing: Option<Standing>,
 }
@@ -101,7 +104,8 @@ impl UserClient {
 
     /// Asks for all `steps`, or none, under the identity of the batch.
     pub async fn execute_batch(&self, batch_id: BatchId, steps: &[Step]) -> Result<StepOutcome, CallError> {
-        let answers = self.ask_again(point!("call.batch"), &[Together::Batch { batch_id, steps }]).await?;
+        let answers =
+            self.ask_again(point!("call.batch"), &[Together::Batch { batch_id: batch_id.get(), steps }]).await?;
         Ok(answers[0].outcome)
     }
 
@@ -116,15 +120,26 @@ impl UserClient {
         }
     }
 
-    /// What would become of `step`, if there is one, and how the account of `user` would then stand. Nothing changes.
-    pub async fn try_out(&self, step: Option<Step>, user: UserId) -> Result<TriedStep, CallError> {
-        let asked = TriedOperations { operations: step.as_slice(), user_id: user };
-        let answer: TriedOutcomes = self.0.post(point!("call.dry_run"), "/internal/operations/dry-run", &asked).await?;
-        if answer.outcomes.len() != usize::from(step.is_some()) {
-            let cause = format!("{} outcomes of a step that was tried", answer.outcomes.len());
+    /// What would become of `steps`, each on what the one before it would leave, and how the account of `user` would then stand.
+    /// Nothing changes.
+    pub async fn try_out(&self, steps: &[Step], user: UserId) -> Result<TriedSteps, CallError> {
+        self.tried(steps, user).await
+    }
+
+    /// The same of all `steps` or none, which have one answer.
+    pub async fn try_batch(&self, steps: &[Step], user: UserId) -> Result<TriedSteps, CallError> {
+        self.tried(&[Together::Batch { batch_id: NO_BATCH, steps }], user).await
+    }
+
+    async fn tried(&self, operations: &[impl Serialize + Sync], user_id: UserId) -> Result<TriedSteps, CallError> {
+        let asked = TriedOperations { operations, user_id };
+        let TriedOutcomes { outcomes: answers, standing } =
+            self.0.post(point!("call.dry_run"), "/internal/operations/dry-run", &asked).await?;
+        if answers.len() != operations.len() {
+            let cause = format!("{} outcomes of {} steps that were tried", answers.len(), operations.len());
             return Err(CallError::Unknown { service: "user-service", cause });
         }
-        Ok(TriedStep { answer: answer.outcomes.into_iter().next(), standing: answer.standing })
+        Ok(TriedSteps { answers, standing })
     }
 
     /// Asks for the account with the address `email`. It counts for the user who asks, if one does.

@@ -79,6 +79,14 @@ impl Item {
         }
     }
 
+    /// The transaction as it stands, if there is one.
+    pub fn made(&mut self) -> Option<&mut Transaction> {
+        match self {
+            Self::Made(row) => Some(row),
+            Self::Faulty(_) => None,
+        }
+    }
+
     /// The word for where it stands.
     pub fn status(&self) -> Status {
         match self {

@@ -56,6 +56,9 @@ request! {
         pub atomic: Option<bool>,
         /// Of a CSV: who pays; a user need not say it.
         pub sender_id: Option<UserId>,
+        /// Whether nothing is to change: the answer is the real one, with `dry_run` and what the caller's account would then have, and
+        /// without `id`. An `Idempotency-Key` beside it is ignored. No, if it is absent.
+        pub dry_run: Option<bool>,
     }
 }
 
@@ -280,7 +283,7 @@ mod tests {
     use super::*;
 
     fn csv(text: &str) -> Result<Drafts> {
-        let query = CsvQuery { atomic: None, sender_id: Some(1.try_into().unwrap()) };
+        let query = CsvQuery { atomic: None, sender_id: Some(1.try_into().unwrap()), dry_run: None };
         Given::Csv(text.to_owned().into()).drafts(Caller::Service(None), &query)
     }
 
@@ -339,11 +342,11 @@ mod tests {
         let most = format!("receiver,amount\n{}", "2,1\n".repeat(MAX_ITEMS));
         assert_eq!(csv(&most).unwrap().items.len(), MAX_ITEMS);
         assert_eq!(refused(&format!("{most}2,1\n")), ("too_many_items", None));
-        let query = CsvQuery { atomic: None, sender_id: Some(1.try_into().unwrap()) };
+        let query = CsvQuery { atomic: None, sender_id: Some(1.try_into().unwrap()), dry_run: None };
         let latin = Given::Csv(b"receiver,amount\n2,1\nJos\xe9,1\n".as_slice().into());
         let error = latin.drafts(Caller::Service(None), &query).err().unwrap();
         assert!(error.fields().contains_key("line 3"), "{:?}", error.fields());
-        let nobody = CsvQuery { atomic: None, sender_id: None };
+        let nobody = CsvQuery { atomic: None, sender_id: None, dry_run: None };
         assert!(Given::Csv("receiver,amount\n2,1\n".into()).drafts(Caller::Service(None), &nobody).is_err());
     }
 }

@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use axum::{extract::State, http::HeaderValue, response::IntoResponse};
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode},
+    response::IntoResponse,
+};
 use common::{
     ApiError, Result,
     answer::{Accepted, Created, Either, Reply, WithStatus},
     caller::{Authenticated, Caller, Visitor},
+    dry_run::{OrTried, Tried},
     extract::{Json, Path, Query},
     headers::REPLAYED,
     idempotency::IdempotencyKey,
     origin::Origin,
 };
-use money::{BatchId, TransactionId, UserId};
+use money::{BatchId, Money, TransactionId, UserId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -24,13 +29,14 @@ use super::{
     transactions::request_of,
 };
 use crate::{
-    app::{batch::Made, transfers::Transfers},
+    app::{batch::Made, dry_run::TriedOut, transfers::Transfers},
     codes,
     domain::{
         batch::{Batch, BatchStatus, Fault, Item, NewBatch},
         intent::NewTransaction,
         receiver::Receiver,
         state::Status,
+        step::Failure,
     },
 };
 
@@ -46,7 +52,9 @@ use crate::{
     ],
 }))]
 pub struct Body {
-    id: BatchId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BatchId")]
+    id: Option<BatchId>,
     /// Whether all of it is made or none.
     atomic: bool,
     status: BatchStatus,
@@ -86,7 +94,12 @@ impl From<Item> for ItemBody {
 impl Body {
     fn new(batch: &Batch, items: Vec<Item>) -> Self {
         let status = BatchStatus::of(&items);
-        Self { id: batch.id, atomic: batch.is_atomic, status, results: items.into_iter().map(ItemBody::from).collect() }
+        Self {
+            id: Some(batch.id),
+            atomic: batch.is_atomic,
+            status,
+            results: items.into_iter().map(ItemBody::from).collect(),
+        }
     }
 }
 
@@ -97,10 +110,11 @@ pub async fn create(
     State(transfers): State<Transfers>,
     Query(query): Query<CsvQuery>,
     given: Given,
-) -> Result<Reply<Either<Created<Body>, Accepted<Body>>>> {
+) -> Result<Reply<Either<Created<OrTried<Body>>, Accepted<Body>>>> {
     let Drafts { is_atomic, items, asked } = given.drafts(caller, &query)?;
     let request = request_of(key, caller, "POST /transactions/batch", &asked);
-    if let Some(made) = transfers.batch_of(&request.identity, &request.fingerprint).await? {
+    let dry_run = query.dry_run.unwrap_or(false);
+    if !dry_run && let Some(made) = transfers.batch_of(&request.identity, &request.fingerprint).await? {
         return Ok(answer(made));
     }
     let receivers = receivers(&transfers, caller, &items).await?;
@@ -115,7 +129,22 @@ pub async fn create(
     let item = |(place, item): (Place, Result<NewTransaction>)| item.map_err(|error| Fault::from(&place.alone(&error)));
     let items = items.into_iter().map(item).collect();
     let actor = Origin::current().actor().to_owned();
-    Ok(answer(transfers.make_batch(NewBatch { request, actor, is_atomic, items }).await?))
+    let new = NewBatch { request, actor, is_atomic, items };
+    if dry_run {
+        return tried(is_atomic, transfers.try_batch(new, caller.only_user()).await?);
+    }
+    Ok(answer(transfers.make_batch(new).await?))
+}
+
+/// The answer for a batch that would be made, or refused.
+fn tried<T>(is_atomic: bool, TriedOut { outcome: items, standing }: TriedOut<Vec<Item>>) -> Result<Reply<T>> {
+    if let Some(failure) = refused(is_atomic, &items) {
+        return Err(refusal(failure));
+    }
+    let status = BatchStatus::of(&items);
+    let results = items.into_iter().map(|item| ItemBody { transaction_id: None, ..ItemBody::from(item) }).collect();
+    let body = Body { id: None, atomic: is_atomic, status, results };
+    Ok(Reply::new(Tried::new(StatusCode::CREATED, &body, Money::ZERO, standing)))
 }
 
 /// The accounts with the addresses that `caller` wants to pay; an address without one has none here.
@@ -183,13 +212,18 @@ fn refuse_faulty(items: &[(Place, Result<NewTransaction>)]) -> Result<()> {
     Err(faults.iter().fold(ApiError::new(code), |error, (place, fault)| place.name(error, fault)))
 }
 
-/// The answer to a request that makes a batch.
-fn answer(Made { batch, items, replayed }: Made) -> Reply<Either<Created<Body>, Accepted<Body>>> {
-    let failure = items.iter().find_map(|item| match item {
+/// Why an atomic batch is refused, if it is.
+fn refused(is_atomic: bool, items: &[Item]) -> Option<Failure> {
+    let failure = |item: &Item| match item {
         Item::Made(row) => row.state.failure(),
         Item::Faulty(_) => None,
-    });
-    let mut response = match failure.filter(|_| batch.is_atomic) {
+    };
+    items.iter().find_map(failure).filter(|_| is_atomic)
+}
+
+/// The answer to a request that makes a batch.
+fn answer<T>(Made { batch, items, replayed }: Made) -> Reply<T> {
+    let mut response = match refused(batch.is_atomic, &items) {
         Some(failure) => refusal(failure).detail("batch_id", batch.id.get()).into_response(),
         None => {
             let body = Body::new(&batch, items);

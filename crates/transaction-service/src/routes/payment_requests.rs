@@ -9,8 +9,9 @@ use axum::{
 use chrono::{DateTime, Utc};
 use common::{
     ApiError, Result,
-    answer::{Accepted, Created, Either, Reply},
+    answer::{Created, Reply},
     caller::{Authenticated, Caller, Visitor},
+    dry_run::DryRun,
     extract::{Json, Path},
     idempotency::{Answer, IdempotencyKey, KeyedRequest},
     page::{List, Listed},
@@ -23,8 +24,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    body::{self, Description},
+    body::Description,
     transactions::{answer_with, created},
+    tried::{self, MadeOrTried},
 };
 use crate::{
     app::transfers::Transfers,
@@ -197,10 +199,11 @@ pub async fn pay(
     visitor: Visitor,
     Authenticated(caller): Authenticated,
     Path(id): Path<PaymentRequestId>,
+    DryRun(dry_run): DryRun,
     key: IdempotencyKey,
     State(transfers): State<Transfers>,
     Json(body): Json<PayBody>,
-) -> Result<Reply<Either<Created<body::Body>, Accepted<body::Body>>>> {
+) -> Result<MadeOrTried> {
     let (row, _) = visible(&transfers, &visitor, &id).await?;
     let payer = match (caller, body.payer_id) {
         (Caller::User(user), None) => user,
@@ -213,6 +216,13 @@ pub async fn pay(
     }
     if row.payer_email.is_some() && caller.is_service() && !row.is_for(transfers.address(payer).await?.as_deref()) {
         return Err(ApiError::new(codes::FORBIDDEN).field("payer_id", "must be the payer whom the request names"));
+    }
+    if dry_run {
+        let tried = transfers.try_to_pay(&row, payer).await?.map_err(not_open)?;
+        return match missing_party(&tried.outcome.row) {
+            Some(error) => Err(error),
+            None => tried::creation(tried),
+        };
     }
     let route = format!("POST {}/pay", path(&id));
     let keyed = KeyedRequest::new(key, caller, &route, &PayBody { payer_id: Some(payer) });
@@ -282,17 +292,19 @@ fn not_open(status: RequestStatus) -> ApiError {
 
 /// A transaction that pays a request, as that is answered.
 fn paid(row: Transaction, new: NewTransaction, exceeded: Option<Exceeded>) -> Response {
-    let transaction = row.id.get();
-    match row.state.failure() {
-        Some(Failure::UserNotFound) => ApiError::new(codes::USER_NOT_FOUND)
-            .field("payer_id", "does not exist")
-            .detail("transaction_id", transaction)
-            .into_response(),
+    match missing_party(&row) {
+        Some(error) => error.detail("transaction_id", row.id.get()).into_response(),
+        None => created(row, new, exceeded),
+    }
+}
+
+/// How the payment of a request is refused if one of its parties is not there.
+fn missing_party(row: &Transaction) -> Option<ApiError> {
+    match row.state.failure()? {
+        Failure::UserNotFound => Some(ApiError::new(codes::USER_NOT_FOUND).field("payer_id", "does not exist")),
         // whoever asked has closed the account
-        Some(Failure::ReceiverNotFound) => {
-            ApiError::new(codes::RECEIVER_UNAVAILABLE).detail("transaction_id", transaction).into_response()
-        }
-        _ => created(row, new, exceeded),
+        Failure::ReceiverNotFound => Some(ApiError::new(codes::RECEIVER_UNAVAILABLE)),
+        _ => None,
     }
 }
 

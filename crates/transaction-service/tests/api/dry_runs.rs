@@ -218,19 +218,66 @@ async fn what_cannot_be_tried_refuses_to_be() {
     let service = Service::start().await;
     let id = service.pending().await;
     let sender = service.user(SENDER);
-    let items = json!({"transactions": [payment(1)]});
-    assert_names_field(sender.post("/transactions/batch?dry_run=true", items).await, "unknown_field", "dry_run");
     let deleted = sender.delete(&format!("/transactions/{id}?dry_run=true")).await;
     assert_names_field(deleted, "unknown_field", "dry_run");
-    service.users.has_address(RECEIVER, "budi@example.com");
-    let asked = json!({"payee_id": RECEIVER, "amount": 1});
-    let asked = service.service.post("/payment-requests", asked).await.expect(201);
-    let paid = format!("/payment-requests/{}/pay?dry_run=true", asked["id"].as_str().unwrap());
-    assert_names_field(sender.post(&paid, json!({})).await, "unknown_field", "dry_run");
     assert_eq!(service.users.verbs(), ["hold"]);
     for wrong in ["dry_run=yes", "dry_run=1", "dry_run="] {
         let refused = sender.post(&format!("/transactions?{wrong}"), payment(1)).await;
         assert_names_field(refused, "invalid_value", "dry_run");
     }
     assert_names_field(sender.post("/transactions?dryrun=true", payment(1)).await, "unknown_field", "dryrun");
+}
+
+#[tokio::test]
+async fn batches_are_answered_as_if_they_were_made() {
+    let service = Service::start().await;
+    let mut wrong = immediate(1);
+    wrong["amount"] = json!(0);
+    let batch = |is_atomic: bool, items: &[Value]| json!({"atomic": is_atomic, "transactions": items});
+    for (is_atomic, items) in [
+        (false, vec![immediate(10), wrong.clone(), payment(5)]),
+        (true, vec![immediate(10), payment(5)]),
+        (false, vec![wrong.clone()]),
+    ] {
+        let body = batch(is_atomic, &items);
+        let tried = try_out(&service, &service.service, "POST", "/transactions/batch", &body).await.expect(201).json;
+        let mut real = service.service.post("/transactions/batch", body).await.expect(201).json;
+        for result in real["results"].as_array_mut().unwrap() {
+            result.as_object_mut().unwrap().remove("transaction_id");
+        }
+        for member in ["atomic", "status", "results"] {
+            assert_eq!(tried[member], real[member], "{member}: {tried}");
+        }
+        assert_eq!((&tried["id"], &tried["dry_run"]), (&Value::Null, &json!(true)));
+        let has_payments = items.len() > 1;
+        assert_eq!(tried["balances"], if has_payments { tried_balances() } else { Value::Null });
+    }
+    for verb in ["transfer", "batch"] {
+        service.users.on(verb, Reaction::Refuses("insufficient_balance"));
+    }
+    let body = batch(true, &[immediate(10), immediate(20)]);
+    let refused = try_out(&service, &service.service, "POST", "/transactions/batch", &body).await;
+    let _ = refused.expect_error(400, "insufficient_balance");
+    let body = batch(false, &[immediate(10), payment(20)]);
+    let tried = try_out(&service, &service.service, "POST", "/transactions/batch", &body).await.expect(201);
+    assert_eq!(tried["status"], "partly_completed");
+    assert_eq!(
+        (&tried["results"][0]["code"], &tried["results"][1]["status"]),
+        (&json!("insufficient_balance"), &json!("pending"))
+    );
+    let faulty =
+        try_out(&service, &service.service, "POST", "/transactions/batch", &batch(true, &[payment(1), wrong])).await;
+    assert_names_field(faulty, "invalid_amount", "transactions[1].amount");
+}
+
+#[tokio::test]
+async fn payments_of_what_was_asked_for_are_answered_as_if_they_were_made() {
+    let service = Service::start().await;
+    service.users.has_address(RECEIVER, "budi@example.com");
+    let asked = json!({"payee_id": RECEIVER, "amount": 1});
+    let asked = service.service.post("/payment-requests", asked).await.expect(201);
+    let path = format!("/payment-requests/{}/pay", asked["id"].as_str().unwrap());
+    alike(&service, &service.user(SENDER), "POST", &path, json!({}), 201).await;
+    let paid = try_out(&service, &service.user(SENDER), "POST", &path, &json!({})).await;
+    let _ = paid.expect_error(409, "payment_request_not_open");
 }
