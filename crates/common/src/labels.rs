@@ -54,6 +54,11 @@ impl Labels {
         Self { reference, metadata: metadata.unwrap_or_default() }
     }
 
+    /// True if nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.reference.is_none() && self.metadata.is_empty()
+    }
+
     /// What it is found by.
     pub fn lookups(&self) -> impl Iterator<Item = Lookup> {
         self.reference.iter().map(Reference::lookup).chain(self.metadata.lookups())

@@ -41,6 +41,13 @@ pub struct NewTransaction {
 }
 
 impl NewTransaction {
+    /// True if it is a payment from one to another, to begin at once, and nothing more.
+    pub fn is_plain(&self) -> bool {
+        let Self { labels, refund_of, batch_id, execute_at, schedule_id, shares, .. } = self;
+        let is_of_another = refund_of.is_some() || batch_id.is_some() || schedule_id.is_some();
+        !is_of_another && execute_at.is_none() && shares.is_empty() && labels.is_empty()
+    }
+
     /// The state in which it begins.
     pub fn first_state(&self) -> State {
         match (self.refund_of, self.execute_at) {

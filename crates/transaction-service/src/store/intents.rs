@@ -79,31 +79,41 @@ pub fn insert(unit: &mut Unit, intent: &Intent) {
     unit.insert(insertion(&[intent], Value::InSeconds(SETTLE_AFTER_SECONDS)));
 }
 
+const PLAIN: &str = "INSERT INTO transactions
+             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at)";
+/// The same, where some have more than a payment from one to another.
+const WITH_MORE: &str = "INSERT INTO transactions
+             (sender_id, receiver_id, amount, description, status, verb, due_at, request, fingerprint, actor, created_at, updated_at,
+              target, refund_of, reference, metadata, batch_id, execute_at, schedule_id, shares)";
+
 /// Writes what is new. The settler takes a transaction over when it is `due`, if it ever is.
 pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert {
-    let mut insert = BulkInsert::new(
-        "INSERT INTO transactions
-             (sender_id, receiver_id, amount, description, status, verb, target, due_at, request, fingerprint, actor, created_at, updated_at,
-              refund_of, reference, metadata, batch_id, execute_at, schedule_id, shares)",
-    );
+    let are_plain = intents.iter().all(|intent| intent.new.is_plain());
+    let mut insert = BulkInsert::new(if are_plain { PLAIN } else { WITH_MORE });
     for Intent { new, request, actor, now } in intents {
-        let Labels { reference, metadata } = &new.labels;
-        let shares = shares::written(&new.shares);
-        let (words, metadata) = (new.first_state().words(), (!metadata.is_empty()).then(|| metadata.to_json()));
-        insert.row(&[
+        let words = new.first_state().words();
+        let plain = [
             new.sender_id.get().into(),
             new.receiver_id.get().into(),
             new.amount.money().into(),
             Value::Text(&new.description),
             Value::Text(words.status.into()),
             words.verb.map(<&'static str>::from).into(),
-            words.target.map(<&'static str>::from).into(),
             new.execute_at.map_or(due, Value::Time),
             Value::Text(&request.identity),
             Value::Bytes(&request.fingerprint),
             Value::Text(actor),
             (*now).into(),
             (*now).into(),
+        ];
+        if are_plain {
+            insert.row(&plain);
+            continue;
+        }
+        let Labels { reference, metadata } = &new.labels;
+        let (metadata, shares) = ((!metadata.is_empty()).then(|| metadata.to_json()), shares::written(&new.shares));
+        let more = [
+            words.target.map(<&'static str>::from).into(),
             new.refund_of.map(TransactionId::get).into(),
             reference.as_ref().map(|reference| &*reference.0).into(),
             metadata.as_deref().into(),
@@ -111,7 +121,8 @@ pub(super) fn insertion(intents: &[&Intent], due: Value<'static>) -> BulkInsert 
             new.execute_at.into(),
             new.schedule_id.map(ScheduleId::get).into(),
             shares.as_deref().into(),
-        ]);
+        ];
+        insert.row(&[&plain[..], &more].concat());
     }
     insert
 }
