@@ -1,4 +1,10 @@
-//! What reports and summaries are made of. Pure.
+//! What reports, summaries, statements and charts are made of. Pure.
 
+pub mod accept;
 pub mod change;
+pub mod entry;
+pub mod language;
+pub mod period;
+pub mod statement;
 pub mod totals;
+pub mod verification;
