@@ -1,4 +1,5 @@
 //! What reports and summaries are made of. Pure.
 
 pub mod change;
+pub mod entry;
 pub mod totals;
