@@ -27,3 +27,32 @@ pub struct Entry {
     /// What was written on it.
     pub description: Option<String>,
 }
+
+/// A place in the ledger of one user, at an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// When the entry was made.
+    pub created_at: DateTime<Utc>,
+    /// Which one.
+    pub id: i64,
+}
+
+impl Place {
+    /// Behind all entries.
+    pub const END: Self = Self { created_at: LATEST, id: i64::MAX };
+
+    /// Before all entries from `moment` on.
+    pub fn before_all_at(moment: DateTime<Utc>) -> Self {
+        Self { created_at: moment, id: 0 }
+    }
+}
+
+/// The end of the year 9999: a database has no later moment.
+const LATEST: DateTime<Utc> = DateTime::from_timestamp(253_402_300_799, 0).expect("it is a moment");
+
+impl Entry {
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        Place { created_at: self.created_at, id: self.id }
+    }
+}
