@@ -1,9 +1,10 @@
 //! Every route of the service, what it does, and what it refuses.
 
 use crate::codes::{
-    NOT_A_PARTY, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, SYNC_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    NOT_A_PARTY, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, STATEMENT_NOT_FOUND, SYNC_IN_PROGRESS,
+    TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{reports, summaries, sync as sync_routes};
+use crate::routes::{reports, statements, summaries, sync as sync_routes};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -41,6 +42,23 @@ pub fn app(state: AppState) -> Router {
                     "How often and how much a user has paid and been paid",
                     [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
                 ),
+            ),
+        )
+        .api_route(
+            "/statements/user/{user_id}",
+            get_with(
+                statements::show,
+                about(
+                    "What moved a user's balance in a period, as JSON, CSV or PDF",
+                    [USER_NOT_FOUND, NOT_ACCEPTABLE, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
+            "/statements/verify/{code}",
+            get_with(
+                statements::verify,
+                about("What a statement says, by its code, for anybody", [STATEMENT_NOT_FOUND, SERVICE_UNAVAILABLE]),
             ),
         )
         .api_route(

@@ -10,8 +10,11 @@
 pub mod background;
 pub mod full_sync;
 pub mod known_users;
+mod lines;
 pub mod refresh;
 pub mod report;
 pub mod reported;
 pub mod run;
+pub mod statement;
 pub mod sync;
+pub mod verify;

@@ -68,6 +68,11 @@ impl Format {
         }
     }
 
+    /// The media type, without parameters.
+    pub fn media_type(self) -> &'static str {
+        self.media_range().0
+    }
+
     /// What `Content-Type` says.
     pub fn content_type(self) -> &'static str {
         match self {

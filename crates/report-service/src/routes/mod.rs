@@ -1,5 +1,6 @@
 //! The routes of report-service, one file for each resource.
 
 pub mod reports;
+pub mod statements;
 pub mod summaries;
 pub mod sync;

@@ -23,6 +23,7 @@ pub fn migrations() -> Migrator {
         "0143_entry_feeds",
         "0144_transactions_texts",
         "0145_names",
+        "0150_statements",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -7,5 +7,6 @@ pub mod migrations;
 mod plans;
 pub mod reports;
 mod shares;
+pub mod statements;
 pub mod summaries;
 pub mod sync_state;

@@ -5,6 +5,8 @@ mod json;
 mod pdf;
 mod words;
 
+pub use json::Item;
+
 use money::{Money, UserId};
 
 use super::{accept::Format, entry::Entry, language::Language, period::ClosedPeriod, verification::VerificationCode};
