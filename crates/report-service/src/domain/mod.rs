@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod change;
+pub mod chart;
 pub mod entry;
 pub mod language;
 pub mod period;
