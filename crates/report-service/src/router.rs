@@ -4,7 +4,7 @@ use crate::codes::{
     NOT_A_PARTY, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, STATEMENT_NOT_FOUND, SYNC_IN_PROGRESS,
     TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{reports, statements, summaries, sync as sync_routes};
+use crate::routes::{charts, reports, statements, summaries, sync as sync_routes};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -45,12 +45,29 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .api_route(
+            "/charts/user/{user_id}/balance.svg",
+            get_with(
+                charts::balance,
+                about("A chart of a user's balance over time", [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .api_route(
+            "/charts/user/{user_id}/flow.svg",
+            get_with(
+                charts::flow,
+                about(
+                    "A chart of what came in and went out of a user's account, by month",
+                    [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
             "/statements/user/{user_id}",
             get_with(
                 statements::show,
                 about(
                     "What moved a user's balance in a period, as JSON, CSV or PDF",
-                    [USER_NOT_FOUND, NOT_ACCEPTABLE, SERVICE_UNAVAILABLE],
+                    [USER_NOT_FOUND, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
                 ),
             ),
         )
@@ -58,7 +75,10 @@ pub fn app(state: AppState) -> Router {
             "/statements/verify/{code}",
             get_with(
                 statements::verify,
-                about("What a statement says, by its code, for anybody", [STATEMENT_NOT_FOUND, SERVICE_UNAVAILABLE]),
+                about(
+                    "What a statement says, by its code, for anybody",
+                    [STATEMENT_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
             ),
         )
         .api_route(

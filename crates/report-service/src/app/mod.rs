@@ -8,9 +8,10 @@
 //! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
 
 pub mod background;
+pub mod chart;
+pub mod entries;
 pub mod full_sync;
 pub mod known_users;
-mod lines;
 pub mod refresh;
 pub mod report;
 pub mod reported;

@@ -14,7 +14,6 @@ use fault::point;
 use futures::{StreamExt, stream};
 use money::{Money, UserId, time};
 use mysql::DbError;
-use sqlx::{Connection, Executor};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::sync::Sync;
@@ -22,13 +21,14 @@ use crate::{
     codes,
     domain::{
         accept::Format,
+        entry::Entry,
         language::Language,
         period::ClosedPeriod,
         statement::{Head, Issue, Line, Totals, Writer},
         verification::VerificationCode,
     },
     store::{
-        entries::{self, Current, Pages},
+        entries::{self, Pages},
         statements::{self, Issued},
     },
 };
@@ -84,9 +84,20 @@ impl Sync {
     /// A statement, and before which moment all that was committed in the ledger is in it. It is written while it is read.
     pub async fn statement(&self, asked: Asked) -> Result<(Body, DateTime<Utc>)> {
         let Asked { user, period, .. } = asked;
+        self.must_have_existed(user).await?;
         let name = self.name_of(user).await?;
         let (from, to) = (asked.since.map_or(period.from, |since| period.from.max(since)), period.to);
-        let (current, totals) = self.totals_between(user, (from, to)).await?;
+        let mut snapshot = self.entries(Some(user)).await?;
+        let current = snapshot.current;
+        let totals = entries::totals(&mut snapshot, current.generation, user, (from, to)).await?;
+        drop(snapshot);
+        let totals = Totals {
+            opening_balance: totals.opening,
+            closing_balance: totals.closing,
+            total_in: totals.total_in,
+            total_out: totals.total_out,
+            entries: totals.count.unsigned_abs(),
+        };
         let head = Head { user_id: user, name, currency: asked.currency, period, totals };
         let issue = Issue { language: asked.language, at: time::now(), code: VerificationCode::random() };
         let (writer, begin) = Writer::begin(asked.format, &head, issue.clone());
@@ -103,22 +114,30 @@ impl Sync {
         Ok((writing.body(begin), current.true_at))
     }
 
-    /// What the entries of a period add up to, all of one moment.
-    async fn totals_between(&self, user: UserId, between: (DateTime<Utc>, DateTime<Utc>)) -> Result<(Current, Totals)> {
-        let mut conn = self.reads.acquire_for(Some(user)).await?;
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
-        let mut snapshot = conn.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-        let current = entries::current(&mut snapshot).await?.ok_or(codes::OVERLOADED)?;
-        let totals = entries::totals(&mut snapshot, current.generation, user, between).await?;
-        snapshot.rollback().await?;
-        let totals = Totals {
-            opening_balance: totals.opening,
-            closing_balance: totals.closing,
-            total_in: totals.total_in,
-            total_out: totals.total_out,
-            entries: totals.count.unsigned_abs(),
-        };
-        Ok((current, totals))
+    /// What `user` is called in full; as others see it if user-service is away.
+    async fn name_of(&self, user: UserId) -> Result<String> {
+        match self.users.full_name(user).await {
+            Ok(Some(name)) => Ok(name),
+            Ok(None) => self.display_name(user).await,
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "answering with the name that is known");
+                self.display_name(user).await
+            }
+        }
+    }
+
+    /// What others see that `user` is called.
+    pub(super) async fn display_name(&self, user: UserId) -> Result<String> {
+        Ok(self.names([user]).await?.remove(&user).unwrap_or_default())
+    }
+
+    /// Entries with all that is answered of them.
+    async fn lines(&self, mut entries: Vec<Entry>) -> Result<Vec<Line>> {
+        self.write_texts(&mut entries).await?;
+        let names = self.names(entries.iter().filter_map(|entry| entry.counterparty_id)).await?;
+        let line =
+            |entry: Entry| Line { counterparty: entry.counterparty_id.and_then(|id| names.get(&id)).cloned(), entry };
+        Ok(entries.into_iter().map(line).collect())
     }
 }
 

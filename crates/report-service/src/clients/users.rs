@@ -15,6 +15,11 @@ struct User {
     id: UserId,
 }
 
+#[derive(Deserialize)]
+struct Named {
+    full_name: String,
+}
+
 /// Looks users up.
 #[derive(Clone)]
 pub struct UserClient(ServiceClient);
@@ -30,6 +35,15 @@ impl UserClient {
         match self.0.get::<User>(point!("call.user"), &format!("/internal/users/{id}"), &()).await {
             Ok(_) => Ok(true),
             Err(error) if error.has_code(codes::USER_NOT_FOUND) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a user is called in full; `None` if there is no such user.
+    pub async fn full_name(&self, id: UserId) -> Result<Option<String>, CallError> {
+        match self.0.get::<Named>(point!("call.user"), &format!("/internal/users/{id}"), &()).await {
+            Ok(user) => Ok(Some(user.full_name)),
+            Err(error) if error.has_code(codes::USER_NOT_FOUND) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod copies;
 pub mod entries;
+pub mod flows;
 pub mod migrations;
 #[cfg(test)]
 mod plans;

@@ -44,7 +44,9 @@ pub fn flow(months: &[Month], currency: &str, language: Language, theme: Theme) 
             ));
         };
         label(BOTTOM + 14, language.month(month.first));
-        if index == 0 || month.first.month0() == 0 {
+        // the year of the first month, unless the next one begins another: there is no room for both
+        let is_alone = months.get(1).is_none_or(|second| second.first.month0() > 0);
+        if (index == 0 && is_alone) || month.first.month0() == 0 {
             label(BOTTOM + 26, &month.first.year().to_string());
         }
     }

@@ -18,7 +18,7 @@ const HEIGHT: i128 = 200;
 /// Where the plot is, within that.
 const LEFT: i128 = 46;
 const RIGHT: i128 = WIDTH - 10;
-const TOP: i128 = 34;
+const TOP: i128 = 40;
 const BOTTOM: i128 = HEIGHT - 30;
 
 /// Colours of a chart.
