@@ -1,6 +1,7 @@
 //! What reports, summaries, statements and charts are made of. Pure.
 
 pub mod accept;
+pub mod chain;
 pub mod change;
 pub mod chart;
 pub mod entry;

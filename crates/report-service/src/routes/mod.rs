@@ -1,6 +1,8 @@
 //! The routes of report-service, one file for each resource.
 
+pub mod balances;
 pub mod charts;
+pub mod entries;
 pub mod reports;
 pub mod statements;
 pub mod summaries;

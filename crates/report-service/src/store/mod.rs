@@ -2,8 +2,10 @@
 
 pub mod copies;
 pub mod entries;
+pub mod entry_feeds;
 pub mod flows;
 pub mod migrations;
+pub mod names;
 #[cfg(test)]
 mod plans;
 pub mod reports;
