@@ -31,6 +31,7 @@ pub mod node;
 mod packages;
 #[cfg(feature = "tests")]
 pub mod plan;
+pub mod pdf;
 pub mod ports;
 pub mod process;
 pub mod prometheus;

@@ -92,7 +92,7 @@ pub fn document<S: Clone + Send + Sync + 'static>(
 }
 
 /// The groups in which operations are shown, in this order: what people come for before what holds it together.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 17] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
@@ -103,6 +103,8 @@ const TAGS: [(&str, &str); 15] = [
     ("reports", "Reports of transactions."),
     ("entries", "Every movement of a balance."),
     ("balances", "What a user could spend at a moment."),
+    ("statements", "What moved a balance in a period, as JSON, CSV and PDF."),
+    ("charts", "Pictures of a balance, and of money in and out."),
     ("summaries", "Totals of a user."),
     ("sync", "Taking over what the reports are made of."),
     ("webhooks", "Events, sent to other systems."),

@@ -1,6 +1,7 @@
 //! The API of report-service on a real database, with one stub for user-service and transaction-service.
 
 mod background;
+mod charts;
 mod entries;
 mod errors;
 mod histories;
@@ -8,6 +9,7 @@ mod outages;
 mod refresh;
 mod reports;
 mod splits;
+mod statements;
 mod summaries;
 mod support;
 mod sync;

@@ -128,6 +128,7 @@ impl Day {
         self.send_again(undeliverable).await?;
 
         self.report(ani, completed).await?;
+        self.statement(ani).await?;
         self.synchronize().await
     }
 
@@ -363,6 +364,11 @@ impl Day {
             &self.request("report", Service::Report, Method::POST, "/reports".into(), Some(body)).await?,
             &[200, 201],
         )
+    }
+
+    async fn statement(&mut self, user: i64) -> Result<()> {
+        let path = format!("/statements/user/{user}?from=2020-01-01&to=2029-12-31&format=pdf");
+        expect(&self.request("statement", Service::Report, Method::GET, path, None).await?, &[200])
     }
 
     async fn summary(&mut self, user: i64) -> Result<()> {

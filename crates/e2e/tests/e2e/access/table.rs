@@ -74,5 +74,9 @@ pub const TABLE: &str = "
     POST   /reports                              401     403    403       403       201      401
     GET    /reports/user/{user_id}              200/401 200     403/404   403/404   200      401
     GET    /summaries/user/{user_id}            200/401 200     403/404   403/404   200      401
+    GET    /statements/user/{user_id}           200/401 200     403/404   403/404   200      401
+    GET    /statements/verify/{code}            404     404     404       404       404      404
+    GET    /charts/user/{user_id}/balance.svg   200/401 200     403/404   403/404   200      401
+    GET    /charts/user/{user_id}/flow.svg      200/401 200     403/404   403/404   200      401
     POST   /sync/all                             401     403    403       403       200      401
 ";

@@ -25,6 +25,8 @@ const POOL_SIZE: u32 = 8;
 pub struct Service {
     /// Calls it as nobody in particular.
     pub api: Api,
+    /// Where it is.
+    pub base: String,
     /// The stub of the services behind it.
     pub sources: Sources,
     config: Config,
@@ -58,8 +60,9 @@ impl Service {
         config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         let state = AppState::new(&config);
         state.migrate().await.unwrap();
-        let api = Api::new(serve(app(state.clone())).await);
-        Self { api, sources, config, state, workers: Workers::default(), database }
+        let base = serve(app(state.clone())).await;
+        let api = Api::new(base.as_str());
+        Self { api, base, sources, config, state, workers: Workers::default(), database }
     }
 
     /// Starts the service's workers.
