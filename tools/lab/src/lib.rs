@@ -29,9 +29,9 @@ pub mod http;
 pub mod http_client;
 pub mod node;
 mod packages;
+pub mod pdf;
 #[cfg(feature = "tests")]
 pub mod plan;
-pub mod pdf;
 pub mod ports;
 pub mod process;
 pub mod prometheus;

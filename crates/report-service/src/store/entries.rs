@@ -1,6 +1,6 @@
 //! What is read of the entries. All reads of an answer that must agree with each other take one snapshot, which their caller begins.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use money::{Money, TransactionId, UserId};
 use mysql::row;
 use sqlx::MySqlConnection;
@@ -78,6 +78,11 @@ pub(super) const BALANCE: &str = "SELECT balance_after FROM entries
 pub(super) const TOTALS: &str = "SELECT COUNT(*), SUM(GREATEST(amount, 0)), SUM(GREATEST(-amount, 0)) FROM entries
      WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ?";
 
+/// As a value of a DATETIME: a TIMESTAMP, which the driver makes of a moment, has no year before 1970 or after 2106.
+fn moment(moment: DateTime<Utc>) -> NaiveDateTime {
+    moment.naive_utc()
+}
+
 /// Which entries are read; `None` if none were ever taken over.
 pub async fn current(conn: &mut MySqlConnection) -> sqlx::Result<Option<Current>> {
     sqlx::query_as(CURRENT).fetch_optional(conn).await
@@ -92,7 +97,8 @@ pub async fn newest(
     limit: u32,
 ) -> sqlx::Result<Vec<Entry>> {
     let Place { created_at, id } = before.unwrap_or(Place::END);
-    let query = sqlx::query_as(NEWEST).bind(generation).bind(user).bind(created_at).bind(created_at).bind(id);
+    let query =
+        sqlx::query_as(NEWEST).bind(generation).bind(user).bind(moment(created_at)).bind(moment(created_at)).bind(id);
     let rows: Vec<Row> = query.bind(limit).fetch_all(conn).await?;
     Ok(rows.into_iter().map(Entry::from).collect())
 }
@@ -105,7 +111,7 @@ pub async fn balance_before(
     at: DateTime<Utc>,
 ) -> sqlx::Result<Money> {
     let found: Option<Money> =
-        sqlx::query_scalar(BALANCE).bind(generation).bind(user).bind(at).fetch_optional(conn).await?;
+        sqlx::query_scalar(BALANCE).bind(generation).bind(user).bind(moment(at)).fetch_optional(conn).await?;
     Ok(found.unwrap_or_default())
 }
 
@@ -120,7 +126,7 @@ pub async fn balance_at(
     user: UserId,
     at: DateTime<Utc>,
 ) -> sqlx::Result<Option<(DateTime<Utc>, Option<Money>)>> {
-    sqlx::query_as(BALANCE_AT).bind(user).bind(at).fetch_optional(conn).await
+    sqlx::query_as(BALANCE_AT).bind(user).bind(moment(at)).fetch_optional(conn).await
 }
 
 pub(super) const HAS_ANY: &str = "SELECT 1 FROM entry_accounts WHERE generation = ? AND user_id = ?";
@@ -155,7 +161,7 @@ pub async fn totals(
     let opening = balance_before(conn, generation, user, from).await?;
     let closing = if from < to { balance_before(conn, generation, user, to).await? } else { opening };
     let (count, total_in, total_out): (i64, Option<Money>, Option<Money>) =
-        sqlx::query_as(TOTALS).bind(generation).bind(user).bind(from).bind(to).fetch_one(conn).await?;
+        sqlx::query_as(TOTALS).bind(generation).bind(user).bind(moment(from)).bind(moment(to)).fetch_one(conn).await?;
     let (total_in, total_out) = (total_in.unwrap_or_default(), total_out.unwrap_or_default());
     Ok(Totals { opening, closing, total_in, total_out, count })
 }
@@ -182,11 +188,18 @@ impl Pages {
             return Ok(Vec::new());
         }
         let Place { created_at, id } = self.after;
-        let query = sqlx::query_as(OLDEST).bind(self.generation).bind(self.user).bind(created_at).bind(created_at);
-        let rows: Vec<Row> = query.bind(id).bind(self.to).bind(PAGE).fetch_all(conn).await?;
+        let query = sqlx::query_as(OLDEST)
+            .bind(self.generation)
+            .bind(self.user)
+            .bind(moment(created_at))
+            .bind(moment(created_at));
+        let rows: Vec<Row> = query.bind(id).bind(moment(self.to)).bind(PAGE).fetch_all(conn).await?;
         self.is_over = rows.len() < PAGE as usize;
         let entries: Vec<Entry> = rows.into_iter().map(Entry::from).collect();
         self.after = entries.last().map_or(self.after, Entry::place);
         Ok(entries)
     }
 }
+
+#[cfg(test)]
+mod tests;
