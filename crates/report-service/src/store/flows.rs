@@ -30,7 +30,7 @@ pub async fn flows(
 }
 
 /// The statement for so many stretches.
-pub(super) fn sql(stretches: usize) -> String {
+fn sql(stretches: usize) -> String {
     let cases: String = (0..stretches).map(|index| format!(" WHEN f.began < ? THEN {index}")).collect();
     format!(
         "SELECT CASE{cases} END AS stretch, SUM(GREATEST(f.net, 0)), SUM(GREATEST(-f.net, 0)) FROM ({NETS}) f

@@ -57,14 +57,3 @@ fn what_is_empty_is_drawn_all_the_same() {
     assert!(balance(&nothing, "IDR", Language::English, Theme::Auto).contains("M46.0 170.0L310.0 170.0"));
     assert!(flow(&[], "IDR", Language::English, Theme::Auto).ends_with("</svg>\n"));
 }
-
-#[test]
-#[ignore = "only writes files to look at"]
-fn look() {
-    for (name, theme) in [("light", Theme::Light), ("dark", Theme::Dark), ("auto", Theme::Auto)] {
-        std::fs::write(format!("/tmp/pdf/b-{name}.svg"), balance(&of_thirty_days(), "IDR", Language::English, theme))
-            .unwrap();
-        std::fs::write(format!("/tmp/pdf/f-{name}.svg"), flow(&of_twelve_months(), "IDR", Language::Indonesian, theme))
-            .unwrap();
-    }
-}

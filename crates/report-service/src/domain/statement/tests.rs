@@ -72,15 +72,70 @@ fn written(format: Format, language: Language, count: i64) -> Vec<u8> {
     bytes
 }
 
+/// Tells nobody what is installed.
+fn quietly(_: &str) {}
+
 #[test]
-#[ignore = "only writes files to look at"]
-fn look() {
-    std::fs::write("/tmp/pdf/en.pdf", written(Format::Pdf, Language::English, 60)).unwrap();
-    std::fs::write("/tmp/pdf/id.pdf", written(Format::Pdf, Language::Indonesian, 3)).unwrap();
-    std::fs::write("/tmp/pdf/empty.pdf", written(Format::Pdf, Language::English, 0)).unwrap();
-    std::fs::write("/tmp/pdf/s.csv", written(Format::Csv, Language::English, 12)).unwrap();
-    std::fs::write("/tmp/pdf/s.json", written(Format::Json, Language::English, 12)).unwrap();
-    let begin = std::time::Instant::now();
-    let bytes = written(Format::Pdf, Language::English, 1000);
-    eprintln!("{} bytes {:?}", bytes.len(), begin.elapsed());
+fn a_long_pdf_has_a_number_on_each_page_and_goes_on_with_the_balance_before() {
+    let pdf = written(Format::Pdf, Language::English, 60);
+    let text = lab::pdf::text(&pdf, &quietly).unwrap();
+    let pages: Vec<&str> = text.split('\u{c}').filter(|page| !page.trim().is_empty()).collect();
+    assert!(pages.len() > 3);
+    for (index, page) in pages.iter().enumerate() {
+        assert!(page.contains(&format!("Page {} of {}", index + 1, pages.len())), "{page}");
+        assert!(page.contains("Verification code"), "{page}");
+        assert_eq!(page.contains("Balance brought forward"), index > 0, "{page}");
+    }
+    assert!(pages[0].contains("1 Nov 2026 – 30 Nov 2026") && pages[0].contains("250,000.00"), "{}", pages[0]);
+    assert!(pages[pages.len() - 1].contains("Closing balance"));
+    let darkness = lab::pdf::darkness(&pdf, &quietly).unwrap();
+    assert!(darkness.len() == pages.len() && darkness.iter().all(|dark| (3..300).contains(dark)), "{darkness:?}");
+}
+
+#[test]
+fn names_of_any_script_show_in_letters_that_the_fonts_have() {
+    let text = lab::pdf::text(&written(Format::Pdf, Language::English, 20), &quietly).unwrap();
+    for shown in
+        ["BeiJing YinXing", "Đặng Thị Hương", "Ольга К.", "mhmd", "Zoë Ångström-Øst", "Putri Ayu Wulandari BeiJing"]
+    {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+}
+
+#[test]
+fn a_pdf_without_entries_says_so_in_its_language() {
+    let text = lab::pdf::text(&written(Format::Pdf, Language::Indonesian, 0), &quietly).unwrap();
+    for shown in ["Rekening koran", "Tidak ada mutasi", "Saldo akhir", "250.000,00", "Halaman 1 dari 1"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+}
+
+#[test]
+fn texts_that_spreadsheets_take_for_formulas_are_defused_and_numbers_are_not() {
+    let csv = String::from_utf8(written(Format::Csv, Language::English, 12)).unwrap();
+    let csv = csv.strip_prefix('\u{feff}').unwrap();
+    assert!(
+        csv.starts_with("created_at,kind,amount,balance_after,counterparty,transaction_id,reference,description\r\n")
+    );
+    assert!(csv.contains(",'=SUM(A1)\r\n") && csv.contains(",-4000,258500.5,"), "{csv}");
+    assert!(csv.contains("\"Sewa\nNovember\"") && csv.contains("\"\"all\"\"!\""), "{csv}");
+    for begin in ["=", "+", "-", "@", "\t", "\r"] {
+        let (_, mut lines) = statement(1);
+        lines[0].counterparty = Some(format!("{begin}1"));
+        let row = String::from_utf8(csv::lines(&lines)).unwrap();
+        assert!(row.contains(&format!("'{begin}1")), "{row}");
+    }
+}
+
+#[test]
+fn nothing_of_a_statement_is_kept_but_what_its_end_needs() {
+    let (head, lines) = statement(100);
+    let issue =
+        Issue { language: Language::English, at: chrono::DateTime::UNIX_EPOCH, code: VerificationCode::random() };
+    for format in [Format::Json, Format::Csv, Format::Pdf] {
+        let (mut writer, _) = Writer::begin(format, &head, issue.clone());
+        let pieces: Vec<usize> = (0..50).map(|_| writer.lines(&lines).len()).collect();
+        assert!(pieces.iter().all(|piece| (5_000..100_000).contains(piece)), "{format:?}: {pieces:?}");
+        assert!(writer.end().len() < 100_000, "{format:?}");
+    }
 }
