@@ -170,8 +170,8 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         let (schema, description) = match (&pattern, name) {
-            (Some(pattern), "id") => (json!({"type": "string", "pattern": pattern}), "What it is about."),
             (_, "user_id") => (number_schema(), "The user's number."),
+            (Some(pattern), _) => (json!({"type": "string", "pattern": pattern}), "What it is about."),
             _ => (number_schema(), "The number of what it is about."),
         };
         let parameter =

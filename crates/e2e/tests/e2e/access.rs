@@ -187,7 +187,6 @@ impl Cast {
             body.to_string()
         });
         let query = match operation.path {
-            "/statements/user/{user_id}" => "from=2026-11-01&to=2026-11-30".to_owned(),
             "/users/lookup" => format!("email={}", subject.owner.email),
             _ => operation.needed_query(),
         };

@@ -9,7 +9,7 @@ use std::{io, time::Duration};
 
 use axum::body::{Body, Bytes};
 use chrono::{DateTime, Utc};
-use common::{Result, error::error_chain};
+use common::{Result, error::error_chain, origin::Origin};
 use fault::point;
 use futures::{StreamExt, stream};
 use money::{Money, UserId, time};
@@ -145,18 +145,22 @@ impl Writing {
     /// The body, which is written by a task of its own as fast as the client takes it.
     fn body(self, begin: Vec<u8>) -> Body {
         let (pieces, taken) = mpsc::channel(PIECES_AHEAD);
-        let user = self.head.user_id;
-        tokio::spawn(async move {
+        let writing = async move {
             let broken = match send(&pieces, begin).await {
                 Ok(()) => self.write(&pieces).await.err(),
                 Err(broken) => Some(broken),
             };
-            let Some(broken) = broken else { return };
-            tracing::warn!(%user, error = error_chain(&broken), "a statement breaks off");
+            match broken {
+                None => return,
+                Some(Broken::Client) => tracing::debug!("nobody takes the rest of a statement"),
+                Some(broken) => tracing::warn!(error = error_chain(&broken), "a statement breaks off"),
+            }
             // without its end, no client takes the answer for a whole one
-            let end = Err(io::Error::other(broken));
+            let end = Err(io::Error::from(io::ErrorKind::BrokenPipe));
             timeout(CLIENT_PATIENCE, pieces.send(end)).await.ok();
-        });
+        };
+        // what it asks of other services belongs to this request
+        tokio::spawn(Origin::current().scope(writing));
         let pieces = stream::unfold(taken, |mut taken| async { Some((taken.recv().await?, taken)) });
         Body::from_stream(pieces.boxed())
     }

@@ -54,8 +54,10 @@ request! {
     /// What a statement is about, and in which form.
     pub struct StatementQuery {
         /// The first day, or the moment with which it begins.
+        #[schemars(example = "2026-11-01")]
         from: Bound,
         /// The last day, which belongs to it, or the moment before which it ends.
+        #[schemars(example = "2026-11-30")]
         to: Bound,
         /// Where days begin: the wallet's own time zone, if it is absent.
         timezone: Option<Zone>,
