@@ -10,7 +10,7 @@ const DIGITS: usize = 20;
 /// Digits between two hyphens, as a code is printed.
 const GROUP: usize = 5;
 /// Bits of a digit.
-const BITS: u32 = 5;
+const BITS: usize = 5;
 /// Crockford's base 32: no letter that is taken for a digit.
 const ALPHABET: [u8; 32] = *b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -24,7 +24,10 @@ impl VerificationCode {
         // the six bits that say which kind of UUID it is are among the others: bits 48 to 51, and 64 and 65
         let bits = |uuid: Uuid| uuid.as_u128() & ((1 << 48) - 1);
         let random = bits(Uuid::new_v4()) | (bits(Uuid::new_v4()) << 48) | (bits(Uuid::new_v4()) << 96);
-        let digit = |index: usize| char::from(ALPHABET[(random >> (BITS as usize * index)) as usize % ALPHABET.len()]);
+        let digit = |index: usize| {
+            let value = (random >> (BITS * index)) % ALPHABET.len() as u128;
+            char::from(ALPHABET[usize::try_from(value).unwrap_or_default()])
+        };
         Self((0..DIGITS).map(digit).collect())
     }
 

@@ -4,9 +4,9 @@ use chrono::NaiveDate;
 use money::Money;
 
 use super::{
-    BOTTOM, LEFT, RIGHT, Theme, Words, picture,
+    frame::{BOTTOM, LEFT, RIGHT},
+    picture::{Theme, Words, picture, unit},
     scale::{Scale, Tenths},
-    unit,
 };
 use crate::domain::language::Language;
 

@@ -2,7 +2,7 @@
 
 use money::Money;
 
-use super::{BOTTOM, TOP};
+use super::frame::{BOTTOM, TOP};
 use crate::domain::language::Language;
 
 /// Lines of a grid at most, but for that at zero.
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn short_amounts_are_said_as_each_language_does() {
-        assert_eq!(short(150_000_000, Language::Indonesian), "1,5 jt");
-        assert_eq!(short(50_000_00, Language::Indonesian), "50 rb");
-        assert_eq!(short(2_000_000_000_00, Language::English), "2B");
+        assert_eq!(short(15_000_0000, Language::Indonesian), "1,5 jt");
+        assert_eq!(short(5_000_000, Language::Indonesian), "50 rb");
+        assert_eq!(short(200_000_000_000, Language::English), "2B");
     }
 }

@@ -1,7 +1,11 @@
 use chrono::{Days, Months, NaiveDate};
 use money::Money;
 
-use super::*;
+use super::{
+    picture::{DARK, LIGHT},
+    *,
+};
+use crate::domain::language::Language;
 
 fn money(text: &str) -> Money {
     serde_json::from_str(text).unwrap()

@@ -3,7 +3,7 @@
 use csv::{Terminator, WriterBuilder};
 use money::time;
 
-use super::Line;
+use super::head::Line;
 
 /// By which spreadsheets know UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -4,7 +4,7 @@ use money::{Money, TransactionId, UserId, time};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Head, Line};
+use super::head::{Head, Line};
 
 /// Ends the entries and the statement.
 pub const END: &[u8] = b"]}";

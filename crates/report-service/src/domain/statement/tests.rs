@@ -1,7 +1,12 @@
 use chrono::{DateTime, TimeDelta};
 use chrono_tz::Tz;
 
+use money::{Money, UserId};
+
 use super::*;
+use crate::domain::{
+    accept::Format, entry::Entry, language::Language, period::ClosedPeriod, verification::VerificationCode,
+};
 
 fn money(text: &str) -> Money {
     serde_json::from_str(text).unwrap()

@@ -1,8 +1,13 @@
 //! What stands on a page around the entries.
 
 use super::{
-    AMOUNTS, BOTTOM, BRAND, COLUMN, DETAILS, DETAILS_WIDTH, FAINT, GREY, HEIGHT, INK, LEFT, LINE, NOTE, NUMBER_WIDTH,
-    PADDING, PAPER, Pdf, RIGHT, STRONG, Style, TEXT, TOTAL, Weight,
+    canvas::Style,
+    document::Pdf,
+    fonts::Weight,
+    layout::{
+        AMOUNTS, BOTTOM, BRAND, COLUMN, DETAILS, DETAILS_WIDTH, FAINT, GREY, HEIGHT, INK, LEFT, LINE, NOTE,
+        NUMBER_WIDTH, PADDING, PAPER, RIGHT, STRONG, TEXT, TOTAL,
+    },
 };
 
 /// What the wallet calls itself.
