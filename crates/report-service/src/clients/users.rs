@@ -70,7 +70,7 @@ impl UserClient {
 
     /// What a user is called in full; `None` if there is no such user.
     pub async fn full_name(&self, id: UserId) -> Result<Option<String>, CallError> {
-        match self.0.get::<Named>(point!("call.user"), &format!("/internal/users/{id}"), &()).await {
+        match self.0.get::<Named>(point!("call.full_name"), &format!("/internal/users/{id}"), &()).await {
             Ok(user) => Ok(Some(user.full_name)),
             Err(error) if error.has_code(codes::USER_NOT_FOUND) => Ok(None),
             Err(error) => Err(error),

@@ -1,5 +1,7 @@
 //! A balance over time.
 
+use std::fmt::Write;
+
 use chrono::NaiveDate;
 use money::Money;
 
@@ -30,7 +32,7 @@ pub fn balance(balances: &Balances, currency: &str, language: Language, theme: T
     let mut line = String::new();
     for (index, amount) in amounts.iter().enumerate() {
         let command = if index == 0 { 'M' } else { 'L' };
-        line.push_str(&format!("{command}{} {}", x(index), scale.y(*amount)));
+        write!(line, "{command}{} {}", x(index), scale.y(*amount)).expect("a String takes everything");
     }
     let zero = scale.zero();
     let area = format!("{line}L{} {zero}L{} {zero}z", x(amounts.len().saturating_sub(1)), x(0));

@@ -1,5 +1,7 @@
 //! Money in and out, month by month.
 
+use std::fmt::Write;
+
 use chrono::{Datelike, NaiveDate};
 use money::Money;
 
@@ -32,16 +34,14 @@ pub fn flow(months: &[Month], currency: &str, language: Language, theme: Theme) 
         for (class, from, to) in [("in", scale.y(month.money_in), zero), ("out", zero, scale.y(-month.money_out))] {
             if from < to {
                 let height = Tenths(to.0 - from.0);
-                shapes.push_str(&format!(
-                    "<rect class=\"{class}\" x=\"{x}\" y=\"{from}\" width=\"{bar}\" height=\"{height}\"/>"
-                ));
+                write!(shapes, "<rect class=\"{class}\" x=\"{x}\" y=\"{from}\" width=\"{bar}\" height=\"{height}\"/>")
+                    .expect("a String takes everything");
             }
         }
         let middle = Tenths(left + width / 2);
         let mut label = |y: i128, text: &str| {
-            shapes.push_str(&format!(
-                "<text class=\"note\" x=\"{middle}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>"
-            ));
+            write!(shapes, "<text class=\"note\" x=\"{middle}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>")
+                .expect("a String takes everything");
         };
         label(BOTTOM + 14, language.month(month.first));
         // the year of the first month, unless the next one begins another: there is no room for both
@@ -51,10 +51,12 @@ pub fn flow(months: &[Month], currency: &str, language: Language, theme: Theme) 
         }
     }
     let [money_in, money_out] = names(language);
-    shapes.push_str(&format!(
+    write!(
+        shapes,
         "<text class=\"note\" x=\"{RIGHT}\" y=\"27\" text-anchor=\"end\"><tspan class=\"in\">▲</tspan> {money_in}\
          <tspan dx=\"8\" class=\"out\">▼</tspan> {money_out}</text>"
-    ));
+    )
+    .expect("a String takes everything");
     picture(&words(months, currency, language), &scale, language, theme, &shapes)
 }
 

@@ -1,5 +1,7 @@
 //! What all charts have: words, colours and a grid.
 
+use std::fmt::Write;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -58,11 +60,13 @@ pub fn picture(words: &Words, scale: &Scale, language: Language, theme: Theme, s
     let mut grid = String::new();
     for (y, label) in scale.ticks(language) {
         let class = if label == "0" { "axis" } else { "grid" };
-        grid.push_str(&format!(
+        write!(
+            grid,
             "<path class=\"{class}\" d=\"M{LEFT} {y}H{RIGHT}\"/><text class=\"note\" x=\"{}\" y=\"{y}\" dy=\"3.5\" \
              text-anchor=\"end\">{label}</text>",
             LEFT - 5
-        ));
+        )
+        .expect("a String takes everything");
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" aria-labelledby=\"title desc\" lang=\"{tag}\" \
