@@ -18,7 +18,6 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::sync::Sync;
 use crate::{
-    codes,
     domain::{
         accept::Format,
         entry::Entry,
@@ -34,7 +33,7 @@ use crate::{
 };
 
 /// How long a client may take nothing before the statement breaks off.
-const CLIENT_PATIENCE: Duration = Duration::from_secs(60);
+const CLIENT_PATIENCE: Duration = Duration::from_mins(1);
 /// Entries that are written at once.
 const LINES_AT_ONCE: usize = 100;
 /// Pieces that wait for the client.

@@ -75,7 +75,7 @@ impl Language {
     fn grouped(self, digits: &str) -> String {
         let mut grouped = String::new();
         for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i) % 3 == 0 {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
                 grouped.push(self.pick(',', '.'));
             }
             grouped.push(digit);

@@ -40,7 +40,7 @@ impl VerificationCode {
 impl fmt::Display for VerificationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, digit) in self.0.chars().enumerate() {
-            if index > 0 && index % GROUP == 0 {
+            if index > 0 && index.is_multiple_of(GROUP) {
                 f.write_str("-")?;
             }
             write!(f, "{digit}")?;

@@ -31,9 +31,10 @@ pub async fn flows(
 
 /// The statement for so many stretches.
 fn sql(stretches: usize) -> String {
-    let cases: String = (0..stretches).map(|index| format!(" WHEN f.began < ? THEN {index}")).collect();
+    let cases: Vec<String> = (0..stretches).map(|index| format!("WHEN f.began < ? THEN {index}")).collect();
+    let cases = cases.join(" ");
     format!(
-        "SELECT CASE{cases} END AS stretch, SUM(GREATEST(f.net, 0)), SUM(GREATEST(-f.net, 0)) FROM ({NETS}) f
+        "SELECT CASE {cases} END AS stretch, SUM(GREATEST(f.net, 0)), SUM(GREATEST(-f.net, 0)) FROM ({NETS}) f
          GROUP BY stretch"
     )
 }

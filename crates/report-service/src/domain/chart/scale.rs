@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn short_amounts_are_said_as_each_language_does() {
-        assert_eq!(short(15_000_0000, Language::Indonesian), "1,5 jt");
+        assert_eq!(short(150_000_000, Language::Indonesian), "1,5 jt");
         assert_eq!(short(5_000_000, Language::Indonesian), "50 rb");
         assert_eq!(short(200_000_000_000, Language::English), "2B");
     }

@@ -135,8 +135,7 @@ fn texts_that_spreadsheets_take_for_formulas_are_defused_and_numbers_are_not() {
 #[test]
 fn nothing_of_a_statement_is_kept_but_what_its_end_needs() {
     let (head, lines) = statement(100);
-    let issue =
-        Issue { language: Language::English, at: chrono::DateTime::UNIX_EPOCH, code: VerificationCode::random() };
+    let issue = Issue { language: Language::English, at: DateTime::UNIX_EPOCH, code: VerificationCode::random() };
     for format in [Format::Json, Format::Csv, Format::Pdf] {
         let (mut writer, _) = Writer::begin(format, &head, issue.clone());
         let pieces: Vec<usize> = (0..50).map(|_| writer.lines(&lines).len()).collect();
