@@ -100,9 +100,11 @@ impl Day {
         self.limit_and_freeze(ani, budi).await?;
         self.pay_later(ani, budi).await?;
         self.summary(budi).await?; // which no run has proved yet
+        self.read_entries(ani).await?;
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;
         self.synchronize().await?;
+        self.clear_old_entries().await?;
         self.summary(ani).await?; // report-service asks again for what has been open for long
         self.decide("cancelling", cancelled, "cancelled").await?;
         let expired = self.pay("expired", ani, budi, 21, false).await?;
