@@ -18,7 +18,6 @@ use mysql::{
 };
 use sqlx::MySqlPool;
 
-use super::take_over::LastTaken;
 use crate::{
     clients::{TransactionClient, UserClient},
     codes,
@@ -42,6 +41,9 @@ pub struct Told {
 
 /// The last answer about a user, and when transaction-service was asked for it.
 pub type LastTold = Option<(Instant, Told)>;
+
+/// When a request last took entries over, and before which moment all that was committed was taken over then.
+pub type LastTaken = Option<(Instant, Option<DateTime<Utc>>)>;
 
 /// Takes over what changed. Cheap to clone.
 #[derive(Clone)]

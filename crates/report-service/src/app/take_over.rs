@@ -30,7 +30,7 @@ const REQUEST_TAKES_OVER: Duration = Duration::from_secs(1);
 /// How many operations are read again if an entry is missing: what a busy minute brings.
 const READ_AGAIN: i64 = 200_000;
 /// How long that may take.
-const READING_AGAIN: Duration = Duration::from_secs(60);
+const READING_AGAIN: Duration = Duration::from_mins(1);
 /// Where nothing is new, how far the copy goes is noted this often.
 const NOTED_EVERY: TimeDelta = TimeDelta::seconds(1);
 /// The first generation.
@@ -46,9 +46,6 @@ pub(super) struct Progress {
     /// All that was committed in the ledger before is taken over.
     pub moment: Option<DateTime<Utc>>,
 }
-
-/// When a request last took entries over, and how far it came.
-pub type LastTaken = Option<(Instant, Option<DateTime<Utc>>)>;
 
 impl Sync {
     /// Takes over what is new, together with all requests that wait for the same, but for no longer than a request may. Returns the

@@ -115,7 +115,7 @@ async fn a_balance_is_that_of_the_last_entry_before_the_moment() {
     assert_eq!(balance(at - TimeDelta::days(365)).await, 0, "before the first entry");
     assert_eq!(balance(at).await, 500, "strictly before");
     assert_eq!(balance(at + TimeDelta::microseconds(1)).await, 300);
-    for query in ["".to_owned(), "?at=2100-01-01T00:00:00Z".to_owned()] {
+    for query in [String::new(), "?at=2100-01-01T00:00:00Z".to_owned()] {
         let reply = service.balance(ANI, &query).await.expect(200);
         let at: DateTime<Utc> = reply["at"].as_str().unwrap().parse().unwrap();
         assert!(reply["balance"] == 300 && (time::now() - at).abs() < TimeDelta::minutes(1), "{}", reply.text);
@@ -241,10 +241,11 @@ async fn requests_that_come_together_take_entries_over_together() {
     service.sources.known().ledger.post(ANI, ("topup", 5), json!({}));
     let _ = service.balance(ANI, "").await.expect(200);
     let before = service.sources.known().ledger.asked;
-    let replies = tokio::task::JoinSet::from_iter((0..20).map(|_| {
+    let mut replies = tokio::task::JoinSet::new();
+    for _ in 0..20 {
         let api = service.api.clone();
-        async move { api.get(&format!("/balances/user/{ANI}")).await }
-    }));
+        replies.spawn(async move { api.get(&format!("/balances/user/{ANI}")).await });
+    }
     for reply in replies.join_all().await {
         assert_eq!(reply.expect(200)["balance"], 5);
     }

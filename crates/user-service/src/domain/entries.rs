@@ -173,7 +173,7 @@ mod tests {
         split[2].is_fee = true;
         let paid = |kind: &str| [(word(kind), 1, Money::from(-5), Some(2)), (word(kind), 2, 4.into(), Some(1))];
         let fee = (word("fee"), 3, 1.into(), Some(1));
-        assert_eq!(said("transfer", &split), [&paid("transfer")[..], &[fee.clone()]].concat());
+        assert_eq!(said("transfer", &split), [&paid("transfer")[..], std::slice::from_ref(&fee)].concat());
         assert_eq!(said("batch", &split), [&paid("payout")[..], &[fee]].concat());
         let refund = legs(&[(Available, 2, -4), (Available, 3, -1), (Available, 1, 5)]);
         let refunded = [(2, -4, 1), (3, -1, 1), (1, 5, 2)];

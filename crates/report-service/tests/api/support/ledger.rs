@@ -49,6 +49,7 @@ impl Ledger {
     }
 
     /// Changes a balance in an operation; more fields of the entry are in `fields`.
+    #[expect(clippy::needless_pass_by_value, reason = "they are written where they are passed")]
     pub fn change(&mut self, operation: i64, user: i64, (kind, amount): (&str, i64), fields: Value) -> i64 {
         let balance = self.balances.entry(user).or_default();
         *balance += amount;
