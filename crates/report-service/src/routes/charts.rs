@@ -85,6 +85,7 @@ impl OperationOutput for Chart {
         response.content = response.content.into_values().map(|content| (SVG.to_owned(), content)).collect();
         let as_of = describe::header("All that was committed in the ledger before this moment is in the answer.");
         response.headers.insert(DATA_AS_OF.to_string(), as_of);
+        response.headers.insert(header::CONTENT_LANGUAGE.to_string(), describe::header("The language of its words."));
         vec![(status, response)]
     }
 }

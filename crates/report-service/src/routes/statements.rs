@@ -146,6 +146,9 @@ impl OperationOutput for Statement {
         }
         let as_of = describe::header("All that was committed in the ledger before this moment is in the answer.");
         response.headers.insert(DATA_AS_OF.to_string(), as_of);
+        response.headers.insert(header::CONTENT_LANGUAGE.to_string(), describe::header("The language of a PDF."));
+        let name = describe::header("The name of the file; not of JSON.");
+        response.headers.insert(header::CONTENT_DISPOSITION.to_string(), name);
         vec![(status, response)]
     }
 }
