@@ -4,5 +4,7 @@ pub use common::codes::*;
 
 common::codes! {
     400 "not_a_party" NOT_A_PARTY "The user neither sent nor received this transaction";
+    404 "statement_not_found" STATEMENT_NOT_FOUND "No statement was issued under this code";
+    406 "not_acceptable" NOT_ACCEPTABLE "The Accept header takes none of the forms that this can be answered in";
     409 "sync_in_progress" SYNC_IN_PROGRESS "A synchronization is running; wait for it to end";
 }

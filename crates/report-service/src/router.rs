@@ -1,9 +1,10 @@
 //! Every route of the service, what it does, and what it refuses.
 
 use crate::codes::{
-    NOT_A_PARTY, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, SYNC_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    NOT_A_PARTY, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, STATEMENT_NOT_FOUND, SYNC_IN_PROGRESS,
+    TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{reports, summaries, sync as sync_routes};
+use crate::routes::{balances, charts, entries, reports, statements, summaries, sync as sync_routes};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -34,6 +35,20 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .api_route(
+            "/entries/user/{user_id}",
+            get_with(
+                entries::list_of_user,
+                about("Every movement of a user's balance, newest first", [USER_NOT_FOUND, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .api_route(
+            "/balances/user/{user_id}",
+            get_with(
+                balances::show,
+                about("What a user could spend at a moment", [USER_NOT_FOUND, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .api_route(
             "/summaries/user/{user_id}",
             get_with(
                 summaries::show,
@@ -44,10 +59,50 @@ pub fn app(state: AppState) -> Router {
             ),
         )
         .api_route(
+            "/charts/user/{user_id}/balance.svg",
+            get_with(
+                charts::balance,
+                about("A chart of a user's balance over time", [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .api_route(
+            "/charts/user/{user_id}/flow.svg",
+            get_with(
+                charts::flow,
+                about(
+                    "A chart of what came in and went out of a user's account, by month",
+                    [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
+            "/statements/user/{user_id}",
+            get_with(
+                statements::show,
+                about(
+                    "What moved a user's balance in a period, as JSON, CSV or PDF",
+                    [USER_NOT_FOUND, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
+            "/statements/verify/{code}",
+            get_with(
+                statements::verify,
+                about(
+                    "What a statement says, by its code, for anybody",
+                    [STATEMENT_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
             "/sync/all",
             post_with(
                 sync_routes::all,
-                about("Takes over every user and every transaction", [SYNC_IN_PROGRESS, SERVICE_UNAVAILABLE]),
+                about(
+                    "Takes over every user, every transaction and every entry",
+                    [SYNC_IN_PROGRESS, SERVICE_UNAVAILABLE],
+                ),
             ),
         )
         .with_state(state);

@@ -1,10 +1,11 @@
 //! What the handlers and workers of the service share.
 
-use crate::app::sync::Sync;
+use crate::app::{sync::Sync, verify::Verifications};
 use crate::clients::{TransactionClient, UserClient};
 use crate::config::Config;
 use crate::store::migrations::migrations;
 use axum::extract::FromRef;
+use chrono_tz::Tz;
 use common::{
     caller::{Gatekeeper, account::Accounts, revocation::Watch},
     client::{ServiceClient, http_client},
@@ -12,6 +13,15 @@ use common::{
 };
 use sqlx::MySqlPool;
 use url::Url;
+
+/// What is the same for everybody.
+#[derive(Debug, Clone)]
+pub struct Wallet {
+    /// The code of the one currency.
+    pub currency: String,
+    /// Where days begin, unless a request says otherwise.
+    pub timezone: Tz,
+}
 
 /// What the handlers and workers of report-service share.
 #[derive(Clone, FromRef)]
@@ -23,6 +33,8 @@ pub struct AppState {
     pub(crate) users: UserClient,
     pub(crate) transactions: TransactionClient,
     pub(crate) sync: Sync,
+    pub(crate) wallet: Wallet,
+    pub(crate) verifications: Verifications,
 }
 
 impl AppState {
@@ -38,6 +50,8 @@ impl AppState {
         let users = UserClient::new(users);
         let transactions = TransactionClient::new(client("transaction-service", &config.transaction_service_url));
         Self {
+            wallet: Wallet { currency: config.service.currency.clone(), timezone: config.service.timezone },
+            verifications: Verifications::new(),
             gatekeeper,
             revocations,
             sync: Sync::new(pool.clone(), reads.clone(), users.clone(), transactions.clone()),

@@ -86,6 +86,17 @@ impl Api {
         self.send(Method::GET, path, None).await
     }
 
+    /// GET of what is no text: its bytes.
+    ///
+    /// # Panics
+    /// If it is not there.
+    pub async fn get_bytes(&self, path: &str) -> Vec<u8> {
+        let request = self.http.get(format!("{}{path}", self.base)).headers(self.headers.clone());
+        let response = request.send().await.expect("an answer comes");
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.bytes().await.expect("it is whole").to_vec()
+    }
+
     /// POST of a JSON body.
     pub async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(Method::POST, path, Some(body.to_string())).await

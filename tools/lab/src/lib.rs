@@ -29,6 +29,7 @@ pub mod http;
 pub mod http_client;
 pub mod node;
 mod packages;
+pub mod pdf;
 #[cfg(feature = "tests")]
 pub mod plan;
 pub mod ports;

@@ -92,7 +92,7 @@ pub fn document<S: Clone + Send + Sync + 'static>(
 }
 
 /// The groups in which operations are shown, in this order: what people come for before what holds it together.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 17] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
@@ -101,6 +101,10 @@ const TAGS: [(&str, &str); 13] = [
     ("payment", "Asking for money."),
     ("notifications", "What users get by mail."),
     ("reports", "Reports of transactions."),
+    ("entries", "Every movement of a balance."),
+    ("balances", "What a user could spend at a moment."),
+    ("statements", "What moved a balance in a period, as JSON, CSV and PDF."),
+    ("charts", "Pictures of a balance, and of money in and out."),
     ("summaries", "Totals of a user."),
     ("sync", "Taking over what the reports are made of."),
     ("webhooks", "Events, sent to other systems."),
@@ -166,8 +170,8 @@ fn complete(operation: &mut Map<String, Value>, path: &str, method: &str, mode: 
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     for name in path.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
         let (schema, description) = match (&pattern, name) {
-            (Some(pattern), "id") => (json!({"type": "string", "pattern": pattern}), "What it is about."),
             (_, "user_id") => (number_schema(), "The user's number."),
+            (Some(pattern), _) => (json!({"type": "string", "pattern": pattern}), "What it is about."),
             _ => (number_schema(), "The number of what it is about."),
         };
         let parameter =

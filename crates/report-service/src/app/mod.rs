@@ -8,10 +8,17 @@
 //! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
 
 pub mod background;
+pub mod chart;
+pub mod entries;
+pub mod entry_worker;
 pub mod full_sync;
 pub mod known_users;
+pub mod rebuild;
 pub mod refresh;
 pub mod report;
 pub mod reported;
 pub mod run;
+pub mod statement;
 pub mod sync;
+pub mod take_over;
+pub mod verify;

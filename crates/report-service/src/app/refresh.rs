@@ -246,6 +246,8 @@ mod tests {
             shares: Vec::new(),
             refund_of: None,
             execute_at: None,
+            description: None,
+            reference: None,
         }
     }
 

@@ -21,7 +21,7 @@ use sqlx::MySqlPool;
 use crate::{
     clients::{TransactionClient, UserClient},
     codes,
-    domain::change::Change,
+    domain::{chain::Broken, change::Change},
     store::{copies, summaries::Totals, sync_state},
 };
 
@@ -42,6 +42,9 @@ pub struct Told {
 /// The last answer about a user, and when transaction-service was asked for it.
 pub type LastTold = Option<(Instant, Told)>;
 
+/// When a request last took entries over, and before which moment all that was committed was taken over then.
+pub type LastTaken = Option<(Instant, Option<DateTime<Utc>>)>;
+
 /// Takes over what changed. Cheap to clone.
 #[derive(Clone)]
 pub struct Sync {
@@ -49,6 +52,8 @@ pub struct Sync {
     pub(super) reads: ReadPool,
     /// Requests for one user come one after the other.
     pub(super) locks: PerKey<UserId, LastTold>,
+    /// Requests that wait for the same entries take them over together.
+    pub(super) taking: PerKey<(), LastTaken>,
     pub(super) users: UserClient,
     pub(super) transactions: TransactionClient,
 }
@@ -62,6 +67,8 @@ pub(super) enum RunError {
     Db(#[from] DbError),
     #[error("another instance took over")]
     LeaseLost,
+    #[error(transparent)]
+    Broken(#[from] Broken),
 }
 
 /// Shows how long ago the last run began that came to its end.
@@ -86,6 +93,7 @@ impl From<RunError> for ApiError {
             RunError::Source(error) => error.into(),
             RunError::Db(error) => error.into(),
             RunError::LeaseLost => codes::SYNC_IN_PROGRESS.into(),
+            RunError::Broken(error) => Self::internal(error),
         }
     }
 }
@@ -93,7 +101,7 @@ impl From<RunError> for ApiError {
 impl Sync {
     /// A synchronization of the copy in `pool`.
     pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient) -> Self {
-        Self { pool, reads, locks: PerKey::default(), users, transactions }
+        Self { pool, reads, locks: PerKey::default(), taking: PerKey::default(), users, transactions }
     }
 
     /// Takes over `changes` in one database transaction.

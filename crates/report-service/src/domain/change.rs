@@ -73,6 +73,12 @@ pub struct Change {
     /// When it was to begin, if that was not at once: before, it counts in no total.
     #[serde(default)]
     pub execute_at: Option<DateTime<Utc>>,
+    /// What was written on it.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// What its caller calls it.
+    #[serde(default)]
+    pub reference: Option<String>,
 }
 
 /// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.

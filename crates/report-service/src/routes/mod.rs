@@ -1,5 +1,9 @@
 //! The routes of report-service, one file for each resource.
 
+pub mod balances;
+pub mod charts;
+pub mod entries;
 pub mod reports;
+pub mod statements;
 pub mod summaries;
 pub mod sync;

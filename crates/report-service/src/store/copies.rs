@@ -12,7 +12,7 @@ use mysql::{
     DbError, Unit,
     bulk::{BulkInsert, Value, list},
 };
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
     reports, shares, summaries,
@@ -73,7 +73,8 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
     write(unit, &added, "");
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver),
-        captured = VALUES(captured), shares = VALUES(shares)";
+        captured = VALUES(captured), shares = VALUES(shares), description = VALUES(description),
+        reference = VALUES(reference)";
     write(unit, &changed, replace);
     shares::write(unit, added.iter().chain(&changed).copied());
     summaries::add(unit, &deltas, run_at);
@@ -159,16 +160,20 @@ row! {
         counts_for_sender: bool,
         counts_for_receiver: bool,
         shares: Option<String>,
+        description: Option<String>,
+        reference: Option<String>,
     }
 }
 
 impl Stored {
     /// True for a newer version; and for the same one if the copy was made by a version of this service that counted each
-    /// transaction for both parties.
+    /// transaction for both parties, or kept nothing of what was written on it.
     fn is_replaced_by(&self, change: &Change) -> bool {
         let counts_less = self.counts_for_sender && !change.counts_for_sender
             || self.counts_for_receiver && !change.counts_for_receiver;
-        let is_other = counts_less || self.lacks_shares(change);
+        let lacks_texts = change.description.is_some() && self.description.is_none()
+            || change.reference.is_some() && self.reference.is_none();
+        let is_other = counts_less || lacks_texts || self.lacks_shares(change);
         self.version < change.version || (self.version == change.version && is_other)
     }
 
@@ -205,7 +210,8 @@ impl Stored {
 
 fn select(ids: impl IntoIterator<Item = TransactionId>, lock: &'static str) -> String {
     format!(
-        "SELECT transaction_id, version, amount, status, captured, counts_for_sender, counts_for_receiver, shares
+        "SELECT transaction_id, version, amount, status, captured, counts_for_sender, counts_for_receiver, shares,
+             description, reference
          FROM transactions
          WHERE transaction_id IN {} ORDER BY transaction_id{lock}",
         list(ids.into_iter().map(TransactionId::get))
@@ -219,7 +225,7 @@ fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
 fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
-             counts_for_sender, counts_for_receiver, captured, shares)",
+             counts_for_sender, counts_for_receiver, captured, shares, description, reference)",
     );
     for change in changes {
         let shares = shares::written(change);
@@ -235,6 +241,8 @@ fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
             i64::from(change.counts_for_receiver).into(),
             captured(change).into(),
             shares.as_deref().into(),
+            change.description.as_deref().into(),
+            change.reference.as_deref().into(),
         ]);
     }
     unit.insert(insert.on_duplicate(on_duplicate));
@@ -254,6 +262,30 @@ pub async fn is_known(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<
     let found: Option<i64> =
         sqlx::query_scalar("SELECT user_id FROM users WHERE user_id = ?").bind(user).fetch_optional(conn).await?;
     Ok(found.is_some())
+}
+
+row! {
+    /// What was written on a transaction, as far as its copy knows.
+    #[derive(Debug, Clone)]
+    pub struct Text {
+        pub transaction_id: TransactionId,
+        pub status: Status,
+        pub description: Option<String>,
+        pub reference: Option<String>,
+    }
+}
+
+pub(super) const TEXTS: &str =
+    "SELECT transaction_id, status, description, reference FROM transactions WHERE transaction_id IN ";
+
+/// What was written on those of `transactions` that have a copy.
+pub async fn texts(conn: &mut MySqlConnection, transactions: &[TransactionId]) -> sqlx::Result<Vec<Text>> {
+    if transactions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::new(TEXTS);
+    mysql::push_list(&mut query, transactions.iter().copied());
+    query.build_query_as().fetch_all(conn).await
 }
 
 pub(super) const OPEN: &str =

@@ -17,6 +17,13 @@ pub fn migrations() -> Migrator {
         "0107_transactions_captured",
         "0130_transactions_shares",
         "0131_transaction_shares",
+        "0140_entries",
+        "0141_entry_accounts",
+        "0142_entry_references",
+        "0143_entry_feeds",
+        "0144_transactions_texts",
+        "0145_names",
+        "0150_statements",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

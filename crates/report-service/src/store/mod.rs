@@ -1,10 +1,15 @@
 //! The SQL of report-service. Each function takes a connection; the caller owns the transaction.
 
 pub mod copies;
+pub mod entries;
+pub mod entry_feeds;
+pub mod flows;
 pub mod migrations;
+pub mod names;
 #[cfg(test)]
 mod plans;
 pub mod reports;
 mod shares;
+pub mod statements;
 pub mod summaries;
 pub mod sync_state;

@@ -4,7 +4,8 @@ use lab::{database::database, plan::assert_by_index};
 use mysql::bulk::{BulkInsert, Value};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use super::{copies, reports, summaries};
+use super::{copies, reports, statements, summaries};
+use crate::domain::{statement::Totals, verification::VerificationCode};
 
 /// Enough for a whole scan to be dearer than an index.
 const TRANSACTIONS: i64 = 20_000;
@@ -28,6 +29,26 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
     ] {
         assert_uses_index(&mut conn, sql, &values, keys).await;
     }
+}
+
+#[tokio::test]
+async fn a_statement_is_found_by_its_code() {
+    let database = database().await;
+    let pool = database.pool();
+    mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    let at = chrono::DateTime::UNIX_EPOCH;
+    let issued =
+        statements::Issued::new("7".parse().unwrap(), (at, at), Totals { entries: 3, ..Totals::default() }, at);
+    let code = VerificationCode::random();
+    for other in (0..50).map(|_| VerificationCode::random()) {
+        statements::insert(&mut conn, &other, &issued).await.unwrap();
+    }
+    statements::insert(&mut conn, &code, &issued).await.unwrap();
+    assert_eq!(statements::find(&mut conn, &code).await.unwrap(), Some(issued));
+    let explain = AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {}", statements::FIND));
+    let steps = sqlx::query(explain).bind(code.as_str()).fetch_all(&mut *conn).await.unwrap();
+    assert_by_index(&steps, &["PRIMARY"], statements::FIND);
 }
 
 /// Transactions among the users, of which every tenth is open, and a report of each for its sender.

@@ -8,9 +8,9 @@ use mysql::{
 };
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-/// The feed's name in the table. Another name lets it be read from the beginning: since this one, it says for whom a
-/// transaction counts.
-const FEED: &str = "transactions.2";
+/// The feed's name in the table. Another name lets it be read from the beginning: since this one, it says what was
+/// written on a transaction.
+const FEED: &str = "transactions.3";
 
 row! {
     /// Where the readers of the feed stand.

@@ -1,12 +1,15 @@
 //! The API of report-service on a real database, with one stub for user-service and transaction-service.
 
 mod background;
+mod charts;
+mod entries;
 mod errors;
 mod histories;
 mod outages;
 mod refresh;
 mod reports;
 mod splits;
+mod statements;
 mod summaries;
 mod support;
 mod sync;

@@ -7,6 +7,7 @@ use common::{
     as_of::AsOf,
     caller::Service,
     extract::{Json, Path, Query},
+    labels::Reference,
     page::UpTo,
     reads::ReadPool,
     request,
@@ -66,6 +67,10 @@ pub struct Change {
     refund_of: Option<TransactionId>,
     /// When it was to begin, if that was not at once: before, it counts for nobody.
     execute_at: Option<DateTime<Utc>>,
+    /// What was written on it.
+    description: Option<String>,
+    /// What its caller calls it.
+    reference: Option<String>,
 }
 
 /// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.
@@ -118,6 +123,8 @@ impl From<Transaction> for Change {
             shares: row.shares.iter().enumerate().map(|(place, share)| ShareChange::of(&row, place, share)).collect(),
             refund_of: row.refund_of,
             execute_at: row.execute_at,
+            description: (!row.description.is_empty()).then_some(row.description),
+            reference: row.labels.reference.map(|Reference(text)| text),
         }
     }
 }

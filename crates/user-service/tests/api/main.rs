@@ -6,6 +6,7 @@ mod batches;
 mod browsers;
 mod closing;
 mod dry_runs;
+mod entries;
 mod errors;
 mod freezing;
 mod guessing;

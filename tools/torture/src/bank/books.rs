@@ -8,6 +8,7 @@ use lab::wallet::Service;
 use serde_json::Value;
 
 use super::{
+    entries,
     history::{Asked, Log, Request, Status, Told},
     site::Site,
 };
@@ -103,6 +104,7 @@ pub async fn check(site: &Site, log: &Log) -> Result<Findings> {
     notifications(site, &rows, &mut findings).await?;
     mails(site, &mut findings).await?;
     reports(site, &rows, &mut findings).await?;
+    findings.drift.extend(entries::check(site).await?);
     findings.other.extend(log.contradictions.iter().cloned());
     Ok(findings)
 }

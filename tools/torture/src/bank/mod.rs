@@ -3,6 +3,7 @@
 
 mod books;
 mod clients;
+mod entries;
 mod history;
 mod nemesis;
 mod sampler;

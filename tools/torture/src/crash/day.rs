@@ -100,9 +100,11 @@ impl Day {
         self.limit_and_freeze(ani, budi).await?;
         self.pay_later(ani, budi).await?;
         self.summary(budi).await?; // which no run has proved yet
+        self.read_entries(ani).await?;
         let cancelled = self.pay("cancelled", ani, budi, 20, false).await?;
         self.age(cancelled).await?;
         self.synchronize().await?;
+        self.clear_old_entries().await?;
         self.summary(ani).await?; // report-service asks again for what has been open for long
         self.decide("cancelling", cancelled, "cancelled").await?;
         let expired = self.pay("expired", ani, budi, 21, false).await?;
@@ -128,6 +130,7 @@ impl Day {
         self.send_again(undeliverable).await?;
 
         self.report(ani, completed).await?;
+        self.statement(ani).await?;
         self.synchronize().await
     }
 
@@ -363,6 +366,11 @@ impl Day {
             &self.request("report", Service::Report, Method::POST, "/reports".into(), Some(body)).await?,
             &[200, 201],
         )
+    }
+
+    async fn statement(&mut self, user: i64) -> Result<()> {
+        let path = format!("/statements/user/{user}?from=2020-01-01&to=2029-12-31&format=pdf");
+        expect(&self.request("statement", Service::Report, Method::GET, path, None).await?, &[200])
     }
 
     async fn summary(&mut self, user: i64) -> Result<()> {

@@ -1,12 +1,22 @@
 //! What there is to see when a day has ended, in words that do not depend on numbers and times.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use lab::wallet::Service;
+use serde_json::{Value, json};
 use sqlx::MySqlPool;
+use tokio::time::sleep;
 
 use super::day::{Day, NOBODY};
+
+/// How long it may take until the newest entries are taken over: an operation that was rolled back is waited for.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(10);
+/// The pause before they are asked for again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// All that the people of a day can see of it, line by line.
 pub type Picture = BTreeSet<String>;
@@ -24,6 +34,7 @@ pub async fn take(day: &Day) -> Result<Picture> {
         // a closed account has no summary; a payment that was certainly not begun is in none
         let count = summary["total_transactions"].as_i64();
         picture.insert(format!("{who}: {} {count:?} transactions, {spent} spent, {received} received", summary.status));
+        entries_agree(day, id, &user["balance"]).await?;
         let reports = day.look(Service::Report, &format!("/reports/user/{id}")).await?;
         picture.insert(format!("{who} has {} reports", reports["total"]));
     }
@@ -46,6 +57,38 @@ pub async fn take(day: &Day) -> Result<Picture> {
         ensure!(picture.insert(line.clone()), "told twice: {line}");
     }
     Ok(picture)
+}
+
+/// Fails unless the entries of `user` add up to its `balance`, once all that was committed by now is taken over.
+async fn entries_agree(day: &Day, user: i64, balance: &Value) -> Result<()> {
+    let now: String =
+        sqlx::query_scalar("SELECT DATE_FORMAT(NOW(6), '%Y-%m-%dT%H:%i:%s.%fZ')").fetch_one(&day.pools[0]).await?;
+    let began = Instant::now();
+    let entries = loop {
+        let entries = day.look(Service::Report, &format!("/entries/user/{user}")).await?;
+        if entries.header("x-data-as-of") > now.as_str() {
+            break entries;
+        }
+        ensure!(began.elapsed() < TAKEN_OVER_WITHIN, "the entries of {user} are old: {}", entries.text);
+        sleep(PAUSE).await;
+    };
+    let newest = entries.json.get(0).map_or(&Value::Null, |entry| &entry["balance_after"]);
+    // nobody shows the balance of a closed account, which is nothing
+    let nothing = json!(0);
+    let or_nothing = |value: &Value| if value.is_null() { nothing.clone() } else { value.clone() };
+    let (newest, balance) = (or_nothing(newest), or_nothing(balance));
+    ensure!(newest == balance, "user {user} has {balance}, and its newest entry says {newest}");
+    let adds_up: bool = sqlx::query_scalar(
+        "SELECT COALESCE(SUM(e.amount), 0) = COALESCE(MAX(a.balance), 0)
+         FROM entry_feeds f JOIN entry_accounts a ON a.generation = f.generation
+         JOIN entries e ON e.generation = a.generation AND e.user_id = a.user_id
+         WHERE f.feed = 'entries' AND a.user_id = ?",
+    )
+    .bind(user)
+    .fetch_one(&day.pools[3])
+    .await?;
+    ensure!(adds_up, "the entries of {user} do not add up: {}", entries.text);
+    Ok(())
 }
 
 async fn transactions_between(day: &Day) -> Result<usize> {

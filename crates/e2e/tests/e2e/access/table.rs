@@ -23,6 +23,7 @@ pub const TABLE: &str = "
     PUT    /users/{id}/limits                   401     403    403       403       200      401
     PUT    /users/{id}/state                    401     403    403       403       200      401
     GET    /internal/accounts                    401     403    403       403       200      401
+    GET    /internal/entries                     401     403    403       403       200      401
     GET    /internal/names                       401     403    403       403       200      401
     GET    /internal/receivers                   401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401
@@ -73,6 +74,12 @@ pub const TABLE: &str = "
 
     POST   /reports                              401     403    403       403       201      401
     GET    /reports/user/{user_id}              200/401 200     403/404   403/404   200      401
+    GET    /entries/user/{user_id}              200/401 200     403/404   403/404   200      401
+    GET    /balances/user/{user_id}             200/401 200     403/404   403/404   200      401
     GET    /summaries/user/{user_id}            200/401 200     403/404   403/404   200      401
+    GET    /statements/user/{user_id}           200/401 200     403/404   403/404   200      401
+    GET    /statements/verify/{code}            404     404     404       404       404      404
+    GET    /charts/user/{user_id}/balance.svg   200/401 200     403/404   403/404   200      401
+    GET    /charts/user/{user_id}/flow.svg      200/401 200     403/404   403/404   200      401
     POST   /sync/all                             401     403    403       403       200      401
 ";

@@ -25,6 +25,8 @@ const POOL_SIZE: u32 = 8;
 pub struct Service {
     /// Calls it as nobody in particular.
     pub api: Api,
+    /// Where it is.
+    pub base: String,
     /// The stub of the services behind it.
     pub sources: Sources,
     config: Config,
@@ -58,8 +60,9 @@ impl Service {
         config.service.database = DatabaseConfig::at(&database.url(), POOL_SIZE).unwrap();
         let state = AppState::new(&config);
         state.migrate().await.unwrap();
-        let api = Api::new(serve(app(state.clone())).await);
-        Self { api, sources, config, state, workers: Workers::default(), database }
+        let base = serve(app(state.clone())).await;
+        let api = Api::new(base.as_str());
+        Self { api, base, sources, config, state, workers: Workers::default(), database }
     }
 
     /// Starts the service's workers.
@@ -115,6 +118,26 @@ impl Service {
             received: cents(&received),
             last,
         })
+    }
+
+    /// A page of a user's entries.
+    pub async fn entries(&self, user: i64, query: &str) -> Reply {
+        self.api.get(&format!("/entries/user/{user}{query}")).await
+    }
+
+    /// What a user could spend at a moment, or now.
+    pub async fn balance(&self, user: i64, query: &str) -> Reply {
+        self.api.get(&format!("/balances/user/{user}{query}")).await
+    }
+
+    /// Changes what the service has stored.
+    pub async fn sql(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.database.pool()).await.unwrap();
+    }
+
+    /// A number that the service has stored.
+    pub async fn stored(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.database.pool()).await.unwrap()
     }
 
     /// Takes everything over.

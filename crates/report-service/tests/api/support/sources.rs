@@ -12,6 +12,8 @@ use lab::http::eventually;
 use money::time;
 use tokio::sync::watch;
 
+use super::ledger::Ledger;
+
 /// An account of most tests.
 pub const ANI: i64 = 1;
 /// Another one.
@@ -61,6 +63,8 @@ pub struct Transaction {
     /// If several are paid, the receiver first, or pay a refund: who, how much, and what of that is paid.
     pub shares: Vec<(i64, Cents, Cents)>,
     pub refund_of: Option<i64>,
+    /// What was written on it, and what its caller calls it.
+    pub texts: Option<(&'static str, &'static str)>,
 }
 
 impl Transaction {
@@ -81,6 +85,7 @@ impl Transaction {
             hidden_from: [false, false],
             shares: Vec::new(),
             refund_of: None,
+            texts: None,
         }
     }
 
@@ -134,11 +139,14 @@ impl Transaction {
             _ => format!(r#","captured_amount":{captured},"shares":[{}]"#, shares.join(",")),
         };
         let refund_of = self.refund_of.map_or(String::new(), |of| format!(r#","refund_of":{of}"#));
+        let texts = self.texts.map_or(String::new(), |(description, reference)| {
+            format!(r#","description":"{description}","reference":"{reference}""#)
+        });
         format!(
             r#"{{"id":{id},"sender_id":{sender},"receiver_id":{receiver},"amount":{amount},"status":"{status}",
                "version":{version},"created_at":"{created_at}","changed_at":"{changed_at}","hidden":{hidden},
                "counts_for_sender":{for_sender},"counts_for_receiver":{for_receiver},
-               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver}{shares}{refund_of}}}"#
+               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver}{shares}{refund_of}{texts}}}"#
         )
     }
 }
@@ -260,6 +268,8 @@ pub struct Known {
     /// How long a page of the whole feed takes.
     pub page_takes: Duration,
     pub asked: Asked,
+    /// The ledger of user-service.
+    pub ledger: Ledger,
     /// What happens before each answer about a single user's transactions.
     pub before_answers: VecDeque<Vec<Transaction>>,
 }

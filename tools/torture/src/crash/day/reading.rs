@@ -38,6 +38,24 @@ impl Day {
         Ok(())
     }
 
+    /// Every movement of one's balance, with the names of those on the other side.
+    pub(super) async fn read_entries(&mut self, user: i64) -> Result<()> {
+        let path = format!("/entries/user/{user}");
+        expect(&self.request("entries", Service::Report, Method::GET, path, None).await?, &[200])
+    }
+
+    /// Waits until the entries are gone that a rebuild has replaced, as if that had been long ago.
+    pub(super) async fn clear_old_entries(&mut self) -> Result<()> {
+        let reports = self.pools[3].clone();
+        sqlx::query("UPDATE entry_feeds SET switched_at = switched_at - INTERVAL 1 HOUR").execute(&reports).await?;
+        self.insist("old entries", async || {
+            let old = "SELECT COUNT(*) FROM entry_feeds WHERE feed = 'entries' AND oldest < generation";
+            let old: i64 = sqlx::query_scalar(old).fetch_one(&reports).await.ok()?;
+            (old == 0).then_some(())
+        })
+        .await
+    }
+
     /// As if `user` had had reports for long, more than are counted one by one.
     pub(super) async fn read_old_reports(&mut self, user: i64) -> Result<()> {
         let first = OLD_TRANSACTIONS + i64::from(self.number) * OLD_REPORTS;
