@@ -3,7 +3,7 @@
 use crate::codes::{
     NOT_A_PARTY, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, SYNC_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{reports, summaries, sync as sync_routes};
+use crate::routes::{overview, reports, summaries, sync as sync_routes};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -40,6 +40,16 @@ pub fn app(state: AppState) -> Router {
                 about(
                     "How often and how much a user has paid and been paid",
                     [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
+            "/overview",
+            get_with(
+                overview::show,
+                about(
+                    "What was created on each day and what became of it, and what all accounts have",
+                    [OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
                 ),
             ),
         )

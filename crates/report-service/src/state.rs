@@ -5,6 +5,7 @@ use crate::clients::{TransactionClient, UserClient};
 use crate::config::Config;
 use crate::store::migrations::migrations;
 use axum::extract::FromRef;
+use chrono_tz::Tz;
 use common::{
     caller::{Gatekeeper, account::Accounts, revocation::Watch},
     client::{ServiceClient, http_client},
@@ -23,6 +24,7 @@ pub struct AppState {
     pub(crate) users: UserClient,
     pub(crate) transactions: TransactionClient,
     pub(crate) sync: Sync,
+    pub(crate) timezone: Tz,
 }
 
 impl AppState {
@@ -40,7 +42,8 @@ impl AppState {
         Self {
             gatekeeper,
             revocations,
-            sync: Sync::new(pool.clone(), reads.clone(), users.clone(), transactions.clone()),
+            sync: Sync::new(pool.clone(), reads.clone(), users.clone(), transactions.clone(), config.service.timezone),
+            timezone: config.service.timezone,
             reads,
             users,
             transactions,

@@ -246,6 +246,7 @@ mod tests {
             shares: Vec::new(),
             refund_of: None,
             execute_at: None,
+            settled_at: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! The synchronization: what its parts share. See [`super`].
 
 use batch::PerKey;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use common::{
     ApiError,
     client::CallError,
@@ -17,6 +18,7 @@ use mysql::{
     lease::{self, Holder},
 };
 use sqlx::MySqlPool;
+use tokio::sync::Mutex;
 
 use crate::{
     clients::{TransactionClient, UserClient},
@@ -51,6 +53,10 @@ pub struct Sync {
     pub(super) locks: PerKey<UserId, LastTold>,
     pub(super) users: UserClient,
     pub(super) transactions: TransactionClient,
+    /// Where the days of the overview begin.
+    pub(super) zone: Tz,
+    /// When the last run began that a request for the overview has brought to its end; the next one waits for it.
+    pub(super) overview_run: Arc<Mutex<Option<Instant>>>,
 }
 
 /// Why taking over ended early.
@@ -91,9 +97,9 @@ impl From<RunError> for ApiError {
 }
 
 impl Sync {
-    /// A synchronization of the copy in `pool`.
-    pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient) -> Self {
-        Self { pool, reads, locks: PerKey::default(), users, transactions }
+    /// A synchronization of the copy in `pool`, for the days of `zone`.
+    pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient, zone: Tz) -> Self {
+        Self { pool, reads, locks: PerKey::default(), users, transactions, zone, overview_run: Arc::default() }
     }
 
     /// Takes over `changes` in one database transaction.
@@ -103,7 +109,7 @@ impl Sync {
         }
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("refresh")).await?;
-            copies::take_over(&mut tx, changes).await?;
+            copies::take_over(&mut tx, changes, None).await?;
             tx.commit().await
         })
         .await

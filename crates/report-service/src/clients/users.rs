@@ -2,10 +2,10 @@
 
 use common::client::{CallError, ServiceClient};
 use fault::point;
-use money::UserId;
+use money::{Money, UserId};
 use serde::Deserialize;
 
-use crate::codes;
+use crate::{codes, domain::overview::WalletTotals};
 
 /// Users on a page: as many as user-service gives.
 const PAGE: u32 = common::page::MAX_LIMIT;
@@ -13,6 +13,12 @@ const PAGE: u32 = common::page::MAX_LIMIT;
 #[derive(Deserialize)]
 struct User {
     id: UserId,
+}
+
+#[derive(Deserialize)]
+struct Totals {
+    users: i64,
+    money: Money,
 }
 
 /// Looks users up.
@@ -32,6 +38,13 @@ impl UserClient {
             Err(error) if error.has_code(codes::USER_NOT_FOUND) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// What all accounts have together; `None` of a version that does not say of which moment that is.
+    pub async fn totals(&self) -> Result<Option<WalletTotals>, CallError> {
+        let (Totals { users, money }, moment) =
+            self.0.get_as_of(point!("call.totals"), "/internal/totals", &()).await?;
+        Ok(moment.map(|true_at| WalletTotals { users, money, true_at }))
     }
 
     /// The users after `cursor` by id; an empty page is the end.

@@ -1,4 +1,6 @@
-//! What reports and summaries are made of. Pure.
+//! What reports, summaries and the overview are made of. Pure.
 
 pub mod change;
+pub mod overview;
+pub mod settle_time;
 pub mod totals;

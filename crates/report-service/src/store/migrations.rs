@@ -17,6 +17,11 @@ pub fn migrations() -> Migrator {
         "0107_transactions_captured",
         "0130_transactions_shares",
         "0131_transaction_shares",
+        "0140_transactions_counted",
+        "0141_overview_days",
+        "0142_settle_times",
+        "0143_sync_state_zone",
+        "0144_wallet_totals",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -2,6 +2,7 @@
 
 pub mod copies;
 pub mod migrations;
+pub mod overview;
 #[cfg(test)]
 mod plans;
 pub mod reports;

@@ -66,6 +66,8 @@ pub struct Change {
     refund_of: Option<TransactionId>,
     /// When it was to begin, if that was not at once: before, it counts for nobody.
     execute_at: Option<DateTime<Utc>>,
+    /// When it ended; null before, and if that was not written down.
+    settled_at: Option<DateTime<Utc>>,
 }
 
 /// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.
@@ -118,6 +120,7 @@ impl From<Transaction> for Change {
             shares: row.shares.iter().enumerate().map(|(place, share)| ShareChange::of(&row, place, share)).collect(),
             refund_of: row.refund_of,
             execute_at: row.execute_at,
+            settled_at: row.settled_at,
         }
     }
 }

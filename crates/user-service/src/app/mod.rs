@@ -11,3 +11,4 @@ pub mod lookup;
 pub mod passwords;
 mod post;
 pub mod register;
+pub mod totals;
