@@ -1,6 +1,7 @@
 //! What reports, summaries and the overview are made of. Pure.
 
 pub mod change;
+pub mod entry;
 pub mod overview;
 pub mod settle_time;
 pub mod totals;

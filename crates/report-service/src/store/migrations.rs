@@ -17,11 +17,17 @@ pub fn migrations() -> Migrator {
         "0107_transactions_captured",
         "0130_transactions_shares",
         "0131_transaction_shares",
-        "0140_transactions_counted",
-        "0141_overview_days",
-        "0142_settle_times",
-        "0143_sync_state_zone",
-        "0144_wallet_totals",
+        "0140_entries",
+        "0141_entry_accounts",
+        "0142_entry_references",
+        "0143_entry_feeds",
+        "0144_transactions_texts",
+        "0145_names",
+        "0150_transactions_counted",
+        "0151_overview_days",
+        "0152_settle_times",
+        "0153_sync_state_zone",
+        "0154_wallet_totals",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -1,6 +1,7 @@
 //! The SQL of report-service. Each function takes a connection; the caller owns the transaction.
 
 pub mod copies;
+pub mod entries;
 pub mod migrations;
 pub mod overview;
 #[cfg(test)]
