@@ -14,6 +14,7 @@ use super::{
 
 /// What of a transaction is in the overview.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Counted {
     /// The version that is counted.
     pub version: i32,
@@ -24,6 +25,21 @@ pub struct Counted {
     pub volume: Money,
     /// Microseconds from when it began until it was settled, if that is known.
     pub settle_micros: Option<i64>,
+}
+
+/// The same in the order of its fields: each transaction has one of these in its copy, so it is short.
+type Written = (i32, NaiveDate, Status, Money, Option<i64>);
+
+impl From<Written> for Counted {
+    fn from((version, day, status, volume, settle_micros): Written) -> Self {
+        Self { version, day, status, volume, settle_micros }
+    }
+}
+
+impl From<Counted> for Written {
+    fn from(Counted { version, day, status, volume, settle_micros }: Counted) -> Self {
+        (version, day, status, volume, settle_micros)
+    }
 }
 
 impl Counted {
@@ -72,8 +88,14 @@ impl OverviewDeltas {
             self.count(before, -1);
         }
         self.count(after, 1);
+    }
+
+    /// Without what does not change.
+    #[must_use]
+    pub fn changes(mut self) -> Self {
         self.days.retain(|_, delta| *delta != DayDelta::default());
         self.settle_times.retain(|_, count| *count != 0);
+        self
     }
 
     fn count(&mut self, counted: &Counted, sign: i64) {
@@ -116,7 +138,7 @@ mod tests {
     fn what_is_written_down_is_read_again() {
         for counted in [counted(1, 0, None), counted(i32::MAX, 999_999_999_999_999, Some(i64::MAX))] {
             let text = serde_json::to_string(&counted).unwrap();
-            assert!(text.len() <= 160, "it fits into its column: {text}");
+            assert!(text.len() <= 80, "it fits into its column: {text}");
             assert_eq!(serde_json::from_str::<Counted>(&text).unwrap(), counted);
         }
     }
@@ -134,7 +156,7 @@ mod tests {
                 before = Some(after);
             }
             direct.add(None, &before.unwrap());
-            prop_assert_eq!(stepwise, direct);
+            prop_assert_eq!(stepwise.changes(), direct.changes());
         }
     }
 }

@@ -48,13 +48,15 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change], zone: Option<Tz>) ->
         [] => HashMap::new(),
         _ => by_id(unit.read(select(known, " FOR UPDATE")).await?),
     };
-    let (mut deltas, mut counts) = (Deltas::default(), OverviewDeltas::default());
+    let (mut deltas, mut counts, mut counted) = (Deltas::default(), OverviewDeltas::default(), HashMap::new());
     let (mut added, mut changed, mut recounted, mut lost) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for change in newest.into_values() {
         let copy = locked.get(&change.id);
         if let Some(zone) = zone.filter(|zone| copy.is_none_or(|copy| copy.is_counted_before(change, *zone))) {
             let before = overview::counted(copy.and_then(|copy| copy.counted.as_deref()))?;
-            counts.add(before.as_ref(), &InOverview::of(change, zone));
+            let after = InOverview::of(change, zone);
+            counts.add(before.as_ref(), &after);
+            counted.insert(change.id, overview::written(&after));
             recounted.extend(copy.map(|_| change));
         }
         match copy {
@@ -79,15 +81,15 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change], zone: Option<Tz>) ->
         }
     }
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
-    write(unit, &added, zone, "");
+    write(unit, &added, &counted, "");
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver),
         captured = VALUES(captured), shares = VALUES(shares)";
-    write(unit, &changed, None, replace);
-    write(unit, &recounted, zone, " ON DUPLICATE KEY UPDATE counted = VALUES(counted)");
+    write(unit, &changed, &counted, replace);
+    write(unit, &recounted, &counted, " ON DUPLICATE KEY UPDATE counted = VALUES(counted)");
     shares::write(unit, added.iter().chain(&changed).copied());
     summaries::add(unit, &deltas, run_at);
-    overview::add(unit, &counts);
+    overview::add(unit, &counts.changes());
     if lost.is_empty() {
         return Ok(());
     }
@@ -240,14 +242,13 @@ fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
     rows.into_iter().map(|copy| (copy.transaction_id, copy)).collect()
 }
 
-fn write(unit: &mut Unit, changes: &[&Change], zone: Option<Tz>, on_duplicate: &'static str) {
+fn write(unit: &mut Unit, changes: &[&Change], counted: &HashMap<TransactionId, String>, on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
              counts_for_sender, counts_for_receiver, captured, shares, counted)",
     );
     for change in changes {
         let shares = shares::written(change);
-        let counted = zone.map(|zone| overview::written(&InOverview::of(change, zone)));
         insert.row(&[
             change.id.get().into(),
             change.sender_id.get().into(),
@@ -260,7 +261,7 @@ fn write(unit: &mut Unit, changes: &[&Change], zone: Option<Tz>, on_duplicate: &
             i64::from(change.counts_for_receiver).into(),
             captured(change).into(),
             shares.as_deref().into(),
-            counted.as_deref().into(),
+            counted.get(&change.id).map(String::as_str).into(),
         ]);
     }
     unit.insert(insert.on_duplicate(on_duplicate));

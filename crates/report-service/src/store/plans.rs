@@ -4,7 +4,7 @@ use lab::{database::database, plan::assert_by_index};
 use mysql::bulk::{BulkInsert, Value};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use super::{copies, reports, summaries};
+use super::{copies, overview, reports, summaries};
 
 /// Enough for a whole scan to be dearer than an index.
 const TRANSACTIONS: i64 = 20_000;
@@ -17,6 +17,7 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
     mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     fill(&mut conn).await;
+    fill_overview(&mut conn).await;
 
     let (user, below, most) = (7, TRANSACTIONS - 100, 1_001);
     let open = [user, below, most].repeat(copies::OPEN_RANGES);
@@ -27,6 +28,14 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
         (summaries::FIND, vec![user], &["PRIMARY"]),
     ] {
         assert_uses_index(&mut conn, sql, &values, keys).await;
+    }
+    for (sql, values) in [
+        (overview::DAYS, ["2026-01-05", "2026-01-20"].as_slice()),
+        (overview::SETTLE_TIMES, &["day", "2026-01-05", "2026-01-20"]),
+        (overview::SETTLE_TIMES, &["month", "2017-01-01", "2017-03-01"]),
+        (overview::WALLET_TOTALS, &[]),
+    ] {
+        assert_reads_days_by_index(&mut conn, sql, values).await;
     }
 }
 
@@ -69,10 +78,49 @@ async fn fill(conn: &mut MySqlConnection) {
     sqlx::raw_sql("ANALYZE TABLE transactions, reports, summaries").execute(conn).await.unwrap();
 }
 
+/// Ten years of an overview.
+async fn fill_overview(conn: &mut MySqlConnection) {
+    for year in 2017..=2026 {
+        for month in 1..=12 {
+            let (mut days, mut times) = (
+                BulkInsert::new(
+                    "INSERT INTO overview_days (day, status, transactions, volume, settled, settle_micros)",
+                ),
+                BulkInsert::new("INSERT INTO settle_times (span, starts_on, bucket, transactions)"),
+            );
+            for day in 1..=28 {
+                let date = format!("{year}-{month:02}-{day:02}");
+                for status in ["cancelled", "completed", "failed", "pending"] {
+                    let one = Value::Integer(1);
+                    days.row(&[Value::Text(&date), status.into(), one, one, one, one]);
+                }
+                for bucket in 0..20 {
+                    times.row(&["day".into(), Value::Text(&date), bucket.into(), 1.into()]);
+                    if day == 1 {
+                        times.row(&["month".into(), Value::Text(&date), bucket.into(), 1.into()]);
+                    }
+                }
+            }
+            days.execute(conn).await.unwrap();
+            times.execute(conn).await.unwrap();
+        }
+    }
+    sqlx::raw_sql("INSERT INTO wallet_totals VALUES (1, 1, 1, NOW(6))").execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE overview_days, settle_times").execute(conn).await.unwrap();
+}
+
 async fn assert_uses_index(conn: &mut MySqlConnection, sql: &str, values: &[i64], keys: &[&str]) {
     let mut query = sqlx::query(AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}")));
     for value in values {
         query = query.bind(value);
     }
     assert_by_index(&query.fetch_all(conn).await.unwrap(), keys, sql);
+}
+
+async fn assert_reads_days_by_index(conn: &mut MySqlConnection, sql: &str, values: &[&str]) {
+    let mut query = sqlx::query(AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}")));
+    for value in values {
+        query = query.bind(value);
+    }
+    assert_by_index(&query.fetch_all(conn).await.unwrap(), &["PRIMARY"], sql);
 }

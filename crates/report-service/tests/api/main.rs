@@ -4,6 +4,7 @@ mod background;
 mod errors;
 mod histories;
 mod outages;
+mod overview;
 mod refresh;
 mod reports;
 mod splits;

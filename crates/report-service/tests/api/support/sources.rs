@@ -61,6 +61,10 @@ pub struct Transaction {
     /// If several are paid, the receiver first, or pay a refund: who, how much, and what of that is paid.
     pub shares: Vec<(i64, Cents, Cents)>,
     pub refund_of: Option<i64>,
+    /// What has gone back of it.
+    pub refunded: Cents,
+    /// When it ended, if that was written down.
+    pub settled_at: Option<DateTime<Utc>>,
 }
 
 impl Transaction {
@@ -81,6 +85,8 @@ impl Transaction {
             hidden_from: [false, false],
             shares: Vec::new(),
             refund_of: None,
+            refunded: Cents(0),
+            settled_at: None,
         }
     }
 
@@ -134,11 +140,14 @@ impl Transaction {
             _ => format!(r#","captured_amount":{captured},"shares":[{}]"#, shares.join(",")),
         };
         let refund_of = self.refund_of.map_or(String::new(), |of| format!(r#","refund_of":{of}"#));
+        let settled_at = self.settled_at.map_or("null".to_owned(), |at| format!(r#""{}""#, text(at)));
+        let refunded = self.refunded;
         format!(
             r#"{{"id":{id},"sender_id":{sender},"receiver_id":{receiver},"amount":{amount},"status":"{status}",
                "version":{version},"created_at":"{created_at}","changed_at":"{changed_at}","hidden":{hidden},
                "counts_for_sender":{for_sender},"counts_for_receiver":{for_receiver},
-               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver}{shares}{refund_of}}}"#
+               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver},
+               "refunded_amount":{refunded},"settled_at":{settled_at}{shares}{refund_of}}}"#
         )
     }
 }
@@ -249,6 +258,8 @@ impl Gate {
 #[derive(Default)]
 pub struct Known {
     pub users: BTreeSet<i64>,
+    /// What all of them have.
+    pub money: Cents,
     pub transactions: BTreeMap<i64, Transaction>,
     /// Given out one by one instead of what the feed would hold.
     pub script: Option<VecDeque<Vec<Transaction>>>,
@@ -298,6 +309,11 @@ impl Sources {
     /// What the stub knows at this moment.
     pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap()
+    }
+
+    /// What all accounts have together from now on.
+    pub fn set_money(&self, money: Cents) {
+        self.known().money = money;
     }
 
     /// Adds accounts.

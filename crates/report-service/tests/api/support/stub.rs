@@ -23,6 +23,7 @@ const MAX_CHANGES: usize = 1000;
 /// The routes of both services.
 pub fn routes(sources: &Sources) -> Router {
     Router::new()
+        .route("/internal/totals", get(totals))
         .route("/internal/users", get(list_users))
         .route("/internal/users/{id}", get(show_user))
         .merge(lab::accounts::routes())
@@ -67,6 +68,14 @@ async fn show_user(State(sources): State<Sources>, Path(id): Path<i64>) -> Respo
         true => raw(user_body(id)),
         false => refused(StatusCode::NOT_FOUND, "user_not_found"),
     }
+}
+
+async fn totals(State(sources): State<Sources>) -> Response {
+    let known = sources.known();
+    if known.users_down {
+        return down();
+    }
+    as_of(known.now(), raw(format!(r#"{{"users":{},"money":{}}}"#, known.users.len(), known.money)))
 }
 
 #[derive(Deserialize)]
