@@ -1,9 +1,10 @@
 //! Every route of the service, what it does, and what it refuses.
 
 use crate::codes::{
-    NOT_A_PARTY, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE, SYNC_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    NOT_A_PARTY, OUTCOME_UNKNOWN, RECONCILIATION_NOT_FOUND, SERVICE_UNAVAILABLE, SYNC_IN_PROGRESS,
+    TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{overview, reports, summaries, sync as sync_routes};
+use crate::routes::{overview, reconciliations, reports, summaries, sync as sync_routes};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -52,6 +53,20 @@ pub fn app(state: AppState) -> Router {
                     [OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
                 ),
             ),
+        )
+        .api_route(
+            "/reconciliations",
+            get_with(reconciliations::list, about("Comparisons with other books, newest first", [])).post_with(
+                reconciliations::create,
+                about(
+                    "Compares a file with the top-ups, credits and debits that carry a reference",
+                    [OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                ),
+            ),
+        )
+        .api_route(
+            "/reconciliations/{id}",
+            get_with(reconciliations::show, about("What a comparison has found", [RECONCILIATION_NOT_FOUND])),
         )
         .api_route(
             "/sync/all",

@@ -11,6 +11,7 @@ pub mod background;
 pub mod full_sync;
 pub mod known_users;
 pub mod overview;
+pub mod reconciliations;
 pub mod refresh;
 pub mod report;
 pub mod reported;

@@ -57,6 +57,8 @@ pub struct Sync {
     pub(super) zone: Tz,
     /// When the last run began that a request for the overview has brought to its end; the next one waits for it.
     pub(super) overview_run: Arc<Mutex<Option<Instant>>>,
+    /// Reconciliations come one after the other: each may hold a large file in memory.
+    pub(super) reconciling: Arc<Mutex<()>>,
 }
 
 /// Why taking over ended early.
@@ -99,7 +101,16 @@ impl From<RunError> for ApiError {
 impl Sync {
     /// A synchronization of the copy in `pool`, for the days of `zone`.
     pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient, zone: Tz) -> Self {
-        Self { pool, reads, locks: PerKey::default(), users, transactions, zone, overview_run: Arc::default() }
+        Self {
+            pool,
+            reads,
+            locks: PerKey::default(),
+            users,
+            transactions,
+            zone,
+            overview_run: Arc::default(),
+            reconciling: Arc::default(),
+        }
     }
 
     /// Takes over `changes` in one database transaction.

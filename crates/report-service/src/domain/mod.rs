@@ -3,5 +3,6 @@
 pub mod change;
 pub mod entry;
 pub mod overview;
+pub mod reconciliation;
 pub mod settle_time;
 pub mod totals;

@@ -1,6 +1,8 @@
 //! The routes of report-service, one file for each resource.
 
 pub mod overview;
+mod reconciliation_file;
+pub mod reconciliations;
 pub mod reports;
 pub mod summaries;
 pub mod sync;

@@ -28,6 +28,8 @@ pub fn migrations() -> Migrator {
         "0152_settle_times",
         "0153_sync_state_zone",
         "0154_wallet_totals",
+        "0160_reconciliations",
+        "0161_reconciliation_parts",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -6,6 +6,7 @@ pub mod migrations;
 pub mod overview;
 #[cfg(test)]
 mod plans;
+pub mod reconciliations;
 pub mod reports;
 mod shares;
 pub mod summaries;
