@@ -1,6 +1,6 @@
 //! Lists in pages: bare JSON arrays, with a `Link: <…>; rel="next"` header (RFC 8288) while there is more.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display, str::FromStr};
 
 use aide::{
     OperationInput, OperationOutput,
@@ -19,6 +19,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use crate::{
+    as_of::{self, AsOf},
     describe,
     error::{ApiError, Result},
     extract::Query,
@@ -30,13 +31,32 @@ pub const DEFAULT_LIMIT: u32 = 50;
 /// The most items on a page.
 pub const MAX_LIMIT: u32 = 200;
 
+/// Where a page may begin: behind an item, which this names. The id, for most lists.
+pub trait Cursor: FromStr + Display {
+    /// What the text of one looks like.
+    fn schema() -> serde_json::Value;
+    /// True if a list may have given it.
+    fn is_sane(&self) -> bool {
+        true
+    }
+}
+
+impl Cursor for i64 {
+    fn schema() -> serde_json::Value {
+        json!({"type": "integer", "minimum": 1, "maximum": Self::MAX})
+    }
+    fn is_sane(&self) -> bool {
+        *self > 0
+    }
+}
+
 /// Which page is asked for: query parameters `limit` and `cursor`.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct Page<C = i64> {
     /// The most items to answer.
     pub limit: u32,
-    /// The id of the last item that the caller has, if it goes on from a page.
-    pub cursor: Option<i64>,
+    /// The last item that the caller has, if it goes on from a page.
+    pub cursor: Option<C>,
     /// True if the request says which page, in whatever way.
     pub is_chosen: bool,
     uri: Uri,
@@ -68,50 +88,49 @@ impl<'de, const MAX: u32> Deserialize<'de> for UpTo<MAX> {
 }
 
 /// Where a page begins, as a request gives it.
-struct Cursor(i64);
+struct Begins<C>(C);
 
-impl<'de> Deserialize<'de> for Cursor {
+impl<'de, C: Cursor> Deserialize<'de> for Begins<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let cursor = String::deserialize(deserializer)?.parse().ok().filter(|n| *n > 0);
+        let cursor = String::deserialize(deserializer)?.parse().ok().filter(C::is_sane);
         cursor.map(Self).ok_or_else(|| D::Error::custom("must come from a Link header"))
     }
 }
 
 /// A page of a list, narrowed to `F`; `()` for a list that takes no filter.
-pub struct List<F>(pub Page, pub F);
+pub struct List<F, C = i64>(pub Page<C>, pub F);
 
 /// What the query of a list gives.
-struct ListFields<F>(Option<UpTo<MAX_LIMIT>>, Option<Cursor>, F);
+struct ListFields<F, C>(Option<UpTo<MAX_LIMIT>>, Option<Begins<C>>, F);
 
-impl<F: FromFields> FromFields for ListFields<F> {
+impl<F: FromFields, C: Cursor> FromFields for ListFields<F, C> {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let (limit, cursor, filter) = (fields.take("limit"), fields.take("cursor"), F::from_fields(fields));
         Some(Self(limit?, cursor?, filter?))
     }
 }
 
-impl<F: FromFields, S: Send + Sync> FromRequestParts<S> for List<F> {
+impl<F: FromFields, C: Cursor, S: Send + Sync> FromRequestParts<S> for List<F, C> {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let OriginalUri(uri) = OriginalUri::from_request_parts(parts, state).await.map_err(ApiError::internal)?;
         let ListFields(limit, cursor, filter) = fields::from_query(parts.uri.query().unwrap_or_default())?;
         let is_chosen = limit.is_some() || cursor.is_some();
         let limit = limit.map_or(DEFAULT_LIMIT, |UpTo(limit)| limit);
-        Ok(Self(Page { limit, cursor: cursor.map(|Cursor(cursor)| cursor), is_chosen, uri }, filter))
+        Ok(Self(Page { limit, cursor: cursor.map(|Begins(cursor)| cursor), is_chosen, uri }, filter))
     }
 }
 
-impl<F: JsonSchema> OperationInput for List<F> {
+impl<F: JsonSchema, C: Cursor> OperationInput for List<F, C> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         let limit = json!({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT});
         describe::takes(operation, "query", "limit", "The most items to answer.", &limit);
-        let cursor = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
         describe::takes(
             operation,
             "query",
             "cursor",
             "Where the page begins: from the Link header of the one before.",
-            &cursor,
+            &C::schema(),
         );
         Query::<F>::operation_input(context, operation);
     }
@@ -133,6 +152,26 @@ impl<T: Serialize> IntoResponse for Listed<T> {
     }
 }
 
+impl<T: Serialize> IntoResponse for AsOf<Listed<T>> {
+    fn into_response(self) -> Response {
+        as_of::named(self.0.into_response(), self.1)
+    }
+}
+
+impl<T: JsonSchema> OperationOutput for AsOf<Listed<T>> {
+    type Inner = Self;
+    fn inferred_responses(
+        context: &mut GenContext,
+        operation: &mut Operation,
+    ) -> Vec<(Option<u16>, openapi::Response)> {
+        let mut responses = Listed::<T>::inferred_responses(context, operation);
+        for (_, response) in &mut responses {
+            as_of::describe(response);
+        }
+        responses
+    }
+}
+
 impl<T: JsonSchema> OperationOutput for Listed<T> {
     type Inner = Self;
     fn inferred_responses(context: &mut GenContext, _: &mut Operation) -> Vec<(Option<u16>, openapi::Response)> {
@@ -144,11 +183,6 @@ impl<T: JsonSchema> OperationOutput for Listed<T> {
 }
 
 impl Page {
-    /// How many rows to read: one more than the page holds tells whether there is a next one.
-    pub fn rows(&self) -> u32 {
-        self.limit + 1
-    }
-
     /// The answer for what was found when [`Page::rows`] were asked for; `id` gives an item's cursor. A page that is not
     /// full, or empty, may have a next one: it goes on behind the last row that was looked at.
     pub fn answer<T, B: Serialize + From<T>>(self, found: Stretch<T>, id: impl Fn(&T) -> i64) -> Listed<B> {
@@ -163,12 +197,23 @@ impl Page {
         body: impl Fn(T) -> B,
     ) -> Listed<B> {
         let Stretch { items, reached } = found.truncate(self.limit, id);
-        let next = reached.map(|cursor| self.link_after(cursor));
-        let items = items.into_iter().map(body).collect();
+        self.with_next(items.into_iter().map(body).collect(), reached)
+    }
+}
+
+impl<C: Cursor> Page<C> {
+    /// The answer of these items; there are more behind `next`, if there is one.
+    pub fn with_next<B: Serialize>(self, items: Vec<B>, next: Option<C>) -> Listed<B> {
+        let next = next.map(|cursor| self.link_after(&cursor));
         Listed { items, next: next.and_then(|link| HeaderValue::try_from(link).ok()) }
     }
 
-    fn link_after(&self, cursor: i64) -> String {
+    /// How many rows to read: one more than the page holds tells whether there is a next one.
+    pub fn rows(&self) -> u32 {
+        self.limit + 1
+    }
+
+    fn link_after(&self, cursor: &C) -> String {
         let query = self.uri.query().unwrap_or_default();
         let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
         let query = form_urlencoded::Serializer::new(String::new())
@@ -239,6 +284,6 @@ mod tests {
         let uri = "/numbers?limit=2&from=2025-11-01T00%3A00%3A00%2B07%3A00&cursor=3".parse().unwrap();
         let page = Page { limit: 2, cursor: Some(3), is_chosen: true, uri };
         let link = "</numbers?limit=2&from=2025-11-01T00%3A00%3A00%2B07%3A00&cursor=7>; rel=\"next\"";
-        assert_eq!(page.link_after(7), link);
+        assert_eq!(page.link_after(&7), link);
     }
 }

@@ -14,7 +14,7 @@ use mysql::{DatabaseConfig, HeldUp};
 use sqlx::{
     AssertSqlSafe, Executor, MySql, MySqlConnection, MySqlPool, Row, mysql::MySqlPoolOptions, pool::PoolConnection,
 };
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     codes,
@@ -68,6 +68,14 @@ impl ReadPool {
         Ok(Reading { conn: self.0.pool.acquire().await?, _permit: Some(permit) })
     }
 
+    /// A snapshot for what one user may see, as [`ReadPool::acquire_for`] gives a connection.
+    pub async fn snapshot_for(&self, user: Option<UserId>) -> Result<Snapshot> {
+        let mut snapshot = Snapshot { reading: Some(self.acquire_for(user).await?) };
+        snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
+        snapshot.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+        Ok(snapshot)
+    }
+
     /// Shows in the metrics how much of the pool is used.
     pub fn show(&self) {
         const NAME: &str = "database_read_connections";
@@ -77,6 +85,38 @@ impl ReadPool {
         metrics::gauge!(NAME, "state" => "used").set((open - idle).max(0.0));
         let most = f64::from(self.0.pool.options().get_max_connections());
         show("database_read_connections_max", "Connections for reads that this instance opens at most", most);
+    }
+}
+
+/// Reads that all see what was committed when the first one began. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// `None` only while it is dropped.
+    reading: Option<Reading>,
+}
+
+impl Deref for Snapshot {
+    type Target = MySqlConnection;
+    fn deref(&self) -> &MySqlConnection {
+        self.reading.as_ref().expect("it is there until the snapshot is over")
+    }
+}
+
+impl DerefMut for Snapshot {
+    fn deref_mut(&mut self) -> &mut MySqlConnection {
+        self.reading.as_mut().expect("it is there until the snapshot is over")
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // without a runtime the process ends, and its sessions with it
+        let (Some(mut reading), Ok(runtime)) = (self.reading.take(), Handle::try_current()) else { return };
+        runtime.spawn(async move {
+            if reading.conn.execute("ROLLBACK").await.is_err() {
+                reading.conn.close_on_drop();
+            }
+        });
     }
 }
 

@@ -80,6 +80,11 @@ const UNAVAILABLE: &[u16] = &[
     2003, 3032, 3100, // a router without a primary, a member out of its group, a plug-in that refuses the commit
 ];
 
+/// A row that was not to be waited for is locked: MariaDB says that it has waited (1205), MySQL that it would have to (3572).
+pub fn is_locked(error: &sqlx::Error) -> bool {
+    matches!(number(error), Some(1205 | 3572))
+}
+
 /// A unique key has this row already (1062).
 pub fn is_duplicate(error: &sqlx::Error) -> bool {
     number(error) == Some(1062)

@@ -26,7 +26,7 @@ pub mod scan;
 pub use config::{DatabaseConfig, DatabaseTls};
 pub use distance::lanes;
 pub use durability::weak_settings;
-pub use error::{DbError, is_duplicate, is_transient, is_unavailable, raced, stale};
+pub use error::{DbError, is_duplicate, is_locked, is_transient, is_unavailable, raced, stale};
 pub use held_up::HeldUp;
 pub use list::push_list;
 pub use migrate::{migrate, migrate_apart_from};

@@ -4,7 +4,7 @@ use crate::codes::{
     NOT_A_PARTY, OUTCOME_UNKNOWN, RECONCILIATION_NOT_FOUND, SERVICE_UNAVAILABLE, SYNC_IN_PROGRESS,
     TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
-use crate::routes::{overview, reconciliations, reports, summaries, sync as sync_routes};
+use crate::routes::{balances, entries, overview, reconciliations, reports, summaries, sync as sync_routes};
 use crate::state::AppState;
 use aide::axum::{
     ApiRouter,
@@ -32,6 +32,20 @@ pub fn app(state: AppState) -> Router {
             get_with(
                 reports::list_of_user,
                 about("A user's reports, newest first", [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .api_route(
+            "/entries/user/{user_id}",
+            get_with(
+                entries::list_of_user,
+                about("Every movement of a user's balance, newest first", [USER_NOT_FOUND, SERVICE_UNAVAILABLE]),
+            ),
+        )
+        .api_route(
+            "/balances/user/{user_id}",
+            get_with(
+                balances::show,
+                about("What a user could spend at a moment", [USER_NOT_FOUND, SERVICE_UNAVAILABLE]),
             ),
         )
         .api_route(
@@ -72,7 +86,10 @@ pub fn app(state: AppState) -> Router {
             "/sync/all",
             post_with(
                 sync_routes::all,
-                about("Takes over every user and every transaction", [SYNC_IN_PROGRESS, SERVICE_UNAVAILABLE]),
+                about(
+                    "Takes over every user, every transaction and every entry",
+                    [SYNC_IN_PROGRESS, SERVICE_UNAVAILABLE],
+                ),
             ),
         )
         .with_state(state);

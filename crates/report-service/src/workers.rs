@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::app::background::{BACKGROUND_REST, Background};
+use crate::app::{
+    background::{BACKGROUND_REST, Background},
+    entry_worker::EntryWorker,
+};
 use crate::config::Config;
 use crate::state::AppState;
 use common::reads::watch;
-use common::worker::{Pace, Workers};
+use common::worker::{Pace, Rest, Workers};
 
-/// Starts the watch for revoked tokens, and the background run that takes over what changed.
+/// Starts the watch for revoked tokens, and what takes over in the background: transactions that have changed, and entries.
 pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
     watch(&state.pool, &state.reads, workers);
     state.revocations.start(workers);
@@ -17,5 +20,10 @@ pub fn start_workers(state: &AppState, config: &Config, workers: &Workers) {
     workers.spawn("sync", Pace { idle: interval, rest: BACKGROUND_REST }, move || {
         let background = background.clone();
         async move { background.run_once().await }
+    });
+    let entries = EntryWorker::new(state.sync.clone());
+    workers.spawn("entries", Pace { idle: interval, rest: Rest::Never }, move || {
+        let entries = entries.clone();
+        async move { entries.run_once().await }
     });
 }

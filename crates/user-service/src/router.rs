@@ -19,7 +19,7 @@ use crate::codes::{
     INVALID_CREDENTIALS, LIMIT_EXCEEDED, NOTHING_TO_CHANGE, PENDING_TRANSACTIONS, TOO_MANY_ATTEMPTS, USER_NOT_FOUND,
     WRONG_PASSWORD,
 };
-use crate::routes::{auth, balance, internal, limits, states, users};
+use crate::routes::{auth, balance, entries, internal, limits, states, users};
 use crate::state::AppState;
 use crate::store::backups;
 
@@ -135,6 +135,10 @@ fn internal_routes() -> ApiRouter<AppState> {
         .api_route(
             ACCOUNTS_PATH,
             get_with(internal::accounts, about("By what the access tokens of accounts are known", [])),
+        )
+        .api_route(
+            "/internal/entries",
+            get_with(entries::feed, about("Changes of what users can spend, in the order of the ledger", [])),
         )
         .api_route("/internal/names", get_with(internal::names, about("The display names of accounts", [])))
         .api_route("/internal/receivers", get_with(internal::receiver, about("The account with an address", [])))

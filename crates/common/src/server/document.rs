@@ -92,7 +92,7 @@ pub fn document<S: Clone + Send + Sync + 'static>(
 }
 
 /// The groups in which operations are shown, in this order: what people come for before what holds it together.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 15] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
@@ -101,6 +101,8 @@ const TAGS: [(&str, &str); 13] = [
     ("payment", "Asking for money."),
     ("notifications", "What users get by mail."),
     ("reports", "Reports of transactions."),
+    ("entries", "Every movement of a balance."),
+    ("balances", "What a user could spend at a moment."),
     ("summaries", "Totals of a user."),
     ("sync", "Taking over what the reports are made of."),
     ("webhooks", "Events, sent to other systems."),

@@ -1,4 +1,4 @@
-//! The full run, on request: every user and every transaction.
+//! The full run, on request: every user, every transaction and every entry.
 
 use std::time::{Duration, Instant};
 
@@ -23,14 +23,14 @@ pub struct Synced {
 }
 
 /// A full run under way. It reads the next page while it writes the last one.
-struct FullRun<'a> {
-    sync: &'a Sync,
+pub(super) struct FullRun<'a> {
+    pub(super) sync: &'a Sync,
     holder: &'a Holder,
     renewed: Instant,
 }
 
 impl Sync {
-    /// A full run: every user and every transaction; 409 while another one is under way.
+    /// A full run: every user, every transaction and every entry; 409 while another one is under way.
     pub async fn run_all(&self) -> Result<Synced> {
         // a holder of its own: two requests to the same instance exclude each other too
         let holder = Holder::new();
@@ -48,6 +48,7 @@ impl FullRun<'_> {
     async fn take_over_everything(&mut self) -> Result<Synced, RunError> {
         let users = self.take_over_users().await?;
         let transactions = self.take_over_transactions().await?;
+        self.rebuild_entries().await?;
         Ok(Synced { users, transactions })
     }
 
@@ -93,7 +94,7 @@ impl FullRun<'_> {
         }
     }
 
-    async fn renew(&mut self) -> Result<(), RunError> {
+    pub(super) async fn renew(&mut self) -> Result<(), RunError> {
         if self.renewed.elapsed() >= RENEW_AFTER {
             if !self.sync.hold(LEASE, self.holder).await? {
                 return Err(RunError::LeaseLost);

@@ -8,12 +8,16 @@
 //! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
 
 pub mod background;
+pub mod entries;
+pub mod entry_worker;
 pub mod full_sync;
 pub mod known_users;
 pub mod overview;
+pub mod rebuild;
 pub mod reconciliations;
 pub mod refresh;
 pub mod report;
 pub mod reported;
 pub mod run;
 pub mod sync;
+pub mod take_over;

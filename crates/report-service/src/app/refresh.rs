@@ -247,6 +247,8 @@ mod tests {
             refund_of: None,
             execute_at: None,
             settled_at: None,
+            description: None,
+            reference: None,
         }
     }
 

@@ -20,10 +20,11 @@ use mysql::{
 use sqlx::MySqlPool;
 use tokio::sync::Mutex;
 
+use super::take_over::LastTaken;
 use crate::{
     clients::{TransactionClient, UserClient},
     codes,
-    domain::change::Change,
+    domain::{chain::Broken, change::Change},
     store::{copies, summaries::Totals, sync_state},
 };
 
@@ -51,6 +52,8 @@ pub struct Sync {
     pub(super) reads: ReadPool,
     /// Requests for one user come one after the other.
     pub(super) locks: PerKey<UserId, LastTold>,
+    /// Requests that wait for the same entries take them over together.
+    pub(super) taking: PerKey<(), LastTaken>,
     pub(super) users: UserClient,
     pub(super) transactions: TransactionClient,
     /// Where the days of the overview begin.
@@ -70,6 +73,8 @@ pub(super) enum RunError {
     Db(#[from] DbError),
     #[error("another instance took over")]
     LeaseLost,
+    #[error(transparent)]
+    Broken(#[from] Broken),
 }
 
 /// Shows how long ago the last run began that came to its end.
@@ -94,6 +99,7 @@ impl From<RunError> for ApiError {
             RunError::Source(error) => error.into(),
             RunError::Db(error) => error.into(),
             RunError::LeaseLost => codes::SYNC_IN_PROGRESS.into(),
+            RunError::Broken(error) => Self::internal(error),
         }
     }
 }
@@ -105,6 +111,7 @@ impl Sync {
             pool,
             reads,
             locks: PerKey::default(),
+            taking: PerKey::default(),
             users,
             transactions,
             zone,

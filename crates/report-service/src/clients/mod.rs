@@ -4,4 +4,4 @@ mod transactions;
 mod users;
 
 pub use transactions::{MAX_IDS, PAGE, TransactionClient};
-pub use users::UserClient;
+pub use users::{EntryPage, UserClient};

@@ -5,10 +5,18 @@ use fault::point;
 use money::{Money, UserId};
 use serde::Deserialize;
 
-use crate::{codes, domain::overview::WalletTotals};
+use crate::{
+    codes,
+    domain::{change::AsOf, entry::Entry, overview::WalletTotals},
+};
 
 /// Users on a page: as many as user-service gives.
 const PAGE: u32 = common::page::MAX_LIMIT;
+
+/// Operations on a page of entries.
+const OPERATIONS: u32 = 2_000;
+/// Names that are asked for at once: as many as user-service gives.
+const MAX_NAMES: usize = 200;
 
 #[derive(Deserialize)]
 struct User {
@@ -19,6 +27,27 @@ struct User {
 struct Totals {
     users: i64,
     money: Money,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    id: UserId,
+    display_name: String,
+}
+
+/// A page of the ledger's entries.
+#[derive(Debug, Deserialize)]
+pub struct EntryPage {
+    /// In the order of the ledger.
+    pub entries: Vec<Entry>,
+    /// Whose accounts were closed.
+    pub closed: Vec<UserId>,
+    /// The last operation of the page: the next one begins after it.
+    pub position: i64,
+    /// True if there are no more for now.
+    pub is_end: bool,
+    /// True if user-service serves others meanwhile.
+    pub is_serving: bool,
 }
 
 /// Looks users up.
@@ -45,6 +74,24 @@ impl UserClient {
         let (Totals { users, money }, moment) =
             self.0.get_as_of(point!("call.totals"), "/internal/totals", &()).await?;
         Ok(moment.map(|true_at| WalletTotals { users, money, true_at }))
+    }
+
+    /// The entries of the operations after this one, and the moment before which all that was committed is on this page or those
+    /// before, if it has come further.
+    pub async fn entries(&self, after: i64) -> Result<AsOf<EntryPage>, CallError> {
+        let query = [("after", after.to_string()), ("limit", OPERATIONS.to_string())];
+        self.0.get_as_of(point!("call.entries"), "/internal/entries", &query).await
+    }
+
+    /// The display names of those of `users` that have an account.
+    pub async fn names(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, CallError> {
+        let mut names = Vec::with_capacity(users.len());
+        for users in users.chunks(MAX_NAMES) {
+            let ids = users.iter().map(UserId::to_string).collect::<Vec<_>>().join(",");
+            let found: Vec<Name> = self.0.get(point!("call.names"), "/internal/names", &[("ids", ids)]).await?;
+            names.extend(found.into_iter().map(|name| (name.id, name.display_name)));
+        }
+        Ok(names)
     }
 
     /// The users after `cursor` by id; an empty page is the end.

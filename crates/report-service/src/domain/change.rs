@@ -76,6 +76,12 @@ pub struct Change {
     /// When it was settled, if it is and that is known.
     #[serde(default)]
     pub settled_at: Option<DateTime<Utc>>,
+    /// What was written on it.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// What its caller calls it.
+    #[serde(default)]
+    pub reference: Option<String>,
 }
 
 /// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.

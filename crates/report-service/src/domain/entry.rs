@@ -1,10 +1,13 @@
 //! An entry: one movement of the balance that a user can spend.
 
+use std::{fmt, str::FromStr};
+
 use chrono::{DateTime, Utc};
 use money::{Money, TransactionId, UserId};
+use serde::Deserialize;
 
 /// One movement of the balance that a user can spend, as it stands in the copy of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Entry {
     /// Identifies it, and grows along the ledger.
     pub id: i64,
@@ -37,6 +40,31 @@ pub struct Place {
     pub id: i64,
 }
 
+/// As a `Link` carries it: the moment in microseconds, and the entry.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.created_at.timestamp_micros(), self.id)
+    }
+}
+
+impl FromStr for Place {
+    type Err = NoPlace;
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let number = |text: &str| {
+            let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            if is_plain { text.parse().ok() } else { None }
+        };
+        let (moment, id) = text.split_once('-').ok_or(NoPlace)?;
+        let created_at = number(moment).and_then(DateTime::from_timestamp_micros).filter(|moment| *moment <= LATEST);
+        Ok(Self { created_at: created_at.ok_or(NoPlace)?, id: number(id).ok_or(NoPlace)? })
+    }
+}
+
+/// A text that is no place.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must come from a Link header")]
+pub struct NoPlace;
+
 impl Place {
     /// Behind all entries.
     pub const END: Self = Self { created_at: LATEST, id: i64::MAX };
@@ -54,5 +82,20 @@ impl Entry {
     /// Where it is.
     pub fn place(&self) -> Place {
         Place { created_at: self.created_at, id: self.id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_is_written_and_nothing_else_is_one() {
+        let place = Place { created_at: DateTime::from_timestamp_micros(1_762_000_000_000_001).unwrap(), id: 65_537 };
+        assert_eq!(place.to_string(), "1762000000000001-65537");
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for text in ["", "-", "1", "1-", "-1", "1-+1", "1-1-1", "1--1", "a-1", "9223372036854775807-1"] {
+            assert_eq!(text.parse::<Place>(), Err(NoPlace), "{text:?}");
+        }
     }
 }

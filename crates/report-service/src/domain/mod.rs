@@ -1,5 +1,6 @@
 //! What reports, summaries and the overview are made of. Pure.
 
+pub mod chain;
 pub mod change;
 pub mod entry;
 pub mod overview;

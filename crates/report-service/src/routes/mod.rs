@@ -1,5 +1,7 @@
 //! The routes of report-service, one file for each resource.
 
+pub mod balances;
+pub mod entries;
 pub mod overview;
 mod reconciliation_file;
 pub mod reconciliations;

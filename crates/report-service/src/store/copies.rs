@@ -13,7 +13,7 @@ use mysql::{
     DbError, Unit,
     bulk::{BulkInsert, Value, list},
 };
-use sqlx::MySqlConnection;
+use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
     overview, reports, shares, summaries,
@@ -84,7 +84,8 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change], zone: Option<Tz>) ->
     write(unit, &added, &counted, "");
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver),
-        captured = VALUES(captured), shares = VALUES(shares)";
+        captured = VALUES(captured), shares = VALUES(shares), description = VALUES(description),
+        reference = VALUES(reference)";
     write(unit, &changed, &counted, replace);
     write(unit, &recounted, &counted, " ON DUPLICATE KEY UPDATE counted = VALUES(counted)");
     shares::write(unit, added.iter().chain(&changed).copied());
@@ -172,6 +173,8 @@ row! {
         counts_for_sender: bool,
         counts_for_receiver: bool,
         shares: Option<String>,
+        description: Option<String>,
+        reference: Option<String>,
         counted: Option<String>,
     }
 }
@@ -189,11 +192,13 @@ impl Stored {
     }
 
     /// True for a newer version; and for the same one if the copy was made by a version of this service that counted each
-    /// transaction for both parties.
+    /// transaction for both parties, or kept nothing of what was written on it.
     fn is_replaced_by(&self, change: &Change) -> bool {
         let counts_less = self.counts_for_sender && !change.counts_for_sender
             || self.counts_for_receiver && !change.counts_for_receiver;
-        let is_other = counts_less || self.lacks_shares(change);
+        let lacks_texts = change.description.is_some() && self.description.is_none()
+            || change.reference.is_some() && self.reference.is_none();
+        let is_other = counts_less || lacks_texts || self.lacks_shares(change);
         self.version < change.version || (self.version == change.version && is_other)
     }
 
@@ -231,7 +236,7 @@ impl Stored {
 fn select(ids: impl IntoIterator<Item = TransactionId>, lock: &'static str) -> String {
     format!(
         "SELECT transaction_id, version, amount, status, captured, counts_for_sender, counts_for_receiver, shares,
-                counted
+             description, reference, counted
          FROM transactions
          WHERE transaction_id IN {} ORDER BY transaction_id{lock}",
         list(ids.into_iter().map(TransactionId::get))
@@ -245,7 +250,7 @@ fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
 fn write(unit: &mut Unit, changes: &[&Change], counted: &HashMap<TransactionId, String>, on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
-             counts_for_sender, counts_for_receiver, captured, shares, counted)",
+             counts_for_sender, counts_for_receiver, captured, shares, description, reference, counted)",
     );
     for change in changes {
         let shares = shares::written(change);
@@ -261,6 +266,8 @@ fn write(unit: &mut Unit, changes: &[&Change], counted: &HashMap<TransactionId, 
             i64::from(change.counts_for_receiver).into(),
             captured(change).into(),
             shares.as_deref().into(),
+            change.description.as_deref().into(),
+            change.reference.as_deref().into(),
             counted.get(&change.id).map(String::as_str).into(),
         ]);
     }
@@ -281,6 +288,30 @@ pub async fn is_known(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<
     let found: Option<i64> =
         sqlx::query_scalar("SELECT user_id FROM users WHERE user_id = ?").bind(user).fetch_optional(conn).await?;
     Ok(found.is_some())
+}
+
+row! {
+    /// What was written on a transaction, as far as its copy knows.
+    #[derive(Debug, Clone)]
+    pub struct Text {
+        pub transaction_id: TransactionId,
+        pub status: Status,
+        pub description: Option<String>,
+        pub reference: Option<String>,
+    }
+}
+
+pub(super) const TEXTS: &str =
+    "SELECT transaction_id, status, description, reference FROM transactions WHERE transaction_id IN ";
+
+/// What was written on those of `transactions` that have a copy.
+pub async fn texts(conn: &mut MySqlConnection, transactions: &[TransactionId]) -> sqlx::Result<Vec<Text>> {
+    if transactions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::new(TEXTS);
+    mysql::push_list(&mut query, transactions.iter().copied());
+    query.build_query_as().fetch_all(conn).await
 }
 
 pub(super) const OPEN: &str =

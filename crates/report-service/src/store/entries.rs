@@ -109,6 +109,27 @@ pub async fn balance_before(
     Ok(found.unwrap_or_default())
 }
 
+const BALANCE_AT: &str = "SELECT f.true_at,
+         (SELECT balance_after FROM entries WHERE generation = f.generation AND user_id = ? AND created_at < ?
+          ORDER BY created_at DESC, id DESC LIMIT 1)
+     FROM entry_feeds f WHERE f.feed = 'entries'";
+
+/// The same, and before which moment all that was committed counts; `None` if nothing was ever taken over.
+pub async fn balance_at(
+    conn: &mut MySqlConnection,
+    user: UserId,
+    at: DateTime<Utc>,
+) -> sqlx::Result<Option<(DateTime<Utc>, Option<Money>)>> {
+    sqlx::query_as(BALANCE_AT).bind(user).bind(at).fetch_optional(conn).await
+}
+
+pub(super) const HAS_ANY: &str = "SELECT 1 FROM entry_accounts WHERE generation = ? AND user_id = ?";
+
+/// True if `user` ever had an entry.
+pub async fn has_any(conn: &mut MySqlConnection, generation: i32, user: UserId) -> sqlx::Result<bool> {
+    Ok(sqlx::query_scalar::<_, i64>(HAS_ANY).bind(generation).bind(user).fetch_optional(conn).await?.is_some())
+}
+
 /// What a user's entries from a moment to another add up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {

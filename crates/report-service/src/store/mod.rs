@@ -2,7 +2,9 @@
 
 pub mod copies;
 pub mod entries;
+pub mod entry_feeds;
 pub mod migrations;
+pub mod names;
 pub mod overview;
 #[cfg(test)]
 mod plans;

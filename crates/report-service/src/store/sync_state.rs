@@ -9,8 +9,8 @@ use mysql::{
 };
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-/// The feed's name in the table. Another name lets it be read from the beginning: since this one, it says for whom a
-/// transaction counts, and when it was settled.
+/// The feed's name in the table. Another name lets it be read from the beginning: since this one, it says what was
+/// written on a transaction, and when it was settled.
 const FEED: &str = "transactions.3";
 
 row! {

@@ -1,6 +1,7 @@
 //! The API of report-service on a real database, with one stub for user-service and transaction-service.
 
 mod background;
+mod entries;
 mod errors;
 mod histories;
 mod outages;

@@ -52,6 +52,9 @@ pub struct StepShare {
     pub receiver_id: UserId,
     /// How much.
     pub amount: Money,
+    /// True for a fee, beside what the receiver gets.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_fee: bool,
 }
 
 /// Those who have a share beyond the first, and more than nothing.

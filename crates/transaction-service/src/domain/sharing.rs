@@ -33,7 +33,10 @@ impl Transaction {
     }
 
     fn with_amounts(&self, amounts: impl Iterator<Item = Money>) -> Vec<StepShare> {
-        let of = |(share, amount): (&Share, Money)| StepShare { receiver_id: share.receiver_id, amount };
+        let of = |(share, amount): (&Share, Money)| {
+            let Share { receiver_id, is_fee, .. } = *share;
+            StepShare { receiver_id, amount, is_fee }
+        };
         self.shares.iter().zip(amounts).map(of).collect()
     }
 

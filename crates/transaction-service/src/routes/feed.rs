@@ -7,6 +7,7 @@ use common::{
     as_of::AsOf,
     caller::Service,
     extract::{Json, Path, Query},
+    labels::Reference,
     page::UpTo,
     reads::ReadPool,
     request,
@@ -68,6 +69,10 @@ pub struct Change {
     execute_at: Option<DateTime<Utc>>,
     /// When it ended; null before, and if that was not written down.
     settled_at: Option<DateTime<Utc>>,
+    /// What was written on it.
+    description: Option<String>,
+    /// What its caller calls it.
+    reference: Option<String>,
 }
 
 /// What of a transaction is one receiver's; of a refund, what one of those pays who were paid.
@@ -121,6 +126,8 @@ impl From<Transaction> for Change {
             refund_of: row.refund_of,
             execute_at: row.execute_at,
             settled_at: row.settled_at,
+            description: (!row.description.is_empty()).then_some(row.description),
+            reference: row.labels.reference.map(|Reference(text)| text),
         }
     }
 }

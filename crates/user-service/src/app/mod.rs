@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod change;
 pub mod close;
+pub mod entries;
 pub mod freeze;
 pub mod ledger;
 pub mod limits;

@@ -96,12 +96,14 @@ pub struct Entry {
     pub balance_after: Option<Money>,
     /// The transaction that the leg is of, where an operation is of several.
     pub transaction: Option<TransactionId>,
+    /// True if it gives a fee to its receiver.
+    pub is_fee: bool,
 }
 
 impl Entry {
     /// A leg of an operation of one transaction, or of none.
     pub fn new(account: LedgerAccount, user: UserId, amount: Money, balance_after: Option<Money>) -> Self {
-        Self { account, user, amount, balance_after, transaction: None }
+        Self { account, user, amount, balance_after, transaction: None, is_fee: false }
     }
 }
 

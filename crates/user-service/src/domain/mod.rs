@@ -2,6 +2,7 @@
 
 pub mod book;
 pub mod display_name;
+pub mod entries;
 pub mod facts;
 pub mod limits;
 pub mod operation;

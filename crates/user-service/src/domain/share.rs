@@ -15,12 +15,19 @@ pub struct Share {
     pub receiver_id: UserId,
     /// How much; of a capture or a refund also nothing.
     pub amount: Money,
+    /// True for a fee, beside what the receiver gets. It is no part of the step's identity.
+    #[serde(default, skip_serializing)]
+    pub is_fee: bool,
 }
 
 impl Share {
     /// The `shares` of `amount`, of which all is the `receiver`'s if there are none.
     pub fn all(shares: &[Self], receiver_id: UserId, amount: Amount) -> Vec<Self> {
-        if shares.is_empty() { vec![Self { receiver_id, amount: amount.money() }] } else { shares.to_vec() }
+        if shares.is_empty() {
+            vec![Self { receiver_id, amount: amount.money(), is_fee: false }]
+        } else {
+            shares.to_vec()
+        }
     }
 }
 
@@ -39,7 +46,7 @@ pub struct HeldShare {
 
 impl HeldShare {
     /// A share of which nothing is paid yet.
-    pub fn new(Share { receiver_id, amount }: &Share) -> Self {
+    pub fn new(Share { receiver_id, amount, .. }: &Share) -> Self {
         Self { receiver_id: *receiver_id, amount: *amount, captured: Money::ZERO, refunded: Money::ZERO }
     }
 }

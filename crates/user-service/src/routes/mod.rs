@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod balance;
+pub mod entries;
 pub mod fields;
 mod funder;
 pub mod internal;

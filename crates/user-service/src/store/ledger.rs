@@ -222,14 +222,21 @@ pub fn write_entries(unit: &mut Unit, entries: &[(Id, i64, Entry)]) {
     let mut of_several = BulkInsert::new(
         "INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after, transaction_id)",
     );
+    let mut fees = BulkInsert::new(
+        "INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after, is_fee)",
+    );
     for entry in entries {
-        match entry.2.transaction {
-            None => of_one.row(&values(entry)),
-            Some(transaction) => of_several.row(&[&values(entry)[..], &[transaction.get().into()]].concat()),
+        match entry.2 {
+            Entry { transaction: Some(transaction), .. } => {
+                of_several.row(&[&values(entry)[..], &[transaction.get().into()]].concat());
+            }
+            Entry { is_fee: true, .. } => fees.row(&[&values(entry)[..], &[1.into()]].concat()),
+            Entry { .. } => of_one.row(&values(entry)),
         }
     }
     unit.insert(of_one);
     unit.insert(of_several);
+    unit.insert(fees);
 }
 
 const HOLD: &str =

@@ -26,6 +26,7 @@ pub fn migrations() -> Migrator {
         "0118_ledger_entries_transaction",
         "0120_lookups",
         "0130_holds_shares",
+        "0140_ledger_entries_is_fee",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -4,6 +4,7 @@ pub mod attempts;
 pub mod audits;
 pub mod backups;
 pub mod closing;
+pub mod entries;
 pub mod ledger;
 pub mod limits;
 pub mod lookups;

@@ -124,6 +124,26 @@ impl Service {
         })
     }
 
+    /// A page of a user's entries.
+    pub async fn entries(&self, user: i64, query: &str) -> Reply {
+        self.api.get(&format!("/entries/user/{user}{query}")).await
+    }
+
+    /// What a user could spend at a moment, or now.
+    pub async fn balance(&self, user: i64, query: &str) -> Reply {
+        self.api.get(&format!("/balances/user/{user}{query}")).await
+    }
+
+    /// Changes what the service has stored.
+    pub async fn sql(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.database.pool()).await.unwrap();
+    }
+
+    /// A number that the service has stored.
+    pub async fn stored(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.database.pool()).await.unwrap()
+    }
+
     /// Takes everything over.
     pub async fn sync(&self) -> Reply {
         self.api.as_service().post_empty("/sync/all").await

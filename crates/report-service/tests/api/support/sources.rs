@@ -12,6 +12,8 @@ use lab::http::eventually;
 use money::time;
 use tokio::sync::watch;
 
+use super::ledger::Ledger;
+
 /// An account of most tests.
 pub const ANI: i64 = 1;
 /// Another one.
@@ -65,6 +67,8 @@ pub struct Transaction {
     pub refunded: Cents,
     /// When it ended, if that was written down.
     pub settled_at: Option<DateTime<Utc>>,
+    /// What was written on it, and what its caller calls it.
+    pub texts: Option<(&'static str, &'static str)>,
 }
 
 impl Transaction {
@@ -87,6 +91,7 @@ impl Transaction {
             refund_of: None,
             refunded: Cents(0),
             settled_at: None,
+            texts: None,
         }
     }
 
@@ -142,12 +147,15 @@ impl Transaction {
         let refund_of = self.refund_of.map_or(String::new(), |of| format!(r#","refund_of":{of}"#));
         let settled_at = self.settled_at.map_or("null".to_owned(), |at| format!(r#""{}""#, text(at)));
         let refunded = self.refunded;
+        let texts = self.texts.map_or(String::new(), |(description, reference)| {
+            format!(r#","description":"{description}","reference":"{reference}""#)
+        });
         format!(
             r#"{{"id":{id},"sender_id":{sender},"receiver_id":{receiver},"amount":{amount},"status":"{status}",
                "version":{version},"created_at":"{created_at}","changed_at":"{changed_at}","hidden":{hidden},
                "counts_for_sender":{for_sender},"counts_for_receiver":{for_receiver},
                "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver},
-               "refunded_amount":{refunded},"settled_at":{settled_at}{shares}{refund_of}}}"#
+               "refunded_amount":{refunded},"settled_at":{settled_at}{shares}{refund_of}{texts}}}"#
         )
     }
 }
@@ -271,6 +279,8 @@ pub struct Known {
     /// How long a page of the whole feed takes.
     pub page_takes: Duration,
     pub asked: Asked,
+    /// The ledger of user-service.
+    pub ledger: Ledger,
     /// What happens before each answer about a single user's transactions.
     pub before_answers: VecDeque<Vec<Transaction>>,
 }

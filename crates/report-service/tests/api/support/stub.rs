@@ -15,7 +15,10 @@ use lab::wallet::DEVELOPMENT_TOKEN;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::sources::{Sources, Transaction, text};
+use super::{
+    ledger,
+    sources::{Sources, Transaction, text},
+};
 
 /// The most transactions that transaction-service gives in one answer.
 const MAX_CHANGES: usize = 1000;
@@ -24,6 +27,8 @@ const MAX_CHANGES: usize = 1000;
 pub fn routes(sources: &Sources) -> Router {
     Router::new()
         .route("/internal/totals", get(totals))
+        .route("/internal/entries", get(ledger::feed))
+        .route("/internal/names", get(names))
         .route("/internal/users", get(list_users))
         .route("/internal/users/{id}", get(show_user))
         .merge(lab::accounts::routes())
@@ -40,11 +45,13 @@ fn refused(status: StatusCode, code: &str) -> Response {
     (status, Json(json!({"error": "No", "code": code, "request_id": "stub"}))).into_response()
 }
 
-fn down() -> Response {
+/// An answer of a service that is there and cannot serve.
+pub fn down() -> Response {
     refused(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable")
 }
 
-fn raw(body: String) -> Response {
+/// An answer with this body.
+pub fn raw(body: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
@@ -76,6 +83,16 @@ async fn totals(State(sources): State<Sources>) -> Response {
         return down();
     }
     as_of(known.now(), raw(format!(r#"{{"users":{},"money":{}}}"#, known.users.len(), known.money)))
+}
+
+async fn names(State(sources): State<Sources>, Query(query): Query<BatchQuery>) -> Response {
+    let known = sources.known();
+    if known.users_down {
+        return down();
+    }
+    let ids = query.ids.split(',').map(|id| id.parse::<i64>().expect("a number"));
+    let name = |id: i64| json!({"id": id, "display_name": format!("User {id}")});
+    Json(ids.filter(|id| known.users.contains(id)).map(name).collect::<Vec<_>>()).into_response()
 }
 
 #[derive(Deserialize)]
@@ -154,7 +171,7 @@ async fn newest(State(sources): State<Sources>) -> Response {
 }
 
 /// An answer that names the moment at which it was true.
-fn as_of(moment: DateTime<Utc>, mut answer: Response) -> Response {
+pub fn as_of(moment: DateTime<Utc>, mut answer: Response) -> Response {
     answer.headers_mut().insert("x-data-as-of", text(moment).parse().expect("a moment is a header's value"));
     answer
 }

@@ -54,6 +54,7 @@ impl Book {
     /// A leg for each of `payees` that gets something.
     pub(super) fn pay(&mut self, payees: &[Share]) -> Vec<Entry> {
         let paid = payees.iter().filter(|payee| payee.amount != Money::ZERO);
-        paid.map(|payee| self.available(payee.receiver_id, payee.amount)).collect()
+        let leg = |payee: &Share| Entry { is_fee: payee.is_fee, ..self.available(payee.receiver_id, payee.amount) };
+        paid.map(leg).collect()
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 fn share(id: i64, units: i64) -> Share {
-    Share { receiver_id: user(id), amount: units.into() }
+    Share { receiver_id: user(id), amount: units.into(), is_fee: false }
 }
 
 /// From user 1 to users 2, 3, …, so much to each.

@@ -1,0 +1,68 @@
+//! The background worker that takes entries over, and clears those away that are no longer read.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::worker::Step;
+use fault::point;
+use mysql::lease::Holder;
+
+use super::sync::Sync;
+use crate::store::entry_feeds::{self as store, Reading};
+
+/// How long a step takes entries over.
+const STRETCH: Duration = Duration::from_millis(100);
+/// How many times as long it rests then while user-service serves others: nine tenths of the time are left to those who move money.
+const REST: u32 = 9;
+/// Held by the instance that does it. If it runs out, two take over the same entries, which does no harm.
+const LEASE: &str = "entries";
+
+/// The worker.
+#[derive(Clone)]
+pub struct EntryWorker {
+    sync: Sync,
+    holder: Arc<Holder>,
+}
+
+impl EntryWorker {
+    /// A worker for `sync`.
+    pub fn new(sync: Sync) -> Self {
+        Self { sync, holder: Arc::new(Holder::new()) }
+    }
+
+    /// Takes over a few pages, if no other instance is at it. Idle after the last one.
+    pub async fn run_once(&self) -> anyhow::Result<Step> {
+        if !self.sync.hold(LEASE, &self.holder).await? {
+            return Ok(Step::Idle);
+        }
+        let begun = Instant::now();
+        let progress = self.sync.repair_or_take_over(Reading::Entries, begun + STRETCH).await?;
+        if !progress.is_end {
+            if progress.is_serving {
+                tokio::time::sleep(begun.elapsed().min(STRETCH) * REST).await;
+            }
+            return Ok(Step::Worked);
+        }
+        if self.sync.clear_entries().await? {
+            return Ok(Step::Worked);
+        }
+        self.sync.release(LEASE, &self.holder).await?;
+        Ok(Step::Idle)
+    }
+}
+
+impl Sync {
+    /// Deletes a part of what is no longer read; false if there is nothing.
+    async fn clear_entries(&self) -> anyhow::Result<bool> {
+        let Some(generation) = store::retired(&mut *self.pool.acquire().await?).await? else { return Ok(false) };
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("entries.clear")).await?;
+            store::clear(tx.conn().await?, generation).await?;
+            tx.commit().await
+        })
+        .await?;
+        Ok(true)
+    }
+}

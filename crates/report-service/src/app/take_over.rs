@@ -1,0 +1,169 @@
+//! Taking entries over from user-service's feed.
+//!
+//! The feed skips nothing. A page is written together with how far it has been read, under the lock of that place, so
+//! that several instances may read at once, and each entry begins with the balance that the one before it has left: should one be
+//! missing all the same, nothing behind it is taken over, and the feed is read again from a little before.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::error::error_chain;
+use fault::point;
+use mysql::{DbError, Unit};
+use tokio::time::timeout_at;
+
+use super::sync::{RunError, Sync};
+use crate::{
+    clients::EntryPage,
+    domain::chain::{self, Broken},
+    store::{
+        entry_feeds::{self as store, Feed, Reading},
+        names,
+    },
+};
+
+/// How long a request takes entries over before it answers from what it has.
+const REQUEST_TAKES_OVER: Duration = Duration::from_secs(1);
+/// How many operations are read again if an entry is missing: what a busy minute brings.
+const READ_AGAIN: i64 = 200_000;
+/// How long that may take.
+const READING_AGAIN: Duration = Duration::from_secs(60);
+/// Where nothing is new, how far the copy goes is noted this often.
+const NOTED_EVERY: TimeDelta = TimeDelta::seconds(1);
+/// The first generation.
+const FIRST: i32 = 1;
+
+/// How far taking over has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    /// True if there was no more.
+    pub is_end: bool,
+    /// True if user-service serves others meanwhile.
+    pub is_serving: bool,
+    /// All that was committed in the ledger before is taken over.
+    pub moment: Option<DateTime<Utc>>,
+}
+
+/// When a request last took entries over, and how far it came.
+pub type LastTaken = Option<(Instant, Option<DateTime<Utc>>)>;
+
+impl Sync {
+    /// Takes over what is new, together with all requests that wait for the same, but for no longer than a request may. Returns the
+    /// moment before which all that was committed is taken over, if it came to one.
+    pub(super) async fn take_over_new_entries(&self) -> Option<DateTime<Utc>> {
+        let asked = Instant::now();
+        let until = asked + REQUEST_TAKES_OVER;
+        let mut last = timeout_at(until.into(), self.taking.lock(())).await.ok()?;
+        if let Some((_, moment)) = last.filter(|(begun, _)| *begun >= asked) {
+            return moment; // another request began after this one had come
+        }
+        let begun = Instant::now();
+        let moment = match self.take_over_entries(Reading::Entries, until).await {
+            Ok(progress) => progress.moment,
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "answering from the copy of the entries");
+                None
+            }
+        };
+        *last = Some((begun, moment));
+        moment
+    }
+
+    /// The same without anybody who waits for it; if an entry is missing, it goes back and looks for it.
+    pub(super) async fn repair_or_take_over(&self, reading: Reading, until: Instant) -> Result<Progress, RunError> {
+        let taken = self.take_over_entries(reading, until).await;
+        let Err(RunError::Broken(_)) = taken else { return taken };
+        let feed = store::find(&mut *self.pool.acquire().await?, reading).await?;
+        let behind = feed.map(|feed| Feed { position: (feed.position - READ_AGAIN).max(0), ..feed });
+        self.take_over_from(reading, behind, Instant::now() + READING_AGAIN).await
+    }
+
+    /// Takes over what is new, page by page, until there is no more or the time is over.
+    pub(super) async fn take_over_entries(&self, reading: Reading, until: Instant) -> Result<Progress, RunError> {
+        let feed = store::find(&mut *self.pool.acquire().await?, reading).await?;
+        self.take_over_from(reading, feed, until).await
+    }
+
+    /// The same from a place. The next page is read while one is written.
+    async fn take_over_from(&self, reading: Reading, feed: Option<Feed>, until: Instant) -> Result<Progress, RunError> {
+        let mut position = feed.map_or(0, |feed| feed.position);
+        let mut progress = Progress { is_end: false, is_serving: false, moment: None };
+        let mut next = Some(timeout_at(until.into(), self.users.entries(position)).await);
+        while let Some(Ok(read)) = next {
+            let (page, moment) = read?;
+            progress.is_end = page.is_end;
+            progress.is_serving |= page.is_serving;
+            let is_over = page.is_end || page.position == position || Instant::now() >= until;
+            let reads_on = async {
+                if is_over { None } else { Some(timeout_at(until.into(), self.users.entries(page.position)).await) }
+            };
+            let (written, following) = tokio::join!(self.write_entries(reading, feed, (&page, moment)), reads_on);
+            written.inspect_err(|error| {
+                if let RunError::Broken(broken) = error {
+                    tracing::error!(error = error_chain(broken), "an entry is missing");
+                }
+            })?;
+            (position, progress.moment, next) = (page.position, progress.moment.max(moment), following);
+        }
+        Ok(progress)
+    }
+
+    /// Writes a page, and how far it goes. What was known of that when the reading began is `feed`.
+    async fn write_entries(
+        &self,
+        reading: Reading,
+        feed: Option<Feed>,
+        (page, moment): (&EntryPage, Option<DateTime<Utc>>),
+    ) -> Result<(), RunError> {
+        let is_worth_noting = match (feed, moment) {
+            (Some(feed), Some(moment)) => page.position > feed.position || moment - feed.true_at >= NOTED_EVERY,
+            (Some(feed), None) => page.position > feed.position,
+            (None, moment) => moment.is_some(),
+        };
+        if page.entries.is_empty() && !is_worth_noting {
+            return Ok(());
+        }
+        let generation = feed.map(|feed| feed.generation);
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("entries")).await?;
+            let feed = store::lock(&mut tx, reading).await?;
+            if reading == Reading::Rebuild && feed.map(|feed| feed.generation) != generation {
+                return Ok(Err(RunError::LeaseLost)); // another rebuild has begun in its place
+            }
+            if let Err(broken) = append(&mut tx, reading, feed, (page, moment)).await? {
+                return Ok(Err(broken.into()));
+            }
+            tx.commit().await?;
+            Ok(Ok(()))
+        })
+        .await?
+    }
+}
+
+/// Appends the page to what is taken over.
+async fn append(
+    unit: &mut Unit,
+    reading: Reading,
+    feed: Option<Feed>,
+    (page, moment): (&EntryPage, Option<DateTime<Utc>>),
+) -> Result<Result<(), Broken>, DbError> {
+    let nothing = Feed { generation: FIRST, position: 0, true_at: DateTime::UNIX_EPOCH, oldest: FIRST };
+    let Feed { generation, position, true_at, .. } = feed.unwrap_or(nothing);
+    let users = page.entries.iter().map(|entry| entry.user_id).collect::<BTreeSet<_>>();
+    let mut accounts = store::accounts(unit, generation, &users).await?;
+    let added = match chain::append(&mut accounts, page.entries.iter().cloned()) {
+        Ok(added) => added,
+        Err(broken) => return Ok(Err(broken)),
+    };
+    store::write(unit, generation, &added, &accounts);
+    names::forget(unit, &page.closed);
+    let (position, true_at) = (position.max(page.position), moment.map_or(true_at, |moment| true_at.max(moment)));
+    match feed {
+        Some(_) => store::advance(unit, reading, position, true_at),
+        None => store::begin(unit, reading, Feed { position, true_at, ..nothing }),
+    }
+    Ok(Ok(()))
+}

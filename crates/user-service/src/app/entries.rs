@@ -1,0 +1,96 @@
+//! The feed of entries. It skips nothing, however late an operation commits.
+//!
+//! Ids are given in the order of insertion, and while the rows of all accounts of the operation are locked: of one user they are in the
+//! order of its balances. But an operation shows when it is committed, so behind a gap there may be one that comes before. A page
+//! ends before the first gap that may still be filled.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use common::reads::ReadPool;
+use money::{TransactionId, UserId};
+use sqlx::MySqlConnection;
+
+use crate::{
+    domain::entries::{self, Entry, Posted},
+    store::entries::{self as store, Operation},
+};
+
+/// A gap below an operation of this age stays: no database transaction lives as long. In microseconds.
+const GONE_AFTER: i64 = 60_000_000;
+/// A gap below an operation of this age, in which no row is locked, stays: a row is inserted, and locked, as soon as it has its id.
+/// In microseconds.
+const INSERTED_WITHIN: i64 = 2_000_000;
+/// Gaps of a page in which somebody looks for locks.
+const MOST_GAPS: usize = 50;
+
+/// A page of the feed.
+#[derive(Debug)]
+pub struct Page {
+    /// In the order of the ledger.
+    pub entries: Vec<Entry>,
+    /// Whose accounts were closed.
+    pub closed: Vec<UserId>,
+    /// The last operation of the page: the next one begins after it.
+    pub position: i64,
+    /// True if there are no more for now.
+    pub is_end: bool,
+    /// Whatever was committed before then is on this page, or on those before it; `None` if the page has not come further.
+    pub moment: Option<DateTime<Utc>>,
+}
+
+/// The operations after `position`, at most `limit`.
+pub async fn page(reads: &ReadPool, position: i64, limit: u32) -> sqlx::Result<Page> {
+    let mut conn = reads.acquire().await?;
+    // the moment comes first: whatever was committed by then shows
+    let now = store::now(&mut conn).await?;
+    let mut operations = store::operations(&mut conn, position, limit).await?;
+    let is_full = operations.len() == limit as usize;
+    let settled = settled(&mut conn, position, &operations).await?;
+    let is_end = !is_full && settled == operations.len();
+    operations.truncate(settled);
+    let Some(last) = operations.last() else {
+        return Ok(Page { entries: Vec::new(), closed: Vec::new(), position, is_end, moment: is_end.then_some(now) });
+    };
+    // an operation that comes later gets its id later than the last one of the page, and is committed later still
+    let moment = Some(if is_end { now } else { last.created_at });
+    let mut page = Page { entries: Vec::new(), closed: Vec::new(), position: last.id, is_end, moment };
+    let mut legs = store::legs(&mut conn, position, last.id).await?;
+    for operation in operations {
+        page.closed.extend(operation.user_id.filter(|_| operation.kind == "close"));
+        let legs = legs.remove(&operation.id).unwrap_or_default();
+        page.entries.extend(entries::of(&Posted::from(operation), &legs));
+    }
+    name_receivers(&mut conn, &mut page.entries).await?;
+    Ok(page)
+}
+
+/// How many of `operations` come before a gap that may still be filled.
+async fn settled(conn: &mut MySqlConnection, position: i64, operations: &[Operation]) -> sqlx::Result<usize> {
+    let (mut before, mut looked_at) = (position, 0);
+    for (place, operation) in operations.iter().enumerate() {
+        if operation.id > before + 1 && operation.age < GONE_AFTER {
+            looked_at += 1;
+            let may_stay = operation.age >= INSERTED_WITHIN && looked_at <= MOST_GAPS;
+            if !may_stay || !store::is_empty_between(conn, before, operation.id).await? {
+                return Ok(place);
+            }
+        }
+        before = operation.id;
+    }
+    Ok(operations.len())
+}
+
+/// Names the other side of what was set aside, and of what came back: who was to be paid.
+async fn name_receivers(conn: &mut MySqlConnection, entries: &mut [Entry]) -> sqlx::Result<()> {
+    let unnamed = |entry: &Entry| entry.transaction_id.filter(|_| entry.counterparty_id.is_none());
+    let transactions: HashSet<TransactionId> = entries.iter().filter_map(unnamed).collect();
+    let transactions: Vec<TransactionId> = transactions.into_iter().collect();
+    let receivers: HashMap<TransactionId, UserId> = store::receivers(conn, &transactions).await?;
+    for entry in entries {
+        if let Some(transaction) = unnamed(entry) {
+            entry.counterparty_id = receivers.get(&transaction).copied();
+        }
+    }
+    Ok(())
+}
