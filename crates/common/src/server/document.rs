@@ -92,7 +92,7 @@ pub fn document<S: Clone + Send + Sync + 'static>(
 }
 
 /// The groups in which operations are shown, in this order: what people come for before what holds it together.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 17] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
@@ -104,6 +104,8 @@ const TAGS: [(&str, &str); 15] = [
     ("entries", "Every movement of a balance."),
     ("balances", "What a user could spend at a moment."),
     ("summaries", "Totals of a user."),
+    ("overview", "What happens in the whole wallet."),
+    ("reconciliations", "Files of banks and other books, compared with the wallet."),
     ("sync", "Taking over what the reports are made of."),
     ("webhooks", "Events, sent to other systems."),
     ("internal", "What the services ask of each other."),

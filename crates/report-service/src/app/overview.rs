@@ -1,6 +1,6 @@
 //! The overview of all transactions, and of what all accounts have.
 //!
-//! Runs of the feed count what they take over, by the day of its creation ([`super::run`]). A request first does such a run itself, as
+//! Runs of the feed count what they take over, by the day of its creation ([`super::run`]), also what requests have taken over before. A request first does such a run itself, as
 //! far as it may, and what it answers includes whatever was committed when the last complete run began.
 
 use std::time::Instant;

@@ -30,6 +30,8 @@ use crate::{
 
 /// How long a change may take to show in the feed, and more: longer than any database transaction there may take.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// As many changes as most requests take over for their user.
+const FEW: usize = 50;
 /// Seconds for which one instance does a run.
 const LEASE_SECONDS: u32 = 4;
 
@@ -120,14 +122,16 @@ impl Sync {
         }
     }
 
-    /// Takes over `changes` in one database transaction.
+    /// Takes over `changes` in one database transaction. A large page is counted in the overview at once; what few requests bring is
+    /// counted by the next run, so that they do not wait for each other at the rows of a day.
     pub(super) async fn take_over(&self, changes: &[Change]) -> Result<(), DbError> {
         if changes.is_empty() {
             return Ok(());
         }
+        let zone = (changes.len() > FEW).then_some(self.zone);
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("refresh")).await?;
-            copies::take_over(&mut tx, changes, None).await?;
+            copies::take_over(&mut tx, changes, zone).await?;
             tx.commit().await
         })
         .await

@@ -117,10 +117,10 @@ pub async fn show(
     let (from, to) = query.days(day_of(time::now(), zone))?;
     let found = sync.overview(from, to).await?;
     let moment = found.true_at;
-    Ok(AsOf(body(from, to, zone, found), Some(moment)))
+    Ok(AsOf(body(from, to, zone, &found), Some(moment)))
 }
 
-fn body(from: NaiveDate, to: NaiveDate, zone: Tz, found: app::Overview) -> Body {
+fn body(from: NaiveDate, to: NaiveDate, zone: Tz, found: &app::Overview) -> Body {
     let (mut volume, mut counts, mut days) = (Money::ZERO, BTreeMap::new(), Vec::<Day>::new());
     let (mut settled, mut micros) = (0, 0);
     for row in found.days.iter().filter(|row| row.transactions != 0) {

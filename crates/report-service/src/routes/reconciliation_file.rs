@@ -165,6 +165,12 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_of_the_guide_is_such_a_file() {
+        let sample = std::fs::read_to_string(lab::workspace_root().join("docs/guides/reconciliation.csv")).unwrap();
+        assert_eq!(lines(&sample).unwrap().len(), 4);
+    }
+
+    #[test]
     fn every_bad_line_is_named_with_all_that_is_wrong() {
         let text = "date,amount,reference\n2026-11-25,1,A\n25.11.2026,\"1,5\",\n2026-11-25,0,B\n2026-11-26,2,A\n2026-11-25,1\n";
         let faults = lines(text).unwrap_err();

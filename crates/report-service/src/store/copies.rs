@@ -27,7 +27,7 @@ use crate::{
 
 /// Takes changes over: whatever is newer than its copy replaces it, and the totals follow in the same transaction.
 /// The order of changes does not matter, nor how often one comes. With a `zone` they are counted in the overview too, on the days of
-/// that zone: runs of the whole feed do so, since each of them changes the same few rows.
+/// that zone: large pages are, since each of them changes the same few rows.
 pub async fn take_over(unit: &mut Unit, changes: &[Change], zone: Option<Tz>) -> Result<(), DbError> {
     if changes.is_empty() {
         return Ok(());

@@ -43,24 +43,6 @@ impl DayRow {
     }
 }
 
-/// What was created from the `first` day to the `last`, by day and status.
-pub async fn days(conn: &mut MySqlConnection, first: NaiveDate, last: NaiveDate) -> sqlx::Result<Vec<DayRow>> {
-    sqlx::query_as(DAYS).bind(first).bind(last).fetch_all(conn).await
-}
-
-/// How long the transactions of these days took to settle.
-pub async fn settle_times(conn: &mut MySqlConnection, stretches: &[Stretch]) -> sqlx::Result<SettleTimes> {
-    let mut times = SettleTimes::default();
-    for Stretch { span, from, to } in stretches {
-        let rows: Vec<(Bucket, i64)> =
-            sqlx::query_as(SETTLE_TIMES).bind(<&str>::from(span)).bind(from).bind(to).fetch_all(&mut *conn).await?;
-        for (bucket, count) in rows {
-            times.add(bucket, count);
-        }
-    }
-    Ok(times)
-}
-
 /// What of a transaction is counted, as its copy holds it.
 pub(super) fn counted(text: Option<&str>) -> sqlx::Result<Option<Counted>> {
     text.map(serde_json::from_str).transpose().map_err(|error| sqlx::Error::Decode(error.into()))
@@ -95,6 +77,24 @@ pub(super) fn add(unit: &mut Unit, deltas: &OverviewDeltas) {
         times.row(&[Value::Text(span.into()), Value::Text(&starts_on.to_string()), bucket, (*count).into()]);
     }
     unit.insert(times.on_duplicate(" ON DUPLICATE KEY UPDATE transactions = transactions + VALUES(transactions)"));
+}
+
+/// What was created from the `first` day to the `last`, by day and status.
+pub async fn days(conn: &mut MySqlConnection, first: NaiveDate, last: NaiveDate) -> sqlx::Result<Vec<DayRow>> {
+    sqlx::query_as(DAYS).bind(first).bind(last).fetch_all(conn).await
+}
+
+/// How long the transactions of these days took to settle.
+pub async fn settle_times(conn: &mut MySqlConnection, stretches: &[Stretch]) -> sqlx::Result<SettleTimes> {
+    let mut times = SettleTimes::default();
+    for Stretch { span, from, to } in stretches {
+        let rows: Vec<(Bucket, i64)> =
+            sqlx::query_as(SETTLE_TIMES).bind(<&str>::from(span)).bind(from).bind(to).fetch_all(&mut *conn).await?;
+        for (bucket, count) in rows {
+            times.add(bucket, count);
+        }
+    }
+    Ok(times)
 }
 
 pub(super) const WALLET_TOTALS: &str = "SELECT users, money, true_at FROM wallet_totals WHERE id = 1";

@@ -70,7 +70,7 @@ async fn each_movement_shows_with_what_is_written_on_it_and_who_is_on_its_other_
     assert_eq!(entry(2), with(paid));
     assert_eq!(entry(3), with(json!({"kind": "topup", "amount": 500, "balance_after": 500, "reference": "bank-1"})));
     let budi = service.entries(BUDI, "").await.expect(200);
-    assert_eq!(budi[0]["counterparty"], json!({"id": ANI, "display_name": "User 1"}));
+    assert_eq!(budi.json[0]["counterparty"], json!({"id": ANI, "display_name": "User 1"}));
     assert_eq!(service.entries(CITRA, "").await.expect(200).json, json!([]));
     let _ = service.entries(NOBODY, "").await.expect_error(404, "user_not_found");
 }
@@ -106,7 +106,7 @@ async fn a_balance_is_that_of_the_last_entry_before_the_moment() {
     service.sources.known().ledger.post(ANI, ("topup", 500), json!({}));
     service.sources.known().ledger.post(ANI, ("debit", -200), json!({}));
     let entries = service.entries(ANI, "").await.expect(200);
-    let at: DateTime<Utc> = entries[0]["created_at"].as_str().unwrap().parse().unwrap();
+    let at: DateTime<Utc> = entries.json[0]["created_at"].as_str().unwrap().parse().unwrap();
     let balance = async |at: DateTime<Utc>| {
         let reply = service.balance(ANI, &format!("?at={}", text(at))).await.expect(200);
         assert!(as_of(&reply) > at && reply["user_id"] == ANI, "{}", reply.text);
@@ -183,7 +183,7 @@ async fn a_closed_account_keeps_its_entries_and_loses_its_name() {
     assert_eq!(service.balance(BUDI, "").await.expect(200)["balance"], 80);
     assert_eq!(service.stored("SELECT COUNT(*) FROM names").await, 0, "the feed tells that it is closed");
     let entries = service.entries(ANI, "").await.expect(200);
-    assert_eq!(entries[0]["counterparty"]["display_name"], "Closed account");
+    assert_eq!(entries.json[0]["counterparty"]["display_name"], "Closed account");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod errors;
 mod histories;
 mod outages;
 mod overview;
+mod reconciliations;
 mod refresh;
 mod reports;
 mod splits;

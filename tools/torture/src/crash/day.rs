@@ -128,6 +128,8 @@ impl Day {
         self.send_again(undeliverable).await?;
 
         self.report(ani, completed).await?;
+        self.look_at_the_whole().await?;
+        self.reconcile().await?;
         self.synchronize().await
     }
 

@@ -26,6 +26,7 @@ pub const TABLE: &str = "
     GET    /internal/names                       401     403    403       403       200      401
     GET    /internal/receivers                   401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401
+    GET    /internal/totals                      401     403    403       403       200      401
     GET    /internal/users                       401     403    403       403       200      401
     GET    /internal/users/{id}                  401     403    403       403       200      401
     PUT    /internal/users/{id}/balance          401     403    403       403       200      401
@@ -74,5 +75,9 @@ pub const TABLE: &str = "
     POST   /reports                              401     403    403       403       201      401
     GET    /reports/user/{user_id}              200/401 200     403/404   403/404   200      401
     GET    /summaries/user/{user_id}            200/401 200     403/404   403/404   200      401
+    GET    /overview                             200/401 200/403 200/403  200/403   200      401
+    GET    /reconciliations                      200/401 200/403 200/403  200/403   200      401
+    POST   /reconciliations                      401     403    403       403       201      401
+    GET    /reconciliations/{id}                 200/401 200/403 200/403  200/403   200      401
     POST   /sync/all                             401     403    403       403       200      401
 ";
