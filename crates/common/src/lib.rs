@@ -8,6 +8,7 @@ pub mod client;
 pub mod code;
 pub mod codes;
 pub mod config;
+pub mod csv;
 pub mod describe;
 pub mod dry_run;
 pub mod durability;

@@ -82,6 +82,10 @@ id!(
     ScheduleId, "schedule_id"
 );
 id!(
+    /// A file that was compared with the wallet's entries, as numbered by report-service.
+    ReconciliationId, "reconciliation_id"
+);
+id!(
     /// A notification, as numbered by notification-service.
     NotificationId, "notification_id"
 );

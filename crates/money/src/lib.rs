@@ -12,5 +12,5 @@ pub mod time;
 
 pub use amount::{Amount, AmountBound, InvalidAmount, MAX_BALANCE, MAX_DECIMALS, MAX_DIGITS, MAX_STORED, Money};
 pub use email::Email;
-pub use ids::{BatchId, NotificationId, ScheduleId, TransactionId, UserId};
+pub use ids::{BatchId, NotificationId, ReconciliationId, ScheduleId, TransactionId, UserId};
 pub use split::split;

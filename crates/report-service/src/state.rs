@@ -54,7 +54,7 @@ impl AppState {
             verifications: Verifications::new(),
             gatekeeper,
             revocations,
-            sync: Sync::new(pool.clone(), reads.clone(), users.clone(), transactions.clone()),
+            sync: Sync::new(pool.clone(), reads.clone(), users.clone(), transactions.clone(), config.service.timezone),
             reads,
             users,
             transactions,

@@ -142,6 +142,7 @@ fn internal_routes() -> ApiRouter<AppState> {
         )
         .api_route("/internal/names", get_with(internal::names, about("The display names of accounts", [])))
         .api_route("/internal/receivers", get_with(internal::receiver, about("The account with an address", [])))
+        .api_route("/internal/totals", get_with(internal::totals, about("What all accounts have together", [])))
         .api_route("/internal/users", get_with(internal::list, about("Accounts by id", [])))
         .api_route("/internal/users/{id}", get_with(internal::show, about("An account", [USER_NOT_FOUND])))
         .api_route(

@@ -9,7 +9,7 @@ use common::{
 use sqlx::MySqlPool;
 
 use crate::app::passwords::Passwords;
-use crate::app::{audit, ledger::Ledger, limits::AccountLimits};
+use crate::app::{audit, ledger::Ledger, limits::AccountLimits, totals::WalletTotals};
 use crate::config::Config;
 use crate::store::migrations::migrations;
 use crate::store::{
@@ -27,6 +27,7 @@ pub struct AppState {
     pub(crate) ledger: Ledger,
     pub(crate) accounts: Accounts,
     pub(crate) limits: AccountLimits,
+    pub(crate) totals: WalletTotals,
     pub(crate) passwords: Passwords,
     pub(crate) notifications: ServiceClient,
     pub(crate) token_lifetime: TokenLifetime,
@@ -47,8 +48,10 @@ impl AppState {
         let pool = mysql::pool(&config.service.database);
         let (limits, zone) = (config.limits, config.service.timezone);
         let notifications = config.notification_service_url.clone();
+        let reads = ReadPool::new(&config.service.database);
         Self {
-            reads: ReadPool::new(&config.service.database),
+            totals: WalletTotals::new(reads.clone()),
+            reads,
             gatekeeper: Gatekeeper::new(&config.service, Some(accounts_of_tokens(pool.clone()))),
             signer: Signer::new(&config.service),
             ledger: Ledger::new(pool.clone(), config.service.group_commit_max, limits, zone),

@@ -84,6 +84,12 @@ impl Operation<'_> {
         Some(example.clone())
     }
 
+    /// The CSV that the document gives as an example, if that is all that the route takes.
+    pub fn csv_example(&self) -> Option<&str> {
+        let content = &self.described["requestBody"]["content"];
+        content["application/json"].is_null().then(|| content["text/csv"]["example"].as_str()).flatten()
+    }
+
     /// The parameters of the query that it needs, each with its example.
     pub fn needed_query(&self) -> String {
         let parameters = self.described["parameters"].as_array().into_iter().flatten();

@@ -92,7 +92,7 @@ pub fn document<S: Clone + Send + Sync + 'static>(
 }
 
 /// The groups in which operations are shown, in this order: what people come for before what holds it together.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 19] = [
     ("auth", "Opening an account, and logging in."),
     ("users", "Accounts, balances, and money that comes in and goes out."),
     ("transactions", "Transfers between users."),
@@ -106,6 +106,8 @@ const TAGS: [(&str, &str); 17] = [
     ("statements", "What moved a balance in a period, as JSON, CSV and PDF."),
     ("charts", "Pictures of a balance, and of money in and out."),
     ("summaries", "Totals of a user."),
+    ("overview", "What happens in the whole wallet."),
+    ("reconciliations", "Files of banks and other books, compared with the wallet."),
     ("sync", "Taking over what the reports are made of."),
     ("webhooks", "Events, sent to other systems."),
     ("internal", "What the services ask of each other."),

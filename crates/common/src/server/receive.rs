@@ -37,6 +37,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Requests that one instance works on at once for users, and as many again for other services. What comes beyond would only
 /// wait for the database, like those before it.
 pub const MAX_IN_FLIGHT: usize = 4096;
+/// The longest body that anybody may send, in bytes: routes that take longer ones are for services.
+const MAX_OPEN_BODY: usize = 1024 * 1024;
 /// Routes below take longer bodies, from services.
 const INTERNAL: &str = "/internal/";
 
@@ -135,6 +137,7 @@ impl Receiver {
         }
         let is_internal = is_service && parts.uri.path().starts_with(INTERNAL);
         let longest = takes.map_or(MAX_BODY, |takes| takes.longest);
+        let longest = if is_service { longest } else { longest.min(MAX_OPEN_BODY) };
         let limit = if is_internal { MAX_INTERNAL_BODY } else { longest };
         let bytes = self.read(&parts, body, limit, is_service).await?;
         if takes.is_some_and(|takes| !takes.body) && !bytes.is_empty() {

@@ -94,6 +94,8 @@ struct Subject {
     payment_request: String,
     /// A batch that the owner has made.
     batch: i64,
+    /// A file that was compared with the wallet.
+    reconciliation: i64,
 }
 
 impl Cast {
@@ -122,6 +124,13 @@ impl Cast {
         let own = json!({"sender_id": owner.id, "receiver_id": owner.id, "amount": 1});
         let transactions = self.world.api(Service::Transaction).as_user(&owner.token);
         let batch = transactions.post("/transactions/batch", json!({"transactions": [own]})).await.expect(201).id();
+        let reconciliation = if route.ends_with("/reconciliations/{id}") {
+            let reports = self.world.service(Service::Report).with("content-type", "text/csv");
+            let file = "date,amount,reference\n2026-11-26,1,nobody's\n";
+            reports.post_text("/reconciliations", file).await.expect(201).id()
+        } else {
+            NOTHING
+        };
         if route.ends_with("/resend") {
             let failed =
                 notifications.put(&format!("/notifications/{notification}"), json!({"status": "failed"})).await;
@@ -136,7 +145,7 @@ impl Cast {
         let payment = json!({"sender_id": owner.id, "receiver_id": self.receiver.id, "amount": 1});
         let monthly = json!({"transaction": payment, "every": "month", "start": "2099-12-31"});
         let schedule = self.world.service(Service::Transaction).post("/schedules", monthly).await.expect(201).id();
-        Subject { owner, transaction, schedule, notification, payment_request, batch }
+        Subject { owner, transaction, schedule, notification, payment_request, batch, reconciliation }
     }
 
     /// Sends the example of `operation` as somebody.
@@ -154,6 +163,7 @@ impl Cast {
             path if path.contains("/schedules") => subject.schedule,
             path if path.contains("/notifications") => subject.notification,
             path if path.contains("/batches") => subject.batch,
+            path if path.contains("/reconciliations") => subject.reconciliation,
             _ => subject.owner.id,
         };
         let own = match (id, operation.path.starts_with("/payment-requests")) {
@@ -181,6 +191,9 @@ impl Cast {
         .chain(is_about_transaction.then(|| ("amount", json!(1))))
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+        if let Some(csv) = operation.csv_example() {
+            return api.clone().with("content-type", "text/csv").post_text(&path, csv).await;
+        }
         let body = operation.example().map(|mut body| {
             fill(&mut body, &values);
             assert_eq!(operation.fault_of_request(&body), None, "{}", operation.name());

@@ -210,7 +210,7 @@ fn at(change: Change, moment: DateTime<Utc>) -> Option<Change> {
         // is cancelled never counts as completed. Both are taken for open, so that they are asked for again
         Status::Completed | Status::Cancelled if change.version > 1 && !change.is_deleted() => {
             let (status, version) = (Status::Pending, change.version - 1);
-            Some(Change { status, version, changed_at: moment, captured_amount: None, ..change })
+            Some(Change { status, version, changed_at: moment, captured_amount: None, settled_at: None, ..change })
         }
         Status::Completed | Status::Cancelled | Status::Failed | Status::Scheduled | Status::Other => None,
     }
@@ -246,6 +246,7 @@ mod tests {
             shares: Vec::new(),
             refund_of: None,
             execute_at: None,
+            settled_at: None,
             description: None,
             reference: None,
         }

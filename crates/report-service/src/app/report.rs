@@ -36,7 +36,7 @@ impl Sync {
             }
             let answer = match subject {
                 Ok(change) => {
-                    copies::take_over(&mut tx, std::slice::from_ref(change)).await?;
+                    copies::take_over(&mut tx, std::slice::from_ref(change), None).await?;
                     tx.flush().await?;
                     let (report, is_new) = store::insert(tx.conn().await?, user, transaction, now).await?;
                     answer(report, is_new)

@@ -57,6 +57,8 @@ impl Sync {
     /// A run over what changed since the last one.
     pub(super) async fn run_from_the_last(&self) -> Result<Run, RunError> {
         let state = sync_state::find(&mut *self.pool.acquire().await?).await?;
+        // days of another time zone are counted anew
+        let state = state.filter(|state| state.is_of(self.zone));
         let start =
             state.map_or_else(the_beginning, |state| Position { changed_at: state.changed_at - OVERLAP, id: 0 });
         Ok(self.begin(start).await?)
@@ -74,12 +76,12 @@ impl Sync {
     pub(super) async fn take_over_page(&self, run: Run, page: &[Change]) -> Result<(), DbError> {
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("sync")).await?;
-            copies::take_over(&mut tx, page).await?;
+            copies::take_over(&mut tx, page, Some(self.zone)).await?;
             match run.after(page) {
-                Some(next) => sync_state::advance(&mut tx, next.position.changed_at.min(run.newest)),
+                Some(next) => sync_state::advance(&mut tx, next.position.changed_at.min(run.newest), self.zone),
                 None => {
                     let Run { newest, started, true_at, .. } = run;
-                    sync_state::complete(&mut tx, Completed { newest, started, true_at });
+                    sync_state::complete(&mut tx, Completed { newest, started, true_at, zone: self.zone });
                 }
             }
             tx.commit().await

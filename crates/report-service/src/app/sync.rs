@@ -1,9 +1,10 @@
 //! The synchronization: what its parts share. See [`super`].
 
 use batch::PerKey;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 use common::{
     ApiError,
     client::CallError,
@@ -17,6 +18,7 @@ use mysql::{
     lease::{self, Holder},
 };
 use sqlx::MySqlPool;
+use tokio::sync::Mutex;
 
 use crate::{
     clients::{TransactionClient, UserClient},
@@ -27,6 +29,8 @@ use crate::{
 
 /// How long a change may take to show in the feed, and more: longer than any database transaction there may take.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+/// As many changes as most requests take over for their user.
+const FEW: usize = 50;
 /// Seconds for which one instance does a run.
 const LEASE_SECONDS: u32 = 4;
 
@@ -56,6 +60,12 @@ pub struct Sync {
     pub(super) taking: PerKey<(), LastTaken>,
     pub(super) users: UserClient,
     pub(super) transactions: TransactionClient,
+    /// Where the days of the overview begin.
+    pub(super) zone: Tz,
+    /// When the last run began that a request for the overview has brought to its end; the next one waits for it.
+    pub(super) overview_run: Arc<Mutex<Option<Instant>>>,
+    /// Reconciliations come one after the other: each may hold a large file in memory.
+    pub(super) reconciling: Arc<Mutex<()>>,
 }
 
 /// Why taking over ended early.
@@ -99,19 +109,31 @@ impl From<RunError> for ApiError {
 }
 
 impl Sync {
-    /// A synchronization of the copy in `pool`.
-    pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient) -> Self {
-        Self { pool, reads, locks: PerKey::default(), taking: PerKey::default(), users, transactions }
+    /// A synchronization of the copy in `pool`, for the days of `zone`.
+    pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient, zone: Tz) -> Self {
+        Self {
+            pool,
+            reads,
+            locks: PerKey::default(),
+            taking: PerKey::default(),
+            users,
+            transactions,
+            zone,
+            overview_run: Arc::default(),
+            reconciling: Arc::default(),
+        }
     }
 
-    /// Takes over `changes` in one database transaction.
+    /// Takes over `changes` in one database transaction. A large page is counted in the overview at once; what few requests bring is
+    /// counted by the next run, so that they do not wait for each other at the rows of a day.
     pub(super) async fn take_over(&self, changes: &[Change]) -> Result<(), DbError> {
         if changes.is_empty() {
             return Ok(());
         }
+        let zone = (changes.len() > FEW).then_some(self.zone);
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("refresh")).await?;
-            copies::take_over(&mut tx, changes).await?;
+            copies::take_over(&mut tx, changes, zone).await?;
             tx.commit().await
         })
         .await

@@ -2,12 +2,12 @@
 
 use common::client::{CallError, ServiceClient};
 use fault::point;
-use money::UserId;
+use money::{Money, UserId};
 use serde::Deserialize;
 
 use crate::{
     codes,
-    domain::{change::AsOf, entry::Entry},
+    domain::{change::AsOf, entry::Entry, overview::WalletTotals},
 };
 
 /// Users on a page: as many as user-service gives.
@@ -26,6 +26,12 @@ struct User {
 #[derive(Deserialize)]
 struct Named {
     full_name: String,
+}
+
+#[derive(Deserialize)]
+struct Totals {
+    users: i64,
+    money: Money,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +81,13 @@ impl UserClient {
             Err(error) if error.has_code(codes::USER_NOT_FOUND) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What all accounts have together; `None` of a version that does not say of which moment that is.
+    pub async fn totals(&self) -> Result<Option<WalletTotals>, CallError> {
+        let (Totals { users, money }, moment) =
+            self.0.get_as_of(point!("call.totals"), "/internal/totals", &()).await?;
+        Ok(moment.map(|true_at| WalletTotals { users, money, true_at }))
     }
 
     /// The entries of the operations after this one, and the moment before which all that was committed is on this page or those

@@ -73,6 +73,9 @@ pub struct Change {
     /// When it was to begin, if that was not at once: before, it counts in no total.
     #[serde(default)]
     pub execute_at: Option<DateTime<Utc>>,
+    /// When it was settled, if it is and that is known.
+    #[serde(default)]
+    pub settled_at: Option<DateTime<Utc>>,
     /// What was written on it.
     #[serde(default)]
     pub description: Option<String>,

@@ -3,6 +3,9 @@
 pub mod balances;
 pub mod charts;
 pub mod entries;
+pub mod overview;
+mod reconciliation_file;
+pub mod reconciliations;
 pub mod reports;
 pub mod statements;
 pub mod summaries;

@@ -7,6 +7,7 @@ use std::{
     iter,
 };
 
+use chrono_tz::Tz;
 use money::{Amount, Money, TransactionId, UserId};
 use mysql::{
     DbError, Unit,
@@ -15,17 +16,19 @@ use mysql::{
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
-    reports, shares, summaries,
+    overview, reports, shares, summaries,
     sync_state::{self, SyncState},
 };
 use crate::{
     domain::change::{Change, ShareChange, Status, implied_captured},
+    domain::overview::{Counted as InOverview, OverviewDeltas},
     domain::totals::{Counted, Deltas, InTotals},
 };
 
 /// Takes changes over: whatever is newer than its copy replaces it, and the totals follow in the same transaction.
-/// The order of changes does not matter, nor how often one comes.
-pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbError> {
+/// The order of changes does not matter, nor how often one comes. With a `zone` they are counted in the overview too, on the days of
+/// that zone: large pages are, since each of them changes the same few rows.
+pub async fn take_over(unit: &mut Unit, changes: &[Change], zone: Option<Tz>) -> Result<(), DbError> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -39,16 +42,24 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
     // most changes are either new or known: only what is to be replaced is locked, and looked at again
     let (seen, state) = unit.read_both(select(newest.keys().copied(), ""), sync_state::select()).await?;
     let (seen, run_at) = (by_id(seen), state.first().and_then(|state: &SyncState| state.true_at));
-    newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.is_replaced_by(change)));
+    newest.retain(|id, change| seen.get(id).is_none_or(|copy| copy.is_behind(change, zone)));
     let known: Vec<TransactionId> = newest.keys().copied().filter(|id| seen.contains_key(id)).collect();
     let locked = match known[..] {
         [] => HashMap::new(),
         _ => by_id(unit.read(select(known, " FOR UPDATE")).await?),
     };
-    let mut deltas = Deltas::default();
-    let (mut added, mut changed, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut deltas, mut counts, mut counted) = (Deltas::default(), OverviewDeltas::default(), HashMap::new());
+    let (mut added, mut changed, mut recounted, mut lost) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for change in newest.into_values() {
-        match locked.get(&change.id) {
+        let copy = locked.get(&change.id);
+        if let Some(zone) = zone.filter(|zone| copy.is_none_or(|copy| copy.is_counted_before(change, *zone))) {
+            let before = overview::counted(copy.and_then(|copy| copy.counted.as_deref()))?;
+            let after = InOverview::of(change, zone);
+            counts.add(before.as_ref(), &after);
+            counted.insert(change.id, overview::written(&after));
+            recounted.extend(copy.map(|_| change));
+        }
+        match copy {
             Some(copy) if !copy.is_replaced_by(change) => {}
             Some(copy) => {
                 replace(&mut deltas, copy, change)?;
@@ -70,14 +81,16 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change]) -> Result<(), DbErro
         }
     }
     // two runs may both find no copy: the second one's INSERT is a duplicate, and it starts again
-    write(unit, &added, "");
+    write(unit, &added, &counted, "");
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver),
         captured = VALUES(captured), shares = VALUES(shares), description = VALUES(description),
         reference = VALUES(reference)";
-    write(unit, &changed, replace);
+    write(unit, &changed, &counted, replace);
+    write(unit, &recounted, &counted, " ON DUPLICATE KEY UPDATE counted = VALUES(counted)");
     shares::write(unit, added.iter().chain(&changed).copied());
     summaries::add(unit, &deltas, run_at);
+    overview::add(unit, &counts.changes());
     if lost.is_empty() {
         return Ok(());
     }
@@ -162,10 +175,22 @@ row! {
         shares: Option<String>,
         description: Option<String>,
         reference: Option<String>,
+        counted: Option<String>,
     }
 }
 
 impl Stored {
+    /// True if something is to be done about `change`.
+    fn is_behind(&self, change: &Change, zone: Option<Tz>) -> bool {
+        self.is_replaced_by(change) || zone.is_some_and(|zone| self.is_counted_before(change, zone))
+    }
+
+    /// True if the overview does not count it as it is to be counted: a copy may be newer than what is counted of it.
+    fn is_counted_before(&self, change: &Change, zone: Tz) -> bool {
+        let counted = overview::counted(self.counted.as_deref()).ok().flatten();
+        counted.is_none_or(|counted| counted.is_behind(change, zone))
+    }
+
     /// True for a newer version; and for the same one if the copy was made by a version of this service that counted each
     /// transaction for both parties, or kept nothing of what was written on it.
     fn is_replaced_by(&self, change: &Change) -> bool {
@@ -211,7 +236,7 @@ impl Stored {
 fn select(ids: impl IntoIterator<Item = TransactionId>, lock: &'static str) -> String {
     format!(
         "SELECT transaction_id, version, amount, status, captured, counts_for_sender, counts_for_receiver, shares,
-             description, reference
+             description, reference, counted
          FROM transactions
          WHERE transaction_id IN {} ORDER BY transaction_id{lock}",
         list(ids.into_iter().map(TransactionId::get))
@@ -222,10 +247,10 @@ fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
     rows.into_iter().map(|copy| (copy.transaction_id, copy)).collect()
 }
 
-fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
+fn write(unit: &mut Unit, changes: &[&Change], counted: &HashMap<TransactionId, String>, on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
-             counts_for_sender, counts_for_receiver, captured, shares, description, reference)",
+             counts_for_sender, counts_for_receiver, captured, shares, description, reference, counted)",
     );
     for change in changes {
         let shares = shares::written(change);
@@ -243,6 +268,7 @@ fn write(unit: &mut Unit, changes: &[&Change], on_duplicate: &'static str) {
             shares.as_deref().into(),
             change.description.as_deref().into(),
             change.reference.as_deref().into(),
+            counted.get(&change.id).map(String::as_str).into(),
         ]);
     }
     unit.insert(insert.on_duplicate(on_duplicate));

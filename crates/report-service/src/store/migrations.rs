@@ -23,7 +23,14 @@ pub fn migrations() -> Migrator {
         "0143_entry_feeds",
         "0144_transactions_texts",
         "0145_names",
-        "0150_statements",
+        "0150_transactions_counted",
+        "0151_overview_days",
+        "0152_settle_times",
+        "0153_sync_state_zone",
+        "0154_wallet_totals",
+        "0156_statements",
+        "0160_reconciliations",
+        "0161_reconciliation_parts",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

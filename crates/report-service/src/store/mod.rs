@@ -6,8 +6,10 @@ pub mod entry_feeds;
 pub mod flows;
 pub mod migrations;
 pub mod names;
+pub mod overview;
 #[cfg(test)]
 mod plans;
+pub mod reconciliations;
 pub mod reports;
 mod shares;
 pub mod statements;

@@ -4,7 +4,7 @@ use lab::{database::database, plan::assert_by_index};
 use mysql::bulk::{BulkInsert, Value};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-use super::{copies, reports, statements, summaries};
+use super::{copies, overview, reconciliations, reports, statements, summaries};
 use crate::domain::{statement::Totals, verification::VerificationCode};
 
 /// Enough for a whole scan to be dearer than an index.
@@ -18,6 +18,8 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
     mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     fill(&mut conn).await;
+    fill_overview(&mut conn).await;
+    fill_reconciliations(&mut conn).await;
 
     let (user, below, most) = (7, TRANSACTIONS - 100, 1_001);
     let open = [user, below, most].repeat(copies::OPEN_RANGES);
@@ -26,9 +28,31 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
         (reports::PAGE, vec![user, TRANSACTIONS / 2, 200, 400], &["reports_of_user", "PRIMARY"]),
         (copies::OPEN, open, &["transactions_of_sender", "transactions_of_receiver", "transaction_shares_of_user"]),
         (summaries::FIND, vec![user], &["PRIMARY"]),
+        (reconciliations::FIND, vec![40], &["PRIMARY"]),
+        (reconciliations::PART, vec![40, 1], &["PRIMARY"]),
+        (reconciliations::LIST, vec![500, 50], &["PRIMARY"]),
+        (reconciliations::LIST, vec![i64::MAX, 50], &["PRIMARY"]),
     ] {
         assert_uses_index(&mut conn, sql, &values, keys).await;
     }
+    for (sql, values) in [
+        (overview::DAYS, ["2026-01-05", "2026-01-20"].as_slice()),
+        (overview::SETTLE_TIMES, &["day", "2026-01-05", "2026-01-20"]),
+        (overview::SETTLE_TIMES, &["month", "2017-01-01", "2017-03-01"]),
+        (overview::WALLET_TOTALS, &[]),
+    ] {
+        assert_reads_days_by_index(&mut conn, sql, values).await;
+    }
+    let at = |seconds| chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds);
+    for (after, to) in [(0, TRANSACTIONS), (5_000, 5_100)] {
+        let sql = format!("EXPLAIN FORMAT=TRADITIONAL {}", reconciliations::MOVEMENTS);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(1).bind(at(after)).bind(at(after)).bind(7).bind(at(to));
+        let steps = query.bind(reconciliations::PAGE).fetch_all(&mut *conn).await.unwrap();
+        assert_by_index(&steps, &["PRIMARY"], reconciliations::MOVEMENTS);
+    }
+    let request = sqlx::query(AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {}", reconciliations::FIND_REQUEST)));
+    let steps = request.bind("request 7").fetch_all(&mut *conn).await.unwrap();
+    assert_by_index(&steps, &["reconciliations_request"], reconciliations::FIND_REQUEST);
 }
 
 #[tokio::test]
@@ -90,10 +114,78 @@ async fn fill(conn: &mut MySqlConnection) {
     sqlx::raw_sql("ANALYZE TABLE transactions, reports, summaries").execute(conn).await.unwrap();
 }
 
+/// Ten years of an overview.
+async fn fill_overview(conn: &mut MySqlConnection) {
+    for year in 2017..=2026 {
+        for month in 1..=12 {
+            let (mut days, mut times) = (
+                BulkInsert::new(
+                    "INSERT INTO overview_days (day, status, transactions, volume, settled, settle_micros)",
+                ),
+                BulkInsert::new("INSERT INTO settle_times (span, starts_on, bucket, transactions)"),
+            );
+            for day in 1..=28 {
+                let date = format!("{year}-{month:02}-{day:02}");
+                for status in ["cancelled", "completed", "failed", "pending"] {
+                    let one = Value::Integer(1);
+                    days.row(&[Value::Text(&date), status.into(), one, one, one, one]);
+                }
+                for bucket in 0..20 {
+                    times.row(&["day".into(), Value::Text(&date), bucket.into(), 1.into()]);
+                    if day == 1 {
+                        times.row(&["month".into(), Value::Text(&date), bucket.into(), 1.into()]);
+                    }
+                }
+            }
+            days.execute(conn).await.unwrap();
+            times.execute(conn).await.unwrap();
+        }
+    }
+    sqlx::raw_sql("INSERT INTO wallet_totals VALUES (1, 1, 1, NOW(6))").execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE overview_days, settle_times").execute(conn).await.unwrap();
+}
+
+/// References, and files that were compared with them.
+async fn fill_reconciliations(conn: &mut MySqlConnection) {
+    let mut references = BulkInsert::new(
+        "INSERT INTO entry_references (generation, created_at, entry_id, user_id, kind, amount, reference)",
+    );
+    for id in 1..=TRANSACTIONS {
+        let at = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(id);
+        let (one, topup) = (Value::Integer(1), Value::Text("topup"));
+        references.row(&[one, at.into(), id.into(), one, topup, one, Value::Text("bank")]);
+    }
+    references.execute(conn).await.unwrap();
+    let mut made = BulkInsert::new(
+        "INSERT INTO reconciliations (id, from_day, to_day, as_of, matched, differing, missing_here, missing_there, request,
+             created_at)",
+    );
+    let mut parts = BulkInsert::new("INSERT INTO reconciliation_parts (reconciliation_id, number, lists)");
+    for id in 1..=1_000 {
+        let (day, zero, now) = (Value::Text("2026-11-26"), Value::Integer(0), Value::InSeconds(0));
+        let request = format!("request {id}");
+        made.row(&[id.into(), day, day, now, zero, zero, zero, zero, Value::Text(&request), now]);
+        for number in 0..3 {
+            parts.row(&[id.into(), number.into(), Value::Text("{}")]);
+        }
+    }
+    made.execute(conn).await.unwrap();
+    parts.execute(conn).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE entry_references, reconciliations, reconciliation_parts").execute(conn).await.unwrap();
+}
+
 async fn assert_uses_index(conn: &mut MySqlConnection, sql: &str, values: &[i64], keys: &[&str]) {
     let mut query = sqlx::query(AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}")));
     for value in values {
         query = query.bind(value);
     }
     assert_by_index(&query.fetch_all(conn).await.unwrap(), keys, sql);
+}
+
+async fn assert_reads_days_by_index(conn: &mut MySqlConnection, sql: &str, values: &[&str]) {
+    let mut query = sqlx::query(AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}")));
+    for value in values {
+        query = query.bind(value);
+    }
+    assert_by_index(&query.fetch_all(conn).await.unwrap(), &["PRIMARY"], sql);
 }

@@ -6,6 +6,8 @@ mod entries;
 mod errors;
 mod histories;
 mod outages;
+mod overview;
+mod reconciliations;
 mod refresh;
 mod reports;
 mod splits;

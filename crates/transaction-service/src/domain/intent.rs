@@ -129,6 +129,7 @@ impl Intent {
             description: new.description,
             labels: new.labels,
             accepted_at: None,
+            settled_at: None,
             hidden_at: None,
             hidden_from_sender_at: None,
             hidden_from_receiver_at: None,

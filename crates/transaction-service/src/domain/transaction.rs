@@ -40,6 +40,8 @@ pub struct Transaction {
     pub shares: Vec<Share>,
     /// When user-service had set the money aside.
     pub accepted_at: Option<DateTime<Utc>>,
+    /// When it ended; not known of those that ended before this was written down.
+    pub settled_at: Option<DateTime<Utc>>,
     /// When it was deleted for everybody.
     pub hidden_at: Option<DateTime<Utc>>,
     /// When its sender deleted it.

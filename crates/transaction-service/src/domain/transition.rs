@@ -34,6 +34,7 @@ pub enum Transition {
 impl Transition {
     /// Changes `row` by what `origin` asked for; false if its state does not allow the change.
     pub fn apply(&self, row: &mut Transaction, now: DateTime<Utc>, origin: &Origin) -> bool {
+        let was_settled = row.status().is_settled();
         match self {
             // only from pending or scheduled: whoever comes second finds it processing
             Self::Decide(Ruling { decision, reason, description, hide, .. }) if is_undecided(row) => {
@@ -79,6 +80,8 @@ impl Transition {
             }
             _ => return false,
         }
+        // what is settled stays so: deleting it later is no other end
+        row.settled_at = row.settled_at.or((!was_settled && row.status().is_settled()).then_some(now));
         row.settle_attempts = 0;
         row.version += 1;
         row.updated_at = now;
@@ -321,6 +324,20 @@ mod tests {
         assert!(apply(&Transition::Unsent, &mut fresh));
         assert_eq!((fresh.state, &*fresh.request), (State::Failed(Some(Failure::NotReached)), "unsent 10"));
         assert!(fresh.is_hidden() && fresh.parties().is_empty(), "nobody sees it");
+    }
+
+    #[test]
+    fn when_a_transaction_ended_is_written_down_once() {
+        let mut row = transaction(State::Transferring);
+        assert_eq!(row.settled_at, None);
+        assert!(apply(&Transition::Outcome { step: 1, outcome: StepOutcome::Applied }, &mut row));
+        assert_eq!(row.settled_at, Some(now()));
+        let later = DateTime::from_timestamp(200, 0).unwrap();
+        assert!(Transition::Hide(Actor::Sender).apply(&mut row, later, &Origin::default()));
+        assert_eq!((row.settled_at, row.updated_at), (Some(now()), later));
+        row.settled_at = None; // as of one that ended before it was written down
+        assert!(Transition::Hide(Actor::Receiver).apply(&mut row, later, &Origin::default()));
+        assert_eq!(row.settled_at, None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use axum::{
 use common::{
     ApiError, Result,
     caller::Caller,
+    csv::{self, CsvFile},
     describe::{self, LONGEST_BODY},
     extract::{Json, json_bytes, plain_bytes},
     fields, request,
@@ -27,8 +28,6 @@ use crate::{codes, domain::batch::MAX_ITEMS};
 
 /// The longest body of a batch, in bytes.
 pub const MAX_BATCH_BODY: usize = 1024 * 1024;
-/// The media type of a CSV.
-const CSV: &str = "text/csv";
 /// The columns of a CSV, of which the first two are needed.
 const COLUMNS: [&str; 4] = ["receiver", "amount", "description", "reference"];
 /// Which of them are needed.
@@ -73,7 +72,7 @@ impl<S: Send + Sync> FromRequest<S> for Given {
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = media_type.split(';').next().unwrap_or_default().trim();
-        if essence.eq_ignore_ascii_case(CSV) {
+        if essence.eq_ignore_ascii_case(csv::MEDIA_TYPE) {
             return plain_bytes(request, state).await.map(Self::Csv);
         }
         json_bytes(request, state).await.map(Self::Json)
@@ -93,8 +92,8 @@ impl OperationInput for Given {
                 "receiver,amount,description,reference\r\n2,10000,Salary,PAY-1\r\njane@example.com,5000,,PAY-2\r\n"
             );
             let schema = SchemaObject { json_schema, external_docs: None, example: None };
-            let csv = MediaType { schema: Some(schema), example: Some(example), ..MediaType::default() };
-            body.content.insert(CSV.to_owned(), csv);
+            let media_type = MediaType { schema: Some(schema), example: Some(example), ..MediaType::default() };
+            body.content.insert(csv::MEDIA_TYPE.to_owned(), media_type);
         }
         describe::refuses(operation, &[codes::TOO_MANY_ITEMS, codes::INVALID_AMOUNT]);
     }
@@ -113,7 +112,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Item(item) => write!(f, "transactions[{item}]"),
-            Self::Line(line) => write!(f, "line {line}"),
+            Self::Line(line) => f.write_str(&csv::place(*line)),
         }
     }
 }
@@ -197,73 +196,28 @@ fn must_be_some(field: &str, items: usize) -> Result<()> {
 fn from_csv(body: &[u8], caller: Caller, query: &CsvQuery) -> Result<Drafts> {
     let missing = || ApiError::new(codes::MISSING_FIELD).field("sender_id", "is missing");
     let sender = query.sender_id.or(caller.only_user()).ok_or_else(missing)?;
-    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    let text = str::from_utf8(body).map_err(|error| {
-        let line = body[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-        ApiError::invalid(&format!("line {line}"), "must be UTF-8")
-    })?;
-    // one that is left open would take in all that follows
-    if text.matches('"').count() % 2 == 1 {
-        return Err(ApiError::invalid("line 1", "must have as many quotation marks that close as open"));
-    }
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
-    let header = columns(reader.headers().map_err(ApiError::internal)?)?;
+    let mut file = CsvFile::open(body, &COLUMNS, NEEDED)?;
     let is_atomic = query.atomic.unwrap_or(false);
-    let (mut items, mut rows, mut lines) = (Vec::new(), Vec::new(), Lines { text, counted: 0, line: 1 });
-    for record in reader.records() {
-        let record = record.map_err(ApiError::internal)?;
-        let place = Place::Line(lines.at(record.position().map_or(0, csv::Position::byte)));
+    let (mut items, mut rows) = (Vec::new(), Vec::new());
+    while let Some(row) = file.next_row()? {
         must_be_some("line 2", items.len() + 1)?;
-        items.push((place, payment(sender, place, &header, &record)));
-        rows.push(record.iter().map(str::to_owned).collect::<Vec<_>>());
+        let place = Place::Line(row.line);
+        let payment = match file.fault(&row) {
+            Some(fault) => Err(ApiError::invalid(&place.to_string(), fault)),
+            None => payment(sender, &file.header, &row.cells),
+        };
+        items.push((place, payment));
+        rows.push(row.cells.iter().map(str::to_owned).collect::<Vec<_>>());
     }
     must_be_some("line 2", items.len())?;
-    let asked = json!({"atomic": is_atomic, "sender_id": sender, "columns": header, "rows": rows});
+    let asked = json!({"atomic": is_atomic, "sender_id": sender, "columns": file.header, "rows": rows});
     Ok(Drafts { is_atomic, items, asked })
 }
 
-/// Counts lines, from 1 on. The reader counts `\r\n` as the end of a line only where it goes on.
-struct Lines<'a> {
-    text: &'a str,
-    /// What has been counted, in bytes.
-    counted: usize,
-    line: u64,
-}
-
-impl Lines<'_> {
-    /// The line of the first row that begins at `byte`, or behind the ends of lines there; it is behind the one before.
-    fn at(&mut self, byte: u64) -> u64 {
-        let rest = usize::try_from(byte).ok().and_then(|byte| self.text.get(byte..)).unwrap_or_default();
-        let begin = self.text.len() - rest.trim_start_matches(['\r', '\n']).len();
-        self.line += self.text[self.counted..begin].matches('\n').count() as u64;
-        self.counted = begin;
-        self.line
-    }
-}
-
-/// The columns that a header names.
-fn columns(header: &csv::StringRecord) -> Result<Vec<String>> {
-    let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-    let is_known = |name: &String| COLUMNS.contains(&name.as_str());
-    let is_once = |name: &&str| header.iter().filter(|known| known == name).count() == 1;
-    let mut needed = COLUMNS[..NEEDED].iter();
-    if !header.iter().all(is_known) || !header.iter().all(|name| is_once(&name.as_str())) || !needed.all(is_once) {
-        let phrase = format!("must name the columns {}, each once; the first {NEEDED} are needed", COLUMNS.join(", "));
-        return Err(ApiError::invalid("line 1", phrase));
-    }
-    Ok(header)
-}
-
 /// The payment that a row is.
-fn payment(sender: UserId, place: Place, header: &[String], record: &csv::StringRecord) -> Result<Create> {
-    if record.len() != header.len() {
-        return Err(ApiError::invalid(
-            &place.to_string(),
-            format!("must have {} columns, as the header", header.len()),
-        ));
-    }
+fn payment(sender: UserId, header: &[String], cells: &csv::StringRecord) -> Result<Create> {
     let mut fields = json!({"sender_id": sender, "auto_complete": true});
-    for (name, text) in header.iter().zip(record) {
+    for (name, text) in header.iter().zip(cells) {
         let (name, value) = match name.as_str() {
             "receiver" => match text.parse::<UserId>() {
                 Ok(id) => ("receiver_id", json!(id)),

@@ -67,6 +67,8 @@ pub struct Change {
     refund_of: Option<TransactionId>,
     /// When it was to begin, if that was not at once: before, it counts for nobody.
     execute_at: Option<DateTime<Utc>>,
+    /// When it ended; null before, and if that was not written down.
+    settled_at: Option<DateTime<Utc>>,
     /// What was written on it.
     description: Option<String>,
     /// What its caller calls it.
@@ -123,6 +125,7 @@ impl From<Transaction> for Change {
             shares: row.shares.iter().enumerate().map(|(place, share)| ShareChange::of(&row, place, share)).collect(),
             refund_of: row.refund_of,
             execute_at: row.execute_at,
+            settled_at: row.settled_at,
             description: (!row.description.is_empty()).then_some(row.description),
             reference: row.labels.reference.map(|Reference(text)| text),
         }

@@ -134,6 +134,7 @@ fn update(rows: &[&Row], pending_ttl: u32) -> BulkUpdate {
         also(before.state != after.state, "due_at", due(after, pending_ttl));
         also(before.settle_attempts != after.settle_attempts, "settle_attempts", after.settle_attempts.into());
         also(before.accepted_at != after.accepted_at, "accepted_at", after.accepted_at.into());
+        also(before.settled_at != after.settled_at, "settled_at", after.settled_at.into());
         also(before.hidden_at != after.hidden_at, "hidden_at", after.hidden_at.into());
         let (old, new) = (before.hidden_from_sender_at, after.hidden_from_sender_at);
         also(old != new, "hidden_from_sender_at", new.into());

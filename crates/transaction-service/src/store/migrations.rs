@@ -22,5 +22,6 @@ pub fn migrations() -> Migrator {
         "0130_transactions_shares",
         "0131_transaction_shares",
         "0132_captures_shares",
+        "0133_transactions_settled",
     ]))
 }

@@ -24,8 +24,8 @@ const SETTLE_AFTER_SECONDS: u32 = 3;
 /// The columns of a [`crate::domain::transaction::Transaction`].
 macro_rules! columns {
     () => {
-        "id, sender_id, receiver_id, amount, description, status, step, verb, target, failure, accepted_at, hidden_at,
-         hidden_from_sender_at, hidden_from_receiver_at, step_amount, captured_amount, refunded_amount, refund_of, batch_id,
+        "id, sender_id, receiver_id, amount, description, status, step, verb, target, failure, accepted_at, settled_at,
+         hidden_at, hidden_from_sender_at, hidden_from_receiver_at, step_amount, captured_amount, refunded_amount, refund_of, batch_id,
          reference, metadata, execute_at, schedule_id, shares,
          status_reason AS reason, actor, settle_attempts, request, fingerprint, version, created_at, updated_at, changed_at"
     };

@@ -42,6 +42,7 @@ impl FromRow<'_, MySqlRow> for Transaction {
             state,
             step: row.try_get("step")?,
             accepted_at: row.try_get("accepted_at")?,
+            settled_at: row.try_get("settled_at")?,
             hidden_at: row.try_get("hidden_at")?,
             hidden_from_sender_at: row.try_get("hidden_from_sender_at")?,
             hidden_from_receiver_at: row.try_get("hidden_from_receiver_at")?,

@@ -12,3 +12,4 @@ pub mod lookup;
 pub mod passwords;
 mod post;
 pub mod register;
+pub mod totals;

@@ -4,6 +4,7 @@ use axum::extract::State;
 use common::{
     ApiError, Result,
     answer::Reply,
+    as_of::AsOf,
     caller::{
         Caller, Gatekeeper, Service,
         account::{Account, MAX_ASKED},
@@ -17,7 +18,7 @@ use common::{
     request,
     standing::Standing,
 };
-use money::{Amount, Email, UserId, ids::IdList, time::Moment};
+use money::{Amount, Email, Money, UserId, ids::IdList, time::Moment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -33,6 +34,7 @@ use crate::{
     app::{
         ledger::{Ledger, TriedOut},
         lookup::{Lookup, look_up},
+        totals::WalletTotals,
     },
     codes,
     domain::{
@@ -42,6 +44,7 @@ use crate::{
     store::verify::Verification,
     store::{
         revocations, tokens,
+        totals::Totals,
         users::{self, Accounts, User},
     },
 };
@@ -349,6 +352,22 @@ fn step(place: &str, movement: Movement) -> Result<Operation> {
         (Some(step), movement) => Ok(Operation::step(step, movement)),
         (None, _) => Err(ApiError::invalid(place, "must be hold, transfer, capture, release, refund or batch")),
     }
+}
+
+/// What all accounts have together.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WalletTotals", example = json!({"users": 2, "money": 150_000}))]
+pub struct TotalsBody {
+    /// Accounts that are not closed.
+    users: i64,
+    /// What can be spent, and what is set aside.
+    money: Money,
+}
+
+/// `GET /internal/totals`: what all accounts have together, as it was at a moment of late.
+pub async fn totals(_: Service, State(totals): State<WalletTotals>) -> Result<AsOf<TotalsBody>> {
+    let (Totals { users, money }, moment) = totals.at().await?;
+    Ok(AsOf(TotalsBody { users, money }, Some(moment)))
 }
 
 /// `GET /internal/ledger/verify`: proves the ledger's invariants.

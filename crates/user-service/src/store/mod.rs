@@ -12,5 +12,6 @@ pub mod migrations;
 pub mod revocations;
 pub mod states;
 pub mod tokens;
+pub mod totals;
 pub mod users;
 pub mod verify;

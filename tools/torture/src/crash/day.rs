@@ -131,6 +131,8 @@ impl Day {
 
         self.report(ani, completed).await?;
         self.statement(ani).await?;
+        self.look_at_the_whole().await?;
+        self.reconcile().await?;
         self.synchronize().await
     }
 

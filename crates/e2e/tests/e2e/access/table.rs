@@ -27,6 +27,7 @@ pub const TABLE: &str = "
     GET    /internal/names                       401     403    403       403       200      401
     GET    /internal/receivers                   401     403    403       403       200      401
     GET    /internal/revocations                 401     403    403       403       200      401
+    GET    /internal/totals                      401     403    403       403       200      401
     GET    /internal/users                       401     403    403       403       200      401
     GET    /internal/users/{id}                  401     403    403       403       200      401
     PUT    /internal/users/{id}/balance          401     403    403       403       200      401
@@ -81,5 +82,9 @@ pub const TABLE: &str = "
     GET    /statements/verify/{code}            404     404     404       404       404      404
     GET    /charts/user/{user_id}/balance.svg   200/401 200     403/404   403/404   200      401
     GET    /charts/user/{user_id}/flow.svg      200/401 200     403/404   403/404   200      401
+    GET    /overview                             200/401 200/403 200/403  200/403   200      401
+    GET    /reconciliations                      200/401 200/403 200/403  200/403   200      401
+    POST   /reconciliations                      401     403    403       403       201      401
+    GET    /reconciliations/{id}                 200/401 200/403 200/403  200/403   200      401
     POST   /sync/all                             401     403    403       403       200      401
 ";

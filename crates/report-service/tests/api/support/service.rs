@@ -77,6 +77,13 @@ impl Service {
         Api::new(serve(app(state)).await)
     }
 
+    /// Starts a second instance on the same schema, without workers, for which days begin in another time zone, and returns its API.
+    pub async fn in_time_zone(&self, zone: &str) -> Api {
+        let mut config = self.config.clone();
+        config.service.timezone = zone.parse().unwrap();
+        Api::new(serve(app(AppState::new(&config))).await)
+    }
+
     /// Ends all workers, after what they are doing.
     pub async fn stop(&self) {
         self.workers.stop().await;

@@ -63,6 +63,10 @@ pub struct Transaction {
     /// If several are paid, the receiver first, or pay a refund: who, how much, and what of that is paid.
     pub shares: Vec<(i64, Cents, Cents)>,
     pub refund_of: Option<i64>,
+    /// What has gone back of it.
+    pub refunded: Cents,
+    /// When it ended, if that was written down.
+    pub settled_at: Option<DateTime<Utc>>,
     /// What was written on it, and what its caller calls it.
     pub texts: Option<(&'static str, &'static str)>,
 }
@@ -85,6 +89,8 @@ impl Transaction {
             hidden_from: [false, false],
             shares: Vec::new(),
             refund_of: None,
+            refunded: Cents(0),
+            settled_at: None,
             texts: None,
         }
     }
@@ -139,6 +145,8 @@ impl Transaction {
             _ => format!(r#","captured_amount":{captured},"shares":[{}]"#, shares.join(",")),
         };
         let refund_of = self.refund_of.map_or(String::new(), |of| format!(r#","refund_of":{of}"#));
+        let settled_at = self.settled_at.map_or("null".to_owned(), |at| format!(r#""{}""#, text(at)));
+        let refunded = self.refunded;
         let texts = self.texts.map_or(String::new(), |(description, reference)| {
             format!(r#","description":"{description}","reference":"{reference}""#)
         });
@@ -146,7 +154,8 @@ impl Transaction {
             r#"{{"id":{id},"sender_id":{sender},"receiver_id":{receiver},"amount":{amount},"status":"{status}",
                "version":{version},"created_at":"{created_at}","changed_at":"{changed_at}","hidden":{hidden},
                "counts_for_sender":{for_sender},"counts_for_receiver":{for_receiver},
-               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver}{shares}{refund_of}{texts}}}"#
+               "hidden_from_sender":{from_sender},"hidden_from_receiver":{from_receiver},
+               "refunded_amount":{refunded},"settled_at":{settled_at}{shares}{refund_of}{texts}}}"#
         )
     }
 }
@@ -257,6 +266,8 @@ impl Gate {
 #[derive(Default)]
 pub struct Known {
     pub users: BTreeSet<i64>,
+    /// What all of them have.
+    pub money: Cents,
     pub transactions: BTreeMap<i64, Transaction>,
     /// Given out one by one instead of what the feed would hold.
     pub script: Option<VecDeque<Vec<Transaction>>>,
@@ -308,6 +319,11 @@ impl Sources {
     /// What the stub knows at this moment.
     pub fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap()
+    }
+
+    /// What all accounts have together from now on.
+    pub fn set_money(&self, money: Cents) {
+        self.known().money = money;
     }
 
     /// Adds accounts.

@@ -26,6 +26,7 @@ const MAX_CHANGES: usize = 1000;
 /// The routes of both services.
 pub fn routes(sources: &Sources) -> Router {
     Router::new()
+        .route("/internal/totals", get(totals))
         .route("/internal/entries", get(ledger::feed))
         .route("/internal/names", get(names))
         .route("/internal/users", get(list_users))
@@ -74,6 +75,14 @@ async fn show_user(State(sources): State<Sources>, Path(id): Path<i64>) -> Respo
         true => raw(user_body(id)),
         false => refused(StatusCode::NOT_FOUND, "user_not_found"),
     }
+}
+
+async fn totals(State(sources): State<Sources>) -> Response {
+    let known = sources.known();
+    if known.users_down {
+        return down();
+    }
+    as_of(known.now(), raw(format!(r#"{{"users":{},"money":{}}}"#, known.users.len(), known.money)))
 }
 
 async fn names(State(sources): State<Sources>, Query(query): Query<BatchQuery>) -> Response {

@@ -1,6 +1,6 @@
 //! What people only look at on the day.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use lab::wallet::Service;
 use reqwest::Method;
 use serde_json::json;
@@ -76,5 +76,33 @@ impl Day {
         }
         let path = format!("/reports/user/{user}");
         expect(&self.request("old reports", Service::Report, Method::GET, path, None).await?, &[200])
+    }
+
+    /// What operators look at in the evening.
+    pub(super) async fn look_at_the_whole(&mut self) -> Result<()> {
+        // what all accounts have is kept again, however short this day is
+        sqlx::raw_sql("DELETE FROM wallet_totals").execute(&self.pools[3]).await?;
+        let path = "/overview".to_owned();
+        expect(&self.request("overview", Service::Report, Method::GET, path, None).await?, &[200])
+    }
+
+    /// Compares a statement of a bank with the wallet, once.
+    pub(super) async fn reconcile(&mut self) -> Result<()> {
+        let key = format!("day-{}-reconciliation", self.number);
+        let api = self.service(Service::Report).keyed(&key).with("content-type", "text/csv");
+        let file = "date,amount,reference\n2026-11-26,100,nobody's\n".to_owned();
+        let answer = self
+            .insist("reconciliation", async || {
+                let reply = api.try_send(Method::POST, "/reconciliations", Some(file.clone())).await.ok()?;
+                (!reply.status.is_server_error()).then_some(reply)
+            })
+            .await?;
+        expect(&answer, &[201])?;
+        let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM reconciliations WHERE request LIKE ?")
+            .bind(format!("% {key}"))
+            .fetch_one(&self.pools[3])
+            .await?;
+        ensure!(kept == 1, "the statement was compared {kept} times");
+        Ok(())
     }
 }
