@@ -9,12 +9,9 @@ use lab::{
     http_client::http_client,
     wallet::{Service, Wallet},
 };
-use money::time;
 use reqwest::{RequestBuilder, Url};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-
-use super::load::people::development;
 
 /// How long a call may take that reads every row there is.
 const LONG_CALL: Duration = Duration::from_mins(15);
@@ -83,14 +80,12 @@ impl Api {
         Ok(id)
     }
 
-    /// Makes a schedule that begins tomorrow and pays in one step, and returns its number.
-    pub async fn schedule(&self, sender: i64, receiver: i64) -> Result<i64> {
+    /// Makes a schedule that begins on `start` and pays in one step, and returns its number.
+    pub async fn schedule(&self, sender: i64, receiver: i64, start: &str) -> Result<i64> {
         let payment = json!({
             "sender_id": sender, "receiver_id": receiver, "amount": 1, "description": "Rent", "auto_complete": true
         });
-        let today = time::now().with_timezone(&development()?.timezone).date_naive();
-        let tomorrow = today.succ_opt().context("there is a tomorrow")?;
-        let body = json!({"transaction": payment, "every": "month", "start": tomorrow});
+        let body = json!({"transaction": payment, "every": "month", "start": start});
         let Made { id } = self.call(self.post(Service::Transaction, "/schedules").json(&body)).await?;
         Ok(id)
     }

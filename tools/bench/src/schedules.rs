@@ -4,9 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use lab::wallet::Service;
+use money::time;
 use sqlx::AssertSqlSafe;
 
-use super::{bench::Bench, books, figures, load::people::USERS, results::Schedules, site::Site};
+use super::{
+    bench::Bench,
+    books, figures,
+    load::people::{USERS, development},
+    results::Schedules,
+    site::Site,
+};
 
 /// How many are due.
 const SCHEDULES: i64 = 10_000;
@@ -43,7 +50,9 @@ pub async fn run(bench: &mut Bench, site: &mut Site) -> Result<()> {
 async fn make(site: &Site) -> Result<Before> {
     let pool = site.pool(Service::Transaction);
     let first = site.people.all[0].id;
-    let model = site.api.schedule(first, first + 1).await?;
+    let today = time::now().with_timezone(&development()?.timezone).date_naive();
+    let tomorrow = today.succ_opt().context("there is a tomorrow")?.to_string();
+    let model = site.api.schedule(first, first + 1, &tomorrow).await?;
     let (mut count, users) = (1, i64::from(USERS));
     while count < SCHEDULES {
         let copied = count.min(SCHEDULES - count);
