@@ -8,7 +8,7 @@ use reqwest::{Method, header::HeaderName};
 use serde_json::{Map, Value, json};
 
 /// Headers that no document needs to name.
-const OF_EVERY_SERVER: [&str; 9] = [
+const OF_EVERY_SERVER: [&str; 10] = [
     "content-type",
     "content-length",
     "date",
@@ -18,6 +18,7 @@ const OF_EVERY_SERVER: [&str; 9] = [
     "access-control-expose-headers",
     "access-control-allow-origin",
     "vary",
+    "transfer-encoding",
 ];
 
 /// The `/openapi.json` of a service.

@@ -124,13 +124,9 @@ impl Cast {
         let own = json!({"sender_id": owner.id, "receiver_id": owner.id, "amount": 1});
         let transactions = self.world.api(Service::Transaction).as_user(&owner.token);
         let batch = transactions.post("/transactions/batch", json!({"transactions": [own]})).await.expect(201).id();
-        let reconciliation = if route.ends_with("/reconciliations/{id}") {
-            let reports = self.world.service(Service::Report).with("content-type", "text/csv");
-            let file = "date,amount,reference\n2026-11-26,1,nobody's\n";
-            reports.post_text("/reconciliations", file).await.expect(201).id()
-        } else {
-            NOTHING
-        };
+        let reports = self.world.service(Service::Report).with("content-type", "text/csv");
+        let file = "date,amount,reference\n2026-11-26,1,nobody's\n";
+        let reconciliation = reports.post_text("/reconciliations", file).await.expect(201).id();
         if route.ends_with("/resend") {
             let failed =
                 notifications.put(&format!("/notifications/{notification}"), json!({"status": "failed"})).await;

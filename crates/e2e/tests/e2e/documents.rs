@@ -58,7 +58,7 @@ async fn the_collection_has_every_public_route_as_it_is_described() {
         let operation = document.find(&method, path);
         let operation = operation.unwrap_or_else(|| panic!("{name}: {} has no {method} {path}", service.name()));
         shown.insert((service.name(), operation.name()));
-        if let Some(body) = request["body"]["raw"].as_str() {
+        if let Some(body) = request["body"]["raw"].as_str().filter(|_| operation.csv_example().is_none()) {
             let body = serde_json::from_str(&filled_in(body)).unwrap_or_else(|error| panic!("{name}: {error}"));
             let fault = operation.fault_of_request(&body);
             assert_eq!(fault.is_some(), WRONG_ON_PURPOSE.contains(&&*name), "{name}: {fault:?}");

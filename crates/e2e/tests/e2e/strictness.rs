@@ -11,6 +11,8 @@ struct Operation {
     method: Method,
     path: String,
     takes_body: bool,
+    /// In place of a body, or beside it.
+    takes_file: bool,
 }
 
 async fn operations(world: &World) -> Vec<Operation> {
@@ -25,7 +27,8 @@ async fn operations(world: &World) -> Vec<Operation> {
                     service,
                     method: Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
                     path: path.replace("{id}", &id).replace("{user_id}", "1"),
-                    takes_body: !operation["requestBody"].is_null(),
+                    takes_body: !operation["requestBody"]["content"]["application/json"].is_null(),
+                    takes_file: !operation["requestBody"]["content"]["text/csv"].is_null(),
                 });
             }
         }
@@ -85,6 +88,9 @@ async fn every_route_refuses_what_it_does_not_know_and_does_nothing() {
             }
             let (status, _) = answer(&world, operation, "", &[JSON, ("content-encoding", "identity")], "{}").await;
             assert_ne!(status, 415, "{name}");
+        } else if operation.takes_file {
+            let (status, refused) = answer(&world, operation, "", &[JSON], "{}").await;
+            assert_eq!((status, &refused["code"]), (415, &json!("unsupported_media_type")), "{name}: {refused}");
         } else if !is_watched {
             let (status, refused) = answer(&world, operation, "", &[JSON], r#"{"force": true}"#).await;
             assert_eq!((status, &refused["code"]), (400, &json!("unknown_field")), "{name}: {refused}");

@@ -43,7 +43,7 @@ impl<S: Send + Sync> FromRequest<S> for File {
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(csv::MEDIA_TYPE) {
-            return Err(codes::UNSUPPORTED_MEDIA_TYPE.into());
+            return Err(ApiError::new(codes::UNSUPPORTED_MEDIA_TYPE).field("Content-Type", "must be text/csv"));
         }
         plain_bytes(request, state).await.map(Self)
     }
