@@ -39,7 +39,9 @@ impl Transfers {
         let intent =
             Intent { new: new.clone(), request: request.clone(), actor: Origin::current().actor().to_owned(), now };
         let is_later = new.execute_at.is_some();
-        let inserted = if is_later { self.insert_later(&intent).await? } else { self.0.writer.insert(intent).await? };
+        // what happens rarely has a future of its own: this one is moved with every request, and is as large as its largest part
+        let inserted =
+            if is_later { Box::pin(self.insert_later(&intent)).await? } else { self.0.writer.insert(intent).await? };
         match inserted {
             Inserted::New(row) => self.start(row, new).await,
             Inserted::Before(row) if row.fingerprint != request.fingerprint => {
@@ -49,7 +51,7 @@ impl Transfers {
             Inserted::Before(row) if row.created_at == now => self.start(row, new).await,
             // what becomes of it at its time is no part of the answer
             Inserted::Before(row) if is_later => Ok(Creation::Before(row, new)),
-            Inserted::Before(row) => Ok(Creation::Before(self.outcome(row).await?, new)),
+            Inserted::Before(row) => Ok(Creation::Before(Box::pin(self.outcome(row)).await?, new)),
         }
     }
 

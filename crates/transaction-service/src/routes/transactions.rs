@@ -62,20 +62,21 @@ pub async fn create(
     let id = match &receiver {
         Receiver::Id(id) => *id,
         Receiver::Address(email) => {
-            transfers.receiver(email, caller, Request::identity_of(&key, caller, ROUTE)).await?
+            let known = Request::identity_of(&key, caller, ROUTE);
+            Box::pin(transfers.receiver(email, caller, known)).await? // boxed, like all that is rare: see Transfers::create
         }
     };
     let new = body.transaction(id)?;
     let request = request_of(key, caller, ROUTE, &receiver.asked(&new));
     if let Some(at) = new.execute_at
         && !can_begin_at(at, time::now())
-        && !transfers.is_known(&request).await?
+        && !Box::pin(transfers.is_known(&request)).await?
     {
         return Err(ApiError::invalid("execute_at", "must be within a year from now"));
     }
     if dry_run {
         let asks = caller.only_user().unwrap_or(new.sender_id);
-        return tried::creation(transfers.try_create(new, asks).await?);
+        return tried::creation(Box::pin(transfers.try_create(new, asks)).await?);
     }
     let creation = transfers.create(new, &request).await?;
     let exceeded = transfers.exceeded(&creation).await;
