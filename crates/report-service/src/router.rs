@@ -2,7 +2,7 @@
 
 use crate::codes::{
     NOT_A_PARTY, NOT_ACCEPTABLE, OUTCOME_UNKNOWN, RECONCILIATION_NOT_FOUND, SERVICE_UNAVAILABLE, STATEMENT_NOT_FOUND,
-    SYNC_IN_PROGRESS, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
+    SYNC_IN_PROGRESS, TOO_MANY_ENTRIES, TRANSACTION_NOT_FOUND, USER_NOT_FOUND,
 };
 use crate::routes::{
     balances, charts, entries, overview, reconciliations, reports, statements, summaries, sync as sync_routes,
@@ -69,8 +69,8 @@ fn routes_of_user() -> ApiRouter<AppState> {
             get_with(
                 summaries::show,
                 about(
-                    "How often and how much a user has paid and been paid",
-                    [USER_NOT_FOUND, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
+                    "How often and how much a user has paid and been paid, in all or in a period",
+                    [USER_NOT_FOUND, TOO_MANY_ENTRIES, OUTCOME_UNKNOWN, SERVICE_UNAVAILABLE],
                 ),
             ),
         )

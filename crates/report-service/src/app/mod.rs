@@ -12,6 +12,7 @@ pub mod chart;
 pub mod entries;
 pub mod entry_worker;
 pub mod full_sync;
+pub mod groups;
 pub mod known_users;
 pub mod overview;
 pub mod rebuild;

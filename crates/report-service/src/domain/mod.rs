@@ -5,6 +5,7 @@ pub mod chain;
 pub mod change;
 pub mod chart;
 pub mod entry;
+pub mod groups;
 pub mod language;
 pub mod overview;
 pub mod period;

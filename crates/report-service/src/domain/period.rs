@@ -44,6 +44,14 @@ impl ClosedPeriod {
         if period.to > period.latest_end() { Err(InvalidPeriod::TooLong) } else { Ok(period) }
     }
 
+    /// As many years as a period may have, up to the end of the day of `now`.
+    pub fn longest_until(now: DateTime<Utc>, zone: Tz) -> Self {
+        let today = day_of(now, zone);
+        let first = today.checked_sub_months(Months::new(12 * MAX_YEARS)).unwrap_or(NaiveDate::MIN);
+        let (first, after) = (first.succ_opt().unwrap_or(first), today.succ_opt().unwrap_or(today));
+        Self { from: money::time::midnight(first, zone), to: money::time::midnight(after, zone), zone }
+    }
+
     /// When it would end if it had as many years as it may.
     fn latest_end(&self) -> DateTime<Utc> {
         let first = day_of(self.from, self.zone);
@@ -98,6 +106,16 @@ mod tests {
         assert!(!empty.is_whole_days());
         assert_eq!(empty.last_day(), empty.first_day());
         assert_eq!(period("2026-11-30T00:00:01Z", "2026-11-30T00:00:00Z"), Err(InvalidPeriod::Backwards));
+    }
+
+    #[test]
+    fn the_longest_is_no_longer_than_one_may_be() {
+        for now in ["2026-11-27T10:00:00Z", "2024-02-29T10:00:00Z", "2026-12-31T23:59:59Z"] {
+            let longest = ClosedPeriod::longest_until(now.parse().unwrap(), Tz::Asia__Jakarta);
+            assert!(longest.is_whole_days());
+            let (first, last) = (longest.first_day().to_string(), longest.last_day().to_string());
+            assert_eq!(period(&first, &last), Ok(longest), "{first} {last}");
+        }
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub struct Counterparty {
     display_name: String,
 }
 
+impl Counterparty {
+    /// Whoever has this number and this name.
+    pub fn new(id: UserId, display_name: String) -> Self {
+        Self { id, display_name }
+    }
+}
+
 /// A movement of the balance that a user can spend.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Entry", example = json!({
@@ -91,7 +98,7 @@ pub async fn list_of_user(
         kind: entry.kind,
         amount: entry.amount,
         balance_after: entry.balance_after,
-        counterparty: entry.counterparty_id.map(|id| Counterparty { id, display_name: names[&id].clone() }),
+        counterparty: entry.counterparty_id.map(|id| Counterparty::new(id, names[&id].clone())),
         transaction_id: entry.transaction_id,
         reference: entry.reference,
         description: entry.description,

@@ -1,6 +1,6 @@
 //! Summaries: how often and how much a user has paid and been paid.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     service::Service,
@@ -141,4 +141,69 @@ async fn what_the_version_before_counted_for_both_is_corrected_by_reading_the_fe
     let totals = service.totals(BUDI).await;
     assert_eq!((totals.transactions, totals.last), (1, Some(paid.created_at)));
     assert_eq!(service.reports(BUDI).await.expect(200)["total"], 0);
+}
+
+#[tokio::test]
+async fn a_period_is_added_up_from_its_entries_and_divided_as_asked() {
+    let service = Service::start().await;
+    {
+        let ledger = &mut service.sources.known().ledger;
+        ledger.post(ANI, ("topup", 1_000), json!({}));
+        ledger.pay(10, ANI, BUDI, 200);
+        ledger.post(ANI, ("hold", -50), json!({"counterparty_id": BUDI, "transaction_id": 11}));
+        ledger.post(ANI, ("release", 50), json!({"counterparty_id": BUDI, "transaction_id": 11}));
+        ledger.post(ANI, ("refund", 30), json!({"counterparty_id": BUDI, "transaction_id": 12}));
+    }
+    let path = |query: &str| format!("/summaries/user/{ANI}?{query}");
+    let get = async |query: &str| service.api.get(&path(query)).await;
+    let summary = get("from=2025-01-01&to=2034-12-31&timezone=UTC").await.expect(200);
+    assert!(!summary.header("x-data-as-of").is_empty());
+    assert_eq!((&summary["total_transactions"], &summary["total_spent"]), (&json!(3), &json!(170)));
+    assert_eq!((&summary["total_received"], &summary["groups"]), (&json!(0), &Value::Null));
+    assert!(summary["last_transaction"].is_string());
+    let kinds = get("group_by=kind").await.expect(200);
+    assert_eq!(
+        kinds["groups"],
+        json!([
+            {"key": "topup", "total_in": 1_000, "total_out": 0, "count": 1},
+            {"key": "transfer", "total_in": 0, "total_out": 200, "count": 1},
+            {"key": "hold", "total_in": 0, "total_out": 50, "count": 1},
+            {"key": "release", "total_in": 50, "total_out": 0, "count": 1},
+            {"key": "refund", "total_in": 30, "total_out": 0, "count": 1},
+        ])
+    );
+    let parties = get("group_by=counterparty").await.expect(200);
+    let budi = json!({"id": BUDI, "display_name": "User 2"});
+    assert_eq!(
+        parties["groups"],
+        json!([
+            {"key": null, "total_in": 1_000, "total_out": 0, "count": 1},
+            {"key": budi, "total_in": 80, "total_out": 250, "count": 4},
+        ])
+    );
+    for (by, length) in [("day", 10), ("week", 10), ("month", 7)] {
+        let groups = get(&format!("group_by={by}&timezone=UTC")).await.expect(200).json["groups"].clone();
+        assert_eq!(groups[0]["key"].as_str().map(str::len), Some(length), "{groups}");
+        assert_eq!((&groups[0]["count"], &groups[1]), (&json!(5), &Value::Null));
+    }
+    assert_eq!(get("from=2025-01-01&to=2025-01-31&group_by=day").await.expect(200)["groups"], json!([]));
+}
+
+#[tokio::test]
+async fn a_period_that_is_none_is_refused() {
+    let service = Service::start().await;
+    for (query, field) in [
+        ("from=2026-11-01", "to"),
+        ("to=2026-11-01", "from"),
+        ("from=2026-11-02&to=2026-11-01", "to"),
+        ("from=2016-11-01&to=2026-11-01", "to"),
+        ("group_by=year", "group_by"),
+        ("group_by=day&timezone=Mars/Olympus", "timezone"),
+    ] {
+        let refused =
+            service.api.get(&format!("/summaries/user/{ANI}?{query}")).await.expect_error(400, "invalid_value");
+        assert!(refused["fields"][field].is_string(), "{query}: {}", refused.text);
+    }
+    let _ =
+        service.api.get(&format!("/summaries/user/{NOBODY}?group_by=day")).await.expect_error(404, "user_not_found");
 }

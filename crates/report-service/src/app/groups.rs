@@ -1,0 +1,49 @@
+//! What a user's entries of a period come to.
+
+use chrono::{DateTime, Utc};
+use common::{ApiError, Result};
+use money::UserId;
+
+use super::sync::Sync;
+use crate::{
+    codes,
+    domain::{
+        groups::{Adder, GroupBy},
+        period::ClosedPeriod,
+    },
+    store::entries::Pages,
+};
+
+/// The most entries that are added up for one request: a year of a busy account, and two seconds.
+pub const MAX_ADDED: usize = 500_000;
+
+impl Sync {
+    /// Adds up the entries of `user` in a period, and says before which moment all that was committed is among them. There is nothing
+    /// older than `since` of the user's account. 413 `too_many_entries` if they are more than [`MAX_ADDED`].
+    pub async fn added_up(
+        &self,
+        user: UserId,
+        since: Option<DateTime<Utc>>,
+        period: ClosedPeriod,
+        by: Option<GroupBy>,
+    ) -> Result<(Adder, DateTime<Utc>)> {
+        self.must_have_existed(user).await?;
+        let from = since.map_or(period.from, |since| period.from.max(since));
+        let mut snapshot = self.entries(Some(user)).await?;
+        let current = snapshot.current;
+        let mut pages = Pages::new(current.generation, user, (from, period.to));
+        let mut adder = Adder::new(by, period.zone);
+        loop {
+            let page = pages.next(&mut snapshot).await?;
+            if page.is_empty() {
+                return Ok((adder, current.true_at));
+            }
+            for entry in &page {
+                adder.add(entry);
+            }
+            if adder.entries() > MAX_ADDED {
+                return Err(ApiError::new(codes::TOO_MANY_ENTRIES).detail("limit", MAX_ADDED));
+            }
+        }
+    }
+}
