@@ -23,11 +23,13 @@ impl FullRun<'_> {
         let sync = self.sync;
         let reading = if sync.begin_rebuild().await? { Reading::Rebuild } else { Reading::Entries };
         loop {
+            let known =
+                store::find(&mut *sync.pool.acquire().await?, Reading::Entries).await?.map(|feed| feed.position);
             let progress = sync.take_over_entries(reading, Instant::now() + STRETCH).await?;
             self.renew().await?;
             let is_done = match reading {
                 Reading::Entries => progress.is_end,
-                Reading::Rebuild => sync.switch_to_rebuild().await?,
+                Reading::Rebuild => sync.switch_to_rebuild(known.filter(|_| progress.is_end)).await?,
             };
             if is_done {
                 return Ok(());
@@ -53,8 +55,9 @@ impl Sync {
         .await
     }
 
-    /// Lets the rebuild be read if it has come as far as what is read now.
-    async fn switch_to_rebuild(&self) -> Result<bool, RunError> {
+    /// Lets the rebuild be read if it has come as far as what is read now. If it came to the end of the ledger when what is read now
+    /// had come to `known`, that is no obstacle: a ledger that was restored from a backup ends before what was taken over of it.
+    async fn switch_to_rebuild(&self, known: Option<i64>) -> Result<bool, RunError> {
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("entries.switch")).await?;
             let feed = store::lock(&mut tx, Reading::Entries).await?;
@@ -62,7 +65,7 @@ impl Sync {
                 // a commit whose answer never came has switched, or another rebuild has come to its end
                 return Ok(true);
             };
-            if feed.is_some_and(|feed| feed.position > rebuilt.position) {
+            if feed.is_some_and(|feed| feed.position > rebuilt.position && Some(feed.position) != known) {
                 return Ok(false);
             }
             store::switch(&mut tx, rebuilt);

@@ -321,3 +321,18 @@ async fn whatever_happens_entries_add_up_to_the_balance_of_the_ledger() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
+
+#[tokio::test]
+async fn a_ledger_that_was_restored_is_taken_over_by_a_full_run() {
+    let service = Service::start().await;
+    let first = service.sources.known().ledger.post(ANI, ("topup", 100), json!({}));
+    for _ in 0..3 {
+        service.sources.known().ledger.post(ANI, ("topup", 50), json!({}));
+    }
+    assert_eq!(service.entries(ANI, "").await.expect(200).json.as_array().unwrap().len(), 4);
+    service.sources.known().ledger.restore(first / 65_536);
+    let _ = service.sync().await.expect(200);
+    assert_eq!(all(&service.api, ANI, 10).await, [(first, 100)]);
+    let next = service.sources.known().ledger.post(ANI, ("debit", -30), json!({}));
+    assert_eq!(all(&service.api, ANI, 10).await, [(first, 100), (next, -30)]);
+}

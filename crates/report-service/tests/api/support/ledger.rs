@@ -98,6 +98,15 @@ impl Ledger {
         self.uncommitted.clear();
     }
 
+    /// Goes back to what it was after `operation`, like one that is restored from a backup.
+    pub fn restore(&mut self, operation: i64) {
+        self.operations.retain(|id, _| *id <= operation);
+        self.next = operation;
+        let ends = self.operations.values().flatten();
+        let end = |entry: &Value| (entry["user_id"].as_i64().unwrap(), entry["balance_after"].as_i64().unwrap());
+        self.balances = ends.map(end).collect();
+    }
+
     /// Notes that the account of a user was closed.
     pub fn close(&mut self, user: i64) {
         let operation = self.begin();
