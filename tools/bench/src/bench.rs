@@ -46,6 +46,7 @@ impl Bench {
             floor_batches: Vec::new(),
             drain: None,
             sync: None,
+            taken_over: None,
             schedules: Vec::new(),
             services: Service::ALL
                 .map(|service| ServiceFacts { name: service.name(), peak_memory: None, ready_ms: None })

@@ -7,7 +7,7 @@ use lab::wallet::Service;
 
 use super::{
     bench::Bench,
-    figures,
+    entries, figures,
     load::workload::Kind,
     measure::{Series, float},
     plan::Scenario,
@@ -25,6 +25,9 @@ pub async fn run(bench: &mut Bench, chosen: &[Scenario]) -> Result<()> {
     let scenario = |scenario| chosen.contains(&scenario);
     let (pages, sync) = (scenario(Scenario::NewestPage), scenario(Scenario::SyncAll));
     let filters = scenario(Scenario::Filters);
+    if scenario(Scenario::Entries) {
+        entries::run(bench).await?;
+    }
     if !pages && !sync && !filters {
         return Ok(());
     }

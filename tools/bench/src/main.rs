@@ -10,6 +10,7 @@ mod bench;
 mod books;
 mod chart;
 mod cpu;
+mod entries;
 mod figures;
 mod floor;
 mod history;

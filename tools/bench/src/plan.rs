@@ -75,6 +75,9 @@ pub enum Scenario {
     /// A page of those of a user's transactions that have a reference or metadata, in the same tables
     #[value(name = "filters")]
     Filters,
+    /// Entries: taken over with nothing else running; pages in a small and a large table; balances at a moment; statements
+    #[value(name = "entries")]
+    Entries,
     /// A full synchronization of report-service
     #[value(name = "sync-all")]
     SyncAll,
@@ -93,6 +96,8 @@ pub struct Effort {
     pub measured: Duration,
     /// Rows of the table that newest pages are read from, at first and then.
     pub pages: [u64; 2],
+    /// The same of entries.
+    pub entries: [u64; 2],
     /// Transactions that report-service takes over.
     pub synced: u64,
     /// How long draining may take before what is left counts as left.
@@ -106,6 +111,7 @@ pub const QUICK: Effort = Effort {
     warm_up: Duration::from_millis(500),
     measured: Duration::from_millis(1500),
     pages: [10_000, 100_000],
+    entries: [20_000, 200_000],
     synced: 20_000,
     drain_limit: Duration::from_secs(20),
 };
@@ -117,6 +123,7 @@ pub const FULL: Effort = Effort {
     warm_up: Duration::from_secs(2),
     measured: Duration::from_secs(8),
     pages: [10_000, 2_000_000],
+    entries: [20_000, 4_000_000],
     synced: 200_000,
     drain_limit: Duration::from_mins(10),
 };
@@ -166,13 +173,14 @@ impl Scenario {
             | Self::Schedules
             | Self::NewestPage
             | Self::Filters
+            | Self::Entries
             | Self::SyncAll => return None,
         })
     }
 
     /// True if it needs a wallet that is full of old transactions, and not one that moves money.
     pub fn reads_history(self) -> bool {
-        matches!(self, Self::NewestPage | Self::Filters | Self::SyncAll)
+        matches!(self, Self::NewestPage | Self::Filters | Self::Entries | Self::SyncAll)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     cpu::PARTS,
     figures::{memory, short, unknown, whole},
     measure::{Measured, Spread, float},
-    results::{Results, Schedules},
+    results::{Results, Schedules, TakenOver},
     verdict::Verdict,
 };
 use lab::ui;
@@ -39,6 +39,10 @@ pub fn print(results: &Results) {
             whole(float(sync.transactions) / sync.seconds),
             memory(sync.peak_memory)
         );
+    }
+    if let Some(TakenOver { entries, seconds }) = &results.taken_over {
+        let each_second = whole(float(*entries) / seconds);
+        println!("{} entries taken over in {seconds:.1} s, {each_second}/s", whole(float(*entries)));
     }
     for Schedules { schedules, killed, seconds } in &results.schedules {
         let killed = killed.map_or_else(String::new, |service| format!(", {service} killed in the middle"));

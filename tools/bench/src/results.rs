@@ -32,6 +32,8 @@ pub struct Results {
     pub drain: Option<Drain>,
     /// How long a full synchronization took.
     pub sync: Option<SyncAll>,
+    /// How fast report-service takes entries over.
+    pub taken_over: Option<TakenOver>,
     /// How long it took until schedules that were due at once had paid.
     pub schedules: Vec<Schedules>,
     /// What the services needed.
@@ -60,6 +62,15 @@ pub struct SyncAll {
     pub seconds: f64,
     /// The most memory that report-service had resident, in bytes.
     pub peak_memory: Option<u64>,
+}
+
+/// Entries that report-service has taken over, with nothing else running.
+#[derive(Debug, Clone, Serialize)]
+pub struct TakenOver {
+    /// How many.
+    pub entries: u64,
+    /// In which time.
+    pub seconds: f64,
 }
 
 /// Schedules that were due at once.
@@ -140,6 +151,7 @@ pub mod tests {
             floor_batches: Vec::new(),
             drain: None,
             sync: None,
+            taken_over: None,
             schedules: Vec::new(),
             services: Vec::new(),
             targets: Vec::new(),

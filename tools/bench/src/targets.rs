@@ -46,6 +46,14 @@ const REFUND_ROWS: f64 = 11.0;
 const TOP_UP_ROWS: f64 = 5.0;
 /// Seconds until 10,000 schedules that are due at once have paid.
 const SCHEDULES: f64 = 10.0;
+/// Entries that are taken over in a second, with nothing else running.
+const TAKEN_OVER: f64 = 40_000.0;
+/// Balances at a moment, read in a second.
+const BALANCES_AT: f64 = 15_000.0;
+/// The p50 of a statement of 1,000 entries as JSON or CSV, in milliseconds.
+const STATEMENT: f64 = 30.0;
+/// The same as a PDF.
+const STATEMENT_PDF: f64 = 150.0;
 /// Resident memory of each service, in MiB.
 const MEMORY: f64 = 64.0;
 /// Time to ready of each service, in seconds.
@@ -69,6 +77,16 @@ pub mod sides {
     pub const ALONE_64: &str = "alone-64";
     /// Logins beside 64 connections.
     pub const LOGINS_64: &str = "logins-beside-64";
+    /// A page of entries in a small table.
+    pub const SMALL_ENTRIES: &str = "entries-small";
+    /// A page of entries in a large table.
+    pub const LARGE_ENTRIES: &str = "entries-large";
+    /// A statement of 1,000 entries as JSON.
+    pub const JSON: &str = "statement-json";
+    /// The same as CSV.
+    pub const CSV: &str = "statement-csv";
+    /// The same as a PDF.
+    pub const PDF: &str = "statement-pdf";
     /// A page found by a name in a small table.
     pub const SMALL_FOUND: &str = "filters-small";
     /// A page found by a name in a large table.
@@ -84,11 +102,15 @@ enum Bound {
     AtMost(f64),
 }
 
-/// Compares the figures with the targets.
-pub fn verdicts(results: &Results) -> Vec<Verdict> {
+/// A figure: what it is, what it must be, its unit, and what it is.
+type Row = (&'static str, Bound, &'static str, Option<f64>);
+
+/// The figures, as far as they were measured.
+fn rows(results: &Results) -> Vec<Row> {
     use Bound::{AtLeast, AtMost};
     let rate = |name: &str| results.load(name).map(|load| load.per_second.median);
     let p99 = |load: &Measured| load.p99_ms.median;
+    let p50 = |name: &str| results.load(name).map(|load| load.p50_ms.median);
     let against = |above: Option<f64>, below: Option<f64>| Some(above? / below?);
     let rates = |above, below| against(rate(above), rate(below));
     let latencies = |figure: fn(&Measured) -> f64, above, below| {
@@ -100,25 +122,14 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
         rate("refunds-256").zip(rate("transfers-256")).map(|(both, payments)| 1.0 / (1.0 / both - 1.0 / payments));
     let refunded_rows =
         against(refunds.map(|rate| rate * REFUND_ROWS), rate("topups-256").map(|rate| rate * TOP_UP_ROWS));
+    let taken_over = results.taken_over.as_ref().map(|taken| float(taken.entries) / taken.seconds);
     let scheduled = results.schedules.iter().map(|schedules| schedules.seconds).reduce(f64::max);
     let services = |figure: fn(&super::results::ServiceFacts) -> Option<f64>| {
         results.services.iter().filter_map(figure).reduce(f64::max)
     };
     let memory = services(|service| Some(float(service.peak_memory?) / 1024.0 / 1024.0));
     let ready = services(|service| Some(float(service.ready_ms?) / 1000.0));
-    let verdict = |(figure, bound, unit, measured): (&'static str, Bound, &str, Option<f64>)| {
-        let (sign, limit) = match bound {
-            AtLeast(limit) => ("≥", limit),
-            AtMost(limit) => ("≤", limit),
-        };
-        let reached = measured.map(|value| match bound {
-            AtLeast(limit) => value >= limit,
-            AtMost(limit) => value <= limit,
-        });
-        let shown = if limit < 1000.0 { limit.to_string() } else { figures::whole(limit) };
-        Verdict { figure, target: format!("{sign} {shown}{unit}"), measured, reached }
-    };
-    [
+    vec![
         ("one-step transfers, 256 connections", AtLeast(TRANSFERS_256), "/s", rate("transfers-256")),
         ("one-step transfers, 1,024 connections", AtLeast(TRANSFERS_1024), "/s", rate("transfers-1024")),
         (
@@ -158,12 +169,7 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
             rates("splits-256", "transfers-256"),
         ),
         ("refunds against top-ups, in rows a second", AtLeast(REFUNDS), " ×", refunded_rows),
-        (
-            "atomic batch of 1,000 payouts, p50",
-            AtMost(BATCH_ALONE),
-            " ms",
-            results.load("batches-1").map(|load| load.p50_ms.median),
-        ),
+        ("atomic batch of 1,000 payouts, p50", AtMost(BATCH_ALONE), " ms", p50("batches-1")),
         (
             "payouts in atomic batches, 4 clients",
             AtLeast(PAYOUTS),
@@ -171,6 +177,17 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
             rate("batches-4").map(|batches| batches * float(BATCH as u64)),
         ),
         ("10,000 schedules due at once, also with a kill", AtMost(SCHEDULES), " s", scheduled),
+        ("entries taken over, nothing else running", AtLeast(TAKEN_OVER), "/s", taken_over),
+        (
+            "p99 of a page of entries, large table against small",
+            AtMost(PAGES),
+            " ×",
+            latencies(p99, sides::LARGE_ENTRIES, sides::SMALL_ENTRIES),
+        ),
+        ("balances at a moment, 256 connections", AtLeast(BALANCES_AT), "/s", rate("balances-at-256")),
+        ("statement of 1,000 entries as JSON, p50", AtMost(STATEMENT), " ms", p50(sides::JSON)),
+        ("statement of 1,000 entries as CSV, p50", AtMost(STATEMENT), " ms", p50(sides::CSV)),
+        ("statement of 1,000 entries as PDF, p50", AtMost(STATEMENT_PDF), " ms", p50(sides::PDF)),
         (
             "p99 of a transfer with logins beside it",
             AtMost(LOGINS),
@@ -180,9 +197,24 @@ pub fn verdicts(results: &Results) -> Vec<Verdict> {
         ("resident memory of each service", AtMost(MEMORY), " MiB", memory),
         ("time to ready of each service", AtMost(READY), " s", ready),
     ]
-    .into_iter()
-    .map(verdict)
-    .collect()
+}
+
+/// Compares the figures with the targets.
+pub fn verdicts(results: &Results) -> Vec<Verdict> {
+    use Bound::{AtLeast, AtMost};
+    let verdict = |(figure, bound, unit, measured): Row| {
+        let (sign, limit) = match bound {
+            AtLeast(limit) => ("≥", limit),
+            AtMost(limit) => ("≤", limit),
+        };
+        let reached = measured.map(|value| match bound {
+            AtLeast(limit) => value >= limit,
+            AtMost(limit) => value <= limit,
+        });
+        let shown = if limit < 1000.0 { limit.to_string() } else { figures::whole(limit) };
+        Verdict { figure, target: format!("{sign} {shown}{unit}"), measured, reached }
+    };
+    rows(results).into_iter().map(verdict).collect()
 }
 
 #[cfg(test)]

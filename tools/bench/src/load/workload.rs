@@ -50,9 +50,18 @@ pub enum Kind {
     NewestPages,
     /// The same of those that have one of [`LABELS`] names, as their reference or in their metadata.
     FoundPages,
+    /// `GET /entries/user/{id}` of the users who have entries in every table.
+    EntryPages,
+    /// `GET /balances/user/{id}` of the same, at some moment.
+    BalancesAt,
+    /// `GET /statements/user/{id}` of the same, of [`STATEMENT`] entries, in a form.
+    Statements(&'static str),
     /// `POST /auth/login`
     Logins,
 }
+
+/// The period of a statement.
+pub const STATEMENT: &str = "from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:10Z";
 
 /// Who pays whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +113,7 @@ impl Kind {
             | Self::NewestPages
             | Self::FoundPages => Service::Transaction,
             Self::TopUps | Self::Balances | Self::Logins => Service::User,
+            Self::EntryPages | Self::BalancesAt | Self::Statements(_) => Service::Report,
         }
     }
 
@@ -117,8 +127,9 @@ impl Kind {
             Self::Refusals => "requests",
             Self::Pairs => "pairs",
             Self::TopUps => "top-ups",
-            Self::Balances => "reads",
-            Self::NewestPages | Self::FoundPages => "pages",
+            Self::Balances | Self::BalancesAt => "reads",
+            Self::NewestPages | Self::FoundPages | Self::EntryPages => "pages",
+            Self::Statements(_) => "statements",
             Self::Logins => "logins",
         }
     }
@@ -147,7 +158,13 @@ impl Kind {
                 &[("transactions completed", BATCH as u64 * acknowledged), ("operations batch", acknowledged)]
             }
             Self::TopUps => &[("operations topup", acknowledged)],
-            Self::Balances | Self::NewestPages | Self::FoundPages | Self::Logins => &[],
+            Self::Balances
+            | Self::NewestPages
+            | Self::FoundPages
+            | Self::EntryPages
+            | Self::BalancesAt
+            | Self::Statements(_)
+            | Self::Logins => &[],
         };
         rows.iter().filter(|(_, count)| *count > 0).map(|(what, count)| ((*what).to_owned(), *count)).collect()
     }
@@ -191,6 +208,20 @@ impl Workload {
                 let filter = if random.bool() { "reference" } else { "metadata[order]" };
                 let uri = Uri::try_from(format!("{page}?{filter}={name}&limit={FOUND}"))?;
                 read(connection, &uri, person).await
+            }
+            Kind::EntryPages => {
+                let person = any(people.readers(), random);
+                read(connection, &Uri::try_from(format!("/entries/user/{}", person.id))?, person).await
+            }
+            Kind::BalancesAt => {
+                let person = any(&people.all, random);
+                let at = format!("2026-01-01T00:00:0{}.{:06}Z", random.u8(..10), random.u32(..1_000_000));
+                read(connection, &Uri::try_from(format!("/balances/user/{}?at={at}", person.id))?, person).await
+            }
+            Kind::Statements(format) => {
+                let person = any(people.readers(), random);
+                let uri = format!("/statements/user/{}?{STATEMENT}&format={format}", person.id);
+                read(connection, &Uri::try_from(uri)?, person).await
             }
             Kind::Logins => {
                 let body = format!(r#"{{"email":"{}","password":"{PASSWORD}"}}"#, any(&people.all, random).email);
