@@ -25,9 +25,9 @@ use crate::{
     store::{claims, notifications::Notification},
 };
 
-/// The worker looks for pending notifications when this process has written some, and every two seconds for those that are due now.
+/// The worker looks for pending notifications when this process has written some, and every second for those that are due now.
 /// `MAIL_RATE` bounds what it does, so it need not rest.
-const PACE: Pace = Pace { idle: Duration::from_secs(2), rest: Rest::Never };
+const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// The pause while nothing can be mailed of what is due.
 const CANNOT_PAUSE: Duration = Duration::from_millis(250);
 /// Notifications of each lane that are looked at, and the most that are claimed, at a time.

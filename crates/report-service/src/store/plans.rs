@@ -84,6 +84,8 @@ async fn fill(conn: &mut MySqlConnection) {
                   created_at)",
         );
         let mut made = BulkInsert::new("INSERT INTO reports (user_id, transaction_id, created_at)");
+        let mut shares =
+            BulkInsert::new("INSERT INTO transaction_shares (transaction_id, user_id, amount, is_open, counts)");
         for id in first..first + 1_000 {
             let (sender, receiver) = (id % USERS + 1, (id / 3) % USERS + 1);
             let status = if id % 10 == 0 { "pending" } else { "completed" };
@@ -101,9 +103,12 @@ async fn fill(conn: &mut MySqlConnection) {
                 time.into(),
             ]);
             made.row(&[sender.into(), id.into(), time.into()]);
+            let is_open = i64::from(status == "pending");
+            shares.row(&[id.into(), ((id / 7) % USERS + 1).into(), one, is_open.into(), one]);
         }
         transactions.execute(conn).await.unwrap();
         made.execute(conn).await.unwrap();
+        shares.execute(conn).await.unwrap();
     }
     let mut summaries =
         BulkInsert::new("INSERT INTO summaries (user_id, total_transactions, total_spent, total_received)");
@@ -111,7 +116,7 @@ async fn fill(conn: &mut MySqlConnection) {
         summaries.row(&[user.into(), 0.into(), 0.into(), 0.into()]);
     }
     summaries.execute(conn).await.unwrap();
-    sqlx::raw_sql("ANALYZE TABLE transactions, reports, summaries").execute(conn).await.unwrap();
+    sqlx::raw_sql("ANALYZE TABLE transactions, transaction_shares, reports, summaries").execute(conn).await.unwrap();
 }
 
 /// Ten years of an overview.
