@@ -31,8 +31,8 @@ use crate::{
 pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 /// As many changes as most requests take over for their user.
 const FEW: usize = 50;
-/// Seconds for which one instance does a run.
-const LEASE_SECONDS: u32 = 4;
+/// Seconds for which one instance does a run. One that dies holds a full run up for as long.
+const LEASE_SECONDS: u32 = 3;
 
 /// A user's totals, and when they were exactly true, on transaction-service's clock.
 #[derive(Debug, Clone)]
