@@ -17,6 +17,7 @@ use super::{
     measure::{Series, float},
     plan::Scenario,
     results::TakenOver,
+    seed::{CHUNK, numbers},
     site::Site,
     targets::sides,
 };
@@ -27,16 +28,10 @@ const READING: usize = 4;
 const LOOKING: usize = 256;
 /// Connections that make entries.
 const PAYING: usize = 256;
-/// Rows of one statement.
-const CHUNK: u64 = 10_000;
 /// How often it is looked at how far the copy goes.
 const POLL: Duration = Duration::from_millis(20);
 /// How long taking over may take before it counts as never.
 const LIMIT: Duration = Duration::from_mins(5);
-/// Ten rows with the digits of a number.
-const DIGITS: &str = "(SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4
-    UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)";
-
 /// Runs the scenario on a wallet of its own.
 pub async fn run(bench: &mut Bench) -> Result<()> {
     bench.progress.note("starting a wallet for entries");
@@ -103,13 +98,12 @@ async fn grow(bench: &Bench, site: &Site, rows: &mut u64, wanted: u64) -> Result
     let bar = bench.progress.rows(wanted, &format!("making {wanted} entries"));
     bar.advance(*rows);
     while *rows < wanted {
-        let count = CHUNK.min(wanted - *rows);
+        let (count, numbers) = (CHUNK.min(wanted - *rows), numbers(*rows));
         let sql = format!(
             "INSERT INTO entries (generation, user_id, created_at, id, kind, amount, balance_after, counterparty_id)
              SELECT 1, {first} + MOD(n, {READERS}), TIMESTAMPADD(MICROSECOND, 100 * n, '2026-01-01 00:00:00'), n + 1,
                  'transfer', 1, n DIV {READERS} + 1, {first} + MOD(n + 1, {READERS})
-             FROM (SELECT {rows} + a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS n
-                   FROM {DIGITS} a, {DIGITS} b, {DIGITS} c, {DIGITS} d) numbers
+             FROM {numbers}
              WHERE n < {rows} + {count} ORDER BY n"
         );
         let written = sqlx::raw_sql(AssertSqlSafe(sql)).execute(site.pool(Service::Report)).await?;

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Rows of one statement.
-const CHUNK: u64 = 10_000;
+pub const CHUNK: u64 = 10_000;
 /// Up to so many rows only those who read their pages are parties, so that their pages are full in a small table too.
 const READERS_ONLY: u64 = 10_000;
 /// Ten rows with the digits of a number.
@@ -93,12 +93,11 @@ impl Seed {
             column => value(column, *first, parties),
         };
         let values: Vec<String> = columns.iter().map(value).collect();
-        let (columns, values) = (columns.join(", "), values.join(", "));
+        let (columns, values, numbers) = (columns.join(", "), values.join(", "), numbers(*rows));
         format!(
             "INSERT INTO transactions ({columns})
              SELECT {values} FROM
-                 (SELECT {rows} + a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS n
-                  FROM {DIGITS} a, {DIGITS} b, {DIGITS} c, {DIGITS} d) numbers, transactions model
+                 {numbers}, transactions model
              WHERE model.id = {model} AND n < {rows} + {count}
              ORDER BY n"
         )
@@ -120,6 +119,14 @@ fn labels(count: u64) -> String {
                                       ELT(1 + RIGHT(reference, 1), {by_reference})), id
          FROM (SELECT id, reference, metadata, sender_id, receiver_id FROM transactions ORDER BY id DESC LIMIT {count}) made,
               (SELECT 0 AS party UNION ALL SELECT 1 UNION ALL SELECT 2) parties"
+    )
+}
+
+/// A table of the [`CHUNK`] numbers `n` from `first` on.
+pub fn numbers(first: u64) -> String {
+    format!(
+        "(SELECT {first} + a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS n
+          FROM {DIGITS} a, {DIGITS} b, {DIGITS} c, {DIGITS} d) numbers"
     )
 }
 

@@ -7,16 +7,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use common::{ApiError, Result, caller::Viewer, describe, extract::Query, headers::DATA_AS_OF, request};
+use common::{Result, caller::Viewer, describe, extract::Query, headers::DATA_AS_OF, request};
 use money::time::{self, Bound, written};
 
-use super::statements::{Zone, invalid_period, language};
+use super::statements::{Zone, language, period_or};
 use crate::{
     app::{chart::last_days, sync::Sync},
     domain::{
         chart::{self, Theme},
         language::Language,
-        period::ClosedPeriod,
     },
     state::Wallet,
 };
@@ -99,12 +98,7 @@ pub async fn balance(
     Query(query): Query<BalanceQuery>,
 ) -> Result<Chart> {
     let zone = query.timezone.map_or(wallet.timezone, |Zone(zone)| zone);
-    let period = match (query.from, query.to) {
-        (Some(from), Some(to)) => ClosedPeriod::between(from, to, zone).map_err(invalid_period)?,
-        (None, None) => last_days(time::now(), zone),
-        (Some(_), None) => return Err(ApiError::invalid("to", "must be given with from")),
-        (None, Some(_)) => return Err(ApiError::invalid("from", "must be given with to")),
-    };
+    let period = period_or(query.from, query.to, zone, || last_days(time::now(), zone))?;
     let language = language(query.lang, &headers);
     let (balances, moment) = sync.balances(user, period).await?;
     let svg = chart::balance(&balances, &wallet.currency, language, query.theme.unwrap_or_default());

@@ -233,8 +233,23 @@ pub async fn verify(
     }))
 }
 
+/// The period between two bounds, which come together; `otherwise` without both.
+pub(super) fn period_or(
+    from: Option<Bound>,
+    to: Option<Bound>,
+    zone: Tz,
+    otherwise: impl FnOnce() -> ClosedPeriod,
+) -> Result<ClosedPeriod> {
+    match (from, to) {
+        (Some(from), Some(to)) => ClosedPeriod::between(from, to, zone).map_err(invalid_period),
+        (None, None) => Ok(otherwise()),
+        (Some(_), None) => Err(ApiError::invalid("to", "must be given with from")),
+        (None, Some(_)) => Err(ApiError::invalid("from", "must be given with to")),
+    }
+}
+
 /// 400 for a period that is none.
-pub(super) fn invalid_period(invalid: InvalidPeriod) -> ApiError {
+fn invalid_period(invalid: InvalidPeriod) -> ApiError {
     ApiError::invalid("to", invalid.to_string())
 }
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use common::{ApiError, Result, as_of::AsOf, caller::Viewer, extract::Query, request};
+use common::{Result, as_of::AsOf, caller::Viewer, extract::Query, request};
 use money::{
     Money, UserId,
     time::{self, Bound},
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{
     entries::Counterparty,
-    statements::{Zone, invalid_period},
+    statements::{Zone, period_or},
 };
 use crate::{
     app::sync::{Sync, Told},
@@ -106,12 +106,7 @@ pub async fn show(
         return of_all(&sync, user).await;
     }
     let zone = timezone.map_or(wallet.timezone, |Zone(zone)| zone);
-    let period = match (from, to) {
-        (Some(from), Some(to)) => ClosedPeriod::between(from, to, zone).map_err(invalid_period)?,
-        (None, None) => ClosedPeriod::longest_until(time::now(), zone),
-        (Some(_), None) => return Err(ApiError::invalid("to", "must be given with from")),
-        (None, Some(_)) => return Err(ApiError::invalid("from", "must be given with to")),
-    };
+    let period = period_or(from, to, zone, || ClosedPeriod::longest_until(time::now(), zone))?;
     let (mut added, moment) = sync.added_up(user, since, period, group_by).await?;
     let summary = Summary {
         user_id: user,
