@@ -102,7 +102,7 @@ const SENDERS: &str = "hidden_from_sender_at IS NULL
     AND (accepted_at IS NOT NULL OR failure IS NULL OR failure NOT IN ('user_not_found', 'not_reached'))";
 const RECEIVERS: &str = "hidden_from_receiver_at IS NULL AND accepted_at IS NOT NULL";
 /// For those who see everybody's.
-const ANYBODYS: &str = "TRUE";
+const ANYBODYS: Condition<'static> = &|query| _ = query.push("TRUE");
 
 /// Those that `user` sent or received, as the user sees them. One index range for each role, merged here: a single query for
 /// both would have to sort all of them.
@@ -118,56 +118,99 @@ pub async fn of_user(
     let wants_received = filter.direction != Some(Direction::Out) && is_or_any(filter.receiver);
     // a list of what another table leads to is narrowed to the parties here
     let narrowed = Filter { sender: None, receiver: None, ..filter.clone() };
-    let shared = shared_with(user, filter);
+    let shared = Shared::of(user, filter);
     if let Some(lookup) = filter.lookups.first() {
-        let (from, to) = (is("sender_id", filter.sender), is("receiver_id", filter.receiver));
-        let sent = wants_sent.then(|| format!("(sender_id = {user} AND {SENDERS}{to})"));
-        let received = wants_received.then(|| format!("(receiver_id = {user} AND {RECEIVERS}{from})"));
-        let shared = shared.map(|shared| {
-            let table = shares::TABLE;
-            format!("({shared} AND id IN (SELECT id FROM {table} WHERE user_id = {user}))")
-        });
-        let visible = [sent, received, shared].into_iter().flatten().collect::<Vec<_>>().join(" OR ");
-        if visible.is_empty() {
+        if !wants_sent && !wants_received && !shared.is_any() {
             return Ok(Stretch { items: Vec::new(), reached: None });
         }
-        let found = labelled(conn, Some(user), lookup, &format!("({visible})"), &narrowed, cursor, rows).await?;
+        let visible = |query: &mut QueryBuilder<MySql>| {
+            query.push("(FALSE");
+            if wants_sent {
+                query.push(" OR (sender_id = ").push_bind(user).push(format_args!(" AND {SENDERS}"));
+                push_is(query, "receiver_id", filter.receiver);
+                query.push(")");
+            }
+            if wants_received {
+                query.push(" OR (receiver_id = ").push_bind(user).push(format_args!(" AND {RECEIVERS}"));
+                push_is(query, "sender_id", filter.sender);
+                query.push(")");
+            }
+            if shared.is_any() {
+                query.push(" OR (");
+                shared.push(query);
+                query.push(format_args!(" AND id IN (SELECT id FROM {} WHERE user_id = ", shares::TABLE));
+                query.push_bind(user).push("))");
+            }
+            query.push(")");
+        };
+        let found = labelled(conn, Some(user), lookup, &visible, &narrowed, cursor, rows).await?;
         return Ok(seen_by(user, filter, found));
     }
     let mut stretches = Vec::new();
     if wants_sent {
         let sent = |query: &mut QueryBuilder<MySql>| _ = query.push("sender_id = ").push_bind(user);
-        stretches.push(scan(conn, BY_SENDER, &sent, SENDERS, filter, cursor, rows).await?);
+        stretches.push(scan(conn, BY_SENDER, &sent, &|query| _ = query.push(SENDERS), filter, cursor, rows).await?);
     }
     if wants_received {
         let received = |query: &mut QueryBuilder<MySql>| _ = query.push("receiver_id = ").push_bind(user);
-        stretches.push(scan(conn, BY_RECEIVER, &received, RECEIVERS, filter, cursor, rows).await?);
+        stretches
+            .push(scan(conn, BY_RECEIVER, &received, &|query| _ = query.push(RECEIVERS), filter, cursor, rows).await?);
     }
-    if let Some(visible) = shared {
+    if shared.is_any() {
         let range = |query: &mut QueryBuilder<MySql>| _ = query.push("user_id = ").push_bind(user);
+        let visible = |query: &mut QueryBuilder<MySql>| shared.push(query);
         stretches
             .push(looked_up(conn, (shares::TABLE, shares::INDEX), &range, &visible, &narrowed, cursor, rows).await?);
     }
     Ok(seen_by(user, filter, Stretch::merge(stretches, rows, |row| row.id.get())))
 }
 
-/// Those of which `user` has a share, beyond the first: payments that it received, and refunds that it paid a part of. They are narrowed to
-/// the parties here, since in its view it is the receiver, or of a refund the sender.
-fn shared_with(user: UserId, filter: &Filter) -> Option<String> {
-    let is_or_any = |party: Option<UserId>| party.is_none_or(|party| party == user);
-    let is =
-        |column: &str, party: Option<UserId>| party.map_or(String::new(), |party| format!(" AND {column} = {party}"));
-    let received = (filter.direction != Some(Direction::Out) && is_or_any(filter.receiver))
-        .then(|| format!("(refund_of IS NULL{})", is("sender_id", filter.sender)));
-    let paid_back = (filter.direction != Some(Direction::In) && is_or_any(filter.sender))
-        .then(|| format!("(refund_of IS NOT NULL{})", is("receiver_id", filter.receiver)));
-    let either = [received, paid_back].into_iter().flatten().collect::<Vec<_>>().join(" OR ");
-    (!either.is_empty()).then(|| format!("(accepted_at IS NOT NULL AND ({either}))"))
+/// Those of which a user has a share, beyond the first: payments that it received, and refunds that it paid a part of. They are narrowed
+/// to the parties here, since in its view it is the receiver, or of a refund the sender.
+struct Shared {
+    wants_received: bool,
+    wants_paid_back: bool,
+    sender: Option<UserId>,
+    receiver: Option<UserId>,
 }
 
-/// The condition that a column has this party, if one is wanted, to be appended to another one.
-fn is(column: &str, party: Option<UserId>) -> String {
-    party.map_or(String::new(), |party| format!(" AND {column} = {party}"))
+impl Shared {
+    fn of(user: UserId, filter: &Filter) -> Self {
+        let is_or_any = |party: Option<UserId>| party.is_none_or(|party| party == user);
+        Self {
+            wants_received: filter.direction != Some(Direction::Out) && is_or_any(filter.receiver),
+            wants_paid_back: filter.direction != Some(Direction::In) && is_or_any(filter.sender),
+            sender: filter.sender,
+            receiver: filter.receiver,
+        }
+    }
+
+    fn is_any(&self) -> bool {
+        self.wants_received || self.wants_paid_back
+    }
+
+    /// Appends the condition that one of them is shown.
+    fn push(&self, query: &mut QueryBuilder<MySql>) {
+        query.push("(accepted_at IS NOT NULL AND (FALSE");
+        if self.wants_received {
+            query.push(" OR (refund_of IS NULL");
+            push_is(query, "sender_id", self.sender);
+            query.push(")");
+        }
+        if self.wants_paid_back {
+            query.push(" OR (refund_of IS NOT NULL");
+            push_is(query, "receiver_id", self.receiver);
+            query.push(")");
+        }
+        query.push("))");
+    }
+}
+
+/// Appends the condition that a column has this party, if one is wanted.
+fn push_is(query: &mut QueryBuilder<MySql>, column: &str, party: Option<UserId>) {
+    if let Some(party) = party {
+        query.push(format_args!(" AND {column} = ")).push_bind(party);
+    }
 }
 
 /// What was found, as `user` sees it. Its own share is what the filter by amount is about; and what it has deleted of those that it has a
@@ -193,7 +236,7 @@ async fn labelled(
     conn: &mut MySqlConnection,
     user: Option<UserId>,
     lookup: &Lookup,
-    visible: &str,
+    visible: Condition<'_>,
     filter: &Filter,
     cursor: Option<i64>,
     rows: u32,
@@ -207,7 +250,7 @@ async fn looked_up(
     conn: &mut MySqlConnection,
     (table, index): (&str, &str),
     range: Condition<'_>,
-    visible: &str,
+    visible: Condition<'_>,
     filter: &Filter,
     cursor: Option<i64>,
     rows: u32,
@@ -237,7 +280,7 @@ async fn scan(
     conn: &mut MySqlConnection,
     index: &str,
     range: Condition<'_>,
-    visible: &str,
+    visible: Condition<'_>,
     filter: &Filter,
     cursor: Option<i64>,
     rows: u32,
@@ -288,8 +331,9 @@ async fn few(
 
 impl Filter {
     /// Appends the condition of what a list shows of those that are `visible`.
-    fn push_shown(&self, query: &mut QueryBuilder<MySql>, visible: &str) {
-        query.push(visible).push(" AND ");
+    fn push_shown(&self, query: &mut QueryBuilder<MySql>, visible: Condition<'_>) {
+        visible(query);
+        query.push(" AND ");
         self.push(query);
     }
 

@@ -2,6 +2,7 @@
 
 use common::labels::{Labels, Reference};
 use lab::plan::within;
+use sqlx::Connection;
 
 use super::*;
 use crate::store::testing::{FAILED_EACH, TRANSACTIONS, USERS, filled_database, time};
@@ -128,6 +129,28 @@ async fn what_is_found_by_a_label_costs_its_own_rows_however_many_there_are() {
     let found = found.await;
     assert!(found.items.is_empty() && found.reached.is_some());
     assert!(all(&mut conn, &by(&["no such"]), None, LIMIT).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn lists_of_all_users_share_their_statements() {
+    let database = filled_database().await;
+    let mut conn = database.pool().acquire().await.unwrap();
+    let lookup = |name: &str| Labels::of(Some(Reference(name.to_owned())), None).lookups().next().unwrap();
+    let mut statements = Vec::new();
+    for (user, other, name) in [(7, 8, "one"), (9, 10, "another")] {
+        let [user, other]: [UserId; 2] = [user, other].map(|id| id.try_into().unwrap());
+        let by_label = Filter { lookups: vec![lookup(name)], ..Filter::default() };
+        for filter in [Filter::default(), by_label] {
+            let received = Filter { sender: Some(other), ..filter.clone() };
+            let sent = Filter { receiver: Some(other), direction: Some(Direction::Out), ..filter.clone() };
+            for filter in [&filter, &received, &sent] {
+                of_user(&mut conn, user, filter, None, LIMIT).await.unwrap();
+                all(&mut conn, filter, None, LIMIT).await.unwrap();
+            }
+        }
+        statements.push(conn.cached_statements_size());
+    }
+    assert_eq!(statements[0], statements[1], "each connection keeps a hundred, and closing one stalls the next");
 }
 
 #[track_caller]
