@@ -9,11 +9,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use common::{Result, error::error_chain, reads};
 use fault::point;
-use money::{Money, TransactionId, UserId};
+use money::{Money, TransactionId, UserId, time};
 use mysql::DbError;
 use sqlx::MySqlConnection;
 
-use super::sync::Sync;
+use super::sync::{OVERLAP, Sync, Taken};
 use crate::{
     clients::MAX_IDS,
     codes,
@@ -59,27 +59,42 @@ pub struct Balance {
     pub moment: DateTime<Utc>,
 }
 
+/// Before which moment all that was committed is among the entries: the one that is noted, or a newer one that they were taken over at.
+fn true_at(current: Current, taken: Option<Taken>) -> DateTime<Utc> {
+    let of_these = taken.filter(|taken| taken.generation == current.generation);
+    of_these.map_or(current.true_at, |taken| taken.moment.max(current.true_at))
+}
+
 impl Sync {
     /// Takes over what is new, and gives the entries as they stand then, for what `user` may see, or for anybody. 503 if nothing was
     /// ever taken over.
     pub async fn entries(&self, user: Option<UserId>) -> Result<Snapshot> {
-        let moment = self.take_over_new_entries().await;
+        let taken = self.take_over_new_entries().await;
         let mut conn = self.reads.snapshot_for(user).await?;
         let mut current = store::current(&mut conn).await?.ok_or(codes::SERVICE_UNAVAILABLE)?;
-        current.true_at = moment.map_or(current.true_at, |moment| moment.max(current.true_at));
+        current.true_at = true_at(current, taken);
         Ok(Snapshot { current, conn })
     }
 
-    /// What `user` could spend before `at`. 404 unless there is, or was, such a user.
+    /// What `user` could spend before `at`. 404 unless there is, or was, such a user. What is long past is known, and nobody is asked
+    /// for it.
     pub async fn balance(&self, user: UserId, at: DateTime<Utc>) -> Result<Balance> {
-        let taken = self.take_over_new_entries().await;
-        let found = store::balance_at(&mut *self.reads.acquire().await?, user, at).await?;
-        let (true_at, balance) = found.ok_or(codes::SERVICE_UNAVAILABLE)?;
-        if balance.is_none() {
-            self.must_have_existed(user).await?;
+        let settled = at.checked_add_signed(OVERLAP).filter(|settled| *settled <= time::now());
+        let known = match settled {
+            Some(settled) => self.balances.find((user, at)).await?.filter(|found| found.current.true_at >= settled),
+            None => None,
+        };
+        let (found, taken) = match known {
+            Some(found) => (found, None),
+            None => {
+                let taken = self.take_over_new_entries().await;
+                (self.balances.find((user, at)).await?.ok_or(codes::SERVICE_UNAVAILABLE)?, taken)
+            }
+        };
+        if !found.is_known {
+            self.must_exist(user).await?;
         }
-        let moment = taken.map_or(true_at, |moment| moment.max(true_at));
-        Ok(Balance { balance: balance.unwrap_or_default(), moment })
+        Ok(Balance { balance: found.balance.unwrap_or_default(), moment: true_at(found.current, taken) })
     }
 
     /// 404 unless there is such a user, or was: one that is closed has its entries.

@@ -39,7 +39,7 @@ impl EntryWorker {
         }
         let begun = Instant::now();
         let progress = self.sync.repair_or_take_over(Reading::Entries, begun + STRETCH).await?;
-        if !progress.is_end {
+        if !progress.is_end && !progress.is_held_up {
             if progress.is_serving {
                 tokio::time::sleep(begun.elapsed().min(STRETCH) * REST).await;
             }

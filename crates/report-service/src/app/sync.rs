@@ -1,6 +1,6 @@
 //! The synchronization: what its parts share. See [`super`].
 
-use batch::PerKey;
+use batch::{Lookups, PerKey};
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -24,7 +24,12 @@ use crate::{
     clients::{TransactionClient, UserClient},
     codes,
     domain::{chain::Broken, change::Change},
-    store::{copies, summaries::Totals, sync_state},
+    store::{
+        copies,
+        entries::{self, BalanceAt, BalanceKey, MOST_BALANCES},
+        summaries::Totals,
+        sync_state,
+    },
 };
 
 /// How long a change may take to show in the feed, and more: longer than any database transaction there may take.
@@ -46,8 +51,17 @@ pub struct Told {
 /// The last answer about a user, and when transaction-service was asked for it.
 pub type LastTold = Option<(Instant, Told)>;
 
-/// When a request last took entries over, and before which moment all that was committed was taken over then.
-pub type LastTaken = Option<(Instant, Option<DateTime<Utc>>)>;
+/// What was taken over.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// Into which generation.
+    pub generation: i32,
+    /// All that was committed in the ledger before this moment.
+    pub moment: DateTime<Utc>,
+}
+
+/// When a request last took entries over, and what was taken over then.
+pub type LastTaken = Option<(Instant, Option<Taken>)>;
 
 /// Takes over what changed. Cheap to clone.
 #[derive(Clone)]
@@ -58,6 +72,8 @@ pub struct Sync {
     pub(super) locks: PerKey<UserId, LastTold>,
     /// Requests that wait for the same entries take them over together.
     pub(super) taking: PerKey<(), LastTaken>,
+    /// Requests that wait for balances share queries.
+    pub(super) balances: Lookups<BalanceKey, BalanceAt, DbError>,
     pub(super) users: UserClient,
     pub(super) transactions: TransactionClient,
     /// Where the days of the overview begin.
@@ -111,7 +127,16 @@ impl From<RunError> for ApiError {
 impl Sync {
     /// A synchronization of the copy in `pool`, for the days of `zone`.
     pub fn new(pool: MySqlPool, reads: ReadPool, users: UserClient, transactions: TransactionClient, zone: Tz) -> Self {
+        let balances =
+            Lookups::start("balances", MOST_BALANCES, |found: &BalanceAt| found.key, DbError::is_unavailable, {
+                let reads = reads.clone();
+                move |keys| {
+                    let reads = reads.clone();
+                    async move { Ok(entries::balances_at(&mut *reads.acquire().await?, &keys).await?) }
+                }
+            });
         Self {
+            balances,
             pool,
             reads,
             locks: PerKey::default(),

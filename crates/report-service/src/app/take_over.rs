@@ -1,6 +1,6 @@
 //! Taking entries over from user-service's feed.
 //!
-//! The feed skips nothing. A page is written together with how far it has been read, under the lock of that place, so
+//! The feed skips nothing. A page is written together with where the next one begins, under the lock of that place, so
 //! that several instances may read at once, and each entry begins with the balance that the one before it has left: should one be
 //! missing all the same, nothing behind it is taken over, and the feed is read again from a little before.
 
@@ -15,7 +15,7 @@ use fault::point;
 use mysql::{DbError, Unit};
 use tokio::time::timeout_at;
 
-use super::sync::{RunError, Sync};
+use super::sync::{RunError, Sync, Taken};
 use crate::{
     clients::EntryPage,
     domain::chain::{self, Broken},
@@ -41,32 +41,34 @@ const FIRST: i32 = 1;
 pub(super) struct Progress {
     /// True if there was no more.
     pub is_end: bool,
-    /// True if user-service serves others meanwhile.
+    /// True if there is more, behind an operation that may still be committed.
+    pub is_held_up: bool,
+    /// True if user-service was serving others at last.
     pub is_serving: bool,
-    /// All that was committed in the ledger before is taken over.
-    pub moment: Option<DateTime<Utc>>,
+    /// `None` if it came to no new moment.
+    pub taken: Option<Taken>,
 }
 
 impl Sync {
-    /// Takes over what is new, together with all requests that wait for the same, but for no longer than a request may. Returns the
-    /// moment before which all that was committed is taken over, if it came to one.
-    pub(super) async fn take_over_new_entries(&self) -> Option<DateTime<Utc>> {
+    /// Takes over what is new, together with all requests that wait for the same, but for no longer than a request may. Returns what
+    /// is taken over then, if it came to a new moment.
+    pub(super) async fn take_over_new_entries(&self) -> Option<Taken> {
         let asked = Instant::now();
         let until = asked + REQUEST_TAKES_OVER;
         let mut last = timeout_at(until.into(), self.taking.lock(())).await.ok()?;
-        if let Some((_, moment)) = last.filter(|(begun, _)| *begun >= asked) {
-            return moment; // another request began after this one had come
+        if let Some((_, taken)) = last.filter(|(begun, _)| *begun >= asked) {
+            return taken; // another request began after this one had come
         }
         let begun = Instant::now();
-        let moment = match self.take_over_entries(Reading::Entries, until).await {
-            Ok(progress) => progress.moment,
+        let taken = match self.take_over_entries(Reading::Entries, until).await {
+            Ok(progress) => progress.taken,
             Err(error) => {
                 tracing::warn!(error = error_chain(&error), "answering from the copy of the entries");
                 None
             }
         };
-        *last = Some((begun, moment));
-        moment
+        *last = Some((begun, taken));
+        taken
     }
 
     /// The same without anybody who waits for it; if an entry is missing, it goes back and looks for it.
@@ -87,43 +89,46 @@ impl Sync {
     /// The same from a place. The next page is read while one is written.
     async fn take_over_from(&self, reading: Reading, feed: Option<Feed>, until: Instant) -> Result<Progress, RunError> {
         let mut position = feed.map_or(0, |feed| feed.position);
-        let mut progress = Progress { is_end: false, is_serving: false, moment: None };
+        let mut progress = Progress { is_end: false, is_held_up: false, is_serving: false, taken: None };
         let mut next = Some(timeout_at(until.into(), self.users.entries(position)).await);
         while let Some(Ok(read)) = next {
             let (page, moment) = read?;
             progress.is_end = page.is_end;
-            progress.is_serving |= page.is_serving;
-            let is_over = page.is_end || page.position == position || Instant::now() >= until;
+            progress.is_held_up = page.position == position && !page.is_end;
+            progress.is_serving = page.is_serving;
+            let is_over = page.is_end || progress.is_held_up || Instant::now() >= until;
             let reads_on = async {
                 if is_over { None } else { Some(timeout_at(until.into(), self.users.entries(page.position)).await) }
             };
             let (written, following) = tokio::join!(self.write_entries(reading, feed, (&page, moment)), reads_on);
-            written.inspect_err(|error| {
+            let generation = written.inspect_err(|error| {
                 if let RunError::Broken(broken) = error {
                     tracing::error!(error = error_chain(broken), "an entry is missing");
                 }
             })?;
-            (position, progress.moment, next) = (page.position, progress.moment.max(moment), following);
+            let taken = generation.zip(moment).map(|(generation, moment)| Taken { generation, moment });
+            (position, progress.taken, next) = (page.position, taken.or(progress.taken), following);
         }
         Ok(progress)
     }
 
-    /// Writes a page, and how far it goes. What was known of that when the reading began is `feed`.
+    /// Writes a page, and where the next one begins, and returns the generation that has it. What was known when the reading began is
+    /// `feed`.
     async fn write_entries(
         &self,
         reading: Reading,
         feed: Option<Feed>,
         (page, moment): (&EntryPage, Option<DateTime<Utc>>),
-    ) -> Result<(), RunError> {
+    ) -> Result<Option<i32>, RunError> {
         let is_worth_noting = match (feed, moment) {
             (Some(feed), Some(moment)) => page.position > feed.position || moment - feed.true_at >= NOTED_EVERY,
             (Some(feed), None) => page.position > feed.position,
             (None, moment) => moment.is_some(),
         };
-        if page.entries.is_empty() && !is_worth_noting {
-            return Ok(());
-        }
         let generation = feed.map(|feed| feed.generation);
+        if page.entries.is_empty() && !is_worth_noting {
+            return Ok(generation);
+        }
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("entries")).await?;
             let feed = store::lock(&mut tx, reading).await?;
@@ -134,7 +139,7 @@ impl Sync {
                 return Ok(Err(broken.into()));
             }
             tx.commit().await?;
-            Ok(Ok(()))
+            Ok(Ok(Some(feed.map_or(FIRST, |feed| feed.generation))))
         })
         .await?
     }

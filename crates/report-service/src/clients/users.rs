@@ -47,7 +47,7 @@ pub struct EntryPage {
     pub entries: Vec<Entry>,
     /// Whose accounts were closed.
     pub closed: Vec<UserId>,
-    /// The last operation of the page: the next one begins after it.
+    /// The next page begins after this operation. Entries of later ones come again.
     pub position: i64,
     /// True if there are no more for now.
     pub is_end: bool,

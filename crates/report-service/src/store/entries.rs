@@ -1,9 +1,11 @@
 //! What is read of the entries. All reads of an answer that must agree with each other take one snapshot, which their caller begins.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use money::{Money, TransactionId, UserId};
-use mysql::row;
-use sqlx::MySqlConnection;
+use mysql::{push_list, row};
+use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use crate::domain::entry::{Entry, Place};
 
@@ -115,18 +117,68 @@ pub async fn balance_before(
     Ok(found.unwrap_or_default())
 }
 
-const BALANCE_AT: &str = "SELECT f.true_at,
-         (SELECT balance_after FROM entries WHERE generation = f.generation AND user_id = ? AND created_at < ?
-          ORDER BY created_at DESC, id DESC LIMIT 1)
-     FROM entry_feeds f WHERE f.feed = 'entries'";
+/// Balances that one query looks up, at most.
+pub const MOST_BALANCES: usize = 128;
 
-/// The same, and before which moment all that was committed counts; `None` if nothing was ever taken over.
-pub async fn balance_at(
-    conn: &mut MySqlConnection,
-    user: UserId,
-    at: DateTime<Utc>,
-) -> sqlx::Result<Option<(DateTime<Utc>, Option<Money>)>> {
-    sqlx::query_as(BALANCE_AT).bind(user).bind(moment(at)).fetch_optional(conn).await
+/// Whose balance, and at which moment.
+pub type BalanceKey = (UserId, DateTime<Utc>);
+
+/// What is known of a user's balance at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BalanceAt {
+    /// What was asked for.
+    pub key: BalanceKey,
+    /// Among which entries.
+    pub current: Current,
+    /// The balance after the last entry strictly before the moment, if there is one.
+    pub balance: Option<Money>,
+    /// True if the user ever had an entry, or is known to be there.
+    pub is_known: bool,
+}
+
+/// What is known of the balances `keys`, at most [`MOST_BALANCES`]; nothing if nothing was ever taken over.
+pub async fn balances_at(conn: &mut MySqlConnection, keys: &[BalanceKey]) -> sqlx::Result<Vec<BalanceAt>> {
+    let Some(current) = current(conn).await? else { return Ok(Vec::new()) };
+    let mut query = newest_of_each(current.generation, keys);
+    let found: HashMap<i64, Money> =
+        query.build_query_as::<(i64, Money)>().fetch_all(&mut *conn).await?.into_iter().collect();
+    let known: HashSet<UserId> = if found.len() < keys.len() {
+        let mut query = known(current.generation, keys);
+        query.build_query_scalar().fetch_all(conn).await?.into_iter().collect()
+    } else {
+        HashSet::new()
+    };
+    let answer = |(place, key): (i64, &BalanceKey)| {
+        let balance = found.get(&place).copied();
+        BalanceAt { key: *key, current, balance, is_known: balance.is_some() || known.contains(&key.0) }
+    };
+    Ok((0..).zip(keys).map(answer).collect())
+}
+
+/// The newest entry of each of `keys`, with its place among them. Each is a query of its own, since no server finds all by their index
+/// otherwise; their number is rounded up, so that a few prepared statements do for all.
+fn newest_of_each(generation: i32, keys: &[BalanceKey]) -> QueryBuilder<MySql> {
+    let mut query = QueryBuilder::new("");
+    let last = keys.last().map(|key| std::iter::repeat_n(key, keys.len().next_power_of_two() - keys.len()));
+    for (place, (user, at)) in keys.iter().chain(last.into_iter().flatten()).enumerate() {
+        query.push(if place == 0 { "" } else { " UNION ALL " });
+        query.push(format_args!("(SELECT {place}, balance_after FROM entries WHERE generation = "));
+        query.push_bind(generation).push(" AND user_id = ").push_bind(*user);
+        query.push(" AND created_at < ").push_bind(moment(*at));
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT 1)");
+    }
+    query
+}
+
+/// Those of the users of `keys` who ever had an entry, or are known to be there.
+fn known(generation: i32, keys: &[BalanceKey]) -> QueryBuilder<MySql> {
+    let users = || keys.iter().map(|(user, _)| *user);
+    let mut query = QueryBuilder::new("SELECT user_id FROM entry_accounts WHERE generation = ");
+    query.push_bind(generation).push(" AND user_id IN ");
+    push_list(&mut query, users());
+    query.push(" UNION ALL SELECT user_id FROM users WHERE user_id IN ");
+    push_list(&mut query, users());
+    query
 }
 
 pub(super) const HAS_ANY: &str = "SELECT 1 FROM entry_accounts WHERE generation = ? AND user_id = ?";

@@ -37,7 +37,7 @@ row! {
     pub struct Feed {
         /// The generation that is written.
         pub generation: i32,
-        /// The last operation of the ledger that was taken over.
+        /// All operations of the ledger up to this one were taken over; of later ones some may have been.
         pub position: i64,
         /// All that was committed in the ledger before is taken over.
         pub true_at: DateTime<Utc>,
@@ -100,8 +100,8 @@ pub fn advance(unit: &mut Unit, reading: Reading, position: i64, true_at: DateTi
 pub fn switch(unit: &mut Unit, rebuilt: Feed) {
     let Feed { generation, position, true_at, .. } = rebuilt;
     unit.write(format!(
-        "UPDATE entry_feeds SET generation = {generation}, position = {position},
-             true_at = GREATEST(true_at, {}), switched_at = NOW(6) WHERE feed = 'entries'",
+        "UPDATE entry_feeds SET generation = {generation}, position = {position}, true_at = {}, switched_at = NOW(6)
+         WHERE feed = 'entries'",
         literal(true_at),
     ));
     unit.write("DELETE FROM entry_feeds WHERE feed = 'rebuild'".to_owned());

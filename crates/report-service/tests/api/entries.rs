@@ -130,7 +130,21 @@ async fn a_balance_is_that_of_the_last_entry_before_the_moment() {
 }
 
 #[tokio::test]
-async fn what_commits_late_is_waited_for_and_never_skipped() {
+async fn for_what_is_long_past_the_ledger_is_not_asked() {
+    let service = Service::start().await;
+    service.sources.known().ledger.post(ANI, ("topup", 500), json!({}));
+    let _ = service.entries(ANI, "").await.expect(200);
+    service.sources.known().ledger.asked = 0;
+    let balance = async |ago: TimeDelta| {
+        let reply = service.balance(ANI, &format!("?at={}", text(time::now() - ago))).await.expect(200);
+        (reply["balance"].as_i64().unwrap(), service.sources.known().ledger.asked)
+    };
+    assert_eq!(balance(TimeDelta::minutes(5)).await, (0, 0));
+    assert_eq!(balance(TimeDelta::seconds(30)).await, (0, 1), "something of then may yet be committed");
+}
+
+#[tokio::test]
+async fn what_commits_late_holds_nobody_up_and_is_never_skipped() {
     let service = Service::start().await;
     let late = {
         let ledger = &mut service.sources.known().ledger;
@@ -141,15 +155,36 @@ async fn what_commits_late_is_waited_for_and_never_skipped() {
         ledger.post(CITRA, ("topup", 7), json!({}));
         late
     };
-    let before = service.balance(BUDI, "").await.expect(200);
-    assert_eq!(before["balance"], 0);
-    let citra = service.balance(CITRA, "").await.expect(200);
-    assert_eq!(citra["balance"], 0, "it may be that something comes before");
-    assert!(as_of(&citra) < time::now() - TimeDelta::milliseconds(1), "and the answer says so");
+    let asked = time::now();
+    for (user, balance) in [(ANI, 100), (BUDI, 0), (CITRA, 7), (CITRA, 7)] {
+        let reply = service.balance(user, "").await.expect(200);
+        assert!(reply["balance"] == balance && as_of(&reply) >= asked, "{}", reply.text);
+    }
     service.sources.known().ledger.commit();
     for (user, balance) in [(ANI, 60), (BUDI, 40), (CITRA, 7)] {
         assert_eq!(service.balance(user, "").await.expect(200)["balance"], balance, "operation {late}");
     }
+    assert_eq!(all(&service.api, CITRA, 10).await.len(), 1, "what came twice counts once");
+}
+
+#[tokio::test]
+async fn what_commits_late_behind_a_full_page_is_waited_for() {
+    let service = Service::start().await;
+    {
+        let ledger = &mut service.sources.known().ledger;
+        ledger.page = Some(2);
+        ledger.post(ANI, ("topup", 100), json!({}));
+        let late = ledger.pay(1, ANI, BUDI, 40);
+        ledger.hide(late);
+        for amount in [1, 2, 3, 4] {
+            ledger.post(CITRA, ("topup", amount), json!({}));
+        }
+    }
+    let citra = service.balance(CITRA, "").await.expect(200);
+    assert_eq!(citra["balance"], 3, "a page is read past it, and no more");
+    assert!(as_of(&citra) < time::now() - TimeDelta::milliseconds(1), "and the answer says so");
+    service.sources.known().ledger.commit();
+    assert_eq!(service.balance(CITRA, "").await.expect(200)["balance"], 10);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! Ids are given in the order of insertion, and while the rows of all accounts of the operation are locked: of one user they are in the
 //! order of its balances. But an operation shows when it is committed, so behind a gap there may be one that comes before. A page
-//! ends before the first gap that may still be filled.
+//! goes past such gaps, since of no user there is anything missing behind what it shows, and the next page begins before the first
+//! one that may still be filled.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +32,7 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// Whose accounts were closed.
     pub closed: Vec<UserId>,
-    /// The last operation of the page: the next one begins after it.
+    /// The next page begins after this operation. Entries of later ones come again.
     pub position: i64,
     /// True if there are no more for now.
     pub is_end: bool,
@@ -44,18 +45,16 @@ pub async fn page(reads: &ReadPool, position: i64, limit: u32) -> sqlx::Result<P
     let mut conn = reads.acquire().await?;
     // the moment comes first: whatever was committed by then shows
     let now = store::now(&mut conn).await?;
-    let mut operations = store::operations(&mut conn, position, limit).await?;
-    let is_full = operations.len() == limit as usize;
-    let settled = settled(&mut conn, position, &operations).await?;
-    let is_end = !is_full && settled == operations.len();
-    operations.truncate(settled);
+    let operations = store::operations(&mut conn, position, limit).await?;
+    let is_end = operations.len() < limit as usize;
     let Some(last) = operations.last() else {
         return Ok(Page { entries: Vec::new(), closed: Vec::new(), position, is_end, moment: is_end.then_some(now) });
     };
     // an operation that comes later gets its id later than the last one of the page, and is committed later still
     let moment = Some(if is_end { now } else { last.created_at });
-    let mut page = Page { entries: Vec::new(), closed: Vec::new(), position: last.id, is_end, moment };
     let mut legs = store::legs(&mut conn, position, last.id).await?;
+    let position = settled(&mut conn, position, &operations).await?;
+    let mut page = Page { entries: Vec::new(), closed: Vec::new(), position, is_end, moment };
     for operation in operations {
         page.closed.extend(operation.user_id.filter(|_| operation.kind == "close"));
         let legs = legs.remove(&operation.id).unwrap_or_default();
@@ -65,20 +64,20 @@ pub async fn page(reads: &ReadPool, position: i64, limit: u32) -> sqlx::Result<P
     Ok(page)
 }
 
-/// How many of `operations` come before a gap that may still be filled.
-async fn settled(conn: &mut MySqlConnection, position: i64, operations: &[Operation]) -> sqlx::Result<usize> {
+/// The last of `operations`, which come after `position`, before a gap that may still be filled.
+async fn settled(conn: &mut MySqlConnection, position: i64, operations: &[Operation]) -> sqlx::Result<i64> {
     let (mut before, mut looked_at) = (position, 0);
-    for (place, operation) in operations.iter().enumerate() {
+    for operation in operations {
         if operation.id > before + 1 && operation.age < GONE_AFTER {
             looked_at += 1;
             let may_stay = operation.age >= INSERTED_WITHIN && looked_at <= MOST_GAPS;
             if !may_stay || !store::is_empty_between(conn, before, operation.id).await? {
-                return Ok(place);
+                return Ok(before);
             }
         }
         before = operation.id;
     }
-    Ok(operations.len())
+    Ok(before)
 }
 
 /// Names the other side of what was set aside, and of what came back: who was to be paid.

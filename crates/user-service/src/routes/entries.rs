@@ -1,6 +1,9 @@
 //! The feed of entries, for the other services.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::extract::State;
 use common::{
@@ -31,20 +34,33 @@ pub struct EntryPage {
     entries: Vec<Entry>,
     /// Whose accounts were closed.
     closed: Vec<UserId>,
-    /// The last operation that this is about: `after` of the next page.
+    /// `after` of the next page. Entries of later operations come again there, as an operation before them may yet be committed.
     position: i64,
     /// True if there are no more for now.
     is_end: bool,
-    /// True if this instance has served other requests since the answer before: a reader leaves time to them.
+    /// True if this instance has served many other requests since the answer before: a reader leaves time to them.
     is_serving: bool,
 }
 
-/// The requests that this instance had begun to serve when it answered last.
-static SERVED: AtomicU64 = AtomicU64::new(0);
+/// Requests at once that do not count as serving, and a second: what services ask in the background is less.
+const BACKGROUND: (u128, u128) = (10, 20);
+
+/// What was served longer ago says nothing of now.
+const RECENT: Duration = Duration::from_secs(5);
+
+/// When this instance answered last, and how many requests it had begun to serve by then.
+static ANSWERED: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
 
 fn has_served_others() -> bool {
-    let now = requests_begun();
-    now - SERVED.swap(now, Ordering::Relaxed).min(now) > 1
+    let now = (Instant::now(), requests_begun());
+    let Some(before) = ANSWERED.lock().unwrap_or_else(PoisonError::into_inner).replace(now) else { return false };
+    is_busy(now.1.saturating_sub(before.1 + 1), now.0 - before.0)
+}
+
+/// True if so many requests in so long are more than those of the background.
+fn is_busy(others: u64, within: Duration) -> bool {
+    let (at_once, each_second) = BACKGROUND;
+    within <= RECENT && u128::from(others) > at_once + each_second * within.as_millis() / 1_000
 }
 
 /// `GET /internal/entries`: what users could spend, and how it changed, operation by operation. All that was committed before the
@@ -59,4 +75,23 @@ pub async fn feed(
     let page = entries::page(&reads, after.unwrap_or(0), limit).await?;
     let entries::Page { entries, closed, position, is_end, moment } = page;
     Ok(AsOf(EntryPage { entries, closed, position, is_end, is_serving }, moment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_services_ask_in_the_background_is_not_busy() {
+        for (others, millis, busy) in [
+            (0, 0, false),
+            (10, 40, false),
+            (11, 40, true),
+            (29, 1_000, false),
+            (31, 1_000, true),
+            (1_000_000, 6_000, false),
+        ] {
+            assert_eq!(is_busy(others, Duration::from_millis(millis)), busy, "{others} requests in {millis} ms");
+        }
+    }
 }

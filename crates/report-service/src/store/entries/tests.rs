@@ -89,9 +89,18 @@ async fn each_read_is_a_range_of_the_primary_key() {
     });
     assert_eq!(newest.await.len(), 51);
     within(conn, "a balance", 1, async |conn| balance_before(conn, GENERATION, seven, from).await).await;
-    let balance = within(conn, "a balance now", 2, async |conn| balance_at(conn, seven, Place::END.created_at).await);
-    let balance = balance.await;
-    assert!(balance.is_some_and(|(_, balance)| balance.is_some()), "{balance:?}");
+    let keys = [(seven, Place::END.created_at), (user(6), from), (seven, moment(0)), (user(99), from)];
+    let found = within(conn, "four balances", 12, async |conn| balances_at(conn, &keys).await).await;
+    let one_by_one = async |conn: &mut MySqlConnection| {
+        let mut balances = Vec::new();
+        for (user, at) in keys {
+            balances.push(balance_before(conn, GENERATION, user, at).await.unwrap());
+        }
+        balances
+    };
+    let balances: Vec<Money> = found.iter().map(|found| found.balance.unwrap_or_default()).collect();
+    assert_eq!(balances, one_by_one(conn).await);
+    assert_eq!(found.iter().map(|found| found.is_known).collect::<Vec<_>>(), [true, true, false, false]);
     let ids: Vec<TransactionId> = (1..=200).map(|id| id.try_into().unwrap()).collect();
     assert_eq!(copies::texts(conn, &ids).await.unwrap().len(), 0);
 }

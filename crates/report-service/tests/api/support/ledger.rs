@@ -48,9 +48,11 @@ impl Ledger {
         self.next += ids;
     }
 
-    /// Changes a balance in an operation; more fields of the entry are in `fields`.
+    /// Changes a balance in an operation, once those are committed that have changed it before; more fields of the entry are in `fields`.
     #[expect(clippy::needless_pass_by_value, reason = "they are written where they are passed")]
     pub fn change(&mut self, operation: i64, user: i64, (kind, amount): (&str, i64), fields: Value) -> i64 {
+        let operations = &self.operations;
+        self.uncommitted.retain(|late| operations[late].iter().all(|entry| entry["user_id"] != user));
         let balance = self.balances.entry(user).or_default();
         *balance += amount;
         let id = operation * 65_536 + self.legs;
@@ -143,10 +145,11 @@ pub async fn feed(State(sources): State<Sources>, Query(query): Query<FeedQuery>
     let ledger = &known.ledger;
     let limit = ledger.page.unwrap_or(query.limit).min(query.limit);
     let late = ledger.uncommitted.range(query.after + 1..).next().copied().unwrap_or(i64::MAX);
-    let shown = ledger.operations.range(query.after + 1..).filter(|(id, _)| **id < late);
-    let shown: Vec<_> = shown.filter(|(id, _)| !ledger.left_out.contains(id)).take(limit).collect();
-    let is_end = shown.len() < limit && late == i64::MAX;
-    let position = shown.last().map_or(query.after, |(id, _)| **id);
+    let is_shown = |id: &i64| !ledger.uncommitted.contains(id) && !ledger.left_out.contains(id);
+    let shown = ledger.operations.range(query.after + 1..).filter(|(id, _)| is_shown(id));
+    let shown: Vec<_> = shown.take(limit).collect();
+    let is_end = shown.len() < limit;
+    let position = shown.iter().map(|(id, _)| **id).take_while(|id| *id < late).last().unwrap_or(query.after);
     let entries: Vec<&Value> = shown.iter().flat_map(|(_, entries)| *entries).collect();
     let closed: Vec<i64> = shown.iter().filter_map(|(id, _)| ledger.closed.get(id).copied()).collect();
     let last = entries.last().and_then(|entry| entry["created_at"].as_str()?.parse::<DateTime<Utc>>().ok());
