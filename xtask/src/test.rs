@@ -21,7 +21,7 @@ pub struct Arguments {
     /// For the inner loop: format, rules, lints and the tests of each crate, without those of the whole wallet
     #[arg(long, conflicts_with_all = ["rust_only", "no_lint"])]
     quick: bool,
-    /// Only the Rust tests: no lints, nothing from outside
+    /// Only the Rust tests, on another server: no lints, nothing from outside, and the other half of the crashes
     #[arg(long)]
     rust_only: bool,
     /// Without format, lint, tidy and dependency checks
@@ -76,7 +76,9 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     ui::heading("Torture, in its short form");
     let mut torture = vec!["--short", "--seed", SEED];
     if arguments.rust_only {
-        torture.extend(["--only", "crashes"]); // the bank run has a durable server of its own
+        torture.extend(["--half", "2", "--only", "crashes"]); // the bank run has a durable server of its own
+    } else {
+        torture.extend(["--half", "1"]);
     }
     note("torture", tool("torture", &torture));
     ui::heading("The Rust tests");

@@ -45,6 +45,9 @@ struct Arguments {
     /// Crashes only at points whose name begins so, such as `ledger` or `call.operations.after`
     #[arg(long, value_name = "NAME", default_value = "")]
     point: String,
+    /// Crashes only on one side of each point: on this one of two shares, which have the other side each
+    #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+    half: Option<u8>,
     /// Plants only faults whose name begins so, such as `no-tombstone`
     #[arg(long, value_name = "NAME", default_value = "")]
     fault: String,
@@ -84,7 +87,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
         model(seed, if arguments.short { SHORT_SERVER_CASES } else { SERVER_CASES }).await?;
     }
     if chosen(Part::Crashes) {
-        let selection = Selection { point: arguments.point.clone(), seed: arguments.short.then_some(seed) };
+        let (point, half, seed) = (arguments.point.clone(), arguments.half, arguments.short.then_some(seed));
+        let selection = Selection { point, half, seed };
         crashes(&selection).await?;
     }
     if chosen(Part::Bank) {

@@ -37,6 +37,8 @@ pub struct Fault {
 pub struct Selection {
     /// Only those at sides whose name begins so, such as `ledger` or `ledger.after`.
     pub point: String,
+    /// Only one side of each point: the first half or the second one, in which it is the other side.
+    pub half: Option<u8>,
     /// With a seed, each side once, with an action and a time that the seed chooses. Without, each action, each time that
     /// a point is reached on a day.
     pub seed: Option<u64>,
@@ -44,7 +46,10 @@ pub struct Selection {
 
 impl Selection {
     pub(super) fn has(&self, point: &Point, side: &str) -> bool {
-        format!("{}.{side}", point.name).starts_with(&self.point)
+        let name = format!("{}.{side}", point.name);
+        // the names of the two sides differ by an odd number
+        let half = 1 + u8::from(name.bytes().map(u32::from).sum::<u32>() % 2 == 1);
+        name.starts_with(&self.point) && self.half.is_none_or(|wanted| wanted == half)
     }
 }
 
@@ -109,4 +114,19 @@ pub(super) fn choose(selection: &Selection, reached: &Reached) -> Vec<Fault> {
         faults.extend(chosen.into_iter().map(|(spared, action)| Fault { point: point.clone(), side, spared, action }));
     }
     faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_of_each_point_is_in_one_half() {
+        let half = |half| Selection { point: String::new(), half: Some(half), seed: None };
+        for name in ["ledger", "call.operations", "overdue"] {
+            let point = Point::new(Service::User, name);
+            let sides = [1, 2].map(|number| SIDES.map(|side| half(number).has(&point, side)));
+            assert!(matches!(sides, [[true, false], [false, true]] | [[false, true], [true, false]]), "{sides:?}");
+        }
+    }
 }
