@@ -1,6 +1,6 @@
 //! The wallet's API as the benchmark needs it beside the load. Some of these calls take minutes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use common::server::METRICS_PATH;
@@ -22,6 +22,16 @@ pub struct Api {
     http: reqwest::Client,
     urls: [String; 4],
     service_token: String,
+}
+
+/// How an answer came that is streamed.
+pub struct Download {
+    /// From the request to the first byte.
+    pub first_byte: Duration,
+    /// From the request to the last byte.
+    pub whole: Duration,
+    /// How long it is.
+    pub bytes: u64,
 }
 
 /// The answer to a login.
@@ -116,6 +126,21 @@ impl Api {
     pub async fn metrics(&self, service: Service) -> Result<String> {
         let (text, _) = self.text(self.http.get(format!("{}{METRICS_PATH}", self.urls[service as usize]))).await?;
         Ok(text)
+    }
+
+    /// Reads an answer as it comes, and keeps nothing of it.
+    pub async fn download(&self, service: Service, path: &str) -> Result<Download> {
+        let url = format!("{}{path}", self.urls[service as usize]);
+        let asked = Instant::now();
+        let request = self.http.get(url).timeout(LONG_CALL).header("X-Service-Token", &self.service_token);
+        let mut answer = request.send().await?.error_for_status()?;
+        let (mut first_byte, mut bytes) = (None, 0);
+        while let Some(part) = answer.chunk().await? {
+            first_byte.get_or_insert(asked.elapsed());
+            bytes += part.len() as u64;
+        }
+        let whole = asked.elapsed();
+        Ok(Download { first_byte: first_byte.unwrap_or(whole), whole, bytes })
     }
 
     fn post(&self, service: Service, path: &str) -> RequestBuilder {

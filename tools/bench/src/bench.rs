@@ -47,6 +47,7 @@ impl Bench {
             drain: None,
             sync: None,
             taken_over: None,
+            long_statements: Vec::new(),
             schedules: Vec::new(),
             services: Service::ALL
                 .map(|service| ServiceFacts { name: service.name(), peak_memory: None, ready_ms: None })

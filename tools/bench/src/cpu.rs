@@ -83,6 +83,11 @@ pub fn peak_memory(pid: u32) -> Option<u64> {
     in_bytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:")
 }
 
+/// The memory that a process has resident now, in bytes.
+pub fn memory(pid: u32) -> Option<u64> {
+    in_bytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmRSS:")
+}
+
 /// A line `Name:   123 kB` of a file in `/proc`.
 pub fn in_bytes(text: &str, name: &str) -> Option<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;

@@ -14,6 +14,7 @@ use super::{
         people::READERS,
         workload::{Kind, Parties},
     },
+    long_statements,
     measure::{Series, float},
     plan::Scenario,
     results::TakenOver,
@@ -47,6 +48,7 @@ pub async fn run(bench: &mut Bench) -> Result<()> {
         read(bench, &mut site, side, 1, Kind::Statements(format)).await?;
     }
     bench.note_services(site.peaks(), None);
+    long_statements::run(bench, &mut site).await?;
     site.stop().await;
     Ok(())
 }

@@ -15,6 +15,7 @@ mod figures;
 mod floor;
 mod history;
 mod load;
+mod long_statements;
 mod machine;
 mod measure;
 mod payments;

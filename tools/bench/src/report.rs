@@ -7,7 +7,7 @@ use super::{
     cpu::PARTS,
     figures::{memory, short, unknown, whole},
     measure::{Measured, Spread, float},
-    results::{Results, Schedules, TakenOver},
+    results::{LongStatement, Results, Schedules, TakenOver},
     verdict::Verdict,
 };
 use lab::ui;
@@ -43,6 +43,14 @@ pub fn print(results: &Results) {
     if let Some(TakenOver { entries, seconds }) = &results.taken_over {
         let each_second = whole(float(*entries) / seconds);
         println!("{} entries taken over in {seconds:.1} s, {each_second}/s", whole(float(*entries)));
+    }
+    for LongStatement { entries, format, bytes, first_byte_ms, seconds, memory: more } in &results.long_statements {
+        println!(
+            "a statement of {} entries as {format}: {}, first byte after {first_byte_ms:.0} ms, {seconds:.1} s, {} above idle",
+            whole(float(*entries)),
+            memory(Some(*bytes)),
+            memory(Some(*more)),
+        );
     }
     for Schedules { schedules, killed, seconds } in &results.schedules {
         let killed = killed.map_or_else(String::new, |service| format!(", {service} killed in the middle"));

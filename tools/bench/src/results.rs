@@ -34,6 +34,8 @@ pub struct Results {
     pub sync: Option<SyncAll>,
     /// How fast report-service takes entries over.
     pub taken_over: Option<TakenOver>,
+    /// What long statements cost.
+    pub long_statements: Vec<LongStatement>,
     /// How long it took until schedules that were due at once had paid.
     pub schedules: Vec<Schedules>,
     /// What the services needed.
@@ -51,6 +53,23 @@ pub struct Drain {
     pub seconds: f64,
     /// How many were left when the time was over; 0 in a long run.
     pub left: u64,
+}
+
+/// A statement of many entries.
+#[derive(Debug, Clone, Serialize)]
+pub struct LongStatement {
+    /// How many.
+    pub entries: u64,
+    /// In which form.
+    pub format: &'static str,
+    /// How long it is.
+    pub bytes: u64,
+    /// How long its reader waits for the first byte, in milliseconds.
+    pub first_byte_ms: f64,
+    /// How long it takes.
+    pub seconds: f64,
+    /// The most memory that report-service had resident beyond what it had idle, in bytes.
+    pub memory: u64,
 }
 
 /// A full synchronization of report-service.
@@ -152,6 +171,7 @@ pub mod tests {
             drain: None,
             sync: None,
             taken_over: None,
+            long_statements: Vec::new(),
             schedules: Vec::new(),
             services: Vec::new(),
             targets: Vec::new(),

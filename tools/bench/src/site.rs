@@ -183,6 +183,11 @@ impl Site {
         cpu::peak_memory(self.pid(service)?)
     }
 
+    /// The memory that the running process of a service has resident now, in bytes.
+    pub fn memory(&mut self, service: Service) -> Option<u64> {
+        cpu::memory(self.pid(service)?)
+    }
+
     /// Removes the logs of a run that went well.
     pub fn remove_logs() {
         fs::remove_dir_all(logs()).ok();

@@ -5,7 +5,7 @@ use super::{
     figures,
     load::workload::BATCH,
     measure::{Measured, float},
-    results::Results,
+    results::{LongStatement, Results},
     verdict::Verdict,
 };
 
@@ -54,6 +54,10 @@ const BALANCES_AT: f64 = 15_000.0;
 const STATEMENT: f64 = 30.0;
 /// The same as a PDF.
 const STATEMENT_PDF: f64 = 150.0;
+/// Memory for a statement of 200,000 entries, in MiB.
+const LONG_STATEMENT: f64 = 32.0;
+/// Until its first byte, in milliseconds.
+const FIRST_BYTE: f64 = 200.0;
 /// Resident memory of each service, in MiB.
 const MEMORY: f64 = 64.0;
 /// Time to ready of each service, in seconds.
@@ -123,6 +127,7 @@ fn rows(results: &Results) -> Vec<Row> {
     let refunded_rows =
         against(refunds.map(|rate| rate * REFUND_ROWS), rate("topups-256").map(|rate| rate * TOP_UP_ROWS));
     let taken_over = results.taken_over.as_ref().map(|taken| float(taken.entries) / taken.seconds);
+    let long = |figure: fn(&LongStatement) -> f64| results.long_statements.iter().map(figure).reduce(f64::max);
     let scheduled = results.schedules.iter().map(|schedules| schedules.seconds).reduce(f64::max);
     let services = |figure: fn(&super::results::ServiceFacts) -> Option<f64>| {
         results.services.iter().filter_map(figure).reduce(f64::max)
@@ -188,6 +193,13 @@ fn rows(results: &Results) -> Vec<Row> {
         ("statement of 1,000 entries as JSON, p50", AtMost(STATEMENT), " ms", p50(sides::JSON)),
         ("statement of 1,000 entries as CSV, p50", AtMost(STATEMENT), " ms", p50(sides::CSV)),
         ("statement of 1,000 entries as PDF, p50", AtMost(STATEMENT_PDF), " ms", p50(sides::PDF)),
+        (
+            "memory for a statement of 200,000 entries",
+            AtMost(LONG_STATEMENT),
+            " MiB",
+            long(|s| float(s.memory) / 1024.0 / 1024.0),
+        ),
+        ("its first byte", AtMost(FIRST_BYTE), " ms", long(|s| s.first_byte_ms)),
         (
             "p99 of a transfer with logins beside it",
             AtMost(LOGINS),
