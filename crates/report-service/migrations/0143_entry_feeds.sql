@@ -4,7 +4,7 @@ CREATE TABLE entry_feeds (
     feed        VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     -- the generation that it writes
     generation  INT         NOT NULL,
-    -- the next page of the feed begins after this operation of the ledger; some of the later ones may have been taken over
+    -- the last operation of the ledger that was taken over
     position    BIGINT      NOT NULL,
     -- all that was committed in the ledger before is taken over, on user-service's clock
     true_at     DATETIME(6) NOT NULL,

@@ -94,7 +94,7 @@ async fn position_after(site: &Site, wanted: i64) -> Result<i64> {
     }
 }
 
-/// The last operation whose entries are taken over.
+/// The operation up to which all entries are taken over.
 async fn position(site: &Site) -> Result<i64> {
     let sql = "SELECT COALESCE(MAX(position), 0) FROM entry_feeds WHERE feed = 'entries'";
     Ok(sqlx::query_scalar(sql).fetch_one(site.pool(Service::Report)).await?)

@@ -76,8 +76,8 @@ impl Sync {
         Ok(Snapshot { current, conn })
     }
 
-    /// What `user` could spend before `at`. 404 unless there is, or was, such a user. What is long past is known, and nobody is asked
-    /// for it.
+    /// What `user` could spend before `at`. 404 unless there is, or was, such a user. What is long past is known, and the ledger
+    /// is not asked for it.
     pub async fn balance(&self, user: UserId, at: DateTime<Utc>) -> Result<Balance> {
         let settled = at.checked_add_signed(OVERLAP).filter(|settled| *settled <= time::now());
         let known = match settled {

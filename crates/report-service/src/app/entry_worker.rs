@@ -9,13 +9,15 @@ use common::worker::Step;
 use fault::point;
 use mysql::lease::Holder;
 
-use super::sync::Sync;
+use super::{sync::Sync, take_over::Limits};
 use crate::store::entry_feeds::{self as store, Reading};
 
 /// How long a step takes entries over.
 const STRETCH: Duration = Duration::from_millis(100);
 /// How many times as long it rests then while user-service serves others: nine tenths of the time are left to those who move money.
 const REST: u32 = 9;
+/// The pause before it is looked again whether what may yet be committed has been.
+const HELD_UP: Duration = Duration::from_secs(1);
 /// Held by the instance that does it. If it runs out, two take over the same entries, which does no harm.
 const LEASE: &str = "entries";
 
@@ -38,9 +40,11 @@ impl EntryWorker {
             return Ok(Step::Idle);
         }
         let begun = Instant::now();
-        let progress = self.sync.repair_or_take_over(Reading::Entries, begun + STRETCH).await?;
-        if !progress.is_end && !progress.is_held_up {
-            if progress.is_serving {
+        let progress = self.sync.repair_or_take_over(Reading::Entries, Limits::stretch(STRETCH)).await?;
+        if !progress.is_end {
+            if progress.is_held_up {
+                tokio::time::sleep(HELD_UP).await;
+            } else if progress.is_serving {
                 tokio::time::sleep(begun.elapsed().min(STRETCH) * REST).await;
             }
             return Ok(Step::Worked);

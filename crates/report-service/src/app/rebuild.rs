@@ -1,6 +1,6 @@
 //! The entries anew, from the first one, beside those that are read meanwhile.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::DateTime;
 use fault::point;
@@ -9,6 +9,7 @@ use mysql::DbError;
 use super::{
     full_sync::FullRun,
     sync::{RunError, Sync},
+    take_over::Limits,
 };
 use crate::store::entry_feeds::{self as store, Feed, Reading};
 
@@ -23,15 +24,12 @@ impl FullRun<'_> {
         let sync = self.sync;
         let reading = if sync.begin_rebuild().await? { Reading::Rebuild } else { Reading::Entries };
         loop {
-            let known =
-                store::find(&mut *sync.pool.acquire().await?, Reading::Entries).await?.map(|feed| feed.position);
-            let progress = sync.take_over_entries(reading, Instant::now() + STRETCH).await?;
+            let progress = sync.take_over_entries(reading, Limits::stretch(STRETCH)).await?;
             self.renew().await?;
-            let is_done = match reading {
-                Reading::Entries => progress.is_end,
-                Reading::Rebuild => sync.switch_to_rebuild(known.filter(|_| progress.is_end)).await?,
-            };
-            if is_done {
+            if progress.is_end {
+                if reading == Reading::Rebuild {
+                    sync.switch_to_rebuild().await?;
+                }
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
@@ -55,24 +53,19 @@ impl Sync {
         .await
     }
 
-    /// Lets the rebuild be read if it has come as far as what is read now. If it came to the end of the ledger when what is read now
-    /// had come to `known`, that is no obstacle: a ledger that was restored from a backup ends before what was taken over of it.
-    async fn switch_to_rebuild(&self, known: Option<i64>) -> Result<bool, RunError> {
+    /// Lets the rebuild be read, which has come to the end of the ledger. What is read now may be ahead of it by what was committed
+    /// since, or by what a ledger that was restored from a backup no longer has: the next page is read from where the rebuild is.
+    async fn switch_to_rebuild(&self) -> Result<(), DbError> {
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("entries.switch")).await?;
-            let feed = store::lock(&mut tx, Reading::Entries).await?;
+            store::lock(&mut tx, Reading::Entries).await?;
             let Some(rebuilt) = store::lock(&mut tx, Reading::Rebuild).await? else {
                 // a commit whose answer never came has switched, or another rebuild has come to its end
-                return Ok(true);
+                return Ok(());
             };
-            if feed.is_some_and(|feed| feed.position > rebuilt.position && Some(feed.position) != known) {
-                return Ok(false);
-            }
             store::switch(&mut tx, rebuilt);
-            tx.commit().await?;
-            Ok(true)
+            tx.commit().await
         })
         .await
-        .map_err(RunError::from)
     }
 }

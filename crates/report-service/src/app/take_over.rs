@@ -27,6 +27,8 @@ use crate::{
 
 /// How long a request takes entries over before it answers from what it has.
 const REQUEST_TAKES_OVER: Duration = Duration::from_secs(1);
+/// How long whoever is in the background waits for the first page of a stretch: shorter than a lease.
+const FIRST_PAGE: Duration = Duration::from_secs(2);
 /// How many operations are read again if an entry is missing: what a busy minute brings.
 const READ_AGAIN: i64 = 200_000;
 /// How long that may take.
@@ -35,6 +37,23 @@ const READING_AGAIN: Duration = Duration::from_mins(1);
 const NOTED_EVERY: TimeDelta = TimeDelta::seconds(1);
 /// The first generation.
 const FIRST: i32 = 1;
+
+/// How long taking over may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The first page must be there by then.
+    first_page: Instant,
+    /// No other page is waited for any longer.
+    pages: Instant,
+}
+
+impl Limits {
+    /// A stretch in the background: it gets at least one page, however busy user-service is.
+    pub(super) fn stretch(length: Duration) -> Self {
+        let now = Instant::now();
+        Self { first_page: now + FIRST_PAGE, pages: now + length }
+    }
+}
 
 /// How far taking over has come.
 #[derive(Debug, Clone, Copy)]
@@ -55,12 +74,13 @@ impl Sync {
     pub(super) async fn take_over_new_entries(&self) -> Option<Taken> {
         let asked = Instant::now();
         let until = asked + REQUEST_TAKES_OVER;
+        let limits = Limits { first_page: until, pages: until };
         let mut last = timeout_at(until.into(), self.taking.lock(())).await.ok()?;
         if let Some((_, taken)) = last.filter(|(begun, _)| *begun >= asked) {
             return taken; // another request began after this one had come
         }
         let begun = Instant::now();
-        let taken = match self.take_over_entries(Reading::Entries, until).await {
+        let taken = match self.take_over_entries(Reading::Entries, limits).await {
             Ok(progress) => progress.taken,
             Err(error) => {
                 tracing::warn!(error = error_chain(&error), "answering from the copy of the entries");
@@ -72,31 +92,35 @@ impl Sync {
     }
 
     /// The same without anybody who waits for it; if an entry is missing, it goes back and looks for it.
-    pub(super) async fn repair_or_take_over(&self, reading: Reading, until: Instant) -> Result<Progress, RunError> {
-        let taken = self.take_over_entries(reading, until).await;
+    pub(super) async fn repair_or_take_over(&self, reading: Reading, limits: Limits) -> Result<Progress, RunError> {
+        let taken = self.take_over_entries(reading, limits).await;
         let Err(RunError::Broken(_)) = taken else { return taken };
         let feed = store::find(&mut *self.pool.acquire().await?, reading).await?;
         let behind = feed.map(|feed| Feed { position: (feed.position - READ_AGAIN).max(0), ..feed });
-        self.take_over_from(reading, behind, Instant::now() + READING_AGAIN).await
+        self.take_over_from(reading, behind, Limits::stretch(READING_AGAIN)).await
     }
 
     /// Takes over what is new, page by page, until there is no more or the time is over.
-    pub(super) async fn take_over_entries(&self, reading: Reading, until: Instant) -> Result<Progress, RunError> {
+    pub(super) async fn take_over_entries(&self, reading: Reading, limits: Limits) -> Result<Progress, RunError> {
         let feed = store::find(&mut *self.pool.acquire().await?, reading).await?;
-        self.take_over_from(reading, feed, until).await
+        self.take_over_from(reading, feed, limits).await
     }
 
     /// The same from a place. The next page is read while one is written.
-    async fn take_over_from(&self, reading: Reading, feed: Option<Feed>, until: Instant) -> Result<Progress, RunError> {
+    async fn take_over_from(&self, reading: Reading, feed: Option<Feed>, limits: Limits) -> Result<Progress, RunError> {
+        let until = limits.pages;
         let mut position = feed.map_or(0, |feed| feed.position);
         let mut progress = Progress { is_end: false, is_held_up: false, is_serving: false, taken: None };
-        let mut next = Some(timeout_at(until.into(), self.users.entries(position)).await);
+        let mut next = Some(timeout_at(limits.first_page.into(), self.users.entries(position)).await);
         while let Some(Ok(read)) = next {
             let (page, moment) = read?;
             progress.is_end = page.is_end;
-            progress.is_held_up = page.position == position && !page.is_end;
+            let was_held_up = progress.is_held_up;
+            progress.is_held_up = (page.is_held_up || page.position == position) && !page.is_end;
             progress.is_serving = page.is_serving;
-            let is_over = page.is_end || progress.is_held_up || Instant::now() >= until;
+            // one more page begins right before what holds it up
+            let is_stuck = progress.is_held_up && (was_held_up || page.position == position);
+            let is_over = page.is_end || is_stuck || Instant::now() >= until;
             let reads_on = async {
                 if is_over { None } else { Some(timeout_at(until.into(), self.users.entries(page.position)).await) }
             };
@@ -132,8 +156,10 @@ impl Sync {
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("entries")).await?;
             let feed = store::lock(&mut tx, reading).await?;
-            if reading == Reading::Rebuild && feed.map(|feed| feed.generation) != generation {
-                return Ok(Err(RunError::LeaseLost)); // another rebuild has begun in its place
+            // a rebuild has been switched to, or begun in place of this one: from its place on the page may leave something out
+            let is_new = reading == Reading::Entries && generation.is_none();
+            if !is_new && feed.map(|feed| feed.generation) != generation {
+                return Ok(Err(RunError::LeaseLost));
             }
             if let Err(broken) = append(&mut tx, reading, feed, (page, moment)).await? {
                 return Ok(Err(broken.into()));

@@ -51,7 +51,10 @@ pub struct EntryPage {
     pub position: i64,
     /// True if there are no more for now.
     pub is_end: bool,
-    /// True if user-service serves others meanwhile.
+    /// True if the next page begins before the end of this one.
+    #[serde(default)]
+    pub is_held_up: bool,
+    /// True if user-service has served many others since the page before.
     pub is_serving: bool,
 }
 

@@ -142,7 +142,8 @@ pub async fn balances_at(conn: &mut MySqlConnection, keys: &[BalanceKey]) -> sql
     let mut query = newest_of_each(current.generation, keys);
     let found: HashMap<i64, Money> =
         query.build_query_as::<(i64, Money)>().fetch_all(&mut *conn).await?.into_iter().collect();
-    let known: HashSet<UserId> = if found.len() < keys.len() {
+    let is_missing = (0..).zip(keys).any(|(place, _)| !found.contains_key(&place));
+    let known: HashSet<UserId> = if is_missing {
         let mut query = known(current.generation, keys);
         query.build_query_scalar().fetch_all(conn).await?.into_iter().collect()
     } else {

@@ -17,13 +17,15 @@ use crate::{
     store::entries::{self as store, Operation},
 };
 
-/// A gap below an operation of this age stays: no database transaction lives as long. In microseconds.
-const GONE_AFTER: i64 = 60_000_000;
+/// In a gap below an operation of this age nobody looks for locks: not even a server whose disk is full waits as long. In microseconds.
+const GONE_AFTER: i64 = 3_600_000_000;
 /// A gap below an operation of this age, in which no row is locked, stays: a row is inserted, and locked, as soon as it has its id.
 /// In microseconds.
 const INSERTED_WITHIN: i64 = 2_000_000;
 /// Gaps of a page in which somebody looks for locks.
-const MOST_GAPS: usize = 50;
+const MOST_GAPS: usize = 100;
+/// Legs of a page, unless one operation has more: a batch has thousands.
+const MOST_LEGS: u32 = 20_000;
 
 /// A page of the feed.
 #[derive(Debug)]
@@ -36,7 +38,9 @@ pub struct Page {
     pub position: i64,
     /// True if there are no more for now.
     pub is_end: bool,
-    /// Whatever was committed before then is on this page, or on those before it; `None` if the page has not come further.
+    /// True if the next page begins before the end of this one, since an operation before it may yet be committed.
+    pub is_held_up: bool,
+    /// Whatever was committed before then is on this page, or on those before it.
     pub moment: Option<DateTime<Utc>>,
 }
 
@@ -44,17 +48,22 @@ pub struct Page {
 pub async fn page(reads: &ReadPool, position: i64, limit: u32) -> sqlx::Result<Page> {
     let mut conn = reads.acquire().await?;
     // the moment comes first: whatever was committed by then shows
-    let now = store::now(&mut conn).await?;
-    let operations = store::operations(&mut conn, position, limit).await?;
-    let is_end = operations.len() < limit as usize;
+    let (now, step) = store::now(&mut conn).await?;
+    let mut operations = store::operations(&mut conn, position, limit).await?;
+    let mut is_end = operations.len() < limit as usize;
     let Some(last) = operations.last() else {
-        return Ok(Page { entries: Vec::new(), closed: Vec::new(), position, is_end, moment: is_end.then_some(now) });
+        let (entries, closed, moment) = (Vec::new(), Vec::new(), is_end.then_some(now));
+        return Ok(Page { entries, closed, position, is_end, is_held_up: false, moment });
     };
+    let (mut legs, end) = store::legs(&mut conn, position, last.id, MOST_LEGS).await?;
+    if let Some(end) = end {
+        operations.retain(|operation| operation.id <= end);
+        is_end = false;
+    }
     // an operation that comes later gets its id later than the last one of the page, and is committed later still
-    let moment = Some(if is_end { now } else { last.created_at });
-    let mut legs = store::legs(&mut conn, position, last.id).await?;
-    let position = settled(&mut conn, position, &operations).await?;
-    let mut page = Page { entries: Vec::new(), closed: Vec::new(), position, is_end, moment };
+    let moment = if is_end { Some(now) } else { operations.last().map(|last| last.created_at) };
+    let (position, is_held_up) = settled(&mut conn, (position, step), &operations).await?;
+    let mut page = Page { entries: Vec::new(), closed: Vec::new(), position, is_end, is_held_up, moment };
     for operation in operations {
         page.closed.extend(operation.user_id.filter(|_| operation.kind == "close"));
         let legs = legs.remove(&operation.id).unwrap_or_default();
@@ -64,20 +73,27 @@ pub async fn page(reads: &ReadPool, position: i64, limit: u32) -> sqlx::Result<P
     Ok(page)
 }
 
-/// The last of `operations`, which come after `position`, before a gap that may still be filled.
-async fn settled(conn: &mut MySqlConnection, position: i64, operations: &[Operation]) -> sqlx::Result<i64> {
+/// The last of `operations`, which come after a position and whose ids grow by a step, before a gap that may still be filled, and
+/// whether it is known that it may.
+async fn settled(
+    conn: &mut MySqlConnection,
+    (position, step): (i64, i64),
+    operations: &[Operation],
+) -> sqlx::Result<(i64, bool)> {
     let (mut before, mut looked_at) = (position, 0);
     for operation in operations {
-        if operation.id > before + 1 && operation.age < GONE_AFTER {
+        if operation.id > before + step && operation.age < GONE_AFTER {
             looked_at += 1;
-            let may_stay = operation.age >= INSERTED_WITHIN && looked_at <= MOST_GAPS;
-            if !may_stay || !store::is_empty_between(conn, before, operation.id).await? {
-                return Ok(before);
+            if looked_at > MOST_GAPS {
+                return Ok((before, false));
+            }
+            if operation.age < INSERTED_WITHIN || !store::is_empty_between(conn, before, operation.id).await? {
+                return Ok((before, true));
             }
         }
         before = operation.id;
     }
-    Ok(before)
+    Ok((before, false))
 }
 
 /// Names the other side of what was set aside, and of what came back: who was to be paid.

@@ -38,6 +38,8 @@ pub struct EntryPage {
     position: i64,
     /// True if there are no more for now.
     is_end: bool,
+    /// True if the next page begins before the end of this one.
+    is_held_up: bool,
     /// True if this instance has served many other requests since the answer before: a reader leaves time to them.
     is_serving: bool,
 }
@@ -73,8 +75,8 @@ pub async fn feed(
     let limit = limit.map_or(MAX_OPERATIONS, |UpTo(limit)| limit);
     let is_serving = has_served_others();
     let page = entries::page(&reads, after.unwrap_or(0), limit).await?;
-    let entries::Page { entries, closed, position, is_end, moment } = page;
-    Ok(AsOf(EntryPage { entries, closed, position, is_end, is_serving }, moment))
+    let entries::Page { entries, closed, position, is_end, is_held_up, moment } = page;
+    Ok(AsOf(EntryPage { entries, closed, position, is_end, is_held_up, is_serving }, moment))
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ const OPERATIONS: &str = "SELECT id, kind, transaction_id, user_id, note, create
      FROM operations WHERE id > ? ORDER BY id LIMIT ?";
 const LEGS: &str =
     "SELECT operation_id, CAST(leg AS SIGNED) AS place, account, user_id, amount, balance_after, transaction_id, is_fee
-     FROM ledger_entries WHERE operation_id > ? AND operation_id <= ? ORDER BY operation_id, leg";
+     FROM ledger_entries WHERE operation_id > ? AND operation_id <= ? ORDER BY operation_id, leg LIMIT ?";
 const RECEIVERS: &str =
     "SELECT transaction_id, receiver_id FROM holds WHERE receiver_id IS NOT NULL AND transaction_id IN ";
 // a row that is inserted and not committed is locked; whoever finds it so does not wait for it
@@ -67,9 +67,36 @@ pub async fn operations(conn: &mut MySqlConnection, position: i64, limit: u32) -
     sqlx::query_as(OPERATIONS).bind(position).bind(limit).fetch_all(conn).await
 }
 
-/// The legs of the operations after `first` and up to `last`, by operation.
-pub async fn legs(conn: &mut MySqlConnection, first: i64, last: i64) -> sqlx::Result<HashMap<i64, Vec<Leg>>> {
-    let rows: Vec<LegRow> = sqlx::query_as(LEGS).bind(first).bind(last).fetch_all(conn).await?;
+/// The legs of the operations after `first` and up to `last`, by operation. If they are more than `most`, only those of the first few
+/// operations, of one at least, and the last of these.
+pub async fn legs(
+    conn: &mut MySqlConnection,
+    first: i64,
+    last: i64,
+    most: u32,
+) -> sqlx::Result<(HashMap<i64, Vec<Leg>>, Option<i64>)> {
+    let mut rows = read_legs(conn, first, last, most).await?;
+    let mut end = None;
+    if let (Some(begun), Some(cut)) = (rows.first(), rows.last())
+        && rows.len() == most as usize
+    {
+        let (begun, cut) = (begun.operation_id, cut.operation_id);
+        if begun == cut {
+            rows = read_legs(conn, cut - 1, cut, u32::MAX).await?;
+            end = Some(cut);
+        } else {
+            rows.retain(|row| row.operation_id < cut);
+            end = Some(cut - 1);
+        }
+    }
+    Ok((by_operation(rows), end))
+}
+
+async fn read_legs(conn: &mut MySqlConnection, first: i64, last: i64, most: u32) -> sqlx::Result<Vec<LegRow>> {
+    sqlx::query_as(LEGS).bind(first).bind(last).bind(most).fetch_all(conn).await
+}
+
+fn by_operation(rows: Vec<LegRow>) -> HashMap<i64, Vec<Leg>> {
     let mut legs: HashMap<i64, Vec<Leg>> = HashMap::new();
     for row in rows {
         let LegRow { place, account, user_id, amount, balance_after, transaction_id, .. } = row;
@@ -77,7 +104,7 @@ pub async fn legs(conn: &mut MySqlConnection, first: i64, last: i64) -> sqlx::Re
         let leg = Leg { place, account, user_id, amount, balance_after, transaction_id, is_fee };
         legs.entry(row.operation_id).or_default().push(leg);
     }
-    Ok(legs)
+    legs
 }
 
 /// To whom the money of `transactions` is to go, the first of several.
@@ -104,9 +131,9 @@ pub async fn is_empty_between(conn: &mut MySqlConnection, after: i64, before: i6
     }
 }
 
-/// This moment, on the clock that sets `created_at`.
-pub async fn now(conn: &mut MySqlConnection) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar("SELECT NOW(6)").fetch_one(conn).await
+/// This moment, on the clock that sets `created_at`, and by how much ids grow.
+pub async fn now(conn: &mut MySqlConnection) -> sqlx::Result<(DateTime<Utc>, i64)> {
+    sqlx::query_as("SELECT NOW(6), CAST(@@auto_increment_increment AS SIGNED)").fetch_one(conn).await
 }
 
 #[cfg(test)]
@@ -161,14 +188,21 @@ mod tests {
         fill(&mut conn).await;
         let explained = |sql: &str| AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {sql}"));
         for (sql, values) in [
-            (OPERATIONS, [0, 2_000]),
-            (OPERATIONS, [OPERATIONS_STORED - 100, 2_000]),
-            (LEGS, [1_000, 3_000]),
-            (GAP, [1_000, 1_004]),
+            (OPERATIONS, &[0, 2_000][..]),
+            (OPERATIONS, &[OPERATIONS_STORED - 100, 2_000]),
+            (LEGS, &[1_000, 3_000, 20_000]),
+            (GAP, &[1_000, 1_004]),
         ] {
-            let steps =
-                sqlx::query(explained(sql)).bind(values[0]).bind(values[1]).fetch_all(&mut *conn).await.unwrap();
-            assert_by_index(&steps, &["PRIMARY"], sql);
+            let query = values.iter().fold(sqlx::query(explained(sql)), sqlx::query::Query::bind);
+            assert_by_index(&query.fetch_all(&mut *conn).await.unwrap(), &["PRIMARY"], sql);
+        }
+        // two legs each: a page has whole operations, and one at least
+        for (most, operations, end) in
+            [(100, 49, Some(1_049)), (101, 50, Some(1_050)), (1, 1, Some(1_001)), (401, 200, None)]
+        {
+            let (legs, found) = legs(&mut conn, 1_000, 1_200, most).await.unwrap();
+            assert_eq!((legs.len(), found), (operations, end), "{most}");
+            assert!(legs.values().all(|legs| legs.len() == 2));
         }
         let transactions: Vec<TransactionId> = (1..=300).map(|id| (id * 17).try_into().unwrap()).collect();
         let mut query = QueryBuilder::new(explained(RECEIVERS).0);

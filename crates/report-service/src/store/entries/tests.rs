@@ -90,6 +90,11 @@ async fn each_read_is_a_range_of_the_primary_key() {
     assert_eq!(newest.await.len(), 51);
     within(conn, "a balance", 1, async |conn| balance_before(conn, GENERATION, seven, from).await).await;
     let keys = [(seven, Place::END.created_at), (user(6), from), (seven, moment(0)), (user(99), from)];
+    // of three, the last one fills the place of a fourth
+    sqlx::raw_sql("INSERT INTO entry_accounts VALUES (3, 6, 1, NOW(6), 1)").execute(&mut *conn).await.unwrap();
+    let three = [(user(6), moment(0)), (seven, from), (seven, Place::END.created_at)];
+    let found = balances_at(conn, &three).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.is_known).collect::<Vec<_>>(), [true, true, true], "{found:?}");
     let found = within(conn, "four balances", 12, async |conn| balances_at(conn, &keys).await).await;
     let one_by_one = async |conn: &mut MySqlConnection| {
         let mut balances = Vec::new();

@@ -150,12 +150,14 @@ pub async fn feed(State(sources): State<Sources>, Query(query): Query<FeedQuery>
     let shown: Vec<_> = shown.take(limit).collect();
     let is_end = shown.len() < limit;
     let position = shown.iter().map(|(id, _)| **id).take_while(|id| *id < late).last().unwrap_or(query.after);
+    let is_held_up = shown.last().is_some_and(|(id, _)| **id > position);
     let entries: Vec<&Value> = shown.iter().flat_map(|(_, entries)| *entries).collect();
     let closed: Vec<i64> = shown.iter().filter_map(|(id, _)| ledger.closed.get(id).copied()).collect();
     let last = entries.last().and_then(|entry| entry["created_at"].as_str()?.parse::<DateTime<Utc>>().ok());
     let moment = if is_end { Some(time::now()) } else { last };
     let page = json!({
-        "entries": entries, "closed": closed, "position": position, "is_end": is_end, "is_serving": false,
+        "entries": entries, "closed": closed, "position": position, "is_end": is_end, "is_held_up": is_held_up,
+        "is_serving": false,
     });
     match moment {
         Some(moment) => as_of(moment, raw(page.to_string())),
