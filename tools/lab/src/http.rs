@@ -22,6 +22,7 @@ pub struct Api {
     http: reqwest::Client,
     base: String,
     headers: HeaderMap,
+    limit: Option<Duration>,
 }
 
 /// An answer, read to its end.
@@ -45,7 +46,7 @@ impl Api {
 
     /// The same with a client of its own.
     pub fn through(http: reqwest::Client, base: impl Into<String>) -> Self {
-        Self { http, base: base.into(), headers: HeaderMap::new() }
+        Self { http, base: base.into(), headers: HeaderMap::new(), limit: None }
     }
 
     /// The same caller with one more header.
@@ -60,6 +61,13 @@ impl Api {
     #[must_use]
     pub fn without(mut self, name: &'static str) -> Self {
         self.headers.remove(name);
+        self
+    }
+
+    /// The same caller, who waits this long for an answer.
+    #[must_use]
+    pub fn patient(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -135,6 +143,9 @@ impl Api {
         let mut request = self.http.request(method, format!("{}{path}", self.base)).headers(self.headers.clone());
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
+        }
+        if let Some(limit) = self.limit {
+            request = request.timeout(limit);
         }
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());

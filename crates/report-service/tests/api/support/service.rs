@@ -1,6 +1,6 @@
 //! report-service in this process, on a schema of its own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use common::{config::Env, worker::Workers};
@@ -20,6 +20,8 @@ use super::{
 
 /// Connections that the service opens at most.
 const POOL_SIZE: u32 = 8;
+/// How long an answer may take: some requests take over tens of thousands of rows.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running service. Its workers run after [`Service::work`] only.
 pub struct Service {
@@ -61,7 +63,7 @@ impl Service {
         let state = AppState::new(&config);
         state.migrate().await.unwrap();
         let base = serve(app(state.clone())).await;
-        let api = Api::new(base.as_str());
+        let api = Api::new(base.as_str()).patient(PATIENCE);
         Self { api, base, sources, config, state, workers: Workers::default(), database }
     }
 
