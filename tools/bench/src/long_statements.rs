@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Entries of the statement.
-pub const ENTRIES: u64 = 200_000;
+const ENTRIES: u64 = 200_000;
 /// The period that has them, in which nobody else has any.
 const PERIOD: &str = "from=2025-01-01T00:00:00Z&to=2025-02-01T00:00:00Z";
 

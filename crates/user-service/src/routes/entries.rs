@@ -44,7 +44,7 @@ pub struct EntryPage {
     is_serving: bool,
 }
 
-/// Requests at once that do not count as serving, and a second: what services ask in the background is less.
+/// Requests that do not count as serving: so many at once, and so many more each second. Services ask less in the background.
 const BACKGROUND: (u128, u128) = (10, 20);
 
 /// What was served longer ago says nothing of now.
