@@ -30,10 +30,7 @@ impl Sync {
         self.must_have_existed(user).await?;
         let mut snapshot = self.entries(Some(user)).await?;
         let current = snapshot.current;
-        let mut balances = Vec::new();
-        for moment in moments(&period) {
-            balances.push(entries::balance_before(&mut snapshot, current.generation, user, moment).await?);
-        }
+        let balances = entries::balances_before(&mut snapshot, current.generation, user, &moments(&period)).await?;
         let (first, last) = (period.first_day(), period.last_day());
         Ok((Balances { first, last, balances }, current.true_at))
     }

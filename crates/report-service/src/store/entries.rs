@@ -139,9 +139,7 @@ pub struct BalanceAt {
 /// What is known of the balances `keys`, at most [`MOST_BALANCES`]; nothing if nothing was ever taken over.
 pub async fn balances_at(conn: &mut MySqlConnection, keys: &[BalanceKey]) -> sqlx::Result<Vec<BalanceAt>> {
     let Some(current) = current(conn).await? else { return Ok(Vec::new()) };
-    let mut query = newest_of_each(current.generation, keys);
-    let found: HashMap<i64, Money> =
-        query.build_query_as::<(i64, Money)>().fetch_all(&mut *conn).await?.into_iter().collect();
+    let found = newest_of_each(conn, current.generation, keys).await?;
     let is_missing = (0..).zip(keys).any(|(place, _)| !found.contains_key(&place));
     let known: HashSet<UserId> = if is_missing {
         let mut query = known(current.generation, keys);
@@ -156,9 +154,30 @@ pub async fn balances_at(conn: &mut MySqlConnection, keys: &[BalanceKey]) -> sql
     Ok((0..).zip(keys).map(answer).collect())
 }
 
-/// The newest entry of each of `keys`, with its place among them. Each is a query of its own, since no server finds all by their index
-/// otherwise; their number is rounded up, so that a few prepared statements do for all.
-fn newest_of_each(generation: i32, keys: &[BalanceKey]) -> QueryBuilder<MySql> {
+/// The balances of `user` after its last entries strictly before each of `moments`; nothing before the first one.
+pub async fn balances_before(
+    conn: &mut MySqlConnection,
+    generation: i32,
+    user: UserId,
+    moments: &[DateTime<Utc>],
+) -> sqlx::Result<Vec<Money>> {
+    let mut balances = Vec::with_capacity(moments.len());
+    for moments in moments.chunks(MOST_BALANCES) {
+        let keys: Vec<BalanceKey> = moments.iter().map(|at| (user, *at)).collect();
+        let found = newest_of_each(conn, generation, &keys).await?;
+        balances.extend((0..).zip(&keys).map(|(place, _)| found.get(&place).copied().unwrap_or_default()));
+    }
+    Ok(balances)
+}
+
+/// The balance after the newest entry of each of `keys` that has one, by its place among them; places behind the last one may be found
+/// too. Each is a query of its own, since no server finds all by their index otherwise; their number is rounded up, so that a few
+/// prepared statements do for all.
+async fn newest_of_each(
+    conn: &mut MySqlConnection,
+    generation: i32,
+    keys: &[BalanceKey],
+) -> sqlx::Result<HashMap<i64, Money>> {
     let mut query = QueryBuilder::new("");
     let last = keys.last().map(|key| std::iter::repeat_n(key, keys.len().next_power_of_two() - keys.len()));
     for (place, (user, at)) in keys.iter().chain(last.into_iter().flatten()).enumerate() {
@@ -168,7 +187,8 @@ fn newest_of_each(generation: i32, keys: &[BalanceKey]) -> QueryBuilder<MySql> {
         query.push(" AND created_at < ").push_bind(moment(*at));
         query.push(" ORDER BY created_at DESC, id DESC LIMIT 1)");
     }
-    query
+    let rows: Vec<(i64, Money)> = query.build_query_as().fetch_all(conn).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Those of the users of `keys` who ever had an entry, or are known to be there.
