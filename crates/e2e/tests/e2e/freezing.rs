@@ -103,6 +103,15 @@ async fn payments_at_once_do_not_pass_a_limit_and_say_what_is_left() {
     }
     let _ = world.decide(made[0].id(), "cancelled").await.expect(200);
     let _ = pay(&world, &ani, &budi, 400).await.expect(201);
+    let payment = json!({"sender_id": ani.id, "receiver_id": budi.id, "amount": 1});
+    for atomic in [false, true] {
+        let batch = json!({"atomic": atomic, "transactions": [payment.clone()]});
+        let answer = world.service(Service::Transaction).post("/transactions/batch", batch).await;
+        let refused =
+            if atomic { answer.expect_error(400, "limit_exceeded").json } else { answer["results"][0].clone() };
+        assert_eq!((&refused["limit"], &refused["remaining"]), (&json!("per_day"), &json!(0)), "{refused}");
+        assert!(refused["resets_at"].as_str().is_some_and(|at| at.ends_with(".000000Z")), "{refused}");
+    }
     let own = world.api(Service::User).as_user(&ani.token);
     let shown = own.get(&format!("/users/{}/limits", ani.id)).await.expect(200);
     assert_eq!((&shown["day"]["used"], &shown["day"]["remaining"]), (&json!(1_000), &json!(0)));

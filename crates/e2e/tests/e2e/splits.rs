@@ -1,7 +1,7 @@
 //! Payments with several receivers: through all services.
 
 use lab::{
-    http::Reply,
+    http::{Reply, eventually},
     wallet::Service,
     world::{User, World},
 };
@@ -89,5 +89,49 @@ async fn a_fee_is_paid_with_the_payment_and_goes_back_with_it() {
         let seen = api.get(&format!("/transactions/{}", refund.id())).await.expect(200);
         assert_eq!((&seen["amount"], &seen["sender_id"]), (&json!(own), &json!(user.id)));
     }
+    world.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn batches_and_schedules_pay_several_and_their_fees() {
+    let world = World::start().await;
+    let (ani, budi, fees) = (world.user(1_000).await, world.user(0).await, world.user(0).await);
+    let all = [&ani, &budi, &fees];
+    let splits = json!([{"receiver_id": budi.id, "amount": "66.67"}, {"receiver_id": fees.id, "amount": "33.33"}]);
+    let split = json!({"sender_id": ani.id, "amount": 100, "auto_complete": true, "splits": splits});
+    let fee = json!({"receiver_id": fees.id, "amount": 10});
+    let with_fee =
+        json!({"sender_id": ani.id, "receiver_id": budi.id, "amount": 100, "auto_complete": true, "fee": fee});
+    let batch = json!({"atomic": true, "transactions": [split.clone(), with_fee.clone()]});
+    let made = post(&world, "/transactions/batch", batch).await.expect(201);
+    assert_eq!(balances(&world, &all).await, ["800", "156.67", "43.33"]);
+    let id = &made["results"][0]["transaction_id"];
+    let _ = post(&world, &format!("/transactions/{id}/refunds"), json!({"amount": "0.05"})).await.expect(201);
+    assert_eq!(balances(&world, &all).await, ["800.05", "156.64", "43.31"]);
+    let too_much = json!({"atomic": true, "transactions": [split.clone(), {"sender_id": budi.id, "amount": 300, "splits": [
+        {"receiver_id": ani.id, "amount": 299}, {"receiver_id": fees.id, "amount": 1},
+    ]}]});
+    let _ = post(&world, "/transactions/batch", too_much).await.expect_error(400, "insufficient_balance");
+    assert_eq!(balances(&world, &all).await, ["800.05", "156.64", "43.31"]);
+
+    let today = sqlx::query_scalar("SELECT DATE_FORMAT(NOW() + INTERVAL 7 HOUR, '%Y-%m-%d')");
+    let today: String = today.fetch_one(&world.pool(Service::Transaction)).await.unwrap();
+    for transaction in [split, with_fee] {
+        let schedule = json!({"transaction": transaction, "every": "month", "start": today});
+        let _ = post(&world, "/schedules", schedule).await.expect(201);
+    }
+    eventually("both to run", async || (balances(&world, &all).await == ["600.05", "313.31", "86.64"]).then_some(()))
+        .await;
+    let entries = eventually("all entries", async || {
+        let path = format!("/entries/user/{}?limit=10", fees.id);
+        let entries = world.service(Service::Report).get(&path).await.expect(200);
+        (entries.json.as_array().unwrap().len() == 5).then_some(entries)
+    })
+    .await;
+    let kinds: Vec<&str> =
+        entries.json.as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
+    println!("{}", entries.text);
+    assert_eq!(kinds.iter().filter(|kind| **kind == "fee").count(), 2, "{}", entries.text);
+    world.assert_everything_told().await;
     world.assert_ledger_holds().await;
 }

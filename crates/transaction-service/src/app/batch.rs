@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashSet};
 use common::{Result, caller::account::MAX_ASKED, client::CallError, origin::Origin};
 use futures::future::join_all;
 use money::{BatchId, UserId};
+use sqlx::MySqlConnection;
 
 use super::transfers::Transfers;
 use crate::{
     codes,
     domain::{
         batch::{Batch, Item, NewBatch},
-        step::{Failure, Step, StepOutcome},
+        step::{Failure, Step, StepAnswer, StepOutcome},
         transaction::Transaction,
     },
     store::batches::{self, Inserted},
@@ -57,7 +58,7 @@ impl Transfers {
         if batch.fingerprint != fingerprint {
             return Err(codes::IDEMPOTENCY_KEY_REUSED.into());
         }
-        let items = batches::items(&mut *self.0.pool.acquire().await?, batch.id).await?;
+        let items = self.items(&mut *self.0.pool.acquire().await?, &batch).await?;
         Ok(Made { batch, items, replayed: true })
     }
 
@@ -75,8 +76,22 @@ impl Transfers {
     pub async fn find_batch(&self, id: BatchId) -> Result<Option<(Batch, Vec<Item>)>> {
         let mut conn = self.0.pool.acquire().await?;
         let Some(batch) = batches::find(&mut conn, id).await? else { return Ok(None) };
-        let items = batches::items(&mut conn, id).await?;
+        let items = self.items(&mut conn, &batch).await?;
         Ok(Some((batch, items)))
+    }
+
+    /// What the items of a batch have come to, and by what they exceed limits. All of an atomic one exceed what the first one is kept with.
+    async fn items(&self, conn: &mut MySqlConnection, batch: &Batch) -> Result<Vec<Item>> {
+        let mut items = batches::items(conn, batch.id).await?;
+        let first = items.iter().find_map(Item::transaction).filter(|_| batch.is_atomic);
+        for item in &mut items {
+            if let Item::Made(row, exceeded) = item
+                && row.state.failure() == Some(Failure::LimitExceeded)
+            {
+                *exceeded = self.0.standing.kept(first.unwrap_or(row.id));
+            }
+        }
+        Ok(items)
     }
 
     /// Asks user-service for all of an atomic batch, and commits what came of it. If nobody knows, it stays as it is, and the settler
@@ -84,7 +99,12 @@ impl Transfers {
     async fn settle_batch(&self, id: BatchId, rows: &[Transaction], fresh: bool) -> Result<()> {
         let steps: Vec<Step> = rows.iter().filter_map(Transaction::outstanding).collect();
         let outcome = match self.0.users.execute_batch(id, &steps).await {
-            Ok(outcome) => outcome,
+            Ok(StepAnswer { outcome, exceeded }) => {
+                if let (Some(exceeded), Some(first)) = (exceeded, rows.first()) {
+                    self.0.standing.keep(first.id, exceeded);
+                }
+                outcome
+            }
             Err(error @ (CallError::NotReached { .. } | CallError::Refused { .. })) if fresh => {
                 tracing::warn!(batch = %id, %error, "nothing was sent");
                 StepOutcome::Refused { code: Failure::NotReached }
@@ -115,7 +135,7 @@ impl Transfers {
             return Ok(());
         };
         let made = |item: Item| match item {
-            Item::Made(row) => Some(*row),
+            Item::Made(row, _) => Some(*row),
             Item::Faulty(_) => None,
         };
         let rows: Vec<Transaction> = items.into_iter().filter_map(made).collect();

@@ -70,22 +70,24 @@ impl Transfers {
         let numbered = (0..).zip(items);
         let mut items: Vec<Item> = numbered
             .map(|(place, item)| match item {
-                Ok(new) => Item::Made(Box::new(not_made(new, NO_NUMBER - place))),
+                Ok(new) => Item::Made(Box::new(not_made(new, NO_NUMBER - place)), None),
                 Err(fault) => Item::Faulty(fault),
             })
             .collect();
-        let mut rows: Vec<&mut Transaction> = items.iter_mut().filter_map(Item::made).collect();
-        let Some(asks) = asks.or(rows.first().map(|row| row.sender_id)) else {
+        let mut rows: Vec<(&mut Transaction, &mut Option<Exceeded>)> =
+            items.iter_mut().filter_map(Item::made).collect();
+        let Some(asks) = asks.or(rows.first().map(|(row, _)| row.sender_id)) else {
             return Ok(TriedOut { outcome: items, standing: None });
         };
-        let steps: Vec<Step> = rows.iter().filter_map(|row| row.outstanding()).collect();
+        let steps: Vec<Step> = rows.iter().filter_map(|(row, _)| row.outstanding()).collect();
         let tried = if is_atomic {
             self.0.users.try_batch(&steps, asks).await
         } else {
             self.0.users.try_out(&steps, asks).await
         };
         let TriedSteps { answers, standing } = tried.map_err(nobody_can_say)?;
-        for (row, answer) in rows.iter_mut().zip(answers.iter().cycle()) {
+        for ((row, exceeded), answer) in rows.iter_mut().zip(answers.iter().cycle()) {
+            exceeded.clone_from(&answer.exceeded);
             let outcome = Transition::Outcome { step: row.step, outcome: answer.outcome };
             outcome.apply(row, time::now(), &Origin::current());
         }

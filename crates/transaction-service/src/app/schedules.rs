@@ -90,6 +90,9 @@ impl Schedules {
         changed.ok_or(codes::SCHEDULE_NOT_FOUND)?.map_err(|refusal| match refusal {
             Unchangeable::Ended => codes::SCHEDULE_ENDED.into(),
             Unchangeable::EndBeforeStart => ApiError::invalid("end", "must not be before the start"),
+            Unchangeable::Shared => {
+                ApiError::new(codes::INVALID_VALUE).field("amount", "must stay as it is: it is shared among several")
+            }
         })
     }
 

@@ -7,7 +7,13 @@
 use std::{convert::Infallible, sync::Arc};
 
 use batch::{BatchError, Batcher, Lookups};
-use common::{Result, caller::account::Accounts, client::CallError, origin::Origin};
+use common::{
+    Result,
+    caller::account::Accounts,
+    client::CallError,
+    idempotency::{self, KeyedRequest, Known},
+    origin::Origin,
+};
 use money::TransactionId;
 use mysql::DbError;
 use sqlx::MySqlPool;
@@ -133,6 +139,14 @@ impl Transfers {
             self.0.standing.keep(transaction, exceeded);
         }
         Ok(answer.outcome)
+    }
+
+    /// What is known of a request with a key; `None` if it is new, or has none.
+    pub async fn answered_before(&self, keyed: Option<&KeyedRequest>) -> Result<Option<Known>> {
+        if keyed.is_none() {
+            return Ok(None);
+        }
+        Ok(idempotency::look_up(&mut *self.0.pool.acquire().await?, keyed).await?)
     }
 
     /// The transaction `id`, unless it is hidden from everybody.

@@ -11,7 +11,7 @@ use fault::{Point, point};
 use money::{BatchId, Email, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::step::{Step, StepAnswer, StepOutcome};
+use crate::domain::step::{Step, StepAnswer};
 
 #[derive(Serialize)]
 struct Operations<'a, S> {
@@ -103,10 +103,10 @@ impl UserClient {
     }
 
     /// Asks for all `steps`, or none, under the identity of the batch.
-    pub async fn execute_batch(&self, batch_id: BatchId, steps: &[Step]) -> Result<StepOutcome, CallError> {
-        let answers =
+    pub async fn execute_batch(&self, batch_id: BatchId, steps: &[Step]) -> Result<StepAnswer, CallError> {
+        let mut answers =
             self.ask_again(point!("call.batch"), &[Together::Batch { batch_id: batch_id.get(), steps }]).await?;
-        Ok(answers[0].outcome)
+        Ok(answers.swap_remove(0))
     }
 
     async fn ask_again(&self, point: Point, steps: &[impl Serialize + Sync]) -> Result<Vec<StepAnswer>, CallError> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     intent::{NewTransaction, Request},
     state::Status,
+    step::Exceeded,
     transaction::Transaction,
 };
 
@@ -66,7 +67,8 @@ impl Batch {
 /// What an item has come to.
 #[derive(Debug, Clone)]
 pub enum Item {
-    Made(Box<Transaction>),
+    /// A transaction, and by what it exceeds a limit if it was refused for one and that is still known.
+    Made(Box<Transaction>, Option<Exceeded>),
     Faulty(Fault),
 }
 
@@ -74,15 +76,15 @@ impl Item {
     /// The transaction, if there is one.
     pub fn transaction(&self) -> Option<TransactionId> {
         match self {
-            Self::Made(row) => Some(row.id),
+            Self::Made(row, _) => Some(row.id),
             Self::Faulty(_) => None,
         }
     }
 
-    /// The transaction as it stands, if there is one.
-    pub fn made(&mut self) -> Option<&mut Transaction> {
+    /// The transaction as it stands, and by what it exceeds a limit, if there is one.
+    pub fn made(&mut self) -> Option<(&mut Transaction, &mut Option<Exceeded>)> {
         match self {
-            Self::Made(row) => Some(row),
+            Self::Made(row, exceeded) => Some((row, exceeded)),
             Self::Faulty(_) => None,
         }
     }
@@ -90,7 +92,7 @@ impl Item {
     /// The word for where it stands.
     pub fn status(&self) -> Status {
         match self {
-            Self::Made(row) => row.status(),
+            Self::Made(row, _) => row.status(),
             Self::Faulty(_) => Status::Failed,
         }
     }
@@ -127,7 +129,7 @@ impl BatchStatus {
 
 /// True while it is not known whether the item could be made at all.
 fn is_new(item: &Item) -> bool {
-    matches!(item, Item::Made(row) if row.is_being_created())
+    matches!(item, Item::Made(row, _) if row.is_being_created())
 }
 
 #[cfg(test)]
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_batch_stands_as_its_items_do() {
-        let made = |state| Item::Made(Box::new(transaction(state)));
+        let made = |state| Item::Made(Box::new(transaction(state)), None);
         let failed = || made(State::Failed(Some(Failure::InsufficientBalance)));
         let faulty = || Item::Faulty(Fault { code: "invalid_amount".into(), fields: BTreeMap::new() });
         for (items, status) in [

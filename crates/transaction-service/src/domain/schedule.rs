@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     intent::{NewTransaction, Request},
     recurrence::Recurrence,
+    shares::Share,
     step::Failure,
 };
 
@@ -54,6 +55,8 @@ pub struct Payment {
     pub labels: Labels,
     /// True if the money moves in one step.
     pub auto_complete: bool,
+    /// Who are paid how much of it, if they are several; the first is the receiver.
+    pub shares: Vec<Share>,
 }
 
 /// A schedule that somebody wants to make.
@@ -102,6 +105,8 @@ pub enum Unchangeable {
     Ended,
     /// It would end before it starts.
     EndBeforeStart,
+    /// Its amount is shared among several, whose shares add up to it.
+    Shared,
 }
 
 impl Schedule {
@@ -127,7 +132,8 @@ impl Schedule {
     /// another amount. `None` unless it is active.
     pub fn run(&self) -> Option<(NewTransaction, Request)> {
         let identity = format!("schedule {} {}", self.id, self.next_date()?);
-        let Payment { sender_id, receiver_id, amount, description, labels, auto_complete } = self.payment.clone();
+        let Payment { sender_id, receiver_id, amount, description, labels, auto_complete, shares } =
+            self.payment.clone();
         let new = NewTransaction {
             sender_id,
             receiver_id,
@@ -139,7 +145,7 @@ impl Schedule {
             batch_id: None,
             execute_at: None,
             schedule_id: Some(self.id),
-            shares: Vec::new(),
+            shares,
         };
         let fingerprint = fingerprint(&identity);
         Some((new, Request { identity, fingerprint }))
@@ -160,7 +166,7 @@ impl Schedule {
     /// Changes it, on this day. What it missed while it was paused, that day's date included, is skipped.
     ///
     /// # Errors
-    /// If it has ended, or would end before it starts.
+    /// If it has ended, would end before it starts, or is to pay another amount that nobody has shared.
     pub fn change(&mut self, change: ScheduleChange, today: NaiveDate, now: DateTime<Utc>) -> Result<(), Unchangeable> {
         let ScheduleChange { active, amount, description, end } = change;
         if self.status == ScheduleStatus::Ended {
@@ -168,6 +174,9 @@ impl Schedule {
         }
         if end.is_some_and(|end| end < self.recurrence.start) {
             return Err(Unchangeable::EndBeforeStart);
+        }
+        if !self.payment.shares.is_empty() && amount.is_some_and(|amount| amount != self.payment.amount) {
+            return Err(Unchangeable::Shared);
         }
         self.recurrence.end = end.or(self.recurrence.end);
         self.payment.amount = amount.unwrap_or(self.payment.amount);
@@ -229,6 +238,7 @@ mod tests {
                 description: "Rent".into(),
                 labels: Labels::default(),
                 auto_complete: true,
+                shares: Vec::new(),
             },
             recurrence: Recurrence { every: Every::Month, start: day(start), end: end.map(day) },
             status: ScheduleStatus::Active,

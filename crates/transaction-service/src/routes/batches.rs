@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode},
     response::IntoResponse,
 };
+use chrono::{DateTime, Utc};
 use common::{
     ApiError, Result,
     answer::{Accepted, Created, Either, Reply, WithStatus},
@@ -17,7 +18,7 @@ use common::{
     idempotency::IdempotencyKey,
     origin::Origin,
 };
-use money::{BatchId, Money, TransactionId, UserId};
+use money::{BatchId, Money, TransactionId, UserId, time};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -25,7 +26,7 @@ use serde_json::json;
 use super::{
     batch_body::{CsvQuery, Drafts, Given, Place},
     body::Create,
-    refusals::refusal,
+    refusals::{refusal, refusal_with},
     transactions::request_of,
 };
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
         intent::NewTransaction,
         receiver::Receiver,
         state::Status,
-        step::Failure,
+        step::Exceeded,
     },
 };
 
@@ -75,19 +76,31 @@ struct ItemBody {
     /// What is wrong with each field.
     #[serde(skip_serializing_if = "Option::is_none")]
     fields: Option<BTreeMap<String, String>>,
+    /// Of `limit_exceeded`, as long as it is known: which limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<String>,
+    /// What may still be paid within it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<Money>,
+    /// When more may be; never, for the limit of one payment.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "time::serialize_written")]
+    resets_at: Option<DateTime<Utc>>,
 }
 
 impl From<Item> for ItemBody {
     fn from(item: Item) -> Self {
         let (status, transaction_id) = (item.status(), item.transaction());
-        let Fault { code, fields } = match item {
-            Item::Faulty(fault) => fault,
-            Item::Made(row) => match row.state.failure() {
-                Some(failure) => Fault::from(&refusal(failure)),
-                None => return Self { status, transaction_id, code: None, fields: None },
-            },
+        let (fault, exceeded) = match item {
+            Item::Faulty(fault) => (Some(fault), None),
+            Item::Made(row, exceeded) => (row.state.failure().map(|failure| Fault::from(&refusal(failure))), exceeded),
         };
-        Self { status, transaction_id, code: Some(code), fields: Some(fields).filter(|fields| !fields.is_empty()) }
+        let (code, fields) = fault.map(|Fault { code, fields }| (code, fields)).unzip();
+        let (limit, remaining, resets_at) = match exceeded {
+            Some(Exceeded { limit, remaining, resets_at }) => (Some(limit), Some(remaining), resets_at),
+            None => (None, None, None),
+        };
+        let fields = fields.filter(|fields| !fields.is_empty());
+        Self { status, transaction_id, code, fields, limit, remaining, resets_at }
     }
 }
 
@@ -138,8 +151,8 @@ pub async fn create(
 
 /// The answer for a batch that would be made, or refused.
 fn tried<T>(is_atomic: bool, TriedOut { outcome: items, standing }: TriedOut<Vec<Item>>) -> Result<Reply<T>> {
-    if let Some(failure) = refused(is_atomic, &items) {
-        return Err(refusal(failure));
+    if let Some(error) = refused(is_atomic, &items) {
+        return Err(error);
     }
     let status = BatchStatus::of(&items);
     let results = items.into_iter().map(|item| ItemBody { transaction_id: None, ..ItemBody::from(item) }).collect();
@@ -176,7 +189,6 @@ fn transaction(caller: Caller, draft: Create, receivers: &HashMap<String, UserId
     if draft.execute_at.is_some() {
         return Err(ApiError::invalid("execute_at", "must not stand in a batch"));
     }
-    draft.must_have_one_receiver()?;
     let receiver = match draft.receiver()? {
         Receiver::Id(id) => id,
         Receiver::Address(email) => *receivers
@@ -189,17 +201,32 @@ fn transaction(caller: Caller, draft: Create, receivers: &HashMap<String, UserId
 /// Finds who does not exist before anything is made: all of them, so that they can be mended at once.
 async fn refuse_unknown(transfers: &Transfers, items: &mut [(Place, Result<NewTransaction>)]) -> Result<()> {
     let new = items.iter().filter_map(|(_, item)| item.as_ref().ok());
-    let users = new.flat_map(|new| [new.sender_id, new.receiver_id]).collect();
+    let users = new.flat_map(parties).map(|(_, user)| user).collect();
     let existing = transfers.existing(users).await?;
     for (_, item) in items.iter_mut() {
         let Ok(new) = item else { continue };
-        let unknown = |user: UserId| !existing.contains(&user);
-        let unknown = [("sender_id", unknown(new.sender_id)), (Receiver::ID, unknown(new.receiver_id))];
-        if let Some((field, _)) = unknown.into_iter().find(|(_, is_unknown)| *is_unknown) {
-            *item = Err(ApiError::new(codes::USER_NOT_FOUND).field(field, "does not exist"));
+        if let Some((field, _)) = parties(new).into_iter().find(|(_, user)| !existing.contains(user)) {
+            *item = Err(ApiError::new(codes::USER_NOT_FOUND).field(&field, "does not exist"));
         }
     }
     Ok(())
+}
+
+/// Sender and receivers of a payment, with the fields that name them.
+fn parties(new: &NewTransaction) -> Vec<(String, UserId)> {
+    let mut parties = vec![("sender_id".to_owned(), new.sender_id)];
+    let is_split = new.shares.iter().all(|share| !share.is_fee);
+    if new.shares.is_empty() || !is_split {
+        parties.push((Receiver::ID.to_owned(), new.receiver_id));
+    }
+    for (place, share) in new.shares.iter().enumerate() {
+        match (is_split, share.is_fee) {
+            (true, _) => parties.push((format!("splits[{place}].receiver_id"), share.receiver_id)),
+            (false, true) => parties.push(("fee.receiver_id".to_owned(), share.receiver_id)),
+            (false, false) => {}
+        }
+    }
+    parties
 }
 
 /// Refuses an atomic batch for all that is wrong with its items.
@@ -213,18 +240,18 @@ fn refuse_faulty(items: &[(Place, Result<NewTransaction>)]) -> Result<()> {
 }
 
 /// Why an atomic batch is refused, if it is.
-fn refused(is_atomic: bool, items: &[Item]) -> Option<Failure> {
-    let failure = |item: &Item| match item {
-        Item::Made(row) => row.state.failure(),
+fn refused(is_atomic: bool, items: &[Item]) -> Option<ApiError> {
+    let error = |item: &Item| match item {
+        Item::Made(row, exceeded) => Some(refusal_with(row.state.failure()?, exceeded.clone())),
         Item::Faulty(_) => None,
     };
-    items.iter().find_map(failure).filter(|_| is_atomic)
+    items.iter().find_map(error).filter(|_| is_atomic)
 }
 
 /// The answer to a request that makes a batch.
 fn answer<T>(Made { batch, items, replayed }: Made) -> Reply<T> {
     let mut response = match refused(batch.is_atomic, &items) {
-        Some(failure) => refusal(failure).detail("batch_id", batch.id.get()).into_response(),
+        Some(error) => error.detail("batch_id", batch.id.get()).into_response(),
         None => {
             let body = Body::new(&batch, items);
             match body.status {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::{
-    ApiError, Result,
+    Result,
     labels::{Labels, Metadata, Reference},
     request,
 };
@@ -12,20 +12,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::splits::{self, NewFee, NewSplit, Split};
-use crate::{
-    codes,
-    domain::{
-        capture::Capture,
-        capture_record::CaptureRecord,
-        decision::Decision,
-        intent::NewTransaction,
-        reason::{Reason, StatusReason},
-        receiver::Receiver,
-        shares::{MAX_SPLITS, Share},
-        state::Status,
-        step::Failure,
-        transaction::Transaction,
-    },
+use crate::domain::{
+    capture::Capture,
+    capture_record::CaptureRecord,
+    decision::Decision,
+    intent::NewTransaction,
+    reason::{Reason, StatusReason},
+    receiver::Receiver,
+    shares::{MAX_SPLITS, Share},
+    state::Status,
+    step::Failure,
+    transaction::Transaction,
 };
 
 /// The longest description, in characters.
@@ -73,7 +70,7 @@ request! {
 }
 
 /// One of the fields names who is paid, and no other does.
-fn one_receiver() -> Value {
+pub(super) fn one_receiver() -> Value {
     let alone = |field: &str, schema: Value| json!({"required": [field], "properties": {field: schema}});
     let splits = json!({"type": "array", "items": {"type": "object"}});
     json!([
@@ -86,31 +83,14 @@ fn one_receiver() -> Value {
 impl Create {
     /// Who is to be paid, in the words of the request: of several, the first.
     pub fn receiver(&self) -> Result<Receiver> {
-        let fault =
-            |code, phrase: &str| ApiError::new(code).field(Receiver::ID, phrase).field(Receiver::ADDRESS, phrase);
-        match (self.receiver_id, &self.receiver_email, self.splits.as_deref()) {
-            (Some(id), None, None) => Ok(Receiver::Id(id)),
-            (None, Some(email), None) => Ok(Receiver::Address(email.clone())),
-            (None, None, Some([first, ..])) => Ok(Receiver::Id(first.receiver_id)),
-            (None, None, Some([])) => Err(ApiError::invalid("splits", "must not be empty")),
-            (_, _, Some(_)) => Err(ApiError::invalid("splits", "must stand without receiver_id and receiver_email")),
-            (Some(_), Some(_), None) => Err(fault(codes::INVALID_VALUE, "must not stand beside the other one")),
-            (None, None, None) => Err(fault(codes::MISSING_FIELD, "is missing: give it or the other one")),
-        }
+        splits::receiver(self.receiver_id, self.receiver_email.as_ref(), self.splits.as_deref())
     }
 
     /// The transaction to create, which pays `receiver`, or several of whom that is the first.
     pub fn transaction(self, receiver: UserId) -> Result<NewTransaction> {
         let field = if self.receiver_email.is_some() { Receiver::ADDRESS } else { Receiver::ID };
-        let shares = match (&self.splits, &self.fee) {
-            (Some(_), Some(_)) => return Err(ApiError::invalid("fee", "must stand without splits")),
-            (Some(splits), None) => splits::shares(self.sender_id, self.amount, splits)?,
-            (None, fee) => {
-                must_differ(self.sender_id, receiver, field)?;
-                let with_fee = |fee| splits::with_fee(self.sender_id, receiver, self.amount, fee);
-                fee.as_ref().map_or(Ok(Vec::new()), with_fee)?
-            }
-        };
+        let several = (self.splits.as_deref(), self.fee.as_ref());
+        let shares = splits::asked(self.sender_id, (receiver, field), self.amount, several)?;
         Ok(NewTransaction {
             sender_id: self.sender_id,
             receiver_id: receiver,
@@ -125,22 +105,6 @@ impl Create {
             shares,
         })
     }
-
-    /// Refuses several receivers where there can be one alone.
-    pub fn must_have_one_receiver(&self) -> Result<()> {
-        match [("splits", self.splits.is_some()), ("fee", self.fee.is_some())].into_iter().find(|(_, stands)| *stands) {
-            Some((field, _)) => Err(ApiError::invalid(field, "must not stand in a batch")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Refuses a payment to oneself, whose receiver is in this `field`.
-pub(super) fn must_differ(sender: UserId, receiver: UserId, field: &str) -> Result<()> {
-    if sender == receiver {
-        return Err(ApiError::new(codes::SELF_TRANSFER).field(field, "must be another user than the sender"));
-    }
-    Ok(())
 }
 
 request! {

@@ -141,6 +141,9 @@ pub async fn create(
 ) -> Result<Reply<Created<Body>>> {
     caller.must_be_one_of(&[body.payee_id])?;
     let request = KeyedRequest::new(key, caller, "POST /payment-requests", &body);
+    if let Some(known) = transfers.answered_before(request.as_ref()).await? {
+        return Ok(Reply::new(known.answer()?)); // also if the payee's account is closed by now
+    }
     if caller.is_service() && transfers.address(body.payee_id).await?.is_none() {
         return Err(ApiError::new(codes::USER_NOT_FOUND).field("payee_id", "does not exist"));
     }

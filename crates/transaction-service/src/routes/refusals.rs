@@ -19,14 +19,20 @@ pub(super) fn refused(row: &Transaction, exceeded: Option<Exceeded>) -> Option<A
     Some(match row.state.failure()? {
         // a payer who has closed the account is nobody whom a refund could look for
         Failure::ReceiverNotFound if row.refund_of.is_some() => ApiError::new(codes::RECEIVER_UNAVAILABLE),
-        failure => match exceeded {
-            Some(Exceeded { limit, remaining, resets_at }) => refusal(failure)
-                .detail("limit", limit)
-                .detail("remaining", json!(remaining))
-                .detail("resets_at", json!(resets_at.map(time::written))),
-            None => refusal(failure),
-        },
+        failure => refusal_with(failure, exceeded),
     })
+}
+
+/// Why something fails for this reason, and by what it exceeds a limit if that is known.
+pub(super) fn refusal_with(failure: Failure, exceeded: Option<Exceeded>) -> ApiError {
+    let error = refusal(failure);
+    match exceeded {
+        Some(Exceeded { limit, remaining, resets_at }) => error
+            .detail("limit", limit)
+            .detail("remaining", json!(remaining))
+            .detail("resets_at", json!(resets_at.map(time::written))),
+        None => error,
+    }
 }
 
 pub(super) fn refusal(failure: Failure) -> ApiError {

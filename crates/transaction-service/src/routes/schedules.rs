@@ -13,19 +13,24 @@ use common::{
     reads::ReadPool,
     request,
 };
-use money::{Amount, Money, ScheduleId, UserId, time::Date};
+use money::{Amount, Email, Money, ScheduleId, UserId, time::Date};
 use mysql::scan::Stretch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::body::{Description, must_differ};
+use super::{
+    body::{Description, one_receiver},
+    splits::{self, NewFee, NewSplit},
+};
 use crate::{
-    app::schedules::Schedules,
+    app::{schedules::Schedules, transfers::Transfers},
     codes,
     domain::{
+        receiver::Receiver,
         recurrence::{Every, Recurrence},
         schedule::{EndReason, NewSchedule, Payment, Schedule, ScheduleChange, ScheduleStatus},
+        shares::MAX_SPLITS,
     },
     store::schedules as store,
 };
@@ -36,10 +41,22 @@ const NEXT_RUNS: usize = 12;
 /// What each run pays: as `POST /transactions` takes it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
+#[schemars(inline, extend("oneOf" = one_receiver()))]
 pub struct ScheduledPayment {
     sender_id: UserId,
-    receiver_id: UserId,
+    /// Who is paid; or `receiver_email`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receiver_id: Option<UserId>,
+    /// Who is paid, by the address that the account has when the schedule is made, in place of `receiver_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receiver_email: Option<Email>,
+    /// Who are paid how much of the amount, in place of `receiver_id`: 1 to 20, each once. The amounts add up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minItems" = 1, "maxItems" = MAX_SPLITS))]
+    splits: Option<Vec<NewSplit>>,
+    /// What of the amount goes to somebody else; the receiver gets the rest. Never beside `splits`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fee: Option<NewFee>,
     #[schemars(with = "Amount")]
     amount: Amount,
     #[serde(default)]
@@ -76,28 +93,44 @@ request! {
     }
 }
 
-impl TryFrom<CreateSchedule> for NewSchedule {
-    type Error = ApiError;
-    fn try_from(body: CreateSchedule) -> Result<Self> {
-        let ScheduledPayment { sender_id, receiver_id, amount, description, reference, metadata, auto_complete } =
-            body.transaction;
-        must_differ(sender_id, receiver_id, "transaction.receiver_id")?;
-        let (start, end) = (body.start.0, body.end.map(|Date(end)| end));
+impl CreateSchedule {
+    /// The schedule to make, which pays `receiver`, or several of whom that is the first.
+    fn schedule(self, receiver: UserId) -> Result<NewSchedule> {
+        let payment = self.transaction.payment(receiver).map_err(of_the_transaction)?;
+        let (start, end) = (self.start.0, self.end.map(|Date(end)| end));
         if end.is_some_and(|end| end < start) {
             return Err(ApiError::invalid("end", "must not be before the start"));
         }
-        Ok(Self {
-            payment: Payment {
-                sender_id,
-                receiver_id,
-                amount,
-                description: description.unwrap_or_default().0,
-                labels: Labels::of(reference, metadata),
-                auto_complete: auto_complete.unwrap_or(false),
-            },
-            recurrence: Recurrence { every: body.every, start, end },
+        Ok(NewSchedule { payment, recurrence: Recurrence { every: self.every, start, end } })
+    }
+}
+
+impl ScheduledPayment {
+    fn receiver(&self) -> Result<Receiver> {
+        splits::receiver(self.receiver_id, self.receiver_email.as_ref(), self.splits.as_deref())
+    }
+
+    fn payment(self, receiver_id: UserId) -> Result<Payment> {
+        let field = if self.receiver_email.is_some() { Receiver::ADDRESS } else { Receiver::ID };
+        let several = (self.splits.as_deref(), self.fee.as_ref());
+        let shares = splits::asked(self.sender_id, (receiver_id, field), self.amount, several)?;
+        Ok(Payment {
+            sender_id: self.sender_id,
+            receiver_id,
+            amount: self.amount,
+            description: self.description.unwrap_or_default().0,
+            labels: Labels::of(self.reference, self.metadata),
+            auto_complete: self.auto_complete.unwrap_or(false),
+            shares,
         })
     }
+}
+
+/// The same fault, of fields of the `transaction`.
+fn of_the_transaction(fault: ApiError) -> ApiError {
+    let named =
+        |error: ApiError, (field, phrase): (&String, &String)| error.field(&format!("transaction.{field}"), phrase);
+    fault.fields().iter().fold(ApiError::new(fault.code()), named)
 }
 
 /// A schedule as it is answered.
@@ -137,7 +170,12 @@ pub struct Body {
 #[schemars(inline)]
 struct PaymentBody {
     sender_id: UserId,
+    /// Who is paid; of several the first.
     receiver_id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    splits: Option<Vec<NewSplit>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee: Option<NewFee>,
     #[schemars(with = "Money")]
     amount: Amount,
     description: String,
@@ -150,10 +188,20 @@ impl From<Schedule> for Body {
     fn from(schedule: Schedule) -> Self {
         let next_runs = schedule.next_dates(NEXT_RUNS);
         let Schedule { id, payment, recurrence, status, reason, created_at, updated_at, .. } = schedule;
-        let Payment { sender_id, receiver_id, amount, description, labels, auto_complete } = payment;
+        let Payment { sender_id, receiver_id, amount, description, labels, auto_complete, shares } = payment;
+        let (splits, fee) = splits::to_ask(&shares);
         Self {
             id,
-            transaction: PaymentBody { sender_id, receiver_id, amount, description, labels, auto_complete },
+            transaction: PaymentBody {
+                sender_id,
+                receiver_id,
+                splits,
+                fee,
+                amount,
+                description,
+                labels,
+                auto_complete,
+            },
             every: recurrence.every,
             start: recurrence.start,
             end: recurrence.end,
@@ -170,12 +218,20 @@ impl From<Schedule> for Body {
 pub async fn create(
     Authenticated(caller): Authenticated,
     key: IdempotencyKey,
+    State(transfers): State<Transfers>,
     State(schedules): State<Schedules>,
     Json(body): Json<CreateSchedule>,
 ) -> Result<Reply<Created<Body>>> {
+    caller.must_be_one_of(&[body.transaction.sender_id])?;
     let request = KeyedRequest::new(key, caller, "POST /schedules", &body);
-    let new = NewSchedule::try_from(body)?;
-    caller.must_be_one_of(&[new.payment.sender_id])?;
+    if let Some(known) = transfers.answered_before(request.as_ref()).await? {
+        return Ok(Reply::new(known.answer()?)); // also if the address belongs to somebody else by now
+    }
+    let receiver = match body.transaction.receiver().map_err(of_the_transaction)? {
+        Receiver::Id(id) => id,
+        Receiver::Address(email) => transfers.receiver(&email, caller, None).await.map_err(of_the_transaction)?,
+    };
+    let new = body.schedule(receiver)?;
     let answer = |schedule| Answer::new(StatusCode::CREATED, &Body::from(schedule));
     Ok(Reply::new(schedules.create(&new, request.as_ref(), answer).await?.answer()?))
 }

@@ -3,17 +3,20 @@
 use std::collections::HashSet;
 
 use common::{ApiError, Result};
-use money::{Amount, Money, UserId};
+use money::{Amount, Email, Money, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     codes,
-    domain::shares::{MAX_SPLITS, Share},
+    domain::{
+        receiver::Receiver,
+        shares::{MAX_SPLITS, Share},
+    },
 };
 
 /// What one of several receivers is to get.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSplit {
     /// Who is paid.
@@ -23,7 +26,7 @@ pub struct NewSplit {
 }
 
 /// What of a payment goes to somebody else than its receiver.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewFee {
     /// Who gets it.
@@ -55,8 +58,60 @@ impl From<&Share> for Split {
     }
 }
 
+/// Who is to be paid, in the words of a request: of several, the first.
+pub fn receiver(id: Option<UserId>, email: Option<&Email>, splits: Option<&[NewSplit]>) -> Result<Receiver> {
+    let fault = |code, phrase: &str| ApiError::new(code).field(Receiver::ID, phrase).field(Receiver::ADDRESS, phrase);
+    match (id, email, splits) {
+        (Some(id), None, None) => Ok(Receiver::Id(id)),
+        (None, Some(email), None) => Ok(Receiver::Address(email.clone())),
+        (None, None, Some([first, ..])) => Ok(Receiver::Id(first.receiver_id)),
+        (None, None, Some([])) => Err(ApiError::invalid("splits", "must not be empty")),
+        (_, _, Some(_)) => Err(ApiError::invalid("splits", "must stand without receiver_id and receiver_email")),
+        (Some(_), Some(_), None) => Err(fault(codes::INVALID_VALUE, "must not stand beside the other one")),
+        (None, None, None) => Err(fault(codes::MISSING_FIELD, "is missing: give it or the other one")),
+    }
+}
+
+/// The shares of a payment of `amount` by `sender` to `receiver`, whom the request names in `field`, if it pays several.
+pub fn asked(
+    sender: UserId,
+    (receiver, field): (UserId, &str),
+    amount: Amount,
+    (splits, fee): (Option<&[NewSplit]>, Option<&NewFee>),
+) -> Result<Vec<Share>> {
+    match (splits, fee) {
+        (Some(_), Some(_)) => Err(ApiError::invalid("fee", "must stand without splits")),
+        (Some(splits), None) => shares(sender, amount, splits),
+        (None, fee) => {
+            must_differ(sender, receiver, field)?;
+            fee.map_or(Ok(Vec::new()), |fee| with_fee(sender, receiver, amount, fee))
+        }
+    }
+}
+
+/// Refuses a payment to oneself, whose receiver is in this `field`.
+fn must_differ(sender: UserId, receiver: UserId, field: &str) -> Result<()> {
+    if sender == receiver {
+        return Err(ApiError::new(codes::SELF_TRANSFER).field(field, "must be another user than the sender"));
+    }
+    Ok(())
+}
+
+/// What a request would have to ask for to make these shares.
+pub fn to_ask(shares: &[Share]) -> (Option<Vec<NewSplit>>, Option<NewFee>) {
+    let amount = |share: &Share| Amount::try_from(share.amount).expect("each share is more than nothing");
+    match shares {
+        [] => (None, None),
+        [_, fee] if fee.is_fee => (None, Some(NewFee { receiver_id: fee.receiver_id, amount: amount(fee) })),
+        shares => {
+            let split = |share: &Share| NewSplit { receiver_id: share.receiver_id, amount: amount(share) };
+            (Some(shares.iter().map(split).collect()), None)
+        }
+    }
+}
+
 /// The shares of a payment of `amount` that `sender` splits so: 1 to [`MAX_SPLITS`], each of another user, which add up to it.
-pub fn shares(sender: UserId, amount: Amount, splits: &[NewSplit]) -> Result<Vec<Share>> {
+fn shares(sender: UserId, amount: Amount, splits: &[NewSplit]) -> Result<Vec<Share>> {
     if splits.is_empty() || splits.len() > MAX_SPLITS {
         return Err(ApiError::invalid("splits", format!("must be a list of 1 to {MAX_SPLITS}")));
     }
@@ -80,7 +135,7 @@ pub fn shares(sender: UserId, amount: Amount, splits: &[NewSplit]) -> Result<Vec
 }
 
 /// The shares of a payment of `amount` by `sender` to `receiver` with this fee.
-pub fn with_fee(sender: UserId, receiver: UserId, amount: Amount, fee: &NewFee) -> Result<Vec<Share>> {
+fn with_fee(sender: UserId, receiver: UserId, amount: Amount, fee: &NewFee) -> Result<Vec<Share>> {
     if fee.receiver_id == sender {
         let error = ApiError::new(codes::SELF_TRANSFER);
         return Err(error.field("fee.receiver_id", "must be another user than the sender"));

@@ -133,7 +133,7 @@ pub async fn items(conn: &mut MySqlConnection, id: BatchId) -> sqlx::Result<Vec<
     let item = |(transaction, fault): (Option<TransactionId>, Option<String>)| match (transaction, fault) {
         (Some(id), _) => {
             let at = made.binary_search_by_key(&id, |row| row.id).map_err(|_| sqlx::Error::RowNotFound)?;
-            Ok(Item::Made(Box::new(made[at].clone())))
+            Ok(Item::Made(Box::new(made[at].clone()), None))
         }
         (None, fault) => {
             let fault: Fault =

@@ -23,5 +23,6 @@ pub fn migrations() -> Migrator {
         "0131_transaction_shares",
         "0132_captures_shares",
         "0133_transactions_settled",
+        "0134_schedules_shares",
     ]))
 }

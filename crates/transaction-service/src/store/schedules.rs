@@ -13,7 +13,7 @@ use mysql::{
 };
 use sqlx::{FromRow, MySql, MySqlConnection, QueryBuilder, Row, mysql::MySqlRow};
 
-use super::row::labels;
+use super::{row::labels, shares};
 use crate::domain::{
     recurrence::Recurrence,
     schedule::{NewSchedule, Payment, Schedule},
@@ -24,8 +24,8 @@ const ROWS_OF_A_STATEMENT: usize = 100;
 
 macro_rules! schedule_columns {
     () => {
-        "id, sender_id, receiver_id, amount, description, reference, metadata, auto_complete, frequency, start_on, end_on, status, reason, next_run,
-         version, deleted_at, created_at, updated_at"
+        "id, sender_id, receiver_id, amount, description, reference, metadata, auto_complete, shares, frequency, start_on, end_on, status, reason,
+         next_run, version, deleted_at, created_at, updated_at"
     };
 }
 
@@ -40,6 +40,7 @@ impl FromRow<'_, MySqlRow> for Schedule {
                 description: row.try_get("description")?,
                 labels: labels(row)?,
                 auto_complete: row.try_get("auto_complete")?,
+                shares: shares::of(row)?,
             },
             recurrence: Recurrence {
                 every: row.try_get("frequency")?,
@@ -73,9 +74,9 @@ pub async fn insert(
 ) -> sqlx::Result<Schedule> {
     let NewSchedule { payment, recurrence } = new;
     sqlx::query(
-        "INSERT INTO schedules (sender_id, receiver_id, amount, description, reference, metadata, auto_complete, frequency,
-             start_on, end_on, status, next_run, due_at, request, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', 0, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE id = id",
+        "INSERT INTO schedules (sender_id, receiver_id, amount, description, reference, metadata, auto_complete, shares,
+             frequency, start_on, end_on, status, next_run, due_at, request, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', 0, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE id = id",
     )
     .bind(payment.sender_id)
     .bind(payment.receiver_id)
@@ -84,6 +85,7 @@ pub async fn insert(
     .bind(payment.labels.reference.as_ref().map(|Reference(text)| text))
     .bind((!payment.labels.metadata.is_empty()).then(|| payment.labels.metadata.to_json()))
     .bind(payment.auto_complete)
+    .bind(shares::written(&payment.shares))
     .bind(recurrence.every)
     .bind(recurrence.start)
     .bind(recurrence.end)
@@ -279,6 +281,7 @@ mod tests {
                 description: "Rent".into(),
                 labels: Labels::default(),
                 auto_complete: true,
+                shares: Vec::new(),
             },
             recurrence: Recurrence {
                 every: Every::Month,

@@ -103,6 +103,65 @@ async fn all_faults_of_an_atomic_batch_are_named_and_nothing_is_made() {
 }
 
 #[tokio::test]
+async fn items_may_pay_several_or_a_fee() {
+    let service = Service::start().await;
+    let split = json!({"sender_id": SENDER, "amount": 100, "auto_complete": true, "splits": [
+        {"receiver_id": 2, "amount": 33.34}, {"receiver_id": 3, "amount": 66.66},
+    ]});
+    let mut with_fee = item(2, 1_000, true);
+    with_fee["fee"] = json!({"receiver_id": 3, "amount": 100});
+    for atomic in [false, true] {
+        let made = post(&service, atomic, &[split.clone(), with_fee.clone()]).await.expect(201);
+        assert_eq!(statuses(&made), ["completed"; 2]);
+        let shown = async |item: usize| {
+            service.show(made["results"][item]["transaction_id"].as_i64().unwrap()).await.expect(200)
+        };
+        let splits = &shown(0).await["splits"];
+        assert_eq!((&splits[1]["receiver_id"], &splits[1]["captured_amount"]), (&json!(3), &json!(66.66)));
+        assert_eq!(shown(1).await["fee_amount"], 100);
+        assert_eq!(ids(&service.user(3).get("/transactions?limit=2").await.expect(200)).len(), 2);
+    }
+    let (mut short, mut unknown, mut no_fee) = (split.clone(), split.clone(), with_fee.clone());
+    short["splits"][1]["amount"] = json!(66.65);
+    unknown["splits"][1]["receiver_id"] = json!(lab::accounts::NOBODY);
+    no_fee["fee"]["receiver_id"] = json!(lab::accounts::NOBODY);
+    let wrong = [short.clone(), unknown, no_fee, split];
+    let refused = post(&service, true, &wrong).await.expect_error(400, "invalid_value");
+    let fields = ["splits[1].amount", "splits[1].receiver_id", "fee.receiver_id"];
+    let mut fields: Vec<String> = (0..).zip(fields).map(|(n, field)| format!("transactions[{n}].{field}")).collect();
+    fields.sort();
+    assert_eq!(named(&refused), fields);
+    let alone = post(&service, false, &[short]).await.expect(201);
+    assert!(alone["results"][0]["fields"]["splits[1].amount"].is_string(), "{}", alone.text);
+}
+
+#[tokio::test]
+async fn what_exceeds_a_limit_says_which_one_and_what_is_left() {
+    let service = Service::start().await;
+    let details = json!({"limit": "per_day", "remaining": 5, "resets_at": "2099-01-01T00:00:00.000000Z"});
+    for verb in ["transfer", "batch"] {
+        service.users.on(verb, Reaction::Exceeds(details.clone()));
+    }
+    let holds = |member: &Value| details.as_object().unwrap().iter().all(|(name, value)| &member[name] == value);
+    let items = [item(2, 10, true), item(2, 10, false), item(2, 10, true)];
+    let made = post(&service, false, &items).await.expect(201);
+    let results = &made["results"];
+    assert_eq!(results[0]["code"], "limit_exceeded");
+    assert!(holds(&results[0]) && holds(&results[2]) && results[1].get("limit").is_none(), "{}", made.text);
+    let again = service.service.get(&format!("/batches/{}", made.id())).await.expect(200);
+    assert_eq!(again.json, made.json);
+    let refused = post(&service, true, &items).await.expect_error(400, "limit_exceeded");
+    assert!(holds(&refused.json), "{}", refused.text);
+    let shown = service.service.get(&format!("/batches/{}", refused["batch_id"])).await.expect(200);
+    assert!(shown["results"].as_array().unwrap().iter().all(holds), "{}", shown.text);
+    let path = format!("{BATCH}?dry_run=true");
+    let tried = service.service.post(&path, batch(false, &items)).await.expect(201);
+    assert!(holds(&tried["results"][0]), "{}", tried.text);
+    let tried = service.service.post(&path, batch(true, &items)).await.expect_error(400, "limit_exceeded");
+    assert!(holds(&tried.json), "{}", tried.text);
+}
+
+#[tokio::test]
 async fn a_batch_has_1_to_1000_items() {
     let service = Service::start().await;
     let _ = post(&service, false, &[]).await.expect_error(400, "invalid_value");

@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 use chrono_tz::Tz;
 use common::config::Mode;
-use lab::http::{Api, Reply};
+use lab::http::{Api, Reply, eventually};
 use money::time::{self, day_of};
 use serde_json::{Value, json};
 
@@ -93,6 +93,73 @@ async fn what_is_no_schedule_is_refused_by_name() {
         assert_names_field(change(&service.service, id, body).await, code, field);
     }
     let _ = change(&service.service, id, json!({})).await.expect_error(400, "nothing_to_change");
+}
+
+/// A body of `POST /schedules` whose `transaction` has these members, and no `receiver_id` unless they have one.
+fn paying(more: &Value) -> Value {
+    let mut body = recurring("month", &today());
+    let transaction = body["transaction"].as_object_mut().unwrap();
+    transaction.remove("receiver_id");
+    transaction.extend(more.as_object().unwrap().clone());
+    body
+}
+
+#[tokio::test]
+async fn a_schedule_pays_several_a_fee_or_an_address() {
+    let service = Service::start().await;
+    service.users.has_address(RECEIVER, "jane@example.com");
+    let splits = json!([{"receiver_id": 3, "amount": 4_000}, {"receiver_id": RECEIVER, "amount": 6_000}]);
+    let fee = json!({"receiver_id": 3, "amount": 100});
+    let split = make(&service.service, paying(&json!({"splits": splits}))).await.expect(201);
+    assert_eq!((&split["transaction"]["splits"], &split["transaction"]["receiver_id"]), (&splits, &json!(3)));
+    let body = paying(&json!({"receiver_email": "jane@example.com", "fee": fee}));
+    let keyed = service.service.keyed("rent");
+    let with_fee = make(&keyed, body.clone()).await.expect(201);
+    assert_eq!((&with_fee["transaction"]["fee"], &with_fee["transaction"]["receiver_id"]), (&fee, &json!(RECEIVER)));
+    assert!(with_fee["transaction"].get("splits").is_none());
+    for made in [&split, &with_fee] {
+        assert_eq!(service.service.get(&format!("/schedules/{}", made.id())).await.expect(200).json, made.json);
+    }
+    service.start_workers();
+    let runs = eventually("both to run", async || {
+        let runs = service.service.get("/transactions").await.expect(200);
+        let runs = runs.json.as_array().unwrap().clone();
+        (runs.len() == 2 && runs.iter().all(|run| run["status"] == "completed")).then_some(runs)
+    })
+    .await;
+    let of = |schedule: &Reply| runs.iter().find(|run| run["schedule_id"] == schedule["id"]).expect("a run");
+    assert_eq!(of(&split)["splits"][1]["captured_amount"], 6_000);
+    assert_eq!((&of(&with_fee)["fee_amount"], &of(&with_fee)["receiver_id"]), (&json!(100), &json!(RECEIVER)));
+    // what is shared adds up, so it stays
+    assert_names_field(change(&service.service, split.id(), json!({"amount": 1})).await, "invalid_value", "amount");
+    let _ = change(&service.service, split.id(), json!({"amount": 10_000, "description": "Flat"})).await.expect(200);
+    // the address is somebody else's by now, and the request is the same
+    service.users.has_address(3, "jane@example.com");
+    assert_eq!(make(&keyed, body).await.expect(201).text, with_fee.text);
+}
+
+#[tokio::test]
+async fn who_cannot_be_paid_by_a_schedule_is_named() {
+    let service = Service::start().await;
+    service.users.has_address(SENDER, "john@example.com");
+    let split = |receiver: i64, amount: i64| json!({"receiver_id": receiver, "amount": amount});
+    for (members, status, code, field) in [
+        (json!({}), 400, "missing_field", "receiver_id"),
+        (json!({"receiver_id": 2, "receiver_email": "jane@example.com"}), 400, "invalid_value", "receiver_id"),
+        (json!({"receiver_email": "nobody@example.com"}), 404, "user_not_found", "receiver_email"),
+        (json!({"receiver_email": "john@example.com"}), 400, "self_transfer", "receiver_email"),
+        (json!({"splits": []}), 400, "invalid_value", "splits"),
+        (json!({"splits": [split(2, 10_001)]}), 400, "invalid_value", "splits[0].amount"),
+        (json!({"splits": [split(2, 9_999)]}), 400, "invalid_value", "splits[0].amount"),
+        (json!({"splits": [split(SENDER, 10_000)]}), 400, "self_transfer", "splits[0].receiver_id"),
+        (json!({"splits": [split(2, 10_000)], "receiver_id": 2}), 400, "invalid_value", "splits"),
+        (json!({"splits": [split(2, 10_000)], "fee": split(3, 1)}), 400, "invalid_value", "fee"),
+        (json!({"receiver_id": 2, "fee": split(3, 10_000)}), 400, "invalid_value", "fee.amount"),
+        (json!({"receiver_id": 2, "fee": split(2, 1)}), 400, "invalid_value", "fee.receiver_id"),
+    ] {
+        let reply = make(&service.service, paying(&members)).await.expect_error(status, code);
+        assert!(reply["fields"][format!("transaction.{field}")].is_string(), "{}", reply.text);
+    }
 }
 
 #[tokio::test]

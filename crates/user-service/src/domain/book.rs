@@ -9,10 +9,11 @@ use money::{Amount, MAX_BALANCE, MAX_STORED, Money, TransactionId, UserId};
 
 use super::{
     limits::{Rules, Settings, Spent},
-    operation::{Batch, BatchStep, Movement, Refusal, Transfer},
+    operation::{Movement, Refusal, Transfer},
     share::{HeldShare, Share},
 };
 
+mod batch;
 mod refunds;
 mod shares;
 mod standing;
@@ -151,31 +152,6 @@ impl Book {
             }
             Movement::Refund(refund) => self.refund(refund),
         }
-    }
-
-    /// Carries out all steps, each on what the one before it left, or none.
-    fn batch(&mut self, batch: &Batch) -> Result<Applied, Refusal> {
-        let before = self.clone();
-        let mut entries = Vec::with_capacity(2 * batch.steps.len());
-        for step in &batch.steps {
-            let applied = match step {
-                BatchStep::Hold(transfer) => self.hold(transfer),
-                BatchStep::Transfer(transfer) => self.transfer(transfer),
-            };
-            match applied {
-                Ok(applied) => {
-                    let transaction = Some(step.transfer().transaction_id);
-                    entries.extend(applied.entries.into_iter().map(|entry| Entry { transaction, ..entry }));
-                }
-                Err(refusal) => {
-                    *self = before;
-                    return Err(refusal);
-                }
-            }
-        }
-        let subject = batch.steps.first().map(|step| step.transfer().sender_id);
-        let balance = subject.and_then(|user| self.accounts.get(&user)).map_or(Money::ZERO, |b| b.available);
-        Ok(Applied { entries, balance })
     }
 
     fn pay_in(&mut self, user: UserId, amount: Amount) -> Result<Applied, Refusal> {

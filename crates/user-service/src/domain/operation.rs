@@ -172,6 +172,12 @@ impl Transfer {
         Share::all(&self.shares, self.receiver_id, self.amount)
     }
 
+    /// Who is paid.
+    fn receivers(&self) -> impl Iterator<Item = UserId> {
+        let alone = self.shares.is_empty().then_some(self.receiver_id);
+        alone.into_iter().chain(self.shares.iter().map(|share| share.receiver_id))
+    }
+
     /// Who pays, and who is paid.
     pub fn parties(&self) -> (UserId, UserId) {
         (self.sender_id, self.receiver_id)
@@ -209,9 +215,8 @@ impl Movement {
     pub fn users(&self) -> Vec<UserId> {
         match self {
             Self::Batch(batch) => {
-                let parties =
-                    batch.steps.iter().map(BatchStep::transfer).map(|step| [step.sender_id, step.receiver_id]);
-                parties.flatten().collect()
+                let transfers = batch.steps.iter().map(BatchStep::transfer);
+                transfers.flat_map(|transfer| iter::once(transfer.sender_id).chain(transfer.receivers())).collect()
             }
             _ => match self.parties() {
                 Some((sender, receiver)) => [sender, receiver].into_iter().chain(self.receivers()).collect(),

@@ -15,13 +15,7 @@ use crate::domain::{
 pub fn check(place: &str, movement: &Movement) -> Result<()> {
     let at = |field: &str| format!("{place}.{field}");
     match movement {
-        Movement::Hold(transfer) | Movement::Transfer(transfer) => {
-            let Transfer { sender_id, receiver_id, amount, shares, .. } = transfer;
-            if shares.iter().any(|share| share.amount == Money::ZERO) {
-                return Err(ApiError::invalid(&at("shares"), "must each be more than 0"));
-            }
-            check_shares(&at("shares"), (*sender_id, *receiver_id), *amount, shares)
-        }
+        Movement::Hold(transfer) | Movement::Transfer(transfer) => check_transfer(place, transfer),
         Movement::Capture { sender_id, receiver_id, amount, shares, .. } => {
             check_shares(&at("shares"), (*sender_id, *receiver_id), *amount, shares)
         }
@@ -31,11 +25,21 @@ pub fn check(place: &str, movement: &Movement) -> Result<()> {
         Movement::Release { sender_id, receiver_id, receivers, .. } => {
             check_users(&at("receivers"), (*sender_id, *receiver_id), receivers)
         }
-        Movement::Batch(batch) if batch.steps.iter().map(BatchStep::transfer).any(|step| !step.shares.is_empty()) => {
-            Err(ApiError::invalid(&at("steps"), "must not have shares in a batch"))
+        Movement::Batch(batch) => {
+            let mut transfers = batch.steps.iter().map(BatchStep::transfer).enumerate();
+            transfers.try_for_each(|(n, transfer)| check_transfer(&at(&format!("steps[{n}]")), transfer))
         }
-        Movement::Topup { .. } | Movement::Credit { .. } | Movement::Debit { .. } | Movement::Batch(_) => Ok(()),
+        Movement::Topup { .. } | Movement::Credit { .. } | Movement::Debit { .. } => Ok(()),
     }
+}
+
+fn check_transfer(place: &str, transfer: &Transfer) -> Result<()> {
+    let Transfer { sender_id, receiver_id, amount, shares, .. } = transfer;
+    let field = format!("{place}.shares");
+    if shares.iter().any(|share| share.amount == Money::ZERO) {
+        return Err(ApiError::invalid(&field, "must each be more than 0"));
+    }
+    check_shares(&field, (*sender_id, *receiver_id), *amount, shares)
 }
 
 fn check_shares(field: &str, parties: (UserId, UserId), amount: Amount, shares: &[Share]) -> Result<()> {

@@ -220,15 +220,16 @@ pub fn write_entries(unit: &mut Unit, entries: &[(Id, i64, Entry)]) {
     let mut of_one =
         BulkInsert::new("INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after)");
     let mut of_several = BulkInsert::new(
-        "INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after, transaction_id)",
+        "INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after, transaction_id, is_fee)",
     );
     let mut fees = BulkInsert::new(
         "INSERT INTO ledger_entries (operation_id, leg, account, user_id, amount, balance_after, is_fee)",
     );
     for entry in entries {
         match entry.2 {
-            Entry { transaction: Some(transaction), .. } => {
-                of_several.row(&[&values(entry)[..], &[transaction.get().into()]].concat());
+            Entry { transaction: Some(transaction), is_fee, .. } => {
+                let fee = is_fee.then_some(1).into();
+                of_several.row(&[&values(entry)[..], &[transaction.get().into(), fee]].concat());
             }
             Entry { is_fee: true, .. } => fees.row(&[&values(entry)[..], &[1.into()]].concat()),
             Entry { .. } => of_one.row(&values(entry)),

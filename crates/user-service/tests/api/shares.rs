@@ -103,10 +103,38 @@ async fn shares_that_do_not_add_up_are_refused() {
         let reply = service.service.post("/internal/operations", json!({"operations": [wrong]})).await;
         assert_names_field(reply, "invalid_value", "operations[0].shares");
     }
-    let batch = json!({"batch": {"batch_id": 1, "steps": [of(&users, &["50", "30", "20"])]}});
+    let batch =
+        json!({"batch": {"batch_id": 1, "steps": [transfer(7, sender, first, 1), of(&users, &["50", "30", "21"])]}});
     let reply = service.service.post("/internal/operations", json!({"operations": [batch]})).await;
-    assert_names_field(reply, "invalid_value", "operations[0].steps");
+    assert_names_field(reply, "invalid_value", "operations[0].steps[1].shares");
     assert_eq!(balances(&service, &users).await, ["100", "0", "0", "0"]);
+}
+
+#[tokio::test]
+async fn payments_of_a_batch_may_be_shared() {
+    let (service, users) = four().await;
+    let [sender, first, second, _] = &users;
+    let shares = ["20", "15", "5"];
+    let steps = |number: i64, amount: i64| {
+        [
+            shared(transfer(number, sender, first, 40), &users, &shares),
+            shared(hold(number + 1, sender, first, 40), &users, &shares),
+            transfer(number + 2, second, sender, amount),
+        ]
+    };
+    let batch = |number: i64, amount: i64| json!([{"batch": {"batch_id": number, "steps": steps(number, amount)}}]);
+    assert_eq!(service.execute(batch(1, 16)).await, ["insufficient_balance"]);
+    assert_eq!(balances(&service, &users).await, ["100", "0", "0", "0"]);
+    for _ in 0..2 {
+        assert_eq!(service.execute(batch(10, 15)).await, ["applied"]);
+        assert_eq!(balances(&service, &users).await, ["35 + 40", "20", "0", "5"]);
+    }
+    let captured = json!([shared(capture(11, 2, sender, first, 40), &users, &shares)]);
+    assert_eq!(service.execute(captured).await, ["applied"]);
+    let back = json!([shared(refund(20, 10, first, sender, 40), &users, &shares)]);
+    assert_eq!(service.execute(back).await, ["applied"]);
+    assert_eq!(balances(&service, &users).await, ["75", "20", "0", "5"]);
+    service.assert_ledger_holds().await;
 }
 
 #[tokio::test]

@@ -24,12 +24,18 @@ impl Balances {
 impl Book {
     /// By what `movement`, which was refused for a limit, exceeds it.
     pub fn exceeded(&self, movement: &Movement) -> Option<Exceeded> {
-        let amount = match movement {
-            Movement::Debit { amount, .. } => *amount,
-            Movement::Hold(transfer) | Movement::Transfer(transfer) => transfer.amount,
-            _ => return None,
-        };
-        let balances = self.accounts.get(&movement.subject()?)?;
+        match movement {
+            Movement::Debit { user_id, amount, .. } => self.exceeded_by(*user_id, *amount),
+            Movement::Hold(transfer) | Movement::Transfer(transfer) => {
+                self.exceeded_by(transfer.sender_id, transfer.amount)
+            }
+            Movement::Batch(batch) => self.exceeded_by_batch(batch),
+            _ => None,
+        }
+    }
+
+    pub(super) fn exceeded_by(&self, user: UserId, amount: Amount) -> Option<Exceeded> {
+        let balances = self.accounts.get(&user)?;
         self.rules.count(balances.settings, balances.spent, amount).err()
     }
 

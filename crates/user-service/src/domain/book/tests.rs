@@ -4,7 +4,10 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{limits::Limits, operation::Refund};
+use crate::domain::{
+    limits::Limits,
+    operation::{Batch, BatchStep, Refund},
+};
 
 mod shares;
 mod standing;

@@ -124,6 +124,22 @@ fn holds_transfers_and_debits_count_and_what_is_given_back_no_longer_does() {
 }
 
 #[test]
+fn a_batch_beyond_a_limit_says_what_is_left_without_it() {
+    let mut book = limited(100);
+    book.apply(&Movement::Hold(transfer(1, 40))).unwrap();
+    let steps = [transfer(2, 30), transfer(3, 20), transfer(4, 11)].map(BatchStep::Transfer).to_vec();
+    let batch = Movement::Batch(Batch { batch_id: 1, steps });
+    let before = book.accounts.clone();
+    assert_eq!(book.apply(&batch), Err(Refusal::LimitExceeded));
+    let exceeded = book.exceeded(&batch).unwrap();
+    assert_eq!((exceeded.limit, exceeded.remaining), (Limit::PerDay, 60.into()));
+    book.accounts.get_mut(&user(1)).unwrap().settings.per_transaction = Setting::Most(amount(25));
+    let exceeded = book.exceeded(&batch).unwrap();
+    assert_eq!((exceeded.limit, exceeded.remaining), (Limit::PerTransaction, 25.into()));
+    assert!(before.iter().all(|(user, balances)| balances.spent == book.accounts[user].spent));
+}
+
+#[test]
 fn a_release_on_a_later_day_gives_back_to_the_day_of_the_hold() {
     let mut book = limited(100);
     book.accounts.get_mut(&user(1)).unwrap().settings.per_month = Setting::Most(amount(150));
