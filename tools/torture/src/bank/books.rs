@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use lab::wallet::Service;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
 
 use super::{
     entries,
@@ -68,14 +69,41 @@ row! {
         status_reason: Option<String>,
         /// True if money was ever held for it.
         accepted: bool,
-        /// What the receiver has got, in whole units.
+        /// What the receivers have got, in cents.
         captured: i64,
+        /// If they are several: the shares, as JSON.
+        shares: Option<String>,
         /// Of a refund: what it is of.
         refund_of: Option<i64>,
     }
 }
 
+#[derive(Deserialize)]
+struct Share {
+    receiver_id: i64,
+    amount: Box<RawValue>,
+    captured: Box<RawValue>,
+}
+
+/// An amount as it is written, in cents.
+fn cents(written: &str) -> i64 {
+    let (whole, part) = written.split_once('.').unwrap_or((written, ""));
+    let number = |text: &str| text.parse::<i64>().expect("an amount");
+    number(whole) * 100 + number(&format!("{part:0<2}"))
+}
+
 impl Row {
+    /// Those on the other side than the one who pays, or of a refund is paid, each with what it has got or given back, in cents.
+    /// Whose share comes to nothing is not among them.
+    fn parties(&self) -> Vec<(i64, i64)> {
+        let Some(shares) = &self.shares else {
+            return vec![(if self.refund_of.is_some() { self.sender_id } else { self.receiver_id }, self.captured)];
+        };
+        let shares: Vec<Share> = serde_json::from_str(shares).expect("transaction-service wrote them");
+        let shares = shares.into_iter().filter(|share| share.amount.get() != "0");
+        shares.map(|share| (share.receiver_id, cents(share.captured.get()))).collect()
+    }
+
     /// True for one that user-service was certainly not reached for: nobody sees it.
     fn is_nobodys(&self) -> bool {
         self.failure.as_deref() == Some("not_reached")
@@ -88,7 +116,7 @@ pub async fn check(site: &Site, log: &Log) -> Result<Findings> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT id, request, CAST(TRIM(TRAILING '.00' FROM amount) AS CHAR) AS amount, status, sender_id, receiver_id, version,
                 failure, status_reason, accepted_at IS NOT NULL AS accepted, refund_of,
-                CAST(COALESCE(captured_amount, IF(status = 'completed', amount, 0)) AS SIGNED) AS captured
+                CAST(100 * COALESCE(captured_amount, IF(status = 'completed', amount, 0)) AS SIGNED) AS captured, shares
          FROM transactions",
     )
     .fetch_all(&site.pool(Service::Transaction))
@@ -130,7 +158,11 @@ fn transfers(log: &Log, rows: &[Row], findings: &mut Findings) {
             Told::Done(Some((id, told))) => match found.first() {
                 Some(row) if row.id == id && agrees(told, &row.status) => {
                     let is_asked = match request.asked {
-                        Asked::Transfer { from, to, .. } => (row.sender_id, row.receiver_id) == (from, to),
+                        Asked::Transfer { from, to, second, .. } => {
+                            let paid: Vec<i64> = row.parties().iter().map(|(user, _)| *user).collect();
+                            row.sender_id == from
+                                && paid == [Some(to), second].into_iter().flatten().collect::<Vec<_>>()
+                        }
                         Asked::Refund { of } => row.refund_of == Some(of),
                         Asked::TopUp { .. } | Asked::Debit { .. } => false,
                     };
@@ -262,14 +294,17 @@ async fn notifications(site: &Site, rows: &[Row], findings: &mut Findings) -> Re
     if told.len() != stored.len() {
         findings.doubled.push(format!("{} notifications tell {} things", stored.len(), told.len()));
     }
+    let all = |row: &Row, one| [one].into_iter().chain(row.parties().into_iter().map(|(user, _)| user)).collect();
     for row in rows {
         let (name, users) = match (row.status.as_str(), row.status_reason.as_deref()) {
-            ("completed", _) if row.refund_of.is_some() => ("refunded", vec![row.sender_id, row.receiver_id]),
-            ("completed", _) => ("completed", vec![row.sender_id, row.receiver_id]),
+            ("completed", _) if row.refund_of.is_some() => ("refunded", all(row, row.receiver_id)),
+            ("completed", _) => ("completed", all(row, row.sender_id)),
             ("pending", _) => ("created", vec![row.sender_id]),
             ("cancelled", Some("expired")) => ("expired", vec![row.sender_id]),
             ("cancelled", _) => ("cancelled", vec![row.sender_id]),
             _ if row.is_nobodys() => continue,
+            // the service that has asked for it knows; who was short is nobody else's business
+            _ if row.refund_of.is_some() && row.shares.is_some() => continue,
             _ => ("failed", vec![row.sender_id]),
         };
         let fact = format!("transaction:{}:{name}", row.id);
@@ -317,32 +352,38 @@ async fn reports(site: &Site, rows: &[Row], findings: &mut Findings) -> Result<(
         .context("the copies")?;
     let copies: BTreeMap<i64, (String, i32)> =
         copies.into_iter().map(|(id, status, version)| (id, (status, version))).collect();
-    // how many each has, and what of it was spent and received
+    // how many each has, and what of it was spent and received, in cents
     let mut totals: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
     for row in rows {
         if copies.get(&row.id) != Some(&(row.status.clone(), row.version)) {
             findings.drift.push(format!("the copy of {} is {:?} and not {}", row.id, copies.get(&row.id), row.status));
         }
         // a refund counts against what was received and spent before
-        if row.refund_of.is_some() && row.status == "completed" {
-            let (sent, _, received) = totals.entry(row.sender_id).or_default();
-            (*sent, *received) = (*sent + 1, *received - row.captured);
+        let is_completed = row.status == "completed";
+        if row.refund_of.is_some() {
+            for (payer, given_back) in row.parties() {
+                let (sent, _, received) = totals.entry(payer).or_default();
+                *sent += i64::from(!row.is_nobodys());
+                *received -= if is_completed { given_back } else { 0 };
+            }
             let (came, spent, _) = totals.entry(row.receiver_id).or_default();
-            (*came, *spent) = (*came + 1, *spent - row.captured);
+            *came += i64::from(row.accepted);
+            *spent -= if is_completed { row.captured } else { 0 };
             continue;
         }
-        let moved = if row.status == "completed" { row.captured } else { 0 };
         let (sent, spent, _) = totals.entry(row.sender_id).or_default();
         *sent += i64::from(!row.is_nobodys());
-        *spent += moved;
-        let (came, _, received) = totals.entry(row.receiver_id).or_default();
-        *came += i64::from(row.accepted);
-        *received += moved;
+        *spent += if is_completed { row.captured } else { 0 };
+        for (receiver, paid) in row.parties() {
+            let (came, _, received) = totals.entry(receiver).or_default();
+            *came += i64::from(row.accepted);
+            *received += if is_completed { paid } else { 0 };
+        }
     }
     for (user, expected) in totals {
         let summary = reports.get(&format!("/summaries/user/{user}")).await;
-        let whole = |name: &str| summary[name].as_i64();
-        let found = (whole("total_transactions"), whole("total_spent"), whole("total_received"));
+        let sum = |name: &str| Some(cents(&summary[name].as_number()?.to_string()));
+        let found = (summary["total_transactions"].as_i64(), sum("total_spent"), sum("total_received"));
         if found != (Some(expected.0), Some(expected.1), Some(expected.2)) {
             findings.drift.push(format!("user {user} has {expected:?}: {}", summary.text));
         }

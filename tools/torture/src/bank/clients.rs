@@ -81,9 +81,10 @@ impl Client {
         let from = self.accounts[self.random.usize(..self.accounts.len())];
         let others: Vec<i64> = self.accounts.iter().copied().filter(|account| *account != from).collect();
         let to = others[self.random.usize(..others.len())];
+        let second = others.iter().copied().find(|other| *other != to).filter(|_| self.random.u8(..100) < 15);
         match self.random.u8(..100) {
-            0..45 => Asked::Transfer { from, to, one_step: true },
-            45..80 => Asked::Transfer { from, to, one_step: false },
+            0..45 => Asked::Transfer { from, to, second, one_step: true },
+            45..80 => Asked::Transfer { from, to, second, one_step: false },
             80..90 => Asked::TopUp { user: from },
             _ => Asked::Debit { user: from },
         }
@@ -97,10 +98,13 @@ impl Client {
         let Sent { key, asked, amount } = sent;
         self.history.invoke(key, *asked, *amount);
         let told = match *asked {
-            Asked::Transfer { from, to, one_step } => {
-                let body = json!({
-                    "sender_id": from, "receiver_id": to, "amount": amount, "description": key, "auto_complete": one_step,
-                });
+            Asked::Transfer { from, to, second, one_step } => {
+                let mut body =
+                    json!({"sender_id": from, "amount": amount, "description": key, "auto_complete": one_step});
+                match second {
+                    None => body["receiver_id"] = json!(to),
+                    Some(second) => body["splits"] = splits(to, second, *amount),
+                }
                 self.pay(&self.api(Service::Transaction, random).keyed(key), "/transactions", body).await
             }
             Asked::Refund { of } => {
@@ -201,6 +205,16 @@ impl Client {
             self.history.with(|log| log.contradictions.push(format!("{key}: told {told:?}, then read {}", reply.text)));
         }
     }
+}
+
+/// A third for the second, to the cent, and the rest for the first.
+fn splits(first: i64, second: i64, amount: i64) -> Value {
+    let third = amount * 100 / 3;
+    let cents = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
+    json!([
+        {"receiver_id": first, "amount": cents(amount * 100 - third)},
+        {"receiver_id": second, "amount": cents(third)},
+    ])
 }
 
 /// False where the money may have moved or not.

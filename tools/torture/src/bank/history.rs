@@ -14,6 +14,8 @@ pub enum Asked {
         from: i64,
         /// Who is paid.
         to: i64,
+        /// Who gets a third of it, if it is split.
+        second: Option<i64>,
         /// Completed at once, not decided later.
         one_step: bool,
     },
