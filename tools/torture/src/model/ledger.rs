@@ -1,6 +1,9 @@
-//! The model of the ledger: steps of transactions, each with an identity.
+//! The model of the ledger: steps of transactions, each with an identity. A transaction pays one, or two of whom the second has a share.
 
 use std::collections::BTreeMap;
+
+/// A second receiver, and how much of the amount is its.
+pub type Second = Option<(usize, i64)>;
 
 /// A step that the ledger is asked for. Users and transactions are small numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub enum Step {
         to: usize,
         /// How much.
         amount: i64,
+        /// Who gets a part of it, if two are paid.
+        second: Second,
     },
     /// Hold and capture in one.
     Transfer {
@@ -26,6 +31,8 @@ pub enum Step {
         to: usize,
         /// How much.
         amount: i64,
+        /// Who gets a part of it, if two are paid.
+        second: Second,
     },
     /// Pay the receiver a part of what was set aside, or all of it.
     Capture {
@@ -39,6 +46,8 @@ pub enum Step {
         to: usize,
         /// How much.
         amount: i64,
+        /// Who gets a part of it, if two are paid.
+        second: Second,
         /// Whether the rest goes back.
         is_final: bool,
     },
@@ -52,6 +61,8 @@ pub enum Step {
         from: usize,
         /// Who would have been paid.
         to: usize,
+        /// Who else, of a transaction that pays two.
+        second: Option<usize>,
     },
     /// Give back what was captured of another transaction.
     Refund {
@@ -65,6 +76,8 @@ pub enum Step {
         to: usize,
         /// How much.
         amount: i64,
+        /// Who pays a part of it, of a transaction that paid two.
+        second: Second,
     },
 }
 
@@ -99,6 +112,8 @@ pub enum Money {
         to: usize,
         /// How much of it is left.
         amount: i64,
+        /// How much of that is the second one's.
+        second: Second,
     },
     /// With the receiver, some of it at least, and none is set aside.
     Captured,
@@ -117,6 +132,8 @@ pub struct Deal {
     pub captured: i64,
     /// What has gone back of that.
     pub refunded: i64,
+    /// The second receiver, and what is to be refunded still of what it has got.
+    pub second: Second,
 }
 
 /// All accounts.
@@ -159,10 +176,10 @@ impl Ledger {
         self.available.iter().chain(&self.held).sum()
     }
 
-    /// Whose money is set aside for whom in a transaction, and how much of it.
-    pub fn held_for(&self, transaction: usize) -> Option<(usize, usize, i64)> {
+    /// Whose money is set aside for whom in a transaction, how much of it, and how much of that for a second one.
+    pub fn held_for(&self, transaction: usize) -> Option<(usize, usize, i64, Second)> {
         match self.money.get(&transaction) {
-            Some(&Money::Held { from, to, amount, .. }) => Some((from, to, amount)),
+            Some(&Money::Held { from, to, amount, second }) => Some((from, to, amount, second)),
             _ => None,
         }
     }
@@ -179,41 +196,41 @@ impl Ledger {
 
     fn carry_out(&mut self, step: Step) -> Answer {
         match step {
-            Step::Hold { transaction, from, to, amount } => {
-                let refusal = self.take(transaction, from, to, amount);
+            Step::Hold { transaction, from, to, amount, second } => {
+                let refusal = self.take(transaction, (from, to), amount, second);
                 if refusal.is_none() {
                     self.held[from] += amount;
-                    self.money.insert(transaction, Money::Held { from, to, amount });
+                    self.money.insert(transaction, Money::Held { from, to, amount, second });
                 }
                 refusal
             }
-            Step::Transfer { transaction, from, to, amount } => {
-                let refusal = self.take(transaction, from, to, amount);
+            Step::Transfer { transaction, from, to, amount, second } => {
+                let refusal = self.take(transaction, (from, to), amount, second);
                 if refusal.is_none() {
-                    self.available[to] += amount;
-                    self.deal(transaction).captured = amount;
+                    self.pay(transaction, to, amount, second);
                     self.money.insert(transaction, Money::Captured);
                 }
                 refusal
             }
-            Step::Capture { transaction, from, to, amount, is_final, .. } => match self.money.get(&transaction) {
-                Some(&Money::Held { from: whose, to: whom, amount: left })
-                    if amount <= left && (from, to) == (whose, whom) =>
-                {
-                    let back = if is_final { left - amount } else { 0 };
-                    self.held[from] -= amount + back;
-                    self.available[to] += amount;
-                    self.available[from] += back;
-                    self.deal(transaction).captured += amount;
-                    let left = left - amount - back;
-                    let rest = Money::Held { from, to, amount: left };
-                    self.money.insert(transaction, if left == 0 { Money::Captured } else { rest });
-                    None
+            Step::Capture { transaction, from, to, amount, is_final, second, .. } => {
+                let left = self.held_for(transaction).filter(|(whose, whom, ..)| (*whose, *whom) == (from, to));
+                let left = left.and_then(|(.., left, of_second)| without((left, of_second), (amount, second)));
+                let Some((mut left, mut left_of_second)) = left else { return Some(Refusal::NotHeld) };
+                self.held[from] -= amount;
+                self.pay(transaction, to, amount, second);
+                if is_final {
+                    self.held[from] -= left;
+                    self.available[from] += left;
+                    (left, left_of_second) = (0, None);
                 }
-                _ => Some(Refusal::NotHeld),
-            },
-            Step::Release { transaction, from, to, .. } => match self.money.get(&transaction) {
-                Some(&Money::Held { from: whose, to: whom, amount }) if (from, to) == (whose, whom) => {
+                let rest = Money::Held { from, to, amount: left, second: left_of_second };
+                self.money.insert(transaction, if left == 0 { Money::Captured } else { rest });
+                None
+            }
+            Step::Release { transaction, from, to, second, .. } => match self.money.get(&transaction) {
+                Some(&Money::Held { from: whose, to: whom, amount, second: other })
+                    if (from, to, second) == (whose, whom, other.map(|(user, _)| user)) =>
+                {
                     self.held[from] -= amount;
                     self.available[from] += amount;
                     let is_paid = self.deal(transaction).captured != 0;
@@ -227,21 +244,29 @@ impl Ledger {
                     None
                 }
             },
-            Step::Refund { of, from, to, amount, .. } => match self.deals.get(&of) {
-                Some(deal) if (deal.to, deal.from) == (from, to) => {
-                    if amount > deal.captured - deal.refunded {
-                        return Some(Refusal::ExceedsRefundable);
-                    }
-                    if self.available[from] < amount {
-                        return Some(Refusal::InsufficientBalance);
-                    }
-                    self.available[from] -= amount;
-                    self.available[to] += amount;
-                    self.deal(of).refunded += amount;
-                    None
+            Step::Refund { of, from, to, amount, second, .. } => {
+                let is_of = |deal: &&Deal| {
+                    let others = [deal.second, second].map(|other| other.map(|(user, _)| user));
+                    (deal.to, deal.from) == (from, to) && others[0] == others[1]
+                };
+                let Some(deal) = self.deals.get(&of).filter(is_of) else { return Some(Refusal::NotHeld) };
+                let all = (deal.captured - deal.refunded, deal.second);
+                let Some((_, left_of_second)) = without(all, (amount, second)) else {
+                    return Some(Refusal::ExceedsRefundable);
+                };
+                let (other, part) = second.unwrap_or((from, 0));
+                let payers = [(from, amount - part), (other, part)];
+                if payers.iter().any(|(user, part)| self.available[*user] < *part) {
+                    return Some(Refusal::InsufficientBalance);
                 }
-                _ => Some(Refusal::NotHeld),
-            },
+                for (user, part) in payers {
+                    self.available[user] -= part;
+                }
+                self.available[to] += amount;
+                let deal = self.deal(of);
+                (deal.refunded, deal.second) = (deal.refunded + amount, left_of_second);
+                None
+            }
         }
     }
 
@@ -249,15 +274,29 @@ impl Ledger {
         self.deals.get_mut(&transaction).expect("its money was asked for")
     }
 
+    /// Pays what was taken from the sender.
+    fn pay(&mut self, transaction: usize, to: usize, amount: i64, second: Second) {
+        self.available[to] += amount;
+        if let Some((user, part)) = second {
+            self.available[to] -= part;
+            self.available[user] += part;
+        }
+        let deal = self.deal(transaction);
+        deal.captured += amount;
+        deal.second = deal.second.zip(second).map(|((user, before), (_, part))| (user, before + part));
+    }
+
     /// Takes the sender's money, or says why not; either way the transaction is known from then on.
-    fn take(&mut self, transaction: usize, from: usize, to: usize, amount: i64) -> Answer {
+    fn take(&mut self, transaction: usize, (from, to): (usize, usize), amount: i64, second: Second) -> Answer {
         if self.money.contains_key(&transaction) {
             return Some(Refusal::NotHeld);
         }
-        self.deals.insert(transaction, Deal { from, to, captured: 0, refunded: 0 });
-        let refusal = if from >= self.available.len() {
+        let nothing_yet = second.map(|(user, _)| (user, 0));
+        self.deals.insert(transaction, Deal { from, to, captured: 0, refunded: 0, second: nothing_yet });
+        let is_nobody = |user: usize| user >= self.available.len();
+        let refusal = if is_nobody(from) {
             Some(Refusal::UserNotFound)
-        } else if to >= self.available.len() {
+        } else if is_nobody(to) || second.is_some_and(|(user, _)| is_nobody(user)) {
             Some(Refusal::ReceiverNotFound)
         } else if self.available[from] < amount {
             Some(Refusal::InsufficientBalance)
@@ -270,4 +309,28 @@ impl Ledger {
         }
         refusal
     }
+}
+
+/// What is left of an amount, and of the share in it, without a part of both; `None` if either has less, or not both have a share of the
+/// same user.
+fn without((all, share): (i64, Second), (amount, part): (i64, Second)) -> Option<(i64, Second)> {
+    let left = match (share, part) {
+        (None, None) => None,
+        (Some((user, share)), Some((same, part))) if user == same => {
+            if part > share || amount - part > all - share {
+                return None;
+            }
+            Some((user, share - part))
+        }
+        _ => return None,
+    };
+    (amount <= all).then_some((all - amount, left))
+}
+
+/// The part of `amount` that a share has if it is shared in proportion to `share` and the rest of `all`, by largest remainder, of equal
+/// ones the first, which is the rest.
+pub fn part_of(share: i64, all: i64, amount: i64) -> i64 {
+    let (whole, remainder) = (amount * share / all, amount * share % all);
+    // both remainders add up to nothing or to one more
+    whole + i64::from(remainder * 2 > all)
 }

@@ -6,6 +6,7 @@ mod ledger;
 mod runner;
 mod server;
 mod transfer;
+mod wire;
 
 pub use server::{ledger_agrees, transfers_agree};
 pub use transfer::transfers_hold;

@@ -4,20 +4,23 @@ use std::cell::Cell;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{http::Reply, wallet::Service};
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Value, json};
 use sqlx::MySqlPool;
 
 use super::{
-    ledger::{Answer, Ledger, Refusal, Step},
+    ledger::{Ledger, Step, part_of},
     runner::runner,
+    wire::{body, number, units, word, written},
 };
 use lab::world::{World, transaction_of};
 
 /// Users of a case that exist; steps name one more.
 const USERS: usize = 3;
-/// What each of them has at first.
-const OPENING: i64 = 300;
+/// What each of them has at first, in cents.
+const OPENING: i64 = 30_000;
+/// The largest amount, in cents.
+const MOST: i64 = 20_000;
 /// Transactions of a case.
 const TRANSACTIONS: usize = 5;
 /// A distance between the numbers of two cases.
@@ -29,63 +32,30 @@ const FIRST_OF_TRANSFERS: i64 = 2_000_000_000;
 
 fn step() -> impl Strategy<Value = Step> {
     let numbers = 2_u16..5;
-    (0..6, 0..TRANSACTIONS, numbers, 0..USERS, 0..=USERS, 1_i64..200).prop_map(
-        |(kind, transaction, number, from, to, amount)| {
+    // transactions with an odd number mostly pay two
+    let sharing = (0..10, 0_i64..=4).prop_map(|(odd, quarters)| (odd > 0, quarters));
+    (0..6, 0..TRANSACTIONS, numbers, 0..USERS, 0..=USERS, 2..MOST, sharing).prop_map(
+        |(kind, transaction, number, from, to, amount, (as_usual, quarters))| {
             let to = if to == from { (to + 1) % USERS } else { to };
+            let pays_two = (transaction % 2 == 1) == as_usual;
+            // a refund goes the other way
+            let (sender, first) = if kind == 4 { (to, from) } else { (from, to) };
+            let other = (0..USERS).find(|user| *user != sender && *user != first).filter(|_| pays_two);
+            // of a first step nobody has nothing
+            let part = if kind < 2 { (amount * quarters / 4).clamp(1, amount - 1) } else { amount * quarters / 4 };
+            let second = other.map(|user| (user, part));
             match kind {
-                0 => Step::Hold { transaction, from, to, amount },
-                1 => Step::Transfer { transaction, from, to, amount },
-                2 | 3 => Step::Capture { transaction, number, from, to, amount, is_final: kind == 3 },
+                0 => Step::Hold { transaction, from, to, amount, second },
+                1 => Step::Transfer { transaction, from, to, amount, second },
+                2 | 3 => Step::Capture { transaction, number, from, to, amount, is_final: kind == 3, second },
                 4 => {
                     let of = transaction;
-                    Step::Refund { transaction: TRANSACTIONS + usize::from(number), of, from, to, amount }
+                    Step::Refund { transaction: TRANSACTIONS + usize::from(number), of, from, to, amount, second }
                 }
-                _ => Step::Release { transaction, number, from, to },
+                _ => Step::Release { transaction, number, from, to, second: other },
             }
         },
     )
-}
-
-fn number(base: i64, index: usize) -> i64 {
-    base + i64::try_from(index).expect("cases are small")
-}
-
-fn body(step: Step, base: i64) -> Value {
-    let parties = |transaction: usize, from: usize, to: usize, amount: i64| {
-        json!({
-            "transaction_id": number(base, transaction), "sender_id": number(base, from),
-            "receiver_id": number(base, to), "amount": amount,
-        })
-    };
-    match step {
-        Step::Hold { transaction, from, to, amount } => json!({"hold": parties(transaction, from, to, amount)}),
-        Step::Transfer { transaction, from, to, amount } => json!({"transfer": parties(transaction, from, to, amount)}),
-        Step::Refund { transaction, of, from, to, amount } => {
-            let mut fields = parties(transaction, from, to, amount);
-            fields["refund_of"] = json!(number(base, of));
-            json!({"refund": fields})
-        }
-        Step::Capture { transaction, number, from, to, amount, is_final } => {
-            let mut fields = parties(transaction, from, to, amount);
-            (fields["step"], fields["final"]) = (json!(number), json!(is_final));
-            json!({"capture": fields})
-        }
-        Step::Release { transaction, number: step, from, to } => json!({"release": {
-            "transaction_id": number(base, transaction), "step": step, "sender_id": number(base, from),
-            "receiver_id": number(base, to),
-        }}),
-    }
-}
-
-fn word(answer: Answer) -> Option<&'static str> {
-    Some(match answer? {
-        Refusal::UserNotFound => "user_not_found",
-        Refusal::ReceiverNotFound => "receiver_not_found",
-        Refusal::InsufficientBalance => "insufficient_balance",
-        Refusal::NotHeld => "not_held",
-        Refusal::ExceedsRefundable => "exceeds_refundable",
-        Refusal::ReferenceReused => "reference_reused",
-    })
 }
 
 /// Opens the accounts of a case. Not through the service, whose passwords would take all the time there is.
@@ -94,14 +64,14 @@ async fn open_accounts(world: &World, pool: &MySqlPool, base: i64) -> Result<()>
         let user = number(base, index);
         sqlx::query("INSERT INTO accounts (user_id) VALUES (?)").bind(user).execute(pool).await?;
         let users = world.service(Service::User);
-        let paid_in = json!({"action": "credit", "amount": OPENING});
+        let paid_in = json!({"action": "credit", "amount": units(OPENING)});
         let _ = users.put(&format!("/internal/users/{user}/balance"), paid_in).await.expect(200);
     }
     Ok(())
 }
 
 async fn balances(pool: &MySqlPool, base: i64) -> Result<Vec<(i64, i64)>> {
-    let query = "SELECT CAST(available AS SIGNED), CAST(held AS SIGNED) FROM accounts
+    let query = "SELECT CAST(100 * available AS SIGNED), CAST(100 * held AS SIGNED) FROM accounts
                  WHERE user_id >= ? AND user_id < ? ORDER BY user_id";
     Ok(sqlx::query_as(query).bind(base).bind(number(base, USERS)).fetch_all(pool).await?)
 }
@@ -151,6 +121,8 @@ enum Deed {
         from: usize,
         to: usize,
         amount: i64,
+        /// How much of it is for the third one, if it is split.
+        part: Option<i64>,
         one_step: bool,
     },
     /// The same request once more.
@@ -174,17 +146,20 @@ enum Deed {
 
 fn deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
-        4 => (0..USERS, 1..USERS, 1_i64..200, any::<bool>()).prop_map(|(from, further, amount, one_step)| Deed::Create {
-            from,
-            to: (from + further) % USERS,
-            amount,
-            one_step,
-        }),
+        4 => (0..USERS, 1..USERS, 2..MOST, any::<bool>(), option::of(1_i64..100)).prop_map(
+            |(from, further, amount, one_step, percent)| Deed::Create {
+                from,
+                to: (from + further) % USERS,
+                amount,
+                part: percent.map(|percent| (amount * percent / 100).clamp(1, amount - 1)),
+                one_step,
+            },
+        ),
         1 => Just(Deed::CreateAgain),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(transaction, complete)| Deed::Decide { transaction, complete }),
-        4 => (any::<usize>(), 1_i64..200, any::<bool>())
+        4 => (any::<usize>(), 1..MOST, any::<bool>())
             .prop_map(|(transaction, amount, is_final)| Deed::Capture { transaction, amount, is_final }),
-        3 => (any::<usize>(), 1_i64..200).prop_map(|(transaction, amount)| Deed::Refund { transaction, amount }),
+        3 => (any::<usize>(), 1..MOST).prop_map(|(transaction, amount)| Deed::Refund { transaction, amount }),
     ]
 }
 
@@ -212,22 +187,28 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
     for deed in deeds {
         let count = made.len();
         match *deed {
-            Deed::Create { from, to, amount, one_step } => {
+            Deed::Create { from, to, amount, part, one_step } => {
                 let transaction = made.len();
+                let second = part.map(|part| (USERS - from - to, part)); // the third of 0, 1 and 2
                 let step = if one_step {
-                    Step::Transfer { transaction, from, to, amount }
+                    Step::Transfer { transaction, from, to, amount, second }
                 } else {
-                    Step::Hold { transaction, from, to, amount }
+                    Step::Hold { transaction, from, to, amount, second }
                 };
                 let (status, captured) = match model.ask(step) {
                     Some(_) => ("failed", 0),
                     None if one_step => ("completed", amount),
                     None => ("pending", 0),
                 };
-                let request = json!({
-                    "sender_id": number(base, from), "receiver_id": number(base, to), "amount": amount,
-                    "description": "model", "auto_complete": one_step,
+                let mut request = json!({
+                    "sender_id": number(base, from), "amount": units(amount), "description": "model",
+                    "auto_complete": one_step,
                 });
+                let split = |user: usize, part: i64| json!({"receiver_id": number(base, user), "amount": units(part)});
+                match second {
+                    None => request["receiver_id"] = json!(number(base, to)),
+                    Some((user, part)) => request["splits"] = json!([split(to, amount - part), split(user, part)]),
+                }
                 let key = format!("{base}-{transaction}");
                 let answer = create(world, &key, &request).await;
                 made.push(Made { id: transaction_of(&answer)?, status, captured, steps: 1 });
@@ -242,15 +223,18 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
             Deed::Decide { transaction, complete } if count > 0 => {
                 let index = transaction % count;
                 let whole = &mut made[index];
-                let (from, to, amount) = model.held_for(index).unwrap_or_default();
+                let (from, to, amount, second) = model.held_for(index).unwrap_or_default();
                 let number = whole.steps + 1;
                 let (step, decided, ends) = if complete {
-                    let step = Step::Capture { transaction: index, number, from, to, amount, is_final: false };
+                    let step = Step::Capture { transaction: index, number, from, to, amount, is_final: false, second };
                     (step, "completed", "completed")
                 } else {
                     // what is left after a capture leaves the transaction completed
                     let ends = if whole.captured == 0 { "cancelled" } else { "completed" };
-                    (Step::Release { transaction: index, number, from, to }, "cancelled", ends)
+                    {
+                        let second = second.map(|(user, _)| user);
+                        (Step::Release { transaction: index, number, from, to, second }, "cancelled", ends)
+                    }
                 };
                 let answer = world.decide(whole.id, decided).await;
                 if whole.status == "pending" {
@@ -280,7 +264,7 @@ async fn transfer_case(world: &World, base: i64, deeds: &[Deed]) -> Result<()> {
         let refunded = model.deals.get(&index).map_or(0, |deal| deal.refunded);
         ensure!(
             (&shown["status"], &shown["captured_amount"], &shown["refunded_amount"])
-                == (&json!(status), &json!(captured), &json!(refunded)),
+                == (&json!(status), &written(*captured), &written(refunded)),
             "transaction {id} is not {status} with {captured} captured and {refunded} refunded: {}",
             shown.text
         );
@@ -297,15 +281,17 @@ async fn capture(
     amount: i64,
     is_final: bool,
 ) -> Result<()> {
-    let (from, to, left) = model.held_for(index).unwrap_or_default();
+    let (from, to, left, second) = model.held_for(index).unwrap_or_default();
     let path = format!("/transactions/{}/captures", whole.id);
-    let answer = world.service(Service::Transaction).post(&path, json!({"amount": amount, "final": is_final})).await;
+    let answer =
+        world.service(Service::Transaction).post(&path, json!({"amount": units(amount), "final": is_final})).await;
     if whole.status != "pending" || amount > left {
         ensure!(answer.status == 409, "capturing too much: {}", answer.text);
         return Ok(());
     }
     whole.steps += 1;
-    let step = Step::Capture { transaction: index, number: whole.steps, from, to, amount, is_final };
+    let second = second.map(|(user, share)| (user, part_of(share, left, amount)));
+    let step = Step::Capture { transaction: index, number: whole.steps, from, to, amount, is_final, second };
     ensure!(model.ask(step).is_none(), "the model refuses {step:?}");
     whole.captured += amount;
     whole.status = if is_final || amount == left { "completed" } else { "pending" };
@@ -316,10 +302,17 @@ async fn capture(
 /// Gives back so much of transaction `id`, as the refund of this number.
 async fn refund(world: &World, model: &mut Ledger, of: usize, id: i64, number: usize, amount: i64) -> Result<()> {
     let path = format!("/transactions/{id}/refunds");
-    let answer = world.service(Service::Transaction).post(&path, json!({"amount": amount})).await;
-    let (from, to) = model.deals.get(&of).map_or((0, 0), |deal| (deal.to, deal.from));
+    let answer = world.service(Service::Transaction).post(&path, json!({"amount": units(amount)})).await;
+    let deal = model.deals.get(&of);
+    let (from, to) = deal.map_or((0, 0), |deal| (deal.to, deal.from));
+    let second = deal.and_then(|deal| {
+        let (user, share) = deal.second?;
+        // too much, or of nothing, is refused however it would be shared
+        let left = (deal.captured - deal.refunded).max(1);
+        Some((user, part_of(share, left, amount)))
+    });
     // beyond the numbers of transactions
-    match model.ask(Step::Refund { transaction: 100 + number, of, from, to, amount }) {
+    match model.ask(Step::Refund { transaction: 100 + number, of, from, to, amount, second }) {
         None => ensure!(answer.status == 201, "refunding: {}", answer.text),
         Some(_) => ensure!(answer.status.is_client_error(), "refunding too much: {}", answer.text),
     }

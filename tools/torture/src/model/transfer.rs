@@ -114,9 +114,9 @@ impl World {
             Event::Create { from, to, amount, one_step } if from != to => {
                 let transaction = self.transactions.len();
                 let (step, end) = if one_step {
-                    (Step::Transfer { transaction, from, to, amount }, End::Completed)
+                    (Step::Transfer { transaction, from, to, amount, second: None }, End::Completed)
                 } else {
-                    (Step::Hold { transaction, from, to, amount }, End::Completed)
+                    (Step::Hold { transaction, from, to, amount, second: None }, End::Completed)
                 };
                 self.transactions.push(Status::Processing(step, end));
                 self.terms.push((from, to, amount));
@@ -130,7 +130,13 @@ impl World {
                     self.capture(transaction, amount - captured, true);
                 } else {
                     let end = if captured == 0 { End::Cancelled } else { End::Completed };
-                    self.decide(transaction, end, |number| Step::Release { transaction, number, from, to });
+                    self.decide(transaction, end, |number| Step::Release {
+                        transaction,
+                        number,
+                        from,
+                        to,
+                        second: None,
+                    });
                 }
             }
             Event::Capture { transaction, amount, is_final } if !self.transactions.is_empty() => {
@@ -159,7 +165,7 @@ impl World {
         let left = whole - captured;
         if amount <= left {
             let end = if is_final || amount == left { End::Completed } else { End::Open };
-            let step = |number| Step::Capture { transaction, number, from, to, amount, is_final };
+            let step = |number| Step::Capture { transaction, number, from, to, amount, is_final, second: None };
             self.decide(transaction, end, step);
         }
     }
@@ -206,7 +212,7 @@ impl World {
                 let (from, to, _) = self.terms[transaction];
                 let (number, captured) = &mut self.progress[transaction];
                 *number += 1;
-                let release = Step::Release { transaction, number: *number, from, to };
+                let release = Step::Release { transaction, number: *number, from, to, second: None };
                 self.under_way.push(Message::Ask(release));
                 Status::Processing(release, if *captured == 0 { End::Failed } else { End::Completed })
             }
