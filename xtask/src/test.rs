@@ -1,8 +1,11 @@
 //! `test`: every check and test there is, on a database that it brings along.
 
 use std::{
+    env,
+    num::NonZero,
     path::Path,
     process::{Command, ExitCode},
+    thread,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -15,13 +18,35 @@ use lab::{
 
 /// The choices of the short torture.
 const SEED: &str = "1";
+/// Tests of a crate that run at the same time, for each processor: they wait for services and databases.
+const TESTS_PER_PROCESSOR: usize = 2;
+/// Tests of the whole wallet that ask nothing of the database that other tests do not: one server is enough for them.
+const NOT_ABOUT_THE_DATABASE: [&str; 16] = [
+    "access",
+    "documents",
+    "dry_runs",
+    "environment",
+    "gateway",
+    "hang_ups",
+    "hostile",
+    "logs",
+    "monitoring",
+    "notifications",
+    "pages",
+    "privacy",
+    "readme",
+    "replicas",
+    "sessions",
+    "strictness",
+];
 
 #[derive(Args)]
 pub struct Arguments {
     /// For the inner loop: format, rules, lints and the tests of each crate, without those of the whole wallet
     #[arg(long, conflicts_with_all = ["rust_only", "no_lint"])]
     quick: bool,
-    /// Only the Rust tests, on another server: no lints, nothing from outside, and the other half of the crashes
+    /// On another database server: only Rust tests, without those of the whole wallet that are not about the database, and the other half of
+    /// the crashes
     #[arg(long)]
     rust_only: bool,
     /// Without format, lint, tidy and dependency checks
@@ -83,7 +108,15 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode> {
     note("torture", tool("torture", &torture));
     ui::heading("The Rust tests");
     let tests = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
-    note("cargo test", run_cargo(&tests, &admin));
+    if !arguments.rust_only {
+        note("cargo test", run_cargo(&tests, &admin));
+        return Ok(verdict(&failed));
+    }
+    note("cargo test", run_cargo(&[&tests[..], &["--exclude", "e2e"]].concat(), &admin));
+    let skipped = NOT_ABOUT_THE_DATABASE.map(|module| format!("--skip={module}::"));
+    let whole: Vec<&str> =
+        ["test", "--workspace", "--test", "e2e", "--"].into_iter().chain(skipped.iter().map(|skip| &**skip)).collect();
+    note("cargo test of the whole wallet", run_cargo(&whole, &admin));
     Ok(verdict(&failed))
 }
 
@@ -105,9 +138,12 @@ fn run_tool(program: &Path, arguments: &[&str], database: &str) -> Result<()> {
 }
 
 fn run_cargo(arguments: &[&str], admin: &Admin) -> Result<()> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let at_once = env::var("RUST_TEST_THREADS").unwrap_or_else(|_| (processors * TESTS_PER_PROCESSOR).to_string());
     let status = cargo::cargo()
         .args(arguments)
         .env("TEST_DATABASE_URL", admin.url())
+        .env("RUST_TEST_THREADS", at_once)
         .current_dir(workspace_root())
         .status()
         .context("cargo cannot be started: is Rust's toolchain in the PATH?")?;

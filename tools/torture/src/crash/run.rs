@@ -39,34 +39,41 @@ pub struct Report {
 
 /// Lives a day without a fault, and then one for each fault that `selection` names.
 pub async fn run(selection: &Selection, progress: &dyn Fn(&str)) -> Result<Report> {
-    let mut stage = Stage::build().await?;
+    let mut stages = try_join_all((0..STAGES).map(|_| Stage::build())).await?;
     progress("a day without a fault");
-    let expected = stage.ordinary_day().await?;
-    let mut reached = stage.reached()?;
+    let expected = stages[0].ordinary_day().await?;
+    let mut reached = stages[0].reached()?;
     let tried = |point: &Point| SIDES.iter().any(|side| selection.has(point, side));
-    for point in points().iter().filter(|point| companion(point).is_some() && tried(point)) {
-        reached.extend(stage.reached_with_companion(point, &expected).await?);
-    }
+    let hidden = points().into_iter().filter(|point| companion(point).is_some() && tried(point));
+    let found = on_all(&mut stages, hidden, async |stage, point| stage.reached_with_companion(&point, &expected).await);
+    reached.extend(found.await?.into_iter().flatten());
     let faults = choose(selection, &reached);
     let count = faults.len();
-    let queue = Mutex::new(faults.into_iter().enumerate());
-    let mut stages = vec![stage];
-    while stages.len() < STAGES {
-        stages.push(Stage::build().await?);
-    }
-    let work = stages.into_iter().map(async |mut stage| {
-        let mut days = Vec::new();
+    let days = on_all(&mut stages, faults.into_iter().enumerate(), async |stage, (index, fault)| {
+        let (fault, outcome) = stage.day_with_any(fault, &expected).await?;
+        progress(&format!("{} of {count}: {fault}", index + 1));
+        outcome.violations.iter().for_each(|violation| progress(&format!("  {violation}")));
+        Ok((fault, outcome))
+    });
+    Ok(report(selection, &days.await?))
+}
+
+/// Has each stage do one piece of `work` after the other until none is left, and returns what came of them.
+async fn on_all<W, T>(
+    stages: &mut [Stage],
+    work: impl Iterator<Item = W>,
+    one: impl AsyncFn(&mut Stage, W) -> Result<T>,
+) -> Result<Vec<T>> {
+    let (work, one) = (&Mutex::new(work), &one);
+    let done = stages.iter_mut().map(async |stage| {
+        let mut done = Vec::new();
         loop {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((index, fault)) = next else { return anyhow::Ok(days) };
-            let (fault, outcome) = stage.day_with_any(fault, &expected).await?;
-            progress(&format!("{} of {count}: {fault}", index + 1));
-            outcome.violations.iter().for_each(|violation| progress(&format!("  {violation}")));
-            days.push((fault, outcome));
+            let next = work.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(next) = next else { return anyhow::Ok(done) };
+            done.push(one(stage, next).await?);
         }
     });
-    let days = try_join_all(work).await?.into_iter().flatten().collect::<Vec<_>>();
-    Ok(report(selection, &days))
+    Ok(try_join_all(done).await?.into_iter().flatten().collect())
 }
 
 fn report(selection: &Selection, days: &[(Fault, Outcome)]) -> Report {
