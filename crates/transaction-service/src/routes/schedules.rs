@@ -126,8 +126,11 @@ impl ScheduledPayment {
     }
 }
 
-/// The same fault, of fields of the `transaction`.
+/// The same fault, if it names fields, of those of the `transaction`.
 fn of_the_transaction(fault: ApiError) -> ApiError {
+    if fault.fields().is_empty() {
+        return fault; // with all that it says beside them
+    }
     let named =
         |error: ApiError, (field, phrase): (&String, &String)| error.field(&format!("transaction.{field}"), phrase);
     fault.fields().iter().fold(ApiError::new(fault.code()), named)

@@ -160,6 +160,10 @@ async fn who_cannot_be_paid_by_a_schedule_is_named() {
         let reply = make(&service.service, paying(&members)).await.expect_error(status, code);
         assert!(reply["fields"][format!("transaction.{field}")].is_string(), "{}", reply.text);
     }
+    service.users.refuses_lookups(7);
+    let by_address = paying(&json!({"receiver_email": "jane@example.com"}));
+    let limited = make(&service.user(SENDER), by_address).await.expect_error(429, "rate_limited");
+    assert_eq!(limited.header("retry-after"), "7");
 }
 
 #[tokio::test]
