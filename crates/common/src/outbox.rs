@@ -31,6 +31,8 @@ use crate::{
 pub const TABLE: File = mysql::migration!("0003_outbox");
 /// Facts that one call hands over.
 pub const MAX_FACTS: usize = 1000;
+/// Bytes of facts in a call, unless one alone has more: some of them tell twenty people.
+const MAX_HANDED_OVER: usize = 512 * 1024;
 /// The relay looks for facts when this process has written some, and for those of others every four seconds. It leaves four
 /// fifths of the time to those who move money, if there are any.
 const PACE: Pace = Pace { idle: Duration::from_secs(4), rest: Rest::WhileServing(4) };
@@ -121,6 +123,15 @@ struct HandOver<'a> {
     facts: &'a [Box<RawValue>],
 }
 
+/// As many as a call may have; one at least.
+fn first_of(rows: Vec<(i64, String)>) -> impl Iterator<Item = (i64, String)> {
+    let mut bytes = 0;
+    rows.into_iter().enumerate().map_while(move |(place, row)| {
+        bytes += row.1.len();
+        (place == 0 || bytes <= MAX_HANDED_OVER).then_some(row)
+    })
+}
+
 #[derive(Default)]
 struct Backoff {
     until: Option<Instant>,
@@ -146,12 +157,14 @@ impl Relay {
         if rows.is_empty() || !lease::hold(&self.pool, "outbox", &self.holder, LEASE_SECONDS).await? {
             return Ok(Step::Idle);
         }
-        let (ids, texts): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
+        let (ids, texts): (Vec<i64>, Vec<String>) = first_of(rows).unzip();
         let facts = texts.into_iter().map(RawValue::from_string).collect::<Result<Vec<_>, _>>()?;
         match self.send(&facts).await {
             Ok(()) => self.delivered(&ids).await?,
             // one of them is not as it must be; any other refusal is about the call, not about a fact
-            Err(CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) => self.one_by_one(&ids, &facts).await?,
+            Err(CallError::Refused { status: StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE, .. }) => {
+                self.one_by_one(&ids, &facts).await?;
+            }
             Err(error) => {
                 self.back_off();
                 return Err(error.into());
@@ -218,5 +231,20 @@ impl Relay {
         let mut backoff = self.backoff.lock().expect("the lock is never poisoned");
         backoff.delay = (backoff.delay * 2).clamp(MIN_BACKOFF, MAX_BACKOFF);
         backoff.until = Some(Instant::now() + backoff.delay);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_so_many_bytes_of_facts_but_one_fact_at_least() {
+        let row = |id: i64, bytes: usize| (id, "x".repeat(bytes));
+        let ids = |rows: Vec<(i64, String)>| first_of(rows).map(|(id, _)| id).collect::<Vec<_>>();
+        let half = MAX_HANDED_OVER / 2;
+        assert_eq!(ids(vec![row(1, half), row(2, half), row(3, 1)]), [1, 2]);
+        assert_eq!(ids(vec![row(1, 2 * MAX_HANDED_OVER), row(2, 1)]), [1]);
+        assert_eq!(ids(Vec::new()), [] as [i64; 0]);
     }
 }

@@ -53,6 +53,11 @@ impl Money {
         self < Self::ZERO
     }
 
+    /// True if it is a whole number of the currency's smallest unit.
+    pub fn is_in_units(self) -> bool {
+        self.0.normalize().scale() <= MAX_DECIMALS
+    }
+
     /// For people: `Rp 10,000` for IDR, the currency's code before the number (`USD 10.50`) for any other.
     pub fn display(self, currency: &str) -> String {
         let text = self.0.normalize().abs().to_string();

@@ -247,7 +247,10 @@ fn recurring() -> ApiRouter<AppState> {
             "/schedules",
             get_with(schedules::list, about("Schedules, newest first; a user sees its own", [])).post_with(
                 schedules::create,
-                about("Makes a payment on each day, week or month from a date on", [INVALID_AMOUNT, SELF_TRANSFER]),
+                about(
+                    "Makes a payment on each day, week or month from a date on",
+                    [INVALID_AMOUNT, SELF_TRANSFER, USER_NOT_FOUND, SERVICE_UNAVAILABLE],
+                ),
             ),
         )
         .api_route(

@@ -229,7 +229,8 @@ impl ServiceClient {
     }
 
     /// The first answer of an instance. Another one is asked in its place if it is not there, and beside it if it is silent; but
-    /// that only if the other has answered of late: where all are slow, more requests would only add to the load.
+    /// that only if the other has answered of late: where all are slow, more requests would only add to the load. That one refuses a request
+    /// says nothing about another that was asked, too, and may be of another version: unless it only reads, that one is waited for.
     async fn ask(&self, request: Request) -> Result<Answer, CallError> {
         let Some(instances) = &self.0.instances else { return self.ask_at(request, None).await };
         let mut others = instances.in_order().await.into_iter().peekable();
@@ -237,7 +238,8 @@ impl ServiceClient {
             let cause = format!("nobody knows the name in {}", self.0.base);
             return Err(CallError::NotReached { service: self.0.service, cause });
         };
-        let (mut asked, mut failed) = (FuturesUnordered::new(), None);
+        let (mut asked, mut failed, mut refused) = (FuturesUnordered::new(), None, None);
+        let only_reads = request.method().is_safe();
         loop {
             let copy = request.try_clone().expect("bodies are in memory");
             asked.push(self.ask_at(copy, Some(address)).map(move |answer| (address, answer)));
@@ -246,14 +248,24 @@ impl ServiceClient {
                     Some((by, answer)) = asked.next() => match answer {
                         Ok(answer) => {
                             instances.answered(by);
-                            return Ok(answer);
+                            let was_sent_elsewhere = !asked.is_empty() || matches!(failed, Some(CallError::Unknown { .. }));
+                            if only_reads || !answer.0.is_client_error() || !was_sent_elsewhere {
+                                return Ok(answer);
+                            }
+                            if let Some(error) = failed.take_if(|_| asked.is_empty()) {
+                                return Err(error);
+                            }
+                            refused = Some(answer);
                         }
                         Err(error) => {
                             instances.silent(by);
                             let error = worse(failed.take(), error);
-                            let other = others.next();
+                            let other = if refused.is_none() { others.next() } else { None };
                             if other.is_none() && asked.is_empty() {
-                                return Err(error);
+                                return match (refused, error) {
+                                    (Some(answer), CallError::NotReached { .. }) => Ok(answer),
+                                    (_, error) => Err(error),
+                                };
                             }
                             failed = Some(error);
                             if let Some(other) = other {
@@ -263,7 +275,7 @@ impl ServiceClient {
                     },
                     () = sleep(SILENCE) => {
                         instances.silent(address);
-                        if let Some(other) = others.next_if(|(_, answers)| *answers) {
+                        if let Some(other) = others.next_if(|(_, answers)| *answers && refused.is_none()) {
                             break other;
                         }
                     }
@@ -302,87 +314,4 @@ fn worse(before: Option<CallError>, error: CallError) -> CallError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use axum::{Router, http::Uri, routing::get};
-    use futures::future::join_all;
-    use lab::{http::serve, ports::free_port};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    fn client(instances: impl IntoIterator<Item = SocketAddr>) -> ServiceClient {
-        let base = "http://user-service:5001".parse().unwrap();
-        let instances = Some(Instances::fixed(instances));
-        let (token, name, service) = (String::new().into(), "a-test", "user-service");
-        ServiceClient(Arc::new(Inner { http: http_client(), base, instances, token, name, service }))
-    }
-
-    /// An instance that answers with the name by which it is called.
-    async fn sound() -> SocketAddr {
-        let name = async |headers: HeaderMap, _: Uri| axum::Json(headers[HOST].to_str().unwrap().to_owned());
-        let url = serve(Router::new().route("/name", get(name).post(name))).await;
-        url.trim_start_matches("http://").parse().unwrap()
-    }
-
-    /// One that takes connections and is never heard of again, as if its process had been stopped.
-    async fn frozen() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address)
-    }
-
-    async fn ask(client: &ServiceClient) -> Result<String, CallError> {
-        let request = client.request(Method::POST, "/name").json(&()).build().unwrap();
-        let (_, _, body) = client.ask(request).await?;
-        Ok(serde_json::from_slice(&body).unwrap())
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_is_frozen_holds_a_call_up_once_and_the_next_ones_not_at_all() {
-        let (_listener, frozen) = frozen().await;
-        let client = client([frozen, sound().await]);
-        let begun = Instant::now();
-        for answer in join_all((0..10).map(|_| ask(&client))).await {
-            assert_eq!(answer.unwrap(), "user-service:5001");
-        }
-        assert!((SILENCE..SILENCE * 4).contains(&begun.elapsed()), "{:?}", begun.elapsed());
-        let begun = Instant::now();
-        for _ in 0..10 {
-            ask(&client).await.unwrap();
-        }
-        assert!(begun.elapsed() < SILENCE, "{:?}", begun.elapsed());
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_is_gone_costs_nothing_and_without_any_nothing_was_sent() {
-        let gone = || SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let some = client([gone(), gone(), sound().await]);
-        let begun = Instant::now();
-        for _ in 0..10 {
-            ask(&some).await.unwrap();
-        }
-        assert!(begun.elapsed() < SILENCE, "{:?}", begun.elapsed());
-        let none = client([gone(), gone()]);
-        for _ in 0..2 {
-            assert!(matches!(ask(&none).await, Err(CallError::NotReached { .. })));
-        }
-    }
-
-    #[tokio::test]
-    async fn what_may_have_arrived_somewhere_is_not_known_although_another_is_gone() {
-        let (listener, broken) = frozen().await;
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                stream.readable().await.ok();
-                drop(stream); // after the request came
-            }
-        });
-        let gone = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let client = client([broken, gone]);
-        for _ in 0..2 {
-            assert!(matches!(ask(&client).await, Err(CallError::Unknown { .. })));
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Payments with several receivers: through all services.
 
+use futures::future::join_all;
 use lab::{
     http::{Reply, eventually},
     wallet::Service,
@@ -130,8 +131,38 @@ async fn batches_and_schedules_pay_several_and_their_fees() {
     .await;
     let kinds: Vec<&str> =
         entries.json.as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect();
-    println!("{}", entries.text);
     assert_eq!(kinds.iter().filter(|kind| **kind == "fee").count(), 2, "{}", entries.text);
     world.assert_everything_told().await;
+    world.assert_ledger_holds().await;
+}
+
+#[tokio::test]
+async fn a_batch_with_the_most_receivers_is_made_told_and_taken_over() {
+    let world = World::start().await;
+    let ani = world.user(2_000).await;
+    let others: Vec<User> = join_all((0..20).map(|_| world.user(0))).await;
+    let splits: Vec<Value> = others.iter().map(|user| json!({"receiver_id": user.id, "amount": 1})).collect();
+    let split = json!({"sender_id": ani.id, "amount": 20, "auto_complete": true, "splits": splits, "reference": "PAY"});
+    let batch = json!({"atomic": true, "transactions": vec![split; 100]});
+    let made = post(&world, "/transactions/batch", batch).await.expect(201);
+    assert_eq!((&made["status"], world.balance(&ani).await), (&json!("completed"), (0, 0)));
+    for user in &others {
+        assert_eq!(world.balance(user).await, (100, 0));
+    }
+    eventually("the last one's entries", async || {
+        let summary = world.service(Service::Report).get(&format!("/balances/user/{}", others[19].id)).await;
+        (summary["balance"] == 100).then_some(())
+    })
+    .await;
+    let path = format!("/transactions/user/{}?reference=PAY&limit=100", others[7].id);
+    let found = world.service(Service::Transaction).get(&path).await.expect(200);
+    assert_eq!(found.json.as_array().unwrap().len(), 100);
+    // their mails are sent little by little
+    let told = "SELECT COUNT(*) FROM notifications WHERE fact_id LIKE 'transaction:%:completed'";
+    eventually("all to be notified", async || {
+        let notified: i64 = sqlx::query_scalar(told).fetch_one(&world.pool(Service::Notification)).await.unwrap();
+        (notified == 2_000).then_some(())
+    })
+    .await;
     world.assert_ledger_holds().await;
 }

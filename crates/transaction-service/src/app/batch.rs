@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use common::{Result, caller::account::MAX_ASKED, client::CallError, origin::Origin};
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use money::{BatchId, UserId};
 use sqlx::MySqlConnection;
 
@@ -65,11 +65,8 @@ impl Transfers {
     /// Those of `users` who have accounts.
     pub async fn existing(&self, users: BTreeSet<UserId>) -> Result<HashSet<UserId>> {
         let users: Vec<UserId> = users.into_iter().collect();
-        let mut existing = HashSet::new();
-        for asked in users.chunks(MAX_ASKED) {
-            existing.extend(self.0.users.existing(asked).await?);
-        }
-        Ok(existing)
+        let existing = try_join_all(users.chunks(MAX_ASKED).map(|asked| self.0.users.existing(asked))).await?;
+        Ok(existing.into_iter().flatten().collect())
     }
 
     /// The batch `id`, with what its items have come to.
@@ -80,10 +77,14 @@ impl Transfers {
         Ok(Some((batch, items)))
     }
 
-    /// What the items of a batch have come to, and by what they exceed limits. All of an atomic one exceed what the first one is kept with.
+    /// What the items of a batch have come to, and by what they exceed limits. For an atomic one that is kept under its first transaction, and
+    /// is nobody's business if several pay.
     async fn items(&self, conn: &mut MySqlConnection, batch: &Batch) -> Result<Vec<Item>> {
         let mut items = batches::items(conn, batch.id).await?;
         let first = items.iter().find_map(Item::transaction).filter(|_| batch.is_atomic);
+        if batch.is_atomic && !have_one_sender(&items) {
+            return Ok(items);
+        }
         for item in &mut items {
             if let Item::Made(row, exceeded) = item
                 && row.state.failure() == Some(Failure::LimitExceeded)
@@ -144,4 +145,13 @@ impl Transfers {
         tracing::info!(batch = %id, "settled");
         Ok(())
     }
+}
+
+fn have_one_sender(items: &[Item]) -> bool {
+    let sender = |item: &Item| match item {
+        Item::Made(row, _) => Some(row.sender_id),
+        Item::Faulty(_) => None,
+    };
+    let senders: BTreeSet<UserId> = items.iter().filter_map(sender).collect();
+    senders.len() == 1
 }

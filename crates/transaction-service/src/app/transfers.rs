@@ -4,8 +4,9 @@
 //! outcome is committed after the answer, with the fact that it makes true. A crash anywhere leaves a row that says
 //! which verb to ask for again: see [`super::settle`].
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, slice, sync::Arc};
 
+use axum::http::StatusCode;
 use batch::{BatchError, Batcher, Lookups};
 use common::{
     Result,
@@ -14,6 +15,7 @@ use common::{
     idempotency::{self, KeyedRequest, Known},
     origin::Origin,
 };
+use futures::future::join_all;
 use money::TransactionId;
 use mysql::DbError;
 use sqlx::MySqlPool;
@@ -155,12 +157,20 @@ impl Transfers {
     }
 }
 
-/// One call for all of them, on behalf of the request that was first.
+/// One call for all of them, on behalf of the request that was first. If user-service refuses it because a step is not as it must be, each
+/// is asked for alone: the others must not fail with it.
 async fn execute_all(users: UserClient, asked: Arc<[Asked]>) -> Result<Vec<Result<StepAnswer, CallError>>, Infallible> {
     let origin = asked.first().map(|(_, origin)| origin.clone()).unwrap_or_default();
     let steps: Vec<Step> = asked.iter().map(|(step, _)| step.clone()).collect();
     Ok(match origin.scope(users.execute(&steps)).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(CallError::Refused { status: StatusCode::BAD_REQUEST, .. }) if steps.len() > 1 => {
+            let alone = async |(step, origin): &Asked| {
+                let answers = origin.clone().scope(users.execute(slice::from_ref(step))).await;
+                answers.map(|mut answers| answers.swap_remove(0))
+            };
+            join_all(asked.iter().map(alone)).await
+        }
         Err(error) => steps.iter().map(|_| Err(error.clone())).collect(),
     })
 }

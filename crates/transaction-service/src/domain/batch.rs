@@ -17,6 +17,9 @@ use super::{
 /// The most items that a batch has.
 pub const MAX_ITEMS: usize = 1_000;
 
+/// The most receivers that the items of a batch have together, fees counted: all of them are locked at once.
+pub const MAX_RECEIVERS: usize = 2_000;
+
 /// A batch that somebody wants to make.
 #[derive(Debug, Clone)]
 pub struct NewBatch {

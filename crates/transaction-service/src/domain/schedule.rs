@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use common::{idempotency::fingerprint, labels::Labels};
-use money::{Amount, ScheduleId, UserId, time::midnight};
+use money::{Amount, Money, ScheduleId, UserId, time::midnight};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -59,6 +59,14 @@ pub struct Payment {
     pub shares: Vec<Share>,
 }
 
+impl Payment {
+    /// True unless several are paid more or less than the amount.
+    fn adds_up(&self) -> bool {
+        let sum: Money = self.shares.iter().map(|share| share.amount).sum();
+        self.shares.is_empty() || sum == self.amount.money()
+    }
+}
+
 /// A schedule that somebody wants to make.
 #[derive(Debug, Clone)]
 pub struct NewSchedule {
@@ -105,7 +113,7 @@ pub enum Unchangeable {
     Ended,
     /// It would end before it starts.
     EndBeforeStart,
-    /// Its amount is shared among several, whose shares add up to it.
+    /// Its amount is split, and the shares add up to it.
     Shared,
 }
 
@@ -129,9 +137,12 @@ impl Schedule {
     }
 
     /// The transaction of its next date, and the request that makes it: the same one however often it is asked for, also with
-    /// another amount. `None` unless it is active.
+    /// another amount. `None` unless it is active, or if its shares do not add up to its amount, which no instance of this version lets be.
     pub fn run(&self) -> Option<(NewTransaction, Request)> {
         let identity = format!("schedule {} {}", self.id, self.next_date()?);
+        if !self.payment.adds_up() {
+            return None;
+        }
         let Payment { sender_id, receiver_id, amount, description, labels, auto_complete, shares } =
             self.payment.clone();
         let new = NewTransaction {
@@ -166,7 +177,7 @@ impl Schedule {
     /// Changes it, on this day. What it missed while it was paused, that day's date included, is skipped.
     ///
     /// # Errors
-    /// If it has ended, would end before it starts, or is to pay another amount that nobody has shared.
+    /// If it has ended, would end before it starts, or if the amount of a split payment would change.
     pub fn change(&mut self, change: ScheduleChange, today: NaiveDate, now: DateTime<Utc>) -> Result<(), Unchangeable> {
         let ScheduleChange { active, amount, description, end } = change;
         if self.status == ScheduleStatus::Ended {
@@ -271,6 +282,18 @@ mod tests {
         assert_eq!(monthly.run().unwrap().1.identity, "schedule 5 2027-02-28");
         let shown: Vec<String> = monthly.next_dates(2).iter().map(NaiveDate::to_string).collect();
         assert_eq!((shown, monthly.version), (vec!["2027-02-28".into(), "2027-03-31".into()], 3));
+    }
+
+    #[test]
+    fn what_is_split_runs_only_as_long_as_its_shares_add_up() {
+        let mut split = schedule("2026-12-31", None);
+        let share = |user: i64, units: i64| Share::new(user.try_into().unwrap(), units.into());
+        split.payment.shares = vec![share(2, 4), share(3, 6)];
+        assert_eq!(split.run().unwrap().0.shares, split.payment.shares);
+        let other = ScheduleChange { amount: Some("20".parse().unwrap()), ..ScheduleChange::default() };
+        assert_eq!(change(&mut split, other, "2026-12-01"), Err(Unchangeable::Shared));
+        split.payment.amount = "20".parse().unwrap(); // by an older version
+        assert!(split.run().is_none() && split.next_date().is_some());
     }
 
     #[test]

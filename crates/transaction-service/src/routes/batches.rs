@@ -1,6 +1,6 @@
 //! Payments that are made together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use axum::{
     extract::State,
@@ -18,7 +18,8 @@ use common::{
     idempotency::IdempotencyKey,
     origin::Origin,
 };
-use money::{BatchId, Money, TransactionId, UserId, time};
+use futures::{StreamExt, TryStreamExt, stream};
+use money::{BatchId, Email, Money, TransactionId, UserId, time};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
@@ -26,20 +27,23 @@ use serde_json::json;
 use super::{
     batch_body::{CsvQuery, Drafts, Given, Place},
     body::Create,
-    refusals::{refusal, refusal_with},
+    refusals::refused,
     transactions::request_of,
 };
 use crate::{
     app::{batch::Made, dry_run::TriedOut, transfers::Transfers},
     codes,
     domain::{
-        batch::{Batch, BatchStatus, Fault, Item, NewBatch},
+        batch::{Batch, BatchStatus, Fault, Item, MAX_RECEIVERS, NewBatch},
         intent::NewTransaction,
         receiver::Receiver,
         state::Status,
         step::Exceeded,
     },
 };
+
+/// Addresses that are looked up at the same time.
+const LOOKUPS: usize = 16;
 
 /// A batch as it is answered.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -82,7 +86,7 @@ struct ItemBody {
     /// What may still be paid within it.
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<Money>,
-    /// When more may be; never, for the limit of one payment.
+    /// When that limit resets; absent for `per_transaction`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "time::serialize_written")]
     resets_at: Option<DateTime<Utc>>,
 }
@@ -92,7 +96,7 @@ impl From<Item> for ItemBody {
         let (status, transaction_id) = (item.status(), item.transaction());
         let (fault, exceeded) = match item {
             Item::Faulty(fault) => (Some(fault), None),
-            Item::Made(row, exceeded) => (row.state.failure().map(|failure| Fault::from(&refusal(failure))), exceeded),
+            Item::Made(row, exceeded) => (refused(&row, None).as_ref().map(Fault::from), exceeded),
         };
         let (code, fields) = fault.map(|Fault { code, fields }| (code, fields)).unzip();
         let (limit, remaining, resets_at) = match exceeded {
@@ -125,6 +129,11 @@ pub async fn create(
     given: Given,
 ) -> Result<Reply<Either<Created<OrTried<Body>>, Accepted<Body>>>> {
     let Drafts { is_atomic, items, asked } = given.drafts(caller, &query)?;
+    let paid = items.iter().filter_map(|(_, draft)| draft.as_ref().ok()).map(Create::receivers);
+    if paid.sum::<usize>() > MAX_RECEIVERS {
+        let error = ApiError::new(codes::TOO_MANY_ITEMS).detail("limit", MAX_RECEIVERS);
+        return Err(error.field("transactions", format!("must have at most {MAX_RECEIVERS} receivers together")));
+    }
     let request = request_of(key, caller, "POST /transactions/batch", &asked);
     let dry_run = query.dry_run.unwrap_or(false);
     if !dry_run && let Some(made) = transfers.batch_of(&request.identity, &request.fingerprint).await? {
@@ -151,7 +160,7 @@ pub async fn create(
 
 /// The answer for a batch that would be made, or refused.
 fn tried<T>(is_atomic: bool, TriedOut { outcome: items, standing }: TriedOut<Vec<Item>>) -> Result<Reply<T>> {
-    if let Some(error) = refused(is_atomic, &items) {
+    if let Some(error) = refused_whole(is_atomic, &items) {
         return Err(error);
     }
     let status = BatchStatus::of(&items);
@@ -166,19 +175,19 @@ async fn receivers(
     caller: Caller,
     items: &[(Place, Result<Create>)],
 ) -> Result<HashMap<String, UserId>> {
-    let mut found = HashMap::new();
-    for draft in items.iter().filter_map(|(_, draft)| draft.as_ref().ok()) {
-        let Ok(Receiver::Address(email)) = draft.receiver() else { continue };
-        if found.contains_key(&email.0) {
-            continue;
-        }
-        match transfers.receiver(&email, caller, None).await {
-            Ok(id) => _ = found.insert(email.0, Some(id)),
-            Err(error) if error.code() == codes::USER_NOT_FOUND => _ = found.insert(email.0, None),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(found.into_iter().filter_map(|(email, id)| Some((email, id?))).collect())
+    let drafts = items.iter().filter_map(|(_, draft)| draft.as_ref().ok());
+    let address = |draft: &Create| match draft.receiver() {
+        Ok(Receiver::Address(Email(address))) => Some(address),
+        _ => None,
+    };
+    let addresses: BTreeSet<String> = drafts.filter_map(address).collect();
+    let look_up = async |address: String| match transfers.receiver(&Email(address.clone()), caller, None).await {
+        Ok(id) => Ok(Some((address, id))),
+        Err(error) if error.code() == codes::USER_NOT_FOUND => Ok(None),
+        Err(error) => Err(error),
+    };
+    let found = stream::iter(addresses).map(look_up).buffer_unordered(LOOKUPS);
+    found.try_filter_map(async |found| Ok(found)).try_collect().await
 }
 
 /// The transaction that a draft asks for.
@@ -240,9 +249,9 @@ fn refuse_faulty(items: &[(Place, Result<NewTransaction>)]) -> Result<()> {
 }
 
 /// Why an atomic batch is refused, if it is.
-fn refused(is_atomic: bool, items: &[Item]) -> Option<ApiError> {
+fn refused_whole(is_atomic: bool, items: &[Item]) -> Option<ApiError> {
     let error = |item: &Item| match item {
-        Item::Made(row, exceeded) => Some(refusal_with(row.state.failure()?, exceeded.clone())),
+        Item::Made(row, exceeded) => refused(row, exceeded.clone()),
         Item::Faulty(_) => None,
     };
     items.iter().find_map(error).filter(|_| is_atomic)
@@ -250,7 +259,7 @@ fn refused(is_atomic: bool, items: &[Item]) -> Option<ApiError> {
 
 /// The answer to a request that makes a batch.
 fn answer<T>(Made { batch, items, replayed }: Made) -> Reply<T> {
-    let mut response = match refused(batch.is_atomic, &items) {
+    let mut response = match refused_whole(batch.is_atomic, &items) {
         Some(error) => error.detail("batch_id", batch.id.get()).into_response(),
         None => {
             let body = Body::new(&batch, items);

@@ -86,6 +86,11 @@ impl Create {
         splits::receiver(self.receiver_id, self.receiver_email.as_ref(), self.splits.as_deref())
     }
 
+    /// How many it pays.
+    pub fn receivers(&self) -> usize {
+        self.splits.as_ref().map_or(1, Vec::len) + usize::from(self.fee.is_some())
+    }
+
     /// The transaction to create, which pays `receiver`, or several of whom that is the first.
     pub fn transaction(self, receiver: UserId) -> Result<NewTransaction> {
         let field = if self.receiver_email.is_some() { Receiver::ADDRESS } else { Receiver::ID };

@@ -19,12 +19,19 @@ pub(super) fn refused(row: &Transaction, exceeded: Option<Exceeded>) -> Option<A
     Some(match row.state.failure()? {
         // a payer who has closed the account is nobody whom a refund could look for
         Failure::ReceiverNotFound if row.refund_of.is_some() => ApiError::new(codes::RECEIVER_UNAVAILABLE),
+        // one of several; which one is not known here
+        Failure::ReceiverNotFound if !row.shares.is_empty() => {
+            let error = ApiError::new(codes::USER_NOT_FOUND);
+            let has_fee = row.shares.iter().any(|share| share.is_fee);
+            let fields = if has_fee { &["receiver_id", "fee.receiver_id"][..] } else { &["splits"][..] };
+            fields.iter().fold(error, |error, field| error.field(field, "of these receivers one does not exist"))
+        }
         failure => refusal_with(failure, exceeded),
     })
 }
 
 /// Why something fails for this reason, and by what it exceeds a limit if that is known.
-pub(super) fn refusal_with(failure: Failure, exceeded: Option<Exceeded>) -> ApiError {
+fn refusal_with(failure: Failure, exceeded: Option<Exceeded>) -> ApiError {
     let error = refusal(failure);
     match exceeded {
         Some(Exceeded { limit, remaining, resets_at }) => error

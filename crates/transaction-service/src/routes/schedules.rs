@@ -21,7 +21,7 @@ use serde_json::json;
 
 use super::{
     body::{Description, one_receiver},
-    splits::{self, NewFee, NewSplit},
+    splits::{self, NewFee, NewSplit, Part},
 };
 use crate::{
     app::{schedules::Schedules, transfers::Transfers},
@@ -176,9 +176,9 @@ struct PaymentBody {
     /// Who is paid; of several the first.
     receiver_id: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    splits: Option<Vec<NewSplit>>,
+    splits: Option<Vec<Part>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    fee: Option<NewFee>,
+    fee: Option<Part>,
     #[schemars(with = "Money")]
     amount: Amount,
     description: String,
@@ -332,4 +332,16 @@ async fn visible(schedules: &Schedules, visitor: &Visitor, id: ScheduleId) -> Re
     let schedule = schedules.find(id).await?;
     visitor.must_be_a_party(&[schedule.payment.sender_id], schedule.created_at, codes::SCHEDULE_NOT_FOUND)?;
     Ok(schedule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_before_there_were_splits_keeps_its_fingerprint() {
+        let asked = r#"{"transaction":{"sender_id":1,"receiver_id":2,"amount":10000,"description":"Rent","auto_complete":true},"every":"month","start":"2099-12-31","end":null}"#;
+        let body: CreateSchedule = common::fields::from_json(asked.as_bytes()).unwrap();
+        assert_eq!(serde_json::to_string(&body).unwrap(), asked);
+    }
 }

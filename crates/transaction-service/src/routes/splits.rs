@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use common::{ApiError, Result};
-use money::{Amount, Email, Money, UserId};
+use money::{Amount, Email, MAX_DIGITS, Money, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,20 @@ pub struct NewFee {
     receiver_id: UserId,
     /// How much of the amount; less than all of it.
     amount: Amount,
+}
+
+/// What one of several receivers is to get, as it is answered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Part {
+    receiver_id: UserId,
+    amount: Money,
+}
+
+impl From<&Share> for Part {
+    fn from(share: &Share) -> Self {
+        Self { receiver_id: share.receiver_id, amount: share.amount }
+    }
 }
 
 /// What one of several receivers gets; of a refund, what it gives back.
@@ -97,16 +111,12 @@ fn must_differ(sender: UserId, receiver: UserId, field: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a request would have to ask for to make these shares.
-pub fn to_ask(shares: &[Share]) -> (Option<Vec<NewSplit>>, Option<NewFee>) {
-    let amount = |share: &Share| Amount::try_from(share.amount).expect("each share is more than nothing");
+/// The `splits` and the `fee` by which a request asks for these shares.
+pub fn to_ask(shares: &[Share]) -> (Option<Vec<Part>>, Option<Part>) {
     match shares {
         [] => (None, None),
-        [_, fee] if fee.is_fee => (None, Some(NewFee { receiver_id: fee.receiver_id, amount: amount(fee) })),
-        shares => {
-            let split = |share: &Share| NewSplit { receiver_id: share.receiver_id, amount: amount(share) };
-            (Some(shares.iter().map(split).collect()), None)
-        }
+        [_, fee] if fee.is_fee => (None, Some(fee.into())),
+        shares => (Some(shares.iter().map(Part::from).collect()), None),
     }
 }
 
@@ -146,7 +156,12 @@ fn with_fee(sender: UserId, receiver: UserId, amount: Amount, fee: &NewFee) -> R
     if fee.amount >= amount {
         return Err(ApiError::new(codes::INVALID_VALUE).field("fee.amount", format!("must be less than {amount}")));
     }
-    Ok(Share::with_fee(receiver, amount, (fee.receiver_id, fee.amount)))
+    let shares = Share::with_fee(receiver, amount, (fee.receiver_id, fee.amount));
+    if Amount::try_from(shares[0].amount).is_err() {
+        let phrase = format!("must leave the receiver an amount of at most {MAX_DIGITS} digits");
+        return Err(ApiError::new(codes::INVALID_VALUE).field("fee.amount", phrase));
+    }
+    Ok(shares)
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ use crate::domain::{
     schedule::{NewSchedule, Payment, Schedule},
 };
 
+/// Stands in the table as the receiver of a schedule that pays several, who are in `shares`. Versions that know no shares, which run beside
+/// this one while instances are replaced, then find nobody to pay, in place of paying all of it to the first.
+const SEVERAL: i64 = i64::MAX;
 /// Schedules that one statement moves on.
 const ROWS_OF_A_STATEMENT: usize = 100;
 
@@ -31,16 +34,19 @@ macro_rules! schedule_columns {
 
 impl FromRow<'_, MySqlRow> for Schedule {
     fn from_row(row: &MySqlRow) -> sqlx::Result<Self> {
+        let shares = shares::of(row)?;
         Ok(Self {
             id: row.try_get("id")?,
             payment: Payment {
                 sender_id: row.try_get("sender_id")?,
-                receiver_id: row.try_get("receiver_id")?,
+                receiver_id: shares
+                    .first()
+                    .map_or_else(|| row.try_get("receiver_id"), |share| Ok(share.receiver_id))?,
                 amount: row.try_get("amount")?,
                 description: row.try_get("description")?,
                 labels: labels(row)?,
                 auto_complete: row.try_get("auto_complete")?,
-                shares: shares::of(row)?,
+                shares,
             },
             recurrence: Recurrence {
                 every: row.try_get("frequency")?,
@@ -79,7 +85,7 @@ pub async fn insert(
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active', 0, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE id = id",
     )
     .bind(payment.sender_id)
-    .bind(payment.receiver_id)
+    .bind(if payment.shares.is_empty() { payment.receiver_id.get() } else { SEVERAL })
     .bind(payment.amount)
     .bind(&payment.description)
     .bind(payment.labels.reference.as_ref().map(|Reference(text)| text))

@@ -119,7 +119,13 @@ async fn items_may_pay_several_or_a_fee() {
         let splits = &shown(0).await["splits"];
         assert_eq!((&splits[1]["receiver_id"], &splits[1]["captured_amount"]), (&json!(3), &json!(66.66)));
         assert_eq!(shown(1).await["fee_amount"], 100);
-        assert_eq!(ids(&service.user(3).get("/transactions?limit=2").await.expect(200)).len(), 2);
+        let made: Vec<i64> =
+            (0..2).rev().map(|item| made["results"][item]["transaction_id"].as_i64().unwrap()).collect();
+        assert_eq!(
+            ids(&service.user(3).get("/transactions?limit=2").await.expect(200)),
+            made,
+            "who gets a share finds it"
+        );
     }
     let (mut short, mut unknown, mut no_fee) = (split.clone(), split.clone(), with_fee.clone());
     short["splits"][1]["amount"] = json!(66.65);
@@ -133,6 +139,23 @@ async fn items_may_pay_several_or_a_fee() {
     assert_eq!(named(&refused), fields);
     let alone = post(&service, false, &[short]).await.expect(201);
     assert!(alone["results"][0]["fields"]["splits[1].amount"].is_string(), "{}", alone.text);
+}
+
+#[tokio::test]
+async fn a_batch_has_2000_receivers_at_most() {
+    let service = Service::start().await;
+    let to = |receivers: i64| {
+        let splits: Vec<Value> = (2..2 + receivers).map(|user| json!({"receiver_id": user, "amount": 1})).collect();
+        json!({"sender_id": SENDER, "amount": receivers, "auto_complete": true, "splits": splits})
+    };
+    let mut most = vec![to(20); 99];
+    most.extend(vec![item(2, 1, true); 20]);
+    for atomic in [false, true] {
+        let made = post(&service, atomic, &most).await.expect(201);
+        assert_eq!((&made["status"], statuses(&made).len()), (&json!("completed"), 119));
+        let refused = post(&service, atomic, &[&most[..], &[to(1)]].concat()).await.expect_error(413, "too_many_items");
+        assert_eq!(refused["limit"], 2_000);
+    }
 }
 
 #[tokio::test]

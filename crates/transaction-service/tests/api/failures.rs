@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use lab::{http::eventually, ports::free_port};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -291,4 +292,18 @@ async fn a_step_that_was_tried_for_years_is_still_asked_for() {
     service.users.on("hold", Reaction::Applies);
     service.start_workers();
     let _ = service.becomes(id, "pending").await;
+}
+
+#[tokio::test]
+async fn a_step_that_is_refused_as_wrong_fails_no_other_that_is_asked_with_it() {
+    let service = Service::start().await;
+    service.users.on("transfer", Reaction::Answers(400, r#"{"code": "invalid_value"}"#));
+    let answers = join_all((0..40).map(|n| service.create(if n % 2 == 0 { payment(5) } else { immediate(5) }))).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        if n % 2 == 0 {
+            assert_eq!(answer.expect(201)["status"], "pending");
+        } else {
+            let _ = answer.expect_error(503, "service_unavailable");
+        }
+    }
 }

@@ -130,6 +130,13 @@ async fn a_schedule_pays_several_a_fee_or_an_address() {
     let of = |schedule: &Reply| runs.iter().find(|run| run["schedule_id"] == schedule["id"]).expect("a run");
     assert_eq!(of(&split)["splits"][1]["captured_amount"], 6_000);
     assert_eq!((&of(&with_fee)["fee_amount"], &of(&with_fee)["receiver_id"]), (&json!(100), &json!(RECEIVER)));
+    // a version before this one reads a receiver who does not exist, in place of one who would get all of it
+    let read: i64 = sqlx::query_scalar("SELECT receiver_id FROM schedules WHERE id = ?")
+        .bind(split.id())
+        .fetch_one(&service.pool())
+        .await
+        .unwrap();
+    assert_eq!(read, i64::MAX);
     // what is shared adds up, so it stays
     assert_names_field(change(&service.service, split.id(), json!({"amount": 1})).await, "invalid_value", "amount");
     let _ = change(&service.service, split.id(), json!({"amount": 10_000, "description": "Flat"})).await.expect(200);

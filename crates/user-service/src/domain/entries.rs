@@ -84,10 +84,15 @@ pub struct Entry {
 
 /// The entries of an operation with these legs, in their order. A counterparty that the legs do not tell is missing.
 pub fn of(posted: &Posted, legs: &[Leg]) -> Vec<Entry> {
+    // the legs of a transaction follow each other; a batch has thousands
+    legs.chunk_by(|one, next| one.transaction_id == next.transaction_id).flat_map(|legs| of_one(posted, legs)).collect()
+}
+
+/// The same of the legs of one transaction.
+fn of_one<'a>(posted: &'a Posted, legs: &'a [Leg]) -> impl Iterator<Item = Entry> + 'a {
     let spendable = legs.iter().filter(|leg| leg.account == LedgerAccount::Available && leg.amount != Money::ZERO);
-    let entry = |leg: &Leg| {
-        let of_it = || legs.iter().filter(|other| other.transaction_id == leg.transaction_id);
-        let holds = of_it().any(|other| other.account == LedgerAccount::Held && other.user_id == leg.user_id);
+    spendable.filter_map(move |leg| {
+        let holds = legs.iter().any(|other| other.account == LedgerAccount::Held && other.user_id == leg.user_id);
         let is_other_side = |other: &&Leg| {
             other.user_id != leg.user_id
                 && other.account != LedgerAccount::External
@@ -101,12 +106,11 @@ pub fn of(posted: &Posted, legs: &[Leg]) -> Vec<Entry> {
             kind: kind(posted, leg, holds).to_owned(),
             amount: leg.amount,
             balance_after: leg.balance_after?,
-            counterparty_id: if holds { None } else { of_it().find(is_other_side).map(|other| other.user_id) },
+            counterparty_id: if holds { None } else { legs.iter().find(is_other_side).map(|other| other.user_id) },
             transaction_id: leg.transaction_id.or(posted.transaction_id),
             reference: posted.note.clone(),
         })
-    };
-    spendable.filter_map(entry).collect()
+    })
 }
 
 /// What a leg is; `holds` if its user sets money aside in the same transaction, or has it back.
@@ -123,6 +127,23 @@ fn kind<'a>(posted: &'a Posted, leg: &Leg, holds: bool) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_batch_is_told_apart_leg_by_leg() {
+        let mut all = Vec::new();
+        for transaction in 1..=1_000 {
+            let to = (2..=21).map(|user| (LedgerAccount::Available, user, 1));
+            let mut legs = legs(&[(LedgerAccount::Available, 1, -20)].into_iter().chain(to).collect::<Vec<_>>());
+            for leg in &mut legs {
+                leg.transaction_id = Some(TransactionId::try_from(transaction).unwrap());
+            }
+            all.extend(legs);
+        }
+        let entries = of(&posted("batch"), &all);
+        assert_eq!(entries.len(), 21_000);
+        let mut counterparties = entries.chunks(21).map(|one| (one[0].counterparty_id, one[20].counterparty_id));
+        assert!(counterparties.all(|pair| pair == (Some(user(2)), Some(user(1)))));
+    }
 
     fn user(id: i64) -> UserId {
         id.try_into().unwrap()

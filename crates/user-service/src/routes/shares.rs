@@ -45,8 +45,9 @@ fn check_transfer(place: &str, transfer: &Transfer) -> Result<()> {
 fn check_shares(field: &str, parties: (UserId, UserId), amount: Amount, shares: &[Share]) -> Result<()> {
     let users: Vec<UserId> = shares.iter().map(|share| share.receiver_id).collect();
     check_users(field, parties, &users)?;
-    if shares.iter().any(|share| share.amount != Money::ZERO && Amount::try_from(share.amount).is_err()) {
-        return Err(ApiError::invalid(field, "must be amounts"));
+    // with more digits than an amount, maybe: what is left of 10,000,000,000,001 after a fee of 0.01 has sixteen
+    if shares.iter().any(|share| share.amount.is_negative() || !share.amount.is_in_units()) {
+        return Err(ApiError::invalid(field, "must not be negative, and have at most two decimals"));
     }
     let sum: Money = shares.iter().map(|share| share.amount).sum();
     if !shares.is_empty() && sum != amount.money() {

@@ -103,6 +103,11 @@ async fn shares_that_do_not_add_up_are_refused() {
         let reply = service.service.post("/internal/operations", json!({"operations": [wrong]})).await;
         assert_names_field(reply, "invalid_value", "operations[0].shares");
     }
+    // sixteen digits: what a fee of a cent leaves of the amount
+    let mut large = transfer(9, sender, first, 10_000_000_000_001);
+    let share = |user: &User, amount: &str| json!({"receiver_id": user.id, "amount": amount.parse::<serde_json::Number>().unwrap()});
+    large["transfer"]["shares"] = json!([share(first, "10000000000000.99"), share(&users[2], "0.01")]);
+    assert_eq!(service.execute(json!([large])).await, ["insufficient_balance"]);
     let batch =
         json!({"batch": {"batch_id": 1, "steps": [transfer(7, sender, first, 1), of(&users, &["50", "30", "21"])]}});
     let reply = service.service.post("/internal/operations", json!({"operations": [batch]})).await;

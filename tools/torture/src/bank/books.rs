@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use lab::wallet::Service;
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 use super::{
     entries,
     history::{Asked, Log, Request, Status, Told},
     site::Site,
+    splits::{self, Share, cents, parse, shares},
 };
 
 /// What is not as it must be.
@@ -78,30 +78,26 @@ row! {
     }
 }
 
-#[derive(Deserialize)]
-struct Share {
-    receiver_id: i64,
-    amount: Box<RawValue>,
-    captured: Box<RawValue>,
-}
-
-/// An amount as it is written, in cents.
-fn cents(written: &str) -> i64 {
-    let (whole, part) = written.split_once('.').unwrap_or((written, ""));
-    let number = |text: &str| text.parse::<i64>().expect("an amount");
-    number(whole) * 100 + number(&format!("{part:0<2}"))
-}
-
 impl Row {
+    /// The shares, if there are any.
+    fn shares(&self) -> Option<Vec<Share>> {
+        self.shares.as_deref().map(parse)
+    }
+
     /// Those on the other side than the one who pays, or of a refund is paid, each with what it has got or given back, in cents.
     /// Whose share comes to nothing is not among them.
     fn parties(&self) -> Vec<(i64, i64)> {
-        let Some(shares) = &self.shares else {
+        let Some(shares) = self.shares() else {
             return vec![(if self.refund_of.is_some() { self.sender_id } else { self.receiver_id }, self.captured)];
         };
-        let shares: Vec<Share> = serde_json::from_str(shares).expect("transaction-service wrote them");
-        let shares = shares.into_iter().filter(|share| share.amount.get() != "0");
-        shares.map(|share| (share.receiver_id, cents(share.captured.get()))).collect()
+        let shares = shares.into_iter().filter(|share| share.amount != 0);
+        shares.map(|share| (share.receiver_id, share.captured)).collect()
+    }
+
+    /// Who is to be paid how much, in cents.
+    fn asked(&self) -> Vec<(i64, i64)> {
+        let Some(shares) = self.shares() else { return vec![(self.receiver_id, cents(&self.amount))] };
+        shares.into_iter().map(|share| (share.receiver_id, share.amount)).collect()
     }
 
     /// True for one that user-service was certainly not reached for: nobody sees it.
@@ -132,6 +128,7 @@ pub async fn check(site: &Site, log: &Log) -> Result<Findings> {
     notifications(site, &rows, &mut findings).await?;
     mails(site, &mut findings).await?;
     reports(site, &rows, &mut findings).await?;
+    findings.drift.extend(splits::check(site).await?);
     findings.drift.extend(entries::check(site).await?);
     findings.other.extend(log.contradictions.iter().cloned());
     Ok(findings)
@@ -159,9 +156,7 @@ fn transfers(log: &Log, rows: &[Row], findings: &mut Findings) {
                 Some(row) if row.id == id && agrees(told, &row.status) => {
                     let is_asked = match request.asked {
                         Asked::Transfer { from, to, second, .. } => {
-                            let paid: Vec<i64> = row.parties().iter().map(|(user, _)| *user).collect();
-                            row.sender_id == from
-                                && paid == [Some(to), second].into_iter().flatten().collect::<Vec<_>>()
+                            row.sender_id == from && row.asked() == shares(to, second, request.amount)
                         }
                         Asked::Refund { of } => row.refund_of == Some(of),
                         Asked::TopUp { .. } | Asked::Debit { .. } => false,

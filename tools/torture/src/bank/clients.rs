@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     history::{Asked, History, Status, Told},
     site::{INSTANCES, PENDING_TTL},
+    splits::splits,
 };
 
 /// How long a client waits for an answer; then the outcome is unknown.
@@ -205,16 +206,6 @@ impl Client {
             self.history.with(|log| log.contradictions.push(format!("{key}: told {told:?}, then read {}", reply.text)));
         }
     }
-}
-
-/// A third for the second, to the cent, and the rest for the first.
-fn splits(first: i64, second: i64, amount: i64) -> Value {
-    let third = amount * 100 / 3;
-    let cents = |cents: i64| format!("{}.{:02}", cents / 100, cents % 100);
-    json!([
-        {"receiver_id": first, "amount": cents(amount * 100 - third)},
-        {"receiver_id": second, "amount": cents(third)},
-    ])
 }
 
 /// False where the money may have moved or not.

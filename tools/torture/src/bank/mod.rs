@@ -8,6 +8,7 @@ mod history;
 mod nemesis;
 mod sampler;
 mod site;
+mod splits;
 
 use std::time::{Duration, Instant};
 
