@@ -4,9 +4,6 @@
 # builds them at the same time.
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /source
-# the build is optimised whole, unless somebody is in a hurry: `docker compose build --build-arg CARGO_PROFILE_RELEASE_OPT_LEVEL=1`
-ARG CARGO_PROFILE_RELEASE_OPT_LEVEL
-ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS
 COPY . .
 # What cargo has downloaded and compiled stays in caches of the builder: a change of ours compiles our crates again, and none
 # of the dependencies. `locked` keeps builds of other checkouts out while cargo works in them. Sources are touched because

@@ -50,15 +50,10 @@ pub fn has_engine() -> bool {
     info.is_ok_and(|status| status.success())
 }
 
-/// A build that is ready sooner and slower to run.
-const QUICK: [&str; 4] =
-    ["--build-arg", "CARGO_PROFILE_RELEASE_OPT_LEVEL=1", "--build-arg", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16"];
-
-/// Builds the images of the checkout, optimised unless it is to be `quick`.
-pub fn build(quick: bool) -> Result<()> {
+/// Builds the images of the checkout.
+pub fn build() -> Result<()> {
     let status = Command::new("docker")
         .args(["compose", "--file", "docker-compose.yml", "--env-file", "/dev/null", "build", "--quiet"])
-        .args(if quick { &QUICK[..] } else { &[] })
         .current_dir(workspace_root())
         .stdin(Stdio::null())
         .status()

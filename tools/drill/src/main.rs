@@ -52,7 +52,7 @@ async fn main() -> ExitCode {
 async fn check(database: Option<&str>, short: bool) -> Result<()> {
     ensure!(containers::has_engine(), "`docker info` does not answer: start Docker");
     let step = Step::start("Building the images; the first time this takes some minutes");
-    containers::build(short)?;
+    containers::build()?;
     step.done("The four images are built");
     development(database)?;
     production(database, short).await
