@@ -20,6 +20,8 @@ use crate::{
 
 /// Where the document is served.
 pub const DOCUMENT_PATH: &str = "/openapi.json";
+/// Where a document refers to its schemas.
+const SCHEMAS: &str = "#/components/schemas/";
 /// What holds for every route.
 const DESCRIPTION: &str = "Amounts are JSON numbers or decimal strings, never floats; times are RFC 3339 in UTC. \
     Every error is JSON with a `code` that stays the same. \
@@ -144,14 +146,29 @@ fn example_of(schema: &Value, schemas: &Value) -> Option<Value> {
 
 /// Takes out the schemas that nothing refers to: those of queries, whose parameters are described one by one.
 fn drop_unused_schemas(document: &mut Value) {
-    loop {
-        let text = document.to_string();
-        let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
-        let before = schemas.len();
-        schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
-        if schemas.len() == before {
-            return;
+    let schemas = document["components"]["schemas"].take();
+    let (mut used, mut found) = (BTreeSet::new(), references(document));
+    while let Some(name) = found.pop() {
+        if !used.contains(&name) {
+            found.extend(references(&schemas[&name]));
+            used.insert(name);
         }
+    }
+    document["components"]["schemas"] = schemas;
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.retain(|name, _| used.contains(name));
+    }
+}
+
+/// The names of the schemas that a part of a document refers to.
+fn references(part: &Value) -> Vec<String> {
+    match part {
+        Value::Object(members) => {
+            let own = members.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix(SCHEMAS));
+            own.map(str::to_owned).into_iter().chain(members.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -234,7 +251,7 @@ fn add_error(operation: &mut Map<String, Value>, (status, name, message): &Descr
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     if responses[status.as_str()].is_null() {
         let allowed = json!({"properties": {"code": {"enum": []}}});
-        let schema = json!({"allOf": [{"$ref": "#/components/schemas/Error"}, allowed]});
+        let schema = json!({"allOf": [{"$ref": format!("{SCHEMAS}Error")}, allowed]});
         let mut headers = json!({});
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             let schema = json!({"type": "string", "pattern": "^[0-9]+$"});
