@@ -90,14 +90,13 @@ impl Runner {
     async fn run(&self, before: Schedule) -> Result<(HasRun, bool)> {
         let mut after = before.clone();
         let (mut failure, mut is_open) = (None, false);
-        if before.next_date().is_some() && before.run().is_none() {
-            tracing::error!(schedule = %before.id, "its shares do not add up to its amount: this date is passed over");
-        }
         if let Some((new, request)) = before.run() {
             let inserted = self.transfers.run(new, request).await?;
             is_open = matches!(&inserted, Inserted::New(row) if row.is_being_created());
             let (Inserted::New(row) | Inserted::Before(row)) = inserted;
             failure = row.state.failure();
+        } else if before.next_date().is_some() {
+            tracing::error!(schedule = %before.id, "its shares do not add up to its amount: this date is passed over");
         }
         after.has_run(failure, time::now());
         Ok((HasRun { before, after }, is_open))

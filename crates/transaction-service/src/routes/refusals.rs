@@ -26,20 +26,14 @@ pub(super) fn refused(row: &Transaction, exceeded: Option<Exceeded>) -> Option<A
             let fields = if has_fee { &["receiver_id", "fee.receiver_id"][..] } else { &["splits"][..] };
             fields.iter().fold(error, |error, field| error.field(field, "of these receivers one does not exist"))
         }
-        failure => refusal_with(failure, exceeded),
+        failure => match exceeded {
+            Some(Exceeded { limit, remaining, resets_at }) => refusal(failure)
+                .detail("limit", limit)
+                .detail("remaining", json!(remaining))
+                .detail("resets_at", json!(resets_at.map(time::written))),
+            None => refusal(failure),
+        },
     })
-}
-
-/// Why something fails for this reason, and by what it exceeds a limit if that is known.
-fn refusal_with(failure: Failure, exceeded: Option<Exceeded>) -> ApiError {
-    let error = refusal(failure);
-    match exceeded {
-        Some(Exceeded { limit, remaining, resets_at }) => error
-            .detail("limit", limit)
-            .detail("remaining", json!(remaining))
-            .detail("resets_at", json!(resets_at.map(time::written))),
-        None => error,
-    }
 }
 
 pub(super) fn refusal(failure: Failure) -> ApiError {
