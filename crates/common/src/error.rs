@@ -59,6 +59,12 @@ impl ApiError {
         self
     }
 
+    /// Adds what `fault` says of its fields, under other names.
+    #[must_use]
+    pub fn fields_of(self, fault: &Self, rename: impl Fn(&str) -> String) -> Self {
+        fault.fields.iter().fold(self, |error, (field, phrase)| error.field(&rename(field), phrase))
+    }
+
     /// Adds a member to the body.
     #[must_use]
     pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {

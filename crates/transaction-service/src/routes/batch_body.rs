@@ -121,10 +121,7 @@ impl Place {
     /// What is wrong with the item here, for an answer about the item alone.
     pub fn alone(self, fault: &ApiError) -> ApiError {
         match self {
-            Self::Item(_) => fault
-                .fields()
-                .iter()
-                .fold(ApiError::new(fault.code()), |error, (field, phrase)| error.field(field, phrase)),
+            Self::Item(_) => ApiError::new(fault.code()).fields_of(fault, str::to_owned),
             Self::Line(_) => self.name(ApiError::new(fault.code()), fault),
         }
     }
@@ -134,14 +131,13 @@ impl Place {
         if fault.fields().is_empty() {
             return error.field(&self.to_string(), fault.code().message());
         }
-        let named = |field: &str| match self {
+        error.fields_of(fault, |field| match self {
             Self::Item(_) => format!("{self}.{field}"),
             // `receiver` is either of two fields
             Self::Line(_) if field.starts_with("receiver_") => format!("{self}, receiver"),
             Self::Line(_) if field.starts_with("line ") => field.to_owned(),
             Self::Line(_) => format!("{self}, {field}"),
-        };
-        fault.fields().iter().fold(error, |error, (field, phrase)| error.field(&named(field), phrase))
+        })
     }
 }
 

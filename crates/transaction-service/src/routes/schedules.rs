@@ -131,9 +131,7 @@ fn of_the_transaction(fault: ApiError) -> ApiError {
     if fault.fields().is_empty() {
         return fault; // with all that it says beside them
     }
-    let named =
-        |error: ApiError, (field, phrase): (&String, &String)| error.field(&format!("transaction.{field}"), phrase);
-    fault.fields().iter().fold(ApiError::new(fault.code()), named)
+    ApiError::new(fault.code()).fields_of(&fault, |field| format!("transaction.{field}"))
 }
 
 /// A schedule as it is answered.
