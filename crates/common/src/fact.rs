@@ -151,6 +151,7 @@ pub struct TransactionState {
     /// Who is paid.
     pub receiver_id: UserId,
     /// How much.
+    #[serde(deserialize_with = "Amount::worked_out")]
     pub amount: Amount,
     /// What for.
     pub description: String,

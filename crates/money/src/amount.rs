@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 pub const MAX_DECIMALS: u32 = 2;
 /// Digits that an amount in a request may have, so that a client that reads JSON numbers as doubles reads it exactly.
 pub const MAX_DIGITS: u32 = 15;
+/// The smallest amount that no caller can ask for, nor have a part of.
+const BEYOND: Decimal = Decimal::from_parts(0xA4C6_8000, 0x0003_8D7E, 0, false, 0);
 /// The balance up to which an account takes top-ups and credits. Payments of others may raise it further: a limit that they
 /// could reach would show them the balance, and let them fill the account.
 pub const MAX_BALANCE: Money = Money(Decimal::from_parts(0x89E7_FFFF, 0x8AC7_2304, 0, false, 2));
@@ -26,7 +28,8 @@ pub const MAX_STORED: Money = Money(Decimal::from_parts(0x0FFF_FFFF, 0x3E25_0261
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(pub(crate) Decimal);
 
-/// An amount that a caller asks to move: greater than 0, at most two decimals, at most 15 digits.
+/// An amount that moves: greater than 0, at most two decimals. One that a caller asks for has at most 15 digits; a part or a rest of such
+/// a one, which is worked out, may have two more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(Money);
 
@@ -103,7 +106,20 @@ impl Amount {
 
     /// The decimals count as they are written.
     fn from_written(value: Decimal) -> Result<Self, InvalidAmount> {
-        if value.scale() > MAX_DECIMALS { Err(InvalidAmount::Decimals) } else { Self::try_from(value) }
+        if value.scale() > MAX_DECIMALS {
+            return Err(InvalidAmount::Decimals);
+        }
+        let digits = value.normalize().mantissa().checked_ilog10().map_or(0, |log| log + 1);
+        if digits > MAX_DIGITS { Err(InvalidAmount::Form) } else { Self::try_from(value) }
+    }
+
+    /// Reads, for `deserialize_with`, an amount that another service may have worked out.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn worked_out<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Money::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 
@@ -138,8 +154,7 @@ impl TryFrom<Decimal> for Amount {
     type Error = InvalidAmount;
     fn try_from(value: Decimal) -> Result<Self, InvalidAmount> {
         let value = value.normalize();
-        let digits = value.mantissa().checked_ilog10().map_or(0, |log| log + 1);
-        if value > Decimal::ZERO && value.scale() <= MAX_DECIMALS && digits <= MAX_DIGITS {
+        if value > Decimal::ZERO && value.scale() <= MAX_DECIMALS && value < BEYOND {
             Ok(Self(Money(value)))
         } else {
             Err(InvalidAmount::Form)

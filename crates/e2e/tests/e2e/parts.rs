@@ -54,6 +54,37 @@ async fn a_shop_captures_a_part_and_refunds_in_two() {
 }
 
 #[tokio::test]
+async fn rests_of_more_digits_than_a_request_may_have_go_through_all_services() {
+    let amount = 100_000_000_000_001_i64;
+    let world = World::start().await;
+    let (ani, budi) = (world.user(amount).await, world.user(0).await);
+    let id = world.pay(&ani, &budi, amount).await.expect(201).id();
+    let _ = capture(&world, id, json!({"amount": "0.01"})).await.expect(201);
+    assert_eq!(world.decide(id, "completed").await.expect(200)["captured_amount"], amount);
+    let _ = refund(&world, id, json!({"amount": "0.01"})).await.expect(201);
+    assert!(refund(&world, id, json!({})).await.expect(201).text.contains(":100000000000000.99,"));
+    assert_eq!((world.balance(&ani).await, world.balance(&budi).await), ((amount, 0), (0, 0)));
+
+    let (sender, two) = (ani.id, [budi.id, world.user(0).await.id]);
+    let splits = json!([{"receiver_id": two[0], "amount": "33333333333333.5"}, {"receiver_id": two[1], "amount": "66666666666667.5"}]);
+    let body =
+        json!({"sender_id": sender, "splits": splits, "amount": amount, "description": "x", "auto_complete": true});
+    let shared = world.service(Service::Transaction).post("/transactions", body).await.expect(201).id();
+    let _ = refund(&world, shared, json!({"amount": "50000000000000.5"})).await.expect(201);
+    let _ = refund(&world, shared, json!({})).await.expect(201);
+    assert_eq!(world.balance(&ani).await, (amount, 0));
+
+    let report = world.service(Service::Report);
+    for user in [ani.id, budi.id, two[1]] {
+        let summary = report.get(&format!("/summaries/user/{user}")).await.expect(200);
+        assert_eq!((&summary["total_spent"], &summary["total_received"]), (&json!(0), &json!(0)), "{}", summary.text);
+    }
+    world.assert_everything_told().await;
+    assert!(world.mails(&ani).contains(&"Rp 100,000,000,000,000.99 has been refunded to you.".to_owned()));
+    world.assert_ledger_holds().await;
+}
+
+#[tokio::test]
 async fn summaries_follow_parts_and_refunds() {
     let world = World::start().await;
     let (ani, budi) = (world.user(20_000).await, world.user(0).await);

@@ -27,6 +27,22 @@ fn numbers_and_decimal_strings_are_amounts() {
 }
 
 #[test]
+fn what_is_worked_out_may_have_more_digits_than_what_is_asked_for() {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(deserialize_with = "Amount::worked_out")]
+        amount: Amount,
+    }
+    let part = |amount: &str| serde_json::from_str(&format!("{{\"amount\":{amount}}}")).map(|part: Part| part.amount);
+    for text in ["0.01", "10000000000000.99", "999999999999999.99"] {
+        assert_eq!(part(text).unwrap().to_string(), text);
+    }
+    for text in ["0", "-1", "0.001", "1000000000000000"] {
+        assert!(part(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn anything_else_is_refused_and_nothing_is_rounded() {
     for json in [
         "0",

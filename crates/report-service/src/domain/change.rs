@@ -40,6 +40,7 @@ pub struct Change {
     pub id: TransactionId,
     pub sender_id: UserId,
     pub receiver_id: UserId,
+    #[serde(deserialize_with = "Amount::worked_out")]
     pub amount: Amount,
     pub status: Status,
     /// Rises with every change.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use common::{ApiError, Result};
-use money::{Amount, Email, MAX_DIGITS, Money, UserId};
+use money::{Amount, Email, Money, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -156,12 +156,7 @@ fn with_fee(sender: UserId, receiver: UserId, amount: Amount, fee: &NewFee) -> R
     if fee.amount >= amount {
         return Err(ApiError::new(codes::INVALID_VALUE).field("fee.amount", format!("must be less than {amount}")));
     }
-    let shares = Share::with_fee(receiver, amount, (fee.receiver_id, fee.amount));
-    if Amount::try_from(shares[0].amount).is_err() {
-        let phrase = format!("must leave the receiver an amount of at most {MAX_DIGITS} digits");
-        return Err(ApiError::new(codes::INVALID_VALUE).field("fee.amount", phrase));
-    }
-    Ok(shares)
+    Ok(Share::with_fee(receiver, amount, (fee.receiver_id, fee.amount)))
 }
 
 #[cfg(test)]

@@ -57,6 +57,7 @@ pub enum Movement {
         /// Who is paid.
         receiver_id: UserId,
         /// How much of it.
+        #[serde(deserialize_with = "Amount::worked_out")]
         amount: Amount,
         /// True if what is left then goes back to the sender.
         #[serde(rename = "final", default, skip_serializing_if = "std::ops::Not::not")]
@@ -130,6 +131,7 @@ pub struct Refund {
     /// Who is paid: who paid then.
     pub receiver_id: UserId,
     /// How much.
+    #[serde(deserialize_with = "Amount::worked_out")]
     pub amount: Amount,
     /// True if an operator decided so, whom frozen and locked accounts do not stop. It is no part of the step's identity.
     #[serde(default, skip_serializing)]
