@@ -13,6 +13,7 @@ common::codes! {
     409 "request_in_progress" REQUEST_IN_PROGRESS "A request with this Idempotency-Key is still running";
     409 "transaction_in_progress" TRANSACTION_IN_PROGRESS "The transaction is being processed; try again shortly";
     409 "exceeds_remaining" EXCEEDS_REMAINING "That is more than is left to capture";
+    409 "too_many_captures" TOO_MANY_CAPTURES "The transaction has as many captures as it can: the next one must be final";
     409 "not_refundable" NOT_REFUNDABLE "A refund cannot be refunded";
     409 "illegal_status_change" ILLEGAL_STATUS_CHANGE "The transaction's status does not allow this change";
 }

@@ -35,8 +35,8 @@ impl Transfers {
                 if new.is_atomic {
                     self.settle_batch(id, &rows, true).await?;
                 } else {
-                    // whoever gets no answer here, the settler goes on with
-                    join_all(rows.into_iter().map(|row| self.advance(row, true))).await;
+                    // whoever gets no answer here, the settler goes on with: an item that is given up could not be asked for again
+                    join_all(rows.into_iter().map(|row| self.advance(row, false))).await;
                 }
                 let (batch, items) = self.find_batch(id).await?.ok_or(codes::BATCH_NOT_FOUND)?;
                 Ok(Made { batch, items, replayed: false })
@@ -116,10 +116,8 @@ impl Transfers {
             }
         };
         match batches::settle(&self.0.pool, id, rows, outcome, self.0.pending_ttl).await {
-            Ok(()) if outcome == (StepOutcome::Refused { code: Failure::NotReached }) => {
-                Err(codes::SERVICE_UNAVAILABLE.into())
-            }
-            Ok(()) => Ok(()),
+            Ok(true) if fresh => Err(codes::SERVICE_UNAVAILABLE.into()),
+            Ok(_) => Ok(()),
             Err(error) => {
                 tracing::warn!(batch = %id, %error, "the settler will store the outcome");
                 Ok(())

@@ -69,13 +69,13 @@ impl Transfers {
         self.carry_out(row, capture, false).await
     }
 
-    /// Keeps what a request for a capture is refused with, so that it is answered again.
+    /// Keeps what a request for a capture or a refund is refused with, so that it is answered again.
     pub async fn keep_refusal(&self, keyed: Option<&KeyedRequest>, answer: &Answer) -> Result<(), DbError> {
         if keyed.is_none() {
             return Ok(());
         }
         mysql::retry(|_| async {
-            let mut tx = mysql::begin(&self.0.pool, point!("capture.refused")).await?;
+            let mut tx = mysql::begin(&self.0.pool, point!("refusal")).await?;
             if idempotency::look_up(tx.conn().await?, keyed).await?.is_some() {
                 return Ok(());
             }

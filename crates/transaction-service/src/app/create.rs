@@ -14,6 +14,7 @@ use crate::{
         step::{Exceeded, Failure},
         transaction::Transaction,
     },
+    store::transactions as store,
 };
 
 /// How long a request waits for another one under the same key.
@@ -65,12 +66,21 @@ impl Transfers {
             row = self.0.lookups.find(row.id).await?.unwrap_or(row);
             if row.is_being_created() && Instant::now() >= own_turn {
                 own_turn = deadline; // once: the settler goes on
-                if let Ok(Ok(advanced)) = timeout_at(deadline, self.advance(row.clone(), false)).await {
+                if let Ok(Some(advanced)) = timeout_at(deadline, self.go_on(&row)).await.unwrap_or(Ok(None)) {
                     row = advanced;
                 }
             }
         }
         Ok(row)
+    }
+
+    /// Goes on with what another instance has begun, unless that one has just changed it. The attempt is counted before anything is sent, so
+    /// that the other one, which may not reach user-service, does not give up what was sent from here.
+    async fn go_on(&self, seen: &Transaction) -> Result<Option<Transaction>, sqlx::Error> {
+        let Some(row) = store::claim(&mut *self.0.pool.acquire().await?, seen.id, seen.version).await? else {
+            return Ok(None);
+        };
+        Ok(self.advance(row, false).await.ok())
     }
 
     /// By what a transaction exceeds a limit of its sender, if it was refused for that. An instance that no longer knows, or never did,

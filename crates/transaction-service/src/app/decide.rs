@@ -1,18 +1,26 @@
 //! Deciding about a pending transaction. Of two decisions at the same time exactly one wins.
 
 use common::Result;
+use money::Money;
 
 use super::transfers::{NotSent, Transfers};
-use crate::domain::{
-    decision::Ruling,
-    transaction::Transaction,
-    transition::{Changed, Transition},
+use crate::{
+    domain::{
+        capture::Capture,
+        decision::{Decision, Ruling},
+        state::Status,
+        transaction::Transaction,
+        transition::{Changed, Transition},
+    },
+    store::captures,
 };
 
 /// What became of a decision.
 #[derive(Debug, Clone)]
 pub enum Decided {
-    /// It stands, by this request or an earlier one like it; the transaction may still be `processing`.
+    /// It is carried out, by this request or an earlier one like it.
+    Made(Transaction),
+    /// It stands, and the transaction is still `processing`, or it could not be carried out.
     Stands(Transaction),
     /// Another decision won, or its outcome is still open.
     Lost(Transaction),
@@ -34,6 +42,12 @@ impl Decided {
             Some(row) => Self::Lost(row),
         }
     }
+
+    /// What became of `ruling`, which stands, where so much was captured before.
+    pub(super) fn advanced(row: Transaction, ruling: &Ruling, captured_before: Money) -> Self {
+        let is_made = row.status() != Status::Processing && ruling.decision.has_made(&row, captured_before);
+        if is_made { Self::Made(row) } else { Self::Stands(row) }
+    }
 }
 
 impl Transfers {
@@ -43,12 +57,30 @@ impl Transfers {
         self.may_rule(seen, &ruling).await?;
         let changed = self.change(seen, Transition::Decide(ruling.clone())).await?;
         match Decided::of(changed, &ruling) {
-            Decided::Stands(row) => match self.advance(row, false).await {
-                Ok(row) => Ok(Decided::Stands(row)),
-                Err(NotSent) => unreachable!("only a fresh transaction fails without being sent"),
-            },
+            Decided::Stands(row) => {
+                let before = row.captured;
+                match self.advance(row, false).await {
+                    Ok(row) => Ok(Decided::advanced(row, &ruling, before)),
+                    Err(NotSent) => unreachable!("only a fresh transaction fails without being sent"),
+                }
+            }
+            Decided::Lost(row) if self.was_made_by(&ruling, &row).await? => Ok(Decided::Made(row)),
             other => Ok(other),
         }
+    }
+
+    /// True if the last capture of `row` was as `ruling` wants it. How much was captured before that is known from the captures alone.
+    pub(super) async fn was_made_by(
+        &self,
+        Ruling { decision, description, .. }: &Ruling,
+        row: &Transaction,
+    ) -> Result<bool> {
+        let Decision::Capture(Capture { amount: Some(amount), is_final: true }) = *decision else { return Ok(false) };
+        if row.status() != Status::Completed || description.as_ref().is_some_and(|text| *text != row.description) {
+            return Ok(false);
+        }
+        let last = captures::last(&mut *self.0.pool.acquire().await?, row.id).await?;
+        Ok(last.is_some_and(|last| last.is_final && last.amount == amount.money()))
     }
 
     /// Refuses what a sender decides whose account is frozen.

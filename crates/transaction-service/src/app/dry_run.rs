@@ -125,8 +125,13 @@ impl Transfers {
         let won = Transition::Decide(ruling.clone()).apply(&mut row, time::now(), &Origin::current());
         match Decided::of(Changed { row: Some(row), won }, &ruling) {
             Decided::Stands(row) => {
+                let before = row.captured;
                 let (row, _, standing) = self.try_out(row, asks).await?;
-                Ok(TriedOut { outcome: Decided::Stands(row), standing })
+                Ok(TriedOut { outcome: Decided::advanced(row, &ruling, before), standing })
+            }
+            Decided::Lost(row) if self.was_made_by(&ruling, &row).await? => {
+                let (row, _, standing) = self.try_out(row, asks).await?;
+                Ok(TriedOut { outcome: Decided::Made(row), standing })
             }
             outcome => Ok(TriedOut { outcome, standing: None }),
         }

@@ -1,6 +1,10 @@
 //! Giving back what was captured: a refund is a transaction of its own, from who was paid to who paid.
 
-use common::{ApiError, Result, labels::Labels};
+use common::{
+    ApiError, Result,
+    idempotency::{Answer, KeyedRequest},
+    labels::Labels,
+};
 use money::{Amount, Money};
 
 use super::{create::Creation, transfers::Transfers};
@@ -16,14 +20,15 @@ use crate::{
 
 impl Transfers {
     /// Refunds `amount` of `of`, or all that is not refunded yet. user-service decides whether that is too much, under the lock of the
-    /// money that was captured: of two refunds at once that together exceed it one is refused.
+    /// money that was captured: of two refunds at once that together exceed it one is refused. The request is the one with the key, if it
+    /// has one: then what it is refused with at once is kept.
     pub async fn refund(
         &self,
         of: &Transaction,
         amount: Option<Amount>,
         reason: String,
         labels: Labels,
-        request: &Request,
+        (request, keyed): (&Request, Option<&KeyedRequest>),
     ) -> Result<Creation> {
         // a request that is asked again is about what was left then
         let known = if request.has_key() {
@@ -31,9 +36,15 @@ impl Transfers {
         } else {
             None
         };
-        let amount = match known {
-            Some(known) => known.amount,
-            None => refunded(of, amount)?,
+        let amount = match known.map_or_else(|| refunded(of, amount), |known| Ok(known.amount)) {
+            Ok(amount) => amount,
+            Err(refusal) => {
+                // whoever is asked to come back has not been refused
+                if refusal.code() != codes::TRANSACTION_IN_PROGRESS {
+                    self.keep_refusal(keyed, &Answer::refusal(&refusal)).await?;
+                }
+                return Err(refusal);
+            }
         };
         self.create(new_refund(of, amount, reason, labels), request).await
     }

@@ -89,8 +89,9 @@ impl Transfers {
                 {
                     tracing::warn!(transaction = %row.id, %error, "nothing was sent");
                     match self.change(&row, Transition::Unsent).await {
-                        Ok(Changed { won: true, .. }) => return Err(NotSent),
-                        Ok(_) => return Ok(row),
+                        // also if an earlier attempt at this commit was the one that changed it
+                        Ok(Changed { row: Some(now), .. }) if now.was_never_sent() => return Err(NotSent),
+                        Ok(Changed { row: now, .. }) => return Ok(now.unwrap_or(row)),
                         Err(error) => Err(error),
                     }
                 }

@@ -2,6 +2,9 @@
 
 use money::{Amount, Money};
 
+/// The most captures of a transaction, beside the one that ends it.
+pub const MAX_CAPTURES: u16 = 1_000;
+
 /// What of a pending transaction is to be paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capture {

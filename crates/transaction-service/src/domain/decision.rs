@@ -4,7 +4,7 @@ use money::Money;
 
 use super::{
     actor::Actor,
-    capture::Capture,
+    capture::{Capture, MAX_CAPTURES},
     intent::Request,
     reason::Reason,
     state::{GivenBack, State, Status},
@@ -32,7 +32,7 @@ impl Decision {
     }
 
     /// The state in which the decision about `row` is carried out; `None` if it cannot be: more is to be captured than is left,
-    /// what has been paid in part is to fail, or what is scheduled is to do anything but be cancelled.
+    /// a part after [`MAX_CAPTURES`] of them, what has been paid in part is to fail, or what is scheduled is to do anything but be cancelled.
     pub fn state(self, row: &Transaction) -> Option<State> {
         if row.is_scheduled() {
             // nothing is set aside that would have to go back
@@ -40,7 +40,11 @@ impl Decision {
         }
         let has_some = row.captured != Money::ZERO;
         match self {
-            Self::Capture(capture) => capture.within(row.left()).map(State::Capturing),
+            Self::Capture(capture) => {
+                let capture = capture.within(row.left())?;
+                // the first step was the hold, and each capture is one more
+                (capture.is_final || row.step <= MAX_CAPTURES).then_some(State::Capturing(capture))
+            }
             Self::Fail if has_some => None,
             Self::Fail => Some(State::Releasing(GivenBack::Failed(None))),
             Self::Cancel if has_some => Some(State::Releasing(GivenBack::Rest)),
@@ -48,24 +52,27 @@ impl Decision {
         }
     }
 
-    /// True if `row` is as the decision wants it, or on its way there.
+    /// True if `row` is as the decision wants it, or on its way there, as far as the row says. Of a capture of an amount it only says so on
+    /// the way.
     pub fn agrees_with(self, row: &Transaction) -> bool {
-        self.is_in(row, Money::ZERO)
+        self.is_in(row, None)
     }
 
-    /// True if it has made `row` of the transaction that was last `seen` so, or would have.
-    pub fn has_made(self, row: &Transaction, seen: &Transaction) -> bool {
-        self.agrees_with(row) || self.is_in(row, seen.captured)
+    /// True if `row` is as the decision makes it of a transaction of which so much was captured before, or on its way there.
+    pub fn has_made(self, row: &Transaction, captured_before: Money) -> bool {
+        self.is_in(row, Some(captured_before))
     }
 
-    /// The same, where so much had been captured before.
-    fn is_in(self, row: &Transaction, before: Money) -> bool {
+    fn is_in(self, row: &Transaction, captured_before: Option<Money>) -> bool {
         let ends_as = |status| row.status() == status || row.state.target() == Some(status);
         match self {
             Self::Capture(Capture { amount: None, .. }) => ends_as(Status::Completed) && !row.gives_rest_back(),
             Self::Capture(Capture { amount: Some(amount), .. }) => match row.state {
                 State::Capturing(capture) => capture.is_final && capture.amount == Some(amount),
-                _ => row.status() == Status::Completed && row.captured == before + amount.money(),
+                _ => {
+                    let captured = captured_before.map(|before| before + amount.money());
+                    row.status() == Status::Completed && captured == Some(row.captured)
+                }
             },
             Self::Fail => ends_as(Status::Failed),
             Self::Cancel => ends_as(Status::Cancelled) || row.gives_rest_back(),

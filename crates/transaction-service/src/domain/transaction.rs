@@ -8,7 +8,7 @@ use super::{
     reason::{Reason, StatusReason},
     shares::Share,
     state::{GivenBack, State, Status},
-    step::{Step, Verb},
+    step::{Failure, Step, Verb},
 };
 
 /// A transaction as it stands.
@@ -163,6 +163,11 @@ impl Transaction {
     pub fn is_being_created(&self) -> bool {
         matches!(self.state, State::Holding | State::Transferring | State::Refunding)
     }
+
+    /// True if it was given up because its first verb was certainly not sent.
+    pub fn was_never_sent(&self) -> bool {
+        self.state == State::Failed(Some(Failure::NotReached))
+    }
 }
 
 #[cfg(test)]
@@ -171,21 +176,26 @@ pub mod tests {
     use crate::domain::intent::{Intent, NewTransaction, Request};
 
     /// A transaction of 10,000 from user 1 to user 2.
+    pub fn new() -> NewTransaction {
+        NewTransaction {
+            sender_id: 1.try_into().unwrap(),
+            receiver_id: 2.try_into().unwrap(),
+            amount: "10000".parse().unwrap(),
+            description: String::new(),
+            labels: Labels::default(),
+            auto_complete: false,
+            refund_of: None,
+            batch_id: None,
+            execute_at: None,
+            schedule_id: None,
+            shares: Vec::new(),
+        }
+    }
+
+    /// That payment in this state.
     pub fn transaction(state: State) -> Transaction {
         let intent = Intent {
-            new: NewTransaction {
-                sender_id: 1.try_into().unwrap(),
-                receiver_id: 2.try_into().unwrap(),
-                amount: "10000".parse().unwrap(),
-                description: String::new(),
-                labels: Labels::default(),
-                auto_complete: false,
-                refund_of: None,
-                batch_id: None,
-                execute_at: None,
-                schedule_id: None,
-                shares: Vec::new(),
-            },
+            new: new(),
             request: Request { identity: "once".into(), fingerprint: Vec::new() },
             actor: "user:1".into(),
             now: DateTime::UNIX_EPOCH,

@@ -280,8 +280,10 @@ mod tests {
         let amount = |units: i64| Some(units.to_string().parse().unwrap());
         let complete = |amount| Decision::Capture(Capture { amount, is_final: true });
         let part = pending_after(&[capture(2_500, true)]);
-        assert!(complete(amount(2_500)).agrees_with(&part) && complete(None).agrees_with(&part));
-        assert!(!complete(amount(2_600)).agrees_with(&part) && !Decision::Cancel.agrees_with(&part));
+        assert!(complete(amount(2_500)).has_made(&part, Money::ZERO) && complete(None).agrees_with(&part));
+        assert!(!complete(amount(2_500)).agrees_with(&part), "an amount is only known from what was captured before");
+        assert!(!complete(amount(2_600)).has_made(&part, Money::ZERO) && !Decision::Cancel.agrees_with(&part));
+        assert!(complete(amount(1_500)).has_made(&part, 1_000.into()));
         let rest = pending_after(&[capture(2_500, false), decide(Decision::Cancel)]);
         assert!(Decision::Cancel.agrees_with(&rest) && !complete(None).agrees_with(&rest));
         let mut on_its_way = pending_after(&[]);

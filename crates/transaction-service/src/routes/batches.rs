@@ -27,6 +27,7 @@ use serde_json::json;
 use super::{
     batch_body::{CsvQuery, Drafts, Given, Place},
     body::Create,
+    existence::refuse_unknown,
     refusals::refused,
     transactions::request_of,
 };
@@ -205,37 +206,6 @@ fn transaction(caller: Caller, draft: Create, receivers: &HashMap<String, UserId
             .ok_or_else(|| ApiError::new(codes::USER_NOT_FOUND).field(Receiver::ADDRESS, "belongs to no account"))?,
     };
     draft.transaction(receiver)
-}
-
-/// Finds who does not exist before anything is made: all of them, so that they can be mended at once.
-async fn refuse_unknown(transfers: &Transfers, items: &mut [(Place, Result<NewTransaction>)]) -> Result<()> {
-    let new = items.iter().filter_map(|(_, item)| item.as_ref().ok());
-    let users = new.flat_map(parties).map(|(_, user)| user).collect();
-    let existing = transfers.existing(users).await?;
-    for (_, item) in items.iter_mut() {
-        let Ok(new) = item else { continue };
-        if let Some((field, _)) = parties(new).into_iter().find(|(_, user)| !existing.contains(user)) {
-            *item = Err(ApiError::new(codes::USER_NOT_FOUND).field(&field, "does not exist"));
-        }
-    }
-    Ok(())
-}
-
-/// Sender and receivers of a payment, with the fields that name them.
-fn parties(new: &NewTransaction) -> Vec<(String, UserId)> {
-    let mut parties = vec![("sender_id".to_owned(), new.sender_id)];
-    let is_split = new.shares.iter().all(|share| !share.is_fee);
-    if new.shares.is_empty() || !is_split {
-        parties.push((Receiver::ID.to_owned(), new.receiver_id));
-    }
-    for (place, share) in new.shares.iter().enumerate() {
-        match (is_split, share.is_fee) {
-            (true, _) => parties.push((format!("splits[{place}].receiver_id"), share.receiver_id)),
-            (false, true) => parties.push(("fee.receiver_id".to_owned(), share.receiver_id)),
-            (false, false) => {}
-        }
-    }
-    parties
 }
 
 /// Refuses an atomic batch for all that is wrong with its items.

@@ -6,7 +6,7 @@ use axum::{
     response::IntoResponse,
 };
 use common::{
-    ApiError, Result,
+    Result,
     answer::{Reply, WithStatus},
     caller::Visitor,
     dry_run::DryRun,
@@ -18,7 +18,7 @@ use money::TransactionId;
 
 use super::{
     body::{Body, NewCapture},
-    refusals::{lost, refusal},
+    refusals::{lost, not_captured},
     transactions::visible,
     tried::{self, MadeOrTried},
 };
@@ -29,7 +29,7 @@ use crate::{
         transfers::Transfers,
     },
     codes,
-    domain::{capture::Capture, decision::Decision, state::Status, transaction::Transaction},
+    domain::{capture::Capture, decision::Decision, state::Status},
 };
 
 /// `POST /transactions/{id}/captures`: pays the receiver a part of what is set aside; the rest stays so until a final capture, a
@@ -85,9 +85,4 @@ pub async fn create(
         }
         Captured::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
     }
-}
-
-/// Why a capture that was decided could not be carried out.
-fn not_captured(row: &Transaction) -> ApiError {
-    row.state.failure().map_or(ApiError::new(codes::RECEIVER_UNAVAILABLE), refusal)
 }

@@ -4,6 +4,7 @@ mod batch_body;
 pub mod batches;
 mod body;
 pub mod captures;
+mod existence;
 pub mod feed;
 pub mod list_query;
 mod parties;

@@ -1,22 +1,23 @@
 //! Refunds.
 
-use axum::extract::State;
+use axum::{extract::State, response::IntoResponse};
 use common::{
     Result,
+    answer::Reply,
     caller::Visitor,
     dry_run::DryRun,
     extract::{Json, Path},
-    idempotency::IdempotencyKey,
+    idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
     labels::Labels,
 };
 use money::TransactionId;
 
 use super::{
     body::NewRefund,
-    transactions::{answer, request_of, visible},
+    transactions::{answer, visible},
     tried::{self, MadeOrTried},
 };
-use crate::{app::transfers::Transfers, codes};
+use crate::{app::transfers::Transfers, codes, domain::intent::Request};
 
 /// `POST /transactions/{id}/refunds`: gives back what the receiver has got, or a part of it, as a transaction of its own.
 pub async fn create(
@@ -32,12 +33,17 @@ pub async fn create(
     if !of.is_refunded_by(actor) {
         return Err(codes::FORBIDDEN.into());
     }
-    let request = request_of(key, visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);
+    let keyed =
+        KeyedRequest::new(key.unless(dry_run), visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);
+    if let Some(known) = transfers.answered_before(keyed.as_ref()).await? {
+        return Ok(Reply::new(known.answer()?.into_response()));
+    }
+    let request = keyed.as_ref().map_or_else(|| Request::once(fingerprint(&body)), Request::from);
     let NewRefund { amount, reason, reference, metadata } = body;
     let (reason, labels) = (reason.unwrap_or_default().0, Labels::of(reference, metadata));
     if dry_run {
         let asks = visitor.caller.only_user().unwrap_or(of.receiver_id);
         return tried::creation(transfers.try_refund(&of, amount, reason, labels, asks).await?);
     }
-    answer(transfers.refund(&of, amount, reason, labels, &request).await?)
+    answer(transfers.refund(&of, amount, reason, labels, (&request, keyed.as_ref())).await?)
 }

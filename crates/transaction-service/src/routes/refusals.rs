@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     codes,
     domain::{
+        capture::MAX_CAPTURES,
         decision::Decision,
         state::Status,
         step::{Exceeded, Failure},
@@ -55,11 +56,20 @@ pub(super) fn refusal(failure: Failure) -> ApiError {
 /// Why `decision` is not possible as `row` stands.
 pub(super) fn lost(decision: Decision, row: &Transaction) -> ApiError {
     match decision {
-        Decision::Capture(capture) if row.status() == Status::Pending && capture.within(row.left()).is_none() => {
-            ApiError::new(codes::EXCEEDS_REMAINING).detail("remaining", json!(row.left()))
-        }
+        Decision::Capture(capture) if row.status() == Status::Pending => match capture.within(row.left()) {
+            None => ApiError::new(codes::EXCEEDS_REMAINING).detail("remaining", json!(row.left())),
+            Some(_) if decision.state(row).is_none() => {
+                ApiError::new(codes::TOO_MANY_CAPTURES).detail("limit", MAX_CAPTURES)
+            }
+            Some(_) => illegal_change(row),
+        },
         _ => illegal_change(row),
     }
+}
+
+/// Why a capture that was decided could not be carried out.
+pub(super) fn not_captured(row: &Transaction) -> ApiError {
+    row.state.failure().map_or(ApiError::new(codes::RECEIVER_UNAVAILABLE), refusal)
 }
 
 pub(super) fn illegal_change(row: &Transaction) -> ApiError {

@@ -23,9 +23,10 @@ use serde::Serialize;
 
 use super::{
     body::{Body, Create, NewStatus, Update},
+    existence::must_exist,
     list_query::ListQuery,
     parties::{ShowQuery, Shown, listed, shown},
-    refusals::{illegal_change, lost, refusal, refused},
+    refusals::{illegal_change, lost, not_captured, refused},
     tried::{self, MadeOrTried},
 };
 use crate::{
@@ -69,10 +70,12 @@ pub async fn create(
     let new = body.transaction(id)?;
     let request = request_of(key, caller, ROUTE, &receiver.asked(&new));
     if let Some(at) = new.execute_at
-        && !can_begin_at(at, time::now())
         && !Box::pin(transfers.is_known(&request)).await?
     {
-        return Err(ApiError::invalid("execute_at", "must be within a year from now"));
+        if !can_begin_at(at, time::now()) {
+            return Err(ApiError::invalid("execute_at", "must be within a year from now"));
+        }
+        Box::pin(must_exist(&transfers, &new)).await?;
     }
     if dry_run {
         let asks = caller.only_user().unwrap_or(new.sender_id);
@@ -203,14 +206,14 @@ pub async fn update(
             Some(decision) => {
                 let ruling = Ruling { description, ..Ruling::by(actor, decision) };
                 let TriedOut { outcome, standing } = transfers.try_decide(&row, ruling, asks).await?;
-                decided(decision, outcome, &row).map(|(status, row)| tried::answer(status, body(row), standing))
+                decided(decision, outcome).map(|(status, row)| tried::answer(status, body(row), standing))
             }
             None => tried::description(&transfers, row, description, asks).await,
         };
     }
     if let Some(decision) = decision {
         let ruling = Ruling { description, ..Ruling::by(actor, decision) };
-        let (status, row) = decided(decision, transfers.decide(&row, ruling).await?, &row)?;
+        let (status, row) = decided(decision, transfers.decide(&row, ruling).await?)?;
         return Ok(Reply::new((status, Json(body(row)))));
     }
     let still_pending = match description {
@@ -221,13 +224,16 @@ pub async fn update(
     if still_pending { Ok(Reply::new(Json(body(row)))) } else { Err(illegal_change(&row)) }
 }
 
-/// What became of a decision about the transaction that was last `seen` so, as it is answered.
-fn decided(decision: Decision, decided: Decided, seen: &Transaction) -> Result<(StatusCode, Transaction)> {
+/// What became of a decision, as it is answered.
+fn decided(decision: Decision, decided: Decided) -> Result<(StatusCode, Transaction)> {
     match decided {
+        Decided::Made(row) => Ok((StatusCode::OK, row)),
         Decided::Stands(row) if row.status() == Status::Processing => Ok((StatusCode::ACCEPTED, row)),
-        Decided::Stands(row) if decision.has_made(&row, seen) => Ok((StatusCode::OK, row)),
         // the decision stood, and could not be carried out
-        Decided::Stands(row) => Err(row.state.failure().map_or_else(|| illegal_change(&row), refusal)),
+        Decided::Stands(row) => Err(match decision {
+            Decision::Capture(_) => not_captured(&row),
+            _ => illegal_change(&row),
+        }),
         Decided::Lost(row) => Err(lost(decision, &row)),
         Decided::NotFound => Err(codes::TRANSACTION_NOT_FOUND.into()),
     }
@@ -247,11 +253,11 @@ pub async fn delete(
     if !hide().await? {
         let ruling = Ruling { hide: Some(actor), ..Ruling::by(actor, Decision::Cancel) };
         match transfers.decide(&row, ruling).await? {
-            Decided::Stands(row) if row.is_hidden_from(actor) => {}
+            Decided::Made(row) | Decided::Stands(row) if row.is_hidden_from(actor) => {}
             // it settled between the two looks, or another request cancelled it
-            Decided::Stands(_) | Decided::Lost(_) if hide().await? => {}
+            Decided::Stands(_) | Decided::Made(_) | Decided::Lost(_) if hide().await? => {}
             Decided::NotFound => return Err(codes::TRANSACTION_NOT_FOUND.into()),
-            Decided::Stands(row) | Decided::Lost(row) => return Err(illegal_change(&row)),
+            Decided::Stands(row) | Decided::Made(row) | Decided::Lost(row) => return Err(illegal_change(&row)),
         }
     }
     Ok(Json(Message { message: "Transaction deleted successfully" }))

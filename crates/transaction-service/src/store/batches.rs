@@ -165,14 +165,14 @@ pub async fn claim_overdue(pool: &MySqlPool, id: BatchId) -> Result<bool, DbErro
 }
 
 /// Commits what came of an atomic batch at all of its transactions, with the facts that it makes true, unless that is known. That
-/// nothing was sent only counts while nobody else can have sent it.
+/// nothing was sent only counts while nobody else can have sent it. True if the batch is given up then.
 pub async fn settle(
     pool: &MySqlPool,
     id: BatchId,
     rows: &[Transaction],
     outcome: StepOutcome,
     pending_ttl: u32,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let unsent = outcome == StepOutcome::Refused { code: Failure::NotReached };
     let transition = || if unsent { Transition::Unsent } else { Transition::Outcome { step: 1, outcome } };
     let origin = common::origin::Origin::current();
@@ -184,18 +184,64 @@ pub async fn settle(
     };
     let requests: Vec<ChangeRequest> = rows.iter().map(request).collect();
     let (requests, now): (Vec<&ChangeRequest>, _) = (requests.iter().collect(), time::now());
-    let requests = &requests;
+    let (requests, given_up) = (&requests, &literal(&*format!("unsent {id}")));
     mysql::retry(|attempt| async move {
         let mut tx = mysql::begin(pool, point!("batch.outcome")).await?;
-        let sql = format!("SELECT due_at IS NOT NULL, settle_attempts FROM batches WHERE id = {id} FOR UPDATE");
-        let open: Vec<(bool, i32)> = tx.read(sql).await?;
-        if !open.iter().any(|(is_open, attempts)| *is_open && (!unsent || *attempts == 0)) {
-            return Ok(());
+        let sql = format!(
+            "SELECT due_at IS NOT NULL, settle_attempts, request = {given_up} FROM batches WHERE id = {id} FOR UPDATE"
+        );
+        let found: Vec<(bool, i32, bool)> = tx.read(sql).await?;
+        if !found.iter().any(|(is_open, attempts, _)| *is_open && (!unsent || *attempts == 0)) {
+            return Ok(found.iter().any(|(_, _, is_given_up)| *is_given_up));
         }
         changes::plan(&mut tx, requests, now, pending_ttl, attempt).await?;
-        let free = if unsent { format!(", request = {}", literal(&*format!("unsent {id}"))) } else { String::new() };
+        let free = if unsent { format!(", request = {given_up}") } else { String::new() };
         tx.write(format!("UPDATE batches SET due_at = NULL{free} WHERE id = {id}"));
-        tx.commit().await
+        tx.commit().await?;
+        Ok(unsent)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::transaction::tests::new;
+
+    const APPLIED: StepOutcome = StepOutcome::Applied;
+    const UNSENT: StepOutcome = StepOutcome::Refused { code: Failure::NotReached };
+
+    async fn atomic(pool: &MySqlPool, identity: &str) -> (BatchId, Vec<Transaction>) {
+        let request = Request { identity: identity.to_owned(), fingerprint: vec![1; 32] };
+        let batch = NewBatch { request, actor: "service".into(), is_atomic: true, items: vec![Ok(new()), Ok(new())] };
+        match insert(pool, &batch).await.unwrap() {
+            Inserted::New(id, rows) => (id, rows),
+            Inserted::Before(_) => panic!("{identity} is new"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_sent_gives_a_batch_up_unless_somebody_else_has_asked_for_it() {
+        let database = lab::database::database().await;
+        let pool = &mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
+        mysql::migrate(pool, crate::store::migrations::migrations()).await.unwrap();
+        let ends = async |(id, rows): &(BatchId, Vec<Transaction>), outcome| {
+            settle(pool, *id, rows, outcome, 60).await.unwrap()
+        };
+        let unsent = atomic(pool, "unsent").await;
+        assert!(ends(&unsent, UNSENT).await);
+        assert!(ends(&unsent, UNSENT).await, "also for who has not heard of the commit");
+        let _ = atomic(pool, "unsent").await;
+
+        let settled = atomic(pool, "settled").await;
+        assert!(!ends(&settled, APPLIED).await && !ends(&settled, UNSENT).await);
+
+        let claimed = atomic(pool, "claimed").await;
+        sqlx::query("UPDATE batches SET due_at = NOW(6) - INTERVAL 1 SECOND").execute(pool).await.unwrap();
+        assert!(claim_overdue(pool, claimed.0).await.unwrap());
+        assert!(!ends(&claimed, UNSENT).await, "the settler may have sent it");
+        assert!(!ends(&claimed, APPLIED).await);
+        let statuses = items(&mut pool.acquire().await.unwrap(), claimed.0).await.unwrap();
+        assert!(statuses.iter().all(|item| item.status() == crate::domain::state::Status::Pending));
+    }
 }

@@ -80,3 +80,25 @@ pub async fn find(conn: &mut MySqlConnection, identity: &str) -> sqlx::Result<Op
     let (request, shares) = (Some(Request { identity: identity.to_owned(), fingerprint }), shares::parse(shares)?);
     Ok(Some(CaptureRecord { transaction_id, step, is_final, captured_after, shares, refunded, settled_at, request }))
 }
+
+/// The last capture of a transaction that took effect.
+#[derive(Debug)]
+pub struct LastCapture {
+    /// How much it paid.
+    pub amount: Money,
+    /// True if it was the end.
+    pub is_final: bool,
+}
+
+/// The last capture of an amount of `transaction` that took effect, if there is one.
+pub async fn last(conn: &mut MySqlConnection, transaction: TransactionId) -> sqlx::Result<Option<LastCapture>> {
+    let rows: Vec<(bool, Money)> = sqlx::query_as(
+        "SELECT is_final, captured_after FROM captures
+         WHERE transaction_id = ? AND settled_at IS NOT NULL ORDER BY step DESC LIMIT 2",
+    )
+    .bind(transaction)
+    .fetch_all(conn)
+    .await?;
+    let before = rows.get(1).map_or(Money::ZERO, |(_, captured)| *captured);
+    Ok(rows.first().map(|&(is_final, captured)| LastCapture { amount: captured - before, is_final }))
+}

@@ -8,6 +8,17 @@ use crate::domain::{state::Status, transaction::Transaction};
 
 pub(super) const THOSE: &str = concat!("SELECT ", columns!(), " FROM transactions WHERE id IN ");
 
+/// Counts an attempt at the outstanding step of a transaction, and pushes the next one away: by the seconds that are bound, twice as many each
+/// time, up to a minute.
+macro_rules! count_attempt {
+    () => {
+        "UPDATE transactions
+         SET due_at = NOW(6) + INTERVAL LEAST(? * POW(2, LEAST(settle_attempts, 5)), 60) SECOND,
+             settle_attempts = settle_attempts + 1, version = version + 1
+         WHERE id = ? AND status = 'processing'"
+    };
+}
+
 /// The transaction `id`, hidden or not.
 pub async fn find(conn: &mut MySqlConnection, id: TransactionId) -> sqlx::Result<Option<Transaction>> {
     sqlx::query_as(concat!("SELECT ", columns!(), " FROM transactions WHERE id = ?"))
@@ -78,21 +89,28 @@ pub async fn claim_overdue(conn: &mut MySqlConnection, overdue: &[TransactionId]
     let mut claimed = Vec::new();
     for &id in overdue {
         // the time is looked at again under the row's lock: another settler may have been faster
-        let taken = sqlx::query(
-            "UPDATE transactions
-             SET due_at = NOW(6) + INTERVAL LEAST(? * POW(2, LEAST(settle_attempts, 5)), 60) SECOND,
-                 settle_attempts = settle_attempts + 1, version = version + 1
-             WHERE id = ? AND status = 'processing' AND due_at <= NOW(6)",
-        )
-        .bind(SETTLE_AFTER_SECONDS)
-        .bind(id)
-        .execute(&mut *conn)
-        .await?;
+        let taken = sqlx::query(concat!(count_attempt!(), " AND due_at <= NOW(6)"))
+            .bind(SETTLE_AFTER_SECONDS)
+            .bind(id)
+            .execute(&mut *conn)
+            .await?;
         if taken.rows_affected() == 1 {
             claimed.extend(find(conn, id).await?);
         }
     }
     Ok(claimed)
+}
+
+/// Claims the outstanding step of a transaction that was last seen at this `version`, as a settler would, for who goes on with it before
+/// its time; `None` if somebody has changed it since. From then on nobody takes the step for one that was never sent.
+pub async fn claim(conn: &mut MySqlConnection, id: TransactionId, version: i32) -> sqlx::Result<Option<Transaction>> {
+    let taken = sqlx::query(concat!(count_attempt!(), " AND version = ?"))
+        .bind(SETTLE_AFTER_SECONDS)
+        .bind(id)
+        .bind(version)
+        .execute(&mut *conn)
+        .await?;
+    if taken.rows_affected() == 1 { find(conn, id).await } else { Ok(None) }
 }
 
 /// Gives a claimed step back for the next second: user-service was not reached, so nothing was tried.

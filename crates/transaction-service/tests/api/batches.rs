@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    peers::Reaction,
+    peers::{Reaction, UserService},
     support::{RECEIVER, SENDER, Service, ids},
 };
 
@@ -259,8 +259,24 @@ async fn while_user_service_is_away_an_atomic_batch_is_given_up_and_its_key_is_f
     // without a look at the accounts: that fails first
     let refused = keyed.post(BATCH, batch(true, &[item(2, 10, true)])).await;
     let _ = refused.expect_error(503, "service_unavailable");
-    let alone = service.service.post(BATCH, batch(false, &[item(2, 10, true)])).await.expect(201);
-    assert_eq!((&alone["status"], &alone["results"][0]["code"]), (&json!("failed"), &json!("service_unavailable")));
+}
+
+#[tokio::test]
+async fn while_user_service_is_away_the_items_of_a_batch_wait_for_it() {
+    let port = lab::ports::free_port();
+    let url = format!("http://127.0.0.1:{port}").parse().unwrap();
+    let service = Service::start_with_users_at(url).await;
+    let keyed = service.service.keyed("away");
+    let body = batch(false, &[item(2, 10, true), item(2, 20, true)]);
+    let open = keyed.post(BATCH, body.clone()).await.expect(202);
+    assert_eq!((&open["status"], statuses(&open)), (&json!("processing"), vec!["processing"; 2]));
+    let _users = UserService::start_on(port).await;
+    service.start_workers();
+    for result in open["results"].as_array().unwrap() {
+        let _ = service.becomes(result["transaction_id"].as_i64().unwrap(), "completed").await;
+    }
+    let again = keyed.post(BATCH, body).await.expect(201);
+    assert_eq!((&again["status"], again.id()), (&json!("completed"), open.id()));
 }
 
 #[tokio::test]

@@ -7,9 +7,12 @@ use tokio::sync::Semaphore;
 
 use crate::{
     peers::Reaction,
-    support::{RECEIVER, SENDER, Service, assert_documented, assert_names_field},
+    support::{RECEIVER, SENDER, Service, assert_documented, assert_names_field, payment},
 };
 use lab::http::{Api, Reply};
+
+/// The most captures of a transaction, beside the one that ends it.
+const MAX_CAPTURES: u32 = 1_000;
 
 async fn capture(caller: &Api, id: i64, body: Value) -> Reply {
     caller.post(&format!("/transactions/{id}/captures"), body).await
@@ -53,8 +56,16 @@ async fn a_part_is_completed_after_others_were_captured() {
     let _ = capture(&service.service, id, json!({"amount": 2_500})).await.expect(201);
     let path = format!("/transactions/{id}");
     let body = json!({"status": "completed", "amount": 6_000});
-    let completed = service.service.put(&path, body).await.expect(200);
+    let completed = service.service.put(&path, body.clone()).await.expect(200);
     assert_documented(&completed, &json!({"status": "completed", "captured_amount": 8_500}));
+    let again = service.service.put(&path, body.clone()).await.expect(200);
+    assert_eq!(again.json, completed.json, "the same once more is no change");
+    let tried = service.service.put(&format!("{path}?dry_run=true"), body).await.expect(200);
+    assert_documented(&tried, &json!({"status": "completed", "captured_amount": 8_500}));
+    for captured in [2_500, 8_500] {
+        let other = service.service.put(&path, json!({"status": "completed", "amount": captured})).await;
+        let _ = other.expect_error(409, "illegal_status_change");
+    }
     let other = service.service.put(&path, json!({"status": "completed", "amount": 100})).await;
     let _ = other.expect_error(409, "illegal_status_change");
 }
@@ -138,6 +149,71 @@ async fn a_part_that_cannot_be_paid_gives_the_rest_back() {
     let _ = capture(&service.service, id, json!({"amount": 1_000})).await.expect_error(409, "receiver_unavailable");
     let ended = json!({"status": "completed", "captured_amount": 4_000, "status_reason": "cancelled"});
     assert_documented(&service.show(id).await.expect(200), &ended);
+
+    for body in [json!({"status": "completed"}), json!({"status": "completed", "amount": 1_000})] {
+        service.users.on("capture", Reaction::Applies);
+        let id = service.pending().await;
+        let _ = capture(&service.service, id, json!({"amount": 4_000})).await.expect(201);
+        service.users.on("capture", Reaction::Refuses("receiver_unavailable"));
+        let refused = service.service.put(&format!("/transactions/{id}"), body).await;
+        let _ = refused.expect_error(409, "receiver_unavailable");
+        assert_documented(&service.show(id).await.expect(200), &ended);
+    }
+}
+
+/// An amount of which the rest after a hundredth has more digits than a request may have.
+const LARGE: i64 = 10_000_000_000_001;
+
+#[tokio::test]
+async fn a_rest_of_more_digits_than_a_request_may_have_is_paid_and_given_back() {
+    let service = Service::start().await;
+    let left = |service: &Service| {
+        let call = service.users.calls().pop().expect("a call");
+        call.body.split_once("\"amount\":").map(|(_, rest)| rest.split(',').next().unwrap_or_default().to_owned())
+    };
+    let rest = Some("10000000000000.99".to_owned());
+    for by_capture in [true, false] {
+        let id = service.create(payment(LARGE)).await.expect(201).id();
+        let _ = capture(&service.service, id, json!({"amount": "0.01"})).await.expect(201);
+        let answer = if by_capture {
+            let tried = service.service.post(&format!("/transactions/{id}/captures?dry_run=true"), json!({})).await;
+            assert_eq!(tried.expect(201)["status"], "completed");
+            capture(&service.service, id, json!({})).await.expect(201)
+        } else {
+            service.decide(id, "completed").await.expect(200)
+        };
+        assert_documented(&answer, &json!({"status": "completed", "captured_amount": LARGE}));
+        assert_eq!(left(&service), rest);
+        let path = format!("/transactions/{id}/refunds");
+        let _ = service.service.post(&path, json!({"amount": "0.01"})).await.expect(201);
+        let refund = service.service.post(&path, json!({})).await.expect(201);
+        assert!(refund.text.contains("\"amount\":10000000000000.99,"), "{}", refund.text);
+        assert_eq!(left(&service), rest);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_is_captured_in_so_many_parts_and_then_to_its_end() {
+    let service = Service::start().await;
+    let parts = |count: u32| {
+        let update = sqlx::query("UPDATE transactions SET step = 1 + ?").bind(count);
+        let pool = service.pool();
+        async move { update.execute(&pool).await.unwrap() }
+    };
+    let ends = [json!({"amount": 1, "final": true}), json!({})];
+    for end in ends {
+        let id = service.pending().await;
+        let _ = parts(MAX_CAPTURES - 1).await;
+        let _ = capture(&service.service, id, json!({"amount": 1})).await.expect(201);
+        for path in ["captures", "captures?dry_run=true"] {
+            let refused = service.service.post(&format!("/transactions/{id}/{path}"), json!({"amount": 1})).await;
+            assert_eq!(refused.expect_error(409, "too_many_captures")["limit"], MAX_CAPTURES);
+        }
+        assert_eq!(capture(&service.service, id, end).await.expect(201)["status"], "completed");
+    }
+    let id = service.pending().await;
+    let _ = parts(MAX_CAPTURES).await;
+    let _ = service.decide(id, "cancelled").await.expect(200);
 }
 
 #[tokio::test]

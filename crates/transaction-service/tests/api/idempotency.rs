@@ -139,7 +139,15 @@ async fn a_payment_that_is_still_being_made_is_409_and_answered_once_it_is_known
     eventually("the hold to be asked for", async || (!service.users.calls().is_empty()).then_some(())).await;
     let _ = keyed(&service.service, "key", payment(10_000)).await.expect_error(409, "request_in_progress");
     let _ = keyed(&service.service, "key", payment(1)).await.expect_error(422, "idempotency_key_reused");
-    gate.add_permits(1);
+    let asked: BTreeSet<String> = service.users.calls().into_iter().map(|call| call.body).collect();
+    assert_eq!((asked.len(), service.users.calls().len()), (1, 2), "the second request asked for the same");
+    let id: i64 = sqlx::query_scalar("SELECT id FROM transactions").fetch_one(&service.pool()).await.unwrap();
+    assert_eq!(
+        service.settle_attempts(id).await,
+        1,
+        "and said so before, lest the first one gives it up as never sent"
+    );
+    gate.add_permits(2);
     let first = slow.await.expect("the caller lives").expect(201);
     let again = keyed(&service.service, "key", payment(10_000)).await.expect(201);
     assert_eq!((is_replayed(&again), again.text), (true, first.text));

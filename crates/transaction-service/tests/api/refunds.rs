@@ -43,6 +43,21 @@ async fn a_refund_is_a_transaction_of_its_own_and_shows_at_the_first_one() {
 }
 
 #[tokio::test]
+async fn what_a_refund_with_a_key_was_refused_with_is_answered_again() {
+    let service = Service::start().await;
+    let pending = service.pending().await;
+    let keyed = service.service.keyed("too-soon");
+    let dry = keyed.post(&format!("/transactions/{pending}/refunds?dry_run=true"), json!({"amount": 1})).await;
+    let _ = dry.expect_error(409, "exceeds_refundable");
+    let first = refund(&keyed, pending, json!({"amount": 1})).await.expect_error(409, "exceeds_refundable");
+    let _ = service.decide(pending, "completed").await.expect(200);
+    let again = refund(&keyed, pending, json!({"amount": 1})).await.expect_error(409, "exceeds_refundable");
+    assert_eq!((&again["refundable"], again.header("idempotent-replayed")), (&first["refundable"], "true"));
+    let _ = refund(&keyed, pending, json!({"amount": 2})).await.expect_error(422, "idempotency_key_reused");
+    let _ = refund(&service.service, pending, json!({"amount": 1})).await.expect(201);
+}
+
+#[tokio::test]
 async fn only_what_was_captured_is_refunded() {
     let service = Service::start().await;
     let pending = service.pending().await;

@@ -7,7 +7,7 @@ use money::time;
 use serde_json::{Value, json};
 
 use crate::{
-    peers::{Reaction, unreachable},
+    peers::Reaction,
     support::{RECEIVER, SENDER, Service, assert_documented, assert_names_field, ids, immediate, payment},
 };
 
@@ -244,9 +244,33 @@ async fn of_a_sender_who_cancels_and_its_time_exactly_one_wins() {
 
 #[tokio::test]
 async fn it_waits_for_a_user_service_that_is_away() {
-    let service = Service::start_with_users_at(unreachable()).await;
+    let service = Service::start().await;
+    service.users.on("hold", Reaction::Answers(503, r#"{"code":"service_unavailable"}"#));
     let id = service.create(at(payment(10_000), tomorrow())).await.expect(201).id();
     service.start_workers();
     let_begin(&service, id).await;
     assert!(service.becomes(id, "processing").await["execute_at"].is_string());
+}
+
+#[tokio::test]
+async fn whoever_does_not_exist_has_no_part_in_what_begins_later() {
+    let service = Service::start().await;
+    let nobody = lab::accounts::NOBODY;
+    let with = |member: &str, value: Value| {
+        let mut body = at(payment(10_000), tomorrow());
+        body[member] = value;
+        body
+    };
+    for (body, field) in [
+        (with("sender_id", json!(nobody)), "sender_id"),
+        (with("receiver_id", json!(nobody)), "receiver_id"),
+        (with("fee", json!({"receiver_id": nobody, "amount": 1})), "fee.receiver_id"),
+    ] {
+        for path in ["/transactions", "/transactions?dry_run=true"] {
+            let refused = service.service.post(path, body.clone()).await.expect_error(404, "user_not_found");
+            assert_eq!(refused["fields"], json!({field: "does not exist"}));
+        }
+    }
+    let all = service.service.get("/transactions").await.expect(200);
+    assert_eq!(all.json, json!([]));
 }
