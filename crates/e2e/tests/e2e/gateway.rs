@@ -147,6 +147,8 @@ async fn what_is_internal_is_not_there() {
         "/user-service/metrics",
         "/user-service/internal/users",
         "/users/%0d%0aX-Service-Token:x",
+        "/users/1%20/b%3Fx",
+        "/internal/users/..%2f..%2fusers%2fx%20%2fb%3Fy",
         "/refused",
     ] {
         for method in [Method::GET, Method::POST, Method::PUT] {

@@ -12,6 +12,7 @@ use lab::{
     http::eventually,
     ports::free_port,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -112,12 +113,20 @@ async fn a_replica_that_is_frozen_is_passed_over_where_a_request_may_be_sent_twi
         }
         assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
     }
-    // what has no key may have been done: it waits for its answer
-    let answers = async || timeout(BOUND, api.post("/transactions", json!({}))).await.is_ok();
-    let mut asked = 1;
-    while answers().await {
-        asked += 1;
-        assert!(asked < 30, "it never waits");
+    // what has no key may have been done, and what is done twice is answered in another way: it waits for its answer
+    let keyed = api.keyed("key");
+    for (caller, method, path) in [
+        (&api, Method::POST, "/transactions"),
+        (&api, Method::DELETE, "/transactions/1"),
+        (&api, Method::PUT, "/users/1"),
+        (&keyed, Method::POST, "/users"),
+        (&keyed, Method::POST, "/payment-requests/1/decline"),
+    ] {
+        let mut asked = 1;
+        while timeout(BOUND, caller.send(method.clone(), path, Some("{}".to_owned()))).await.is_ok() {
+            asked += 1;
+            assert!(asked < 30, "{method} {path} never waits");
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         transaction::Transaction,
         transition::{Changed, Transition},
     },
-    store::captures,
+    store::{captures, transactions as store},
 };
 
 /// What became of a request for a capture.
@@ -69,18 +69,26 @@ impl Transfers {
         self.carry_out(row, capture, false).await
     }
 
-    /// Keeps what a request for a capture or a refund is refused with, so that it is answered again.
-    pub async fn keep_refusal(&self, keyed: Option<&KeyedRequest>, answer: &Answer) -> Result<(), DbError> {
-        if keyed.is_none() {
-            return Ok(());
-        }
-        mysql::retry(|_| async {
+    /// Keeps what a request for a capture or a refund is refused with, so that it is answered again; unless it was sent twice, and has made
+    /// a transaction meanwhile, which it returns.
+    pub async fn keep_refusal(
+        &self,
+        keyed: Option<&KeyedRequest>,
+        answer: &Answer,
+    ) -> Result<Option<Transaction>, DbError> {
+        let Some(request) = keyed.map(Request::from) else { return Ok(None) };
+        let request = &request;
+        mysql::retry(|_| async move {
             let mut tx = mysql::begin(&self.0.pool, point!("refusal")).await?;
+            if let Some(made) = store::find_request(tx.conn().await?, &request.identity).await? {
+                return Ok(Some(made));
+            }
             if idempotency::look_up(tx.conn().await?, keyed).await?.is_some() {
-                return Ok(());
+                return Ok(None);
             }
             idempotency::store(tx.conn().await?, keyed, answer).await?;
-            tx.commit().await
+            tx.commit().await?;
+            Ok(None)
         })
         .await
     }

@@ -38,13 +38,12 @@ impl Transfers {
         };
         let amount = match known.map_or_else(|| refunded(of, amount), |known| Ok(known.amount)) {
             Ok(amount) => amount,
-            Err(refusal) => {
-                // whoever is asked to come back has not been refused
-                if refusal.code() != codes::TRANSACTION_IN_PROGRESS {
-                    self.keep_refusal(keyed, &Answer::refusal(&refusal)).await?;
-                }
-                return Err(refusal);
-            }
+            // whoever is asked to come back has not been refused
+            Err(refusal) if refusal.code() == codes::TRANSACTION_IN_PROGRESS => return Err(refusal),
+            Err(refusal) => match self.keep_refusal(keyed, &Answer::refusal(&refusal)).await? {
+                Some(made) => made.amount,
+                None => return Err(refusal),
+            },
         };
         self.create(new_refund(of, amount, reason, labels), request).await
     }

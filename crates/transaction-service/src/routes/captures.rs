@@ -79,7 +79,7 @@ pub async fn create(
             let refusal = lost(Decision::Capture(capture), &row);
             // whoever is asked to come back has not been refused
             if row.status() != Status::Processing {
-                transfers.keep_refusal(request.as_ref(), &Answer::refusal(&refusal)).await?;
+                let _ = transfers.keep_refusal(request.as_ref(), &Answer::refusal(&refusal)).await?;
             }
             Err(refusal)
         }

@@ -35,10 +35,13 @@ pub async fn create(
     }
     let keyed =
         KeyedRequest::new(key.unless(dry_run), visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);
-    if let Some(known) = transfers.answered_before(keyed.as_ref()).await? {
+    let request = keyed.as_ref().map_or_else(|| Request::once(fingerprint(&body)), Request::from);
+    // of a request that was sent twice one may have been refused a moment before the other was not: what was made counts
+    if !transfers.is_known(&request).await?
+        && let Some(known) = transfers.answered_before(keyed.as_ref()).await?
+    {
         return Ok(Reply::new(known.answer()?.into_response()));
     }
-    let request = keyed.as_ref().map_or_else(|| Request::once(fingerprint(&body)), Request::from);
     let NewRefund { amount, reason, reference, metadata } = body;
     let (reason, labels) = (reason.unwrap_or_default().0, Labels::of(reference, metadata));
     if dry_run {
