@@ -12,7 +12,7 @@ use super::{
     account::Accounts,
     identity::{Credential, Identity},
     revocation::Revocations,
-    token::Verifier,
+    token::{Grant, Verifier},
     who::{Caller, ServiceName},
 };
 use crate::{
@@ -78,9 +78,14 @@ impl Gatekeeper {
         &self.0.http
     }
 
-    /// Who the headers say that the request comes from, without a look at its account.
+    /// Who the headers say that the request comes from, without a look at its account. A token that is known to have ended is as a wrong
+    /// one: whoever found it must not use up what its owner may ask for.
     pub fn identify(&self, headers: &HeaderMap) -> Identity {
-        Identity(self.credential(headers))
+        let ended = |grant: &Grant| !grant.has_expired(time::now()) && self.0.revocations.have_surely_ended(grant);
+        Identity(match self.credential(headers) {
+            Ok(Credential::User(grant)) if ended(&grant) => Err(codes::TOKEN_REVOKED),
+            credential => credential,
+        })
     }
 
     /// The caller that a request proves, whose identity was read when it arrived, or is read now.

@@ -108,6 +108,14 @@ impl Revocations {
         grant.version < revoked.max(read)
     }
 
+    /// True if the token has ended without a doubt: a revocation is known that came after it was given. Costs no look at the account.
+    pub fn have_surely_ended(&self, grant: &Grant) -> bool {
+        let known = self.0.known.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .get(&grant.user)
+            .is_some_and(|revocation| grant.issued_at <= revocation.revoked_at && grant.version < revocation.version)
+    }
+
     /// True while nobody can say which tokens have ended: the process has just begun, and has not read it yet.
     pub fn are_awaited(&self) -> bool {
         self.0.awaited.load(Ordering::Relaxed)

@@ -8,6 +8,9 @@ use sqlx::MySqlConnection;
 
 /// Hours after which attempts are forgotten.
 const REMEMBERED_HOURS: u32 = 24;
+/// Seconds in which a network address is forgiven one failure: what an office mistypes in weeks does not add up, and who guesses gains
+/// less than by waiting.
+const FORGIVEN_SECONDS: u32 = 15 * 60;
 /// The most rows that are forgotten in one unit of work.
 const FORGOTTEN_AT_ONCE: u32 = 1000;
 
@@ -33,6 +36,14 @@ impl Subject<'_> {
         }
     }
 
+    /// Seconds after which one failure is forgiven, while others come; 0 if none is.
+    fn forgiven_seconds(&self) -> u32 {
+        match self {
+            Self::Account(_) => 0,
+            Self::Client(_) => FORGIVEN_SECONDS,
+        }
+    }
+
     /// The longest wait, in seconds.
     fn longest_wait(&self) -> u32 {
         match self {
@@ -54,12 +65,22 @@ impl Subject<'_> {
 /// instead, if it is too early.
 pub async fn begin(conn: &mut MySqlConnection, subject: Subject<'_>) -> sqlx::Result<Option<Duration>> {
     let key = subject.key();
+    let forgiven_seconds = subject.forgiven_seconds();
+    // whoever is never forgiven has no moment, and NULL failures are forgiven
     sqlx::query(
         "INSERT INTO login_attempts (subject, failures, blocked_until) VALUES (?, 0, NOW(6))
-         ON DUPLICATE KEY UPDATE failures = IF(blocked_until < NOW(6) - INTERVAL ? HOUR, 0, failures)",
+         ON DUPLICATE KEY UPDATE
+             failures = IF(blocked_until < NOW(6) - INTERVAL ? HOUR, 0,
+                 GREATEST(0, failures - IFNULL(TIMESTAMPDIFF(SECOND, forgiven_until, NOW(6)) DIV NULLIF(?, 0), 0))),
+             forgiven_until = IF(? = 0, NULL, IFNULL(
+                 forgiven_until + INTERVAL (TIMESTAMPDIFF(SECOND, forgiven_until, NOW(6)) DIV NULLIF(?, 0)) * ? SECOND, NOW(6)))",
     )
     .bind(&key)
     .bind(REMEMBERED_HOURS)
+    .bind(forgiven_seconds)
+    .bind(forgiven_seconds)
+    .bind(forgiven_seconds)
+    .bind(forgiven_seconds)
     .execute(&mut *conn)
     .await?;
     let (failures, wait): (u32, i64) = sqlx::query_as(
@@ -82,13 +103,15 @@ pub async fn begin(conn: &mut MySqlConnection, subject: Subject<'_>) -> sqlx::Re
     Ok(None)
 }
 
-/// Forgets the failures of an account that was logged in to, and this one attempt of the client.
+/// Forgets the failures of an account that was logged in to, and this one attempt of the client, for which nobody else there waits.
 pub async fn succeeded(conn: &mut MySqlConnection, account: Subject<'_>, client: Subject<'_>) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM login_attempts WHERE subject = ?").bind(account.key()).execute(&mut *conn).await?;
-    sqlx::query("UPDATE login_attempts SET failures = failures - 1 WHERE subject = ? AND failures > 0")
-        .bind(client.key())
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "UPDATE login_attempts SET failures = failures - 1, blocked_until = NOW(6) WHERE subject = ? AND failures > 0",
+    )
+    .bind(client.key())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

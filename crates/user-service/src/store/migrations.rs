@@ -27,6 +27,7 @@ pub fn migrations() -> Migrator {
         "0120_lookups",
         "0130_holds_shares",
         "0140_ledger_entries_is_fee",
+        "0141_login_attempts_forgiven",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

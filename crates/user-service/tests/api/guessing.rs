@@ -78,6 +78,23 @@ async fn a_client_that_tries_many_accounts_has_to_wait_and_its_successes_do_not_
         let _ = service.login(&email, "wrong-password").await.expect_error(401, "invalid_credentials");
     }
     let _ = service.login("another@example.com", "wrong-password").await.expect_error(429, "too_many_attempts");
+
+    // three quarters of an hour later
+    let later = "UPDATE login_attempts SET forgiven_until = forgiven_until - INTERVAL 46 MINUTE, blocked_until = NOW(6) \
+                 WHERE forgiven_until IS NOT NULL AND failures = 100";
+    service.run(later).await;
+    for number in 0..3 {
+        let _ = service.login(&user.email, PASSWORD).await.expect(200);
+        let email = format!("later{number}@example.com");
+        let _ = service.login(&email, "wrong-password").await.expect_error(401, "invalid_credentials");
+    }
+    let _ = service.login("another@example.com", "wrong-password").await.expect_error(429, "too_many_attempts");
+
+    // who logs in with the right password holds nobody up
+    service.run("UPDATE login_attempts SET blocked_until = NOW(6) WHERE failures = 100").await;
+    for _ in 0..3 {
+        let _ = service.login(&user.email, PASSWORD).await.expect(200);
+    }
 }
 
 #[tokio::test]

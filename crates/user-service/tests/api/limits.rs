@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use lab::http::Api;
 
-use crate::support::Service;
+use crate::support::{PASSWORD, Service};
 
 /// Requests a second; twice as many may come at once.
 const EACH_SECOND: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -41,6 +41,22 @@ async fn a_client_and_each_user_have_limits_of_their_own_and_services_have_none(
     let forged = service.anyone.clone().with("x-service-token", "guess");
     let guesses = futures::future::join_all((0..60).map(|_| forged.get("/internal/users"))).await;
     assert!(guesses.iter().any(|reply| reply.status == 429), "guessing tokens has its limit too");
+}
+
+#[tokio::test]
+async fn whoever_has_a_token_that_has_ended_uses_nothing_up_of_what_its_owner_may_ask_for() {
+    let service = limited().await;
+    service.start_workers();
+    let user = service.user("ani", 0).await;
+    let change = serde_json::json!({"password": "another-password", "current_password": PASSWORD});
+    let _ = user.api.put(&user.path(""), change).await.expect(200);
+    let balance = user.path("/balance");
+    lab::http::eventually("the token to end", async || (user.api.get(&balance).await.status == 401).then_some(()))
+        .await;
+    let owner = service.anyone.as_user(&service.token(&user.email, "another-password").await);
+    let stolen = futures::future::join_all((0..60).map(|_| user.api.get(&balance))).await;
+    assert!(stolen.iter().all(|reply| [401, 429].contains(&reply.status.as_u16())));
+    assert_eq!(answered(&owner, &balance, 5).await, 5);
 }
 
 #[tokio::test]
