@@ -1,6 +1,6 @@
 //! What charts show.
 
-use chrono::{DateTime, Days, Months, NaiveDate, Utc};
+use chrono::{DateTime, Days, Utc};
 use chrono_tz::Tz;
 use common::Result;
 use money::{
@@ -10,19 +10,14 @@ use money::{
 
 use super::sync::Sync;
 use crate::{
-    domain::{
-        chart::{Balances, Month},
-        period::ClosedPeriod,
-    },
-    store::{entries, flows},
+    domain::{chart::Balances, period::ClosedPeriod},
+    store::entries,
 };
 
 /// Points of a chart of a balance at most, but for the first one: there is room for no more.
 const MOST_POINTS: usize = 120;
 /// Days of a chart of a balance, if nobody says which.
 const DAYS: u64 = 30;
-/// Months of a chart of money in and out.
-const MONTHS: u32 = 12;
 
 impl Sync {
     /// The balance of `user` over a period, and before which moment all that was committed in the ledger counts.
@@ -33,23 +28,6 @@ impl Sync {
         let balances = entries::balances_before(&mut snapshot, current.generation, user, &moments(&period)).await?;
         let (first, last) = (period.first_day(), period.last_day());
         Ok((Balances { first, last, balances }, current.true_at))
-    }
-
-    /// What came in and went out of `user` in the last twelve months, that of `now` included.
-    pub async fn months(&self, user: UserId, zone: Tz, now: DateTime<Utc>) -> Result<(Vec<Month>, DateTime<Utc>)> {
-        let firsts = last_months(day_of(now, zone));
-        let bounds: Vec<_> = firsts.iter().map(|first| midnight(*first, zone)).collect();
-        self.must_have_existed(user).await?;
-        let mut snapshot = self.entries(Some(user)).await?;
-        let current = snapshot.current;
-        let found = flows::flows(&mut snapshot, current.generation, user, &bounds).await?;
-        let month = |(index, first): (i64, &NaiveDate)| {
-            let flow = found.iter().find(|(stretch, ..)| *stretch == index);
-            let (money_in, money_out) =
-                flow.map(|(_, money_in, money_out)| (*money_in, *money_out)).unwrap_or_default();
-            Month { first: *first, money_in, money_out }
-        };
-        Ok(((0..).zip(&firsts).take(MONTHS as usize).map(month).collect(), current.true_at))
     }
 }
 
@@ -67,13 +45,6 @@ fn moments(period: &ClosedPeriod) -> Vec<DateTime<Utc>> {
     let later = period.first_day().iter_days().step_by(step).skip(1);
     let inner = later.map(|day| midnight(day, period.zone)).take_while(|moment| *moment < period.to);
     [period.from].into_iter().chain(inner).chain([period.to]).collect()
-}
-
-/// The first days of the last months, the oldest first, and that of the next month.
-fn last_months(today: NaiveDate) -> Vec<NaiveDate> {
-    let first = today - Days::new(u64::from(chrono::Datelike::day0(&today)));
-    let oldest = first - Months::new(MONTHS - 1);
-    (0..=MONTHS).map(|index| oldest + Months::new(index)).collect()
 }
 
 #[cfg(test)]
@@ -96,12 +67,5 @@ mod tests {
         let decade = moments(&period("2016-12-01", "2026-11-30"));
         assert!((100..=MOST_POINTS + 1).contains(&decade.len()), "{}", decade.len());
         assert!(decade.is_sorted());
-    }
-
-    #[test]
-    fn twelve_months_end_with_this_one() {
-        let months = last_months("2026-01-31".parse().unwrap());
-        assert_eq!(months.len(), 13);
-        assert_eq!((months[0].to_string(), months[12].to_string()), ("2025-02-01".into(), "2026-02-01".into()));
     }
 }

@@ -5,12 +5,14 @@
 //! transactions on its page ([`reported`]), or on which it makes a [`report`]. Taking a change
 //! over twice is the same as once. What is missing is added; nothing is deleted first, so readers see the old or the new.
 //!
-//! Only moments of transaction-service's database are compared with each other, never with a clock of this service.
+//! Only moments of transaction-service's database are compared with each other, never with a clock of this service; [`flow`] alone compares
+//! them with those of the ledger.
 
 pub mod background;
 pub mod chart;
 pub mod entries;
 pub mod entry_worker;
+pub mod flow;
 pub mod full_sync;
 pub mod groups;
 pub mod known_users;

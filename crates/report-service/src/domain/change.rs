@@ -111,6 +111,11 @@ impl Change {
         self.captured_amount.unwrap_or(implied_captured(self.status, self.amount))
     }
 
+    /// When it was settled; if that was not written down, a moment by which it was.
+    pub fn ended_at(&self) -> Option<DateTime<Utc>> {
+        (!self.status.is_open()).then(|| self.settled_at.unwrap_or(self.changed_at))
+    }
+
     /// True if money of it has moved more than once: how it stood before its last change is not known.
     pub fn has_moved_in_parts(&self) -> bool {
         let captured = self.captured();

@@ -85,7 +85,7 @@ pub async fn take_over(unit: &mut Unit, changes: &[Change], zone: Option<Tz>) ->
     let replace = " ON DUPLICATE KEY UPDATE status = VALUES(status), version = VALUES(version),
         counts_for_sender = VALUES(counts_for_sender), counts_for_receiver = VALUES(counts_for_receiver),
         captured = VALUES(captured), shares = VALUES(shares), description = VALUES(description),
-        reference = VALUES(reference)";
+        reference = VALUES(reference), settled_at = VALUES(settled_at)";
     write(unit, &changed, &counted, replace);
     write(unit, &recounted, &counted, " ON DUPLICATE KEY UPDATE counted = VALUES(counted)");
     shares::write(unit, added.iter().chain(&changed).copied());
@@ -250,7 +250,7 @@ fn by_id(rows: Vec<Stored>) -> HashMap<TransactionId, Stored> {
 fn write(unit: &mut Unit, changes: &[&Change], counted: &HashMap<TransactionId, String>, on_duplicate: &'static str) {
     let mut insert = BulkInsert::new(
         "INSERT INTO transactions (transaction_id, sender_id, receiver_id, amount, status, version, created_at,
-             counts_for_sender, counts_for_receiver, captured, shares, description, reference, counted)",
+             counts_for_sender, counts_for_receiver, captured, shares, description, reference, counted, settled_at)",
     );
     for change in changes {
         let shares = shares::written(change);
@@ -269,6 +269,7 @@ fn write(unit: &mut Unit, changes: &[&Change], counted: &HashMap<TransactionId, 
             change.description.as_deref().into(),
             change.reference.as_deref().into(),
             counted.get(&change.id).map(String::as_str).into(),
+            change.ended_at().into(),
         ]);
     }
     unit.insert(insert.on_duplicate(on_duplicate));

@@ -81,7 +81,7 @@ pub(super) const TOTALS: &str = "SELECT COUNT(*), SUM(GREATEST(amount, 0)), SUM(
      WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ?";
 
 /// As a value of a DATETIME: a TIMESTAMP, which the driver makes of a moment, has no year before 1970 or after 2106.
-fn moment(moment: DateTime<Utc>) -> NaiveDateTime {
+pub(super) fn moment(moment: DateTime<Utc>) -> NaiveDateTime {
     moment.naive_utc()
 }
 

@@ -1,40 +1,98 @@
 //! What came in and went out, for charts.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
-use money::{Money, UserId};
+use money::{Money, TransactionId, UserId};
+use mysql::{bulk::list, row};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
-/// Each transaction counts once, by what it has moved altogether, in the stretch in which it began; one that may still change does
-/// not. What is of no transaction counts by itself.
-const NETS: &str = "SELECT n.began, n.net
-         FROM (SELECT transaction_id, MIN(created_at) AS began, SUM(amount) AS net FROM entries
-               WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ?
-               GROUP BY COALESCE(transaction_id, -id), transaction_id) n
-         LEFT JOIN transactions t ON t.transaction_id = n.transaction_id
-         WHERE t.status IS NULL OR t.status NOT IN ('processing', 'pending', 'scheduled')";
+use super::entries::moment;
+use crate::domain::change::Status;
 
-/// What came in and went out of `user` in each stretch between two of `bounds`, which ascend. Stretches without either are left out.
-pub async fn flows(
-    conn: &mut MySqlConnection,
-    generation: i32,
-    user: UserId,
-    bounds: &[DateTime<Utc>],
-) -> sqlx::Result<Vec<(i64, Money, Money)>> {
-    let [first, later @ ..] = bounds else { return Ok(Vec::new()) };
+row! {
+    /// What came in and went out in a stretch: by all that is certain, or by one transaction that is not.
+    #[derive(Debug, Clone)]
+    pub struct Flow {
+        /// Which stretch, from 0.
+        pub stretch: i64,
+        /// The transaction, if it may be open, or may have begun before all stretches.
+        pub transaction_id: Option<TransactionId>,
+        pub money_in: Money,
+        pub money_out: Money,
+        /// When its copy says that it was created; `None` without a copy.
+        pub created_at: Option<DateTime<Utc>>,
+        /// The status of its copy.
+        pub status: Option<Status>,
+        /// When it was settled, by its copy.
+        pub settled_at: Option<DateTime<Utc>>,
+    }
+}
+
+/// Each transaction comes to what it has moved altogether, in the stretch in which it began. What is of no transaction counts by itself.
+const NETS: &str = "SELECT transaction_id, MIN(created_at) AS began, SUM(amount) AS net FROM entries
+         WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ?
+         GROUP BY COALESCE(transaction_id, -id), transaction_id";
+/// Whether its copy leaves in doubt how, and where, a transaction counts.
+const IS_DOUBTFUL: &str = "n.transaction_id IS NOT NULL AND (
+             t.transaction_id IS NULL OR t.status NOT IN ('completed', 'failed', 'cancelled')
+             OR t.settled_at > ? OR t.created_at < ?)";
+const MOVED: &str = "SELECT DISTINCT transaction_id FROM entries
+     WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ? AND transaction_id IN ";
+
+/// Which flows.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    pub generation: i32,
+    pub user: UserId,
+    /// The ends of the stretches, ascending; the first one is where they begin.
+    pub bounds: &'a [DateTime<Utc>],
+    /// A transaction that was settled later was open then.
+    pub at: DateTime<Utc>,
+    /// A transaction that was created earlier may have begun before all stretches.
+    pub created_from: DateTime<Utc>,
+}
+
+/// What came in and went out in each stretch, at most `limit` rows: what is certain comes first.
+pub async fn flows(conn: &mut MySqlConnection, asked: &Asked<'_>, limit: usize) -> sqlx::Result<Vec<Flow>> {
+    let [first, later @ ..] = asked.bounds else { return Ok(Vec::new()) };
     let Some(last) = later.last() else { return Ok(Vec::new()) };
     let mut query = sqlx::query_as(AssertSqlSafe(sql(later.len())));
     for bound in later {
-        query = query.bind(bound);
+        query = query.bind(moment(*bound));
     }
-    query.bind(generation).bind(user).bind(first).bind(last).fetch_all(conn).await
+    query = query.bind(moment(asked.at)).bind(moment(asked.created_from)).bind(asked.generation).bind(asked.user);
+    query.bind(moment(*first)).bind(moment(*last)).bind(limit as u64).fetch_all(conn).await
 }
 
 /// The statement for so many stretches.
 fn sql(stretches: usize) -> String {
-    let cases: Vec<String> = (0..stretches).map(|index| format!("WHEN f.began < ? THEN {index}")).collect();
+    let cases: Vec<String> = (0..stretches).map(|index| format!("WHEN n.began < ? THEN {index}")).collect();
     let cases = cases.join(" ");
     format!(
-        "SELECT CASE {cases} END AS stretch, SUM(GREATEST(f.net, 0)), SUM(GREATEST(-f.net, 0)) FROM ({NETS}) f
-         GROUP BY stretch"
+        "SELECT f.stretch, f.doubtful AS transaction_id, SUM(GREATEST(f.net, 0)) AS money_in,
+             SUM(GREATEST(-f.net, 0)) AS money_out, MAX(f.created_at) AS created_at, MAX(f.status) AS status,
+             MAX(f.settled_at) AS settled_at
+         FROM (SELECT CASE {cases} END AS stretch, IF({IS_DOUBTFUL}, n.transaction_id, NULL) AS doubtful, n.net,
+                   t.created_at, t.status, t.settled_at
+               FROM ({NETS}) n LEFT JOIN transactions t ON t.transaction_id = n.transaction_id
+               WHERE n.net <> 0) f
+         GROUP BY f.doubtful, f.stretch ORDER BY f.doubtful LIMIT ?"
     )
+}
+
+/// Those of `transactions` that have moved money of `user` from one moment to another.
+pub async fn moved(
+    conn: &mut MySqlConnection,
+    asked: &Asked<'_>,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    transactions: &[TransactionId],
+) -> sqlx::Result<HashSet<TransactionId>> {
+    if transactions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let sql = MOVED.to_owned() + &list(transactions.iter().map(|transaction| transaction.get()));
+    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(asked.generation).bind(asked.user);
+    let moved: Vec<TransactionId> = query.bind(moment(from)).bind(moment(to)).fetch_all(conn).await?;
+    Ok(moved.into_iter().collect())
 }

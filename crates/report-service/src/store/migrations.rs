@@ -31,6 +31,7 @@ pub fn migrations() -> Migrator {
         "0156_statements",
         "0160_reconciliations",
         "0161_reconciliation_parts",
+        "0162_transactions_settled",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

@@ -1,17 +1,18 @@
 //! Charts.
 
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
+use money::time;
 use serde_json::json;
 
 use crate::support::{
     service::Service,
-    sources::{ANI, BUDI, Transaction},
+    sources::{ANI, BUDI, Transaction, text},
 };
 
 #[tokio::test]
 async fn charts_show_the_balance_and_what_came_in_and_went_out_for_good() {
     let service = Service::start().await;
     service.sources.store([Transaction::new(10, "completed"), Transaction::new(11, "pending")]);
-    let _ = service.sync().await.expect(200);
     {
         let ledger = &mut service.sources.known().ledger;
         ledger.post(ANI, ("topup", 500_000), json!({}));
@@ -49,4 +50,84 @@ async fn what_is_no_chart_is_refused_by_name() {
         assert!(refused["fields"][field].is_string(), "{query}: {}", refused.text);
     }
     let _ = service.api.get("/charts/user/999/flow.svg").await.expect_error(404, "user_not_found");
+}
+
+/// What came in and went out by the chart of Ani, in words, and of when that is.
+async fn flow(service: &Service) -> (String, DateTime<Utc>) {
+    let flow = service.api.get(&format!("/charts/user/{ANI}/flow.svg?timezone=UTC")).await.expect(200);
+    let words = flow.text.split("<desc").nth(1).and_then(|rest| rest.split("</desc>").next()).unwrap();
+    (words.to_owned(), flow.header("x-data-as-of").parse().unwrap())
+}
+
+#[tokio::test]
+async fn what_comes_in_and_goes_out_follows_each_transaction_without_a_run() {
+    let service = Service::start().await;
+    let pending = Transaction::new(11, "pending");
+    service.sources.store([pending.clone()]);
+    service.sources.known().ledger.post(ANI, ("hold", -50_000), json!({"counterparty_id": BUDI, "transaction_id": 11}));
+    let nothing = async |why: &str| {
+        let (words, at) = flow(&service).await;
+        assert!(words.contains("in Rp 0.00, out Rp 0.00"), "{why}: {words}");
+        at
+    };
+    service.sources.set_transactions_down(true);
+    let _ = service.api.get(&format!("/charts/user/{ANI}/flow.svg")).await.expect(503);
+    service.sources.set_transactions_down(false);
+    nothing("it may come back").await;
+    let _ = service.sync().await.expect(200);
+    let run = time::now();
+    nothing("it may still come back").await;
+    service.sources.store([pending.then("completed")]);
+    service.sources.set_transactions_down(true);
+    assert!(nothing("nobody tells").await <= run, "and the answer says so");
+    service.sources.set_transactions_down(false);
+    let (words, at) = flow(&service).await;
+    assert!(words.contains("in Rp 0.00, out Rp 50,000.00") && at > run, "{at}: {words}");
+    service.sources.set_transactions_down(true);
+    let (words, at) = flow(&service).await;
+    assert!(words.contains("in Rp 0.00, out Rp 50,000.00") && at > run, "what is settled stays so: {at}: {words}");
+}
+
+#[tokio::test]
+async fn what_was_settled_after_the_entries_were_taken_over_was_open_then() {
+    let service = Service::start().await;
+    let pending = Transaction::new(11, "pending");
+    service.sources.store([pending.clone()]);
+    let hold = json!({"counterparty_id": BUDI, "transaction_id": 11});
+    service.sources.known().ledger.post(ANI, ("hold", -50_000), hold.clone());
+    let _ = flow(&service).await;
+    service.sources.set_users_down(true);
+    service.sources.known().ledger.post(ANI, ("release", 50_000), hold);
+    let cancelled = pending.then("cancelled").changed_at(time::now() + TimeDelta::seconds(1));
+    service.sources.store([cancelled]);
+    for time in ["first", "second"] {
+        let (words, _) = flow(&service).await;
+        assert!(words.contains("in Rp 0.00, out Rp 0.00"), "it came back, for the {time} time: {words}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_began_before_the_first_month_is_not_cut_in_two() {
+    let service = Service::start().await;
+    let today: NaiveDate = time::now().date_naive();
+    let first = today.with_day(1).unwrap() - Months::new(11);
+    let at = |day: NaiveDate| text(day.and_hms_opt(12, 0, 0).unwrap().and_utc());
+    let (before, after) = (first - Days::new(1), first + Days::new(2));
+    let created_at = before.and_hms_opt(11, 0, 0).unwrap().and_utc();
+    let transaction = |id| Transaction { created_at, changed_at: created_at, ..Transaction::new(id, "cancelled") };
+    service.sources.store([11, 12].map(transaction));
+    {
+        let ledger = &mut service.sources.known().ledger;
+        let of = |id: i64, day| json!({"counterparty_id": BUDI, "transaction_id": id, "created_at": at(day)});
+        ledger.post(ANI, ("topup", 500_000), json!({"created_at": at(before)}));
+        ledger.post(ANI, ("hold", -100_000), of(11, before));
+        ledger.post(ANI, ("release", 100_000), of(11, after));
+        // one that was created before, and moves money only later
+        ledger.post(ANI, ("transfer", -7_000), of(12, after));
+    }
+    for time in ["without a copy", "with one"] {
+        let (words, _) = flow(&service).await;
+        assert!(words.contains("in Rp 0.00, out Rp 7,000.00"), "{time}: {words}");
+        let _ = service.sync().await.expect(200);
+    }
 }
