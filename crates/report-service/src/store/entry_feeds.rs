@@ -96,15 +96,21 @@ pub fn advance(unit: &mut Unit, reading: Reading, position: i64, true_at: DateTi
     ));
 }
 
-/// Lets the entries of a rebuild be read from now on. Both readings are locked.
-pub fn switch(unit: &mut Unit, rebuilt: Feed) {
-    let Feed { generation, position, true_at, .. } = rebuilt;
+/// Lets the entries of the rebuild of `generation` be read from now on. True as well if they are already, or newer ones: a commit whose
+/// answer never came has switched. False if another rebuild has begun in place of this one: nobody knows how far that has come.
+pub async fn switch(unit: &mut Unit, generation: i32) -> sqlx::Result<bool> {
+    let read = lock(unit, Reading::Entries).await?;
+    let Some(rebuilt) = lock(unit, Reading::Rebuild).await?.filter(|rebuilt| rebuilt.generation == generation) else {
+        return Ok(read.is_some_and(|read| read.generation >= generation));
+    };
+    let Feed { position, true_at, .. } = rebuilt;
     unit.write(format!(
         "UPDATE entry_feeds SET generation = {generation}, position = {position}, true_at = {}, switched_at = NOW(6)
          WHERE feed = 'entries'",
         literal(true_at),
     ));
     unit.write("DELETE FROM entry_feeds WHERE feed = 'rebuild'".to_owned());
+    Ok(true)
 }
 
 /// How far the entries of `users` go.
@@ -202,4 +208,45 @@ pub async fn clear(conn: &mut MySqlConnection, generation: i32) -> sqlx::Result<
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use fault::point;
+    use lab::database::database;
+
+    use super::*;
+    use crate::store::migrations::migrations;
+
+    #[tokio::test]
+    async fn only_the_rebuild_that_came_to_its_end_is_switched_to() {
+        let database = database().await;
+        let pool = database.pool();
+        mysql::migrate(&pool, migrations()).await.unwrap();
+        let feed = |generation, position| Feed { generation, position, true_at: DateTime::UNIX_EPOCH, oldest: 1 };
+        let begin_both = async |rebuilt: Feed| {
+            let mut tx = mysql::begin(&pool, point!("test")).await.unwrap();
+            if lock(&mut tx, Reading::Entries).await.unwrap().is_none() {
+                begin(&mut tx, Reading::Entries, feed(1, 90));
+            }
+            begin(&mut tx, Reading::Rebuild, rebuilt);
+            tx.commit().await.unwrap();
+        };
+        let switched = async |generation| {
+            let mut tx = mysql::begin(&pool, point!("test")).await.unwrap();
+            let is_read = switch(&mut tx, generation).await.unwrap();
+            tx.commit().await.unwrap();
+            let read = find(&mut pool.acquire().await.unwrap(), Reading::Entries).await.unwrap().unwrap();
+            (is_read, read.generation, read.position)
+        };
+        begin_both(feed(3, 40)).await;
+        assert_eq!(switched(2).await, (false, 1, 90), "another instance has begun anew");
+        begin_both(feed(3, 95)).await;
+        assert_eq!(switched(3).await, (true, 3, 95));
+        assert_eq!(switched(3).await, (true, 3, 95), "it is read already");
+        begin_both(feed(4, 5)).await;
+        assert_eq!(switched(3).await, (true, 3, 95), "and the next one has not come to its end");
+        assert_eq!(switched(4).await, (true, 4, 5));
+        assert_eq!(switched(3).await, (true, 4, 5), "what is newer has all that this one had");
+    }
 }
