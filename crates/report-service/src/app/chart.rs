@@ -3,14 +3,11 @@
 use chrono::{DateTime, Days, Utc};
 use chrono_tz::Tz;
 use common::Result;
-use money::{
-    UserId,
-    time::{day_of, midnight},
-};
+use money::time::{day_of, midnight};
 
 use super::sync::Sync;
 use crate::{
-    domain::{chart::Balances, period::ClosedPeriod},
+    domain::{chart::Balances, entry::Whose, period::ClosedPeriod},
     store::entries,
 };
 
@@ -20,12 +17,12 @@ const MOST_POINTS: usize = 120;
 const DAYS: u64 = 30;
 
 impl Sync {
-    /// The balance of `user` over a period, and before which moment all that was committed in the ledger counts.
-    pub async fn balances(&self, user: UserId, period: ClosedPeriod) -> Result<(Balances, DateTime<Utc>)> {
-        self.must_have_existed(user).await?;
-        let mut snapshot = self.entries(Some(user)).await?;
+    /// A balance over a period, and before which moment all that was committed in the ledger counts.
+    pub async fn balances(&self, whose: Whose, period: ClosedPeriod) -> Result<(Balances, DateTime<Utc>)> {
+        self.must_have_existed(whose.user).await?;
+        let mut snapshot = self.entries(Some(whose.user)).await?;
         let current = snapshot.current;
-        let balances = entries::balances_before(&mut snapshot, current.generation, user, &moments(&period)).await?;
+        let balances = entries::balances_before(&mut snapshot, current.generation, whose, &moments(&period)).await?;
         let (first, last) = (period.first_day(), period.last_day());
         Ok((Balances { first, last, balances }, current.true_at))
     }

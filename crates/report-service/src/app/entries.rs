@@ -17,7 +17,7 @@ use super::sync::{OVERLAP, Sync, Taken};
 use crate::{
     clients::MAX_IDS,
     codes,
-    domain::entry::Entry,
+    domain::entry::{Entry, Whose},
     store::{
         copies::{self, Text},
         entries::{self as store, Current},
@@ -76,23 +76,23 @@ impl Sync {
         Ok(Snapshot { current, conn })
     }
 
-    /// What `user` could spend before `at`. 404 unless there is, or was, such a user. What is long past is known, and the ledger
+    /// What a user could spend before `at`. 404 unless there is, or was, such a user. What is long past is known, and the ledger
     /// is not asked for it.
-    pub async fn balance(&self, user: UserId, at: DateTime<Utc>) -> Result<Balance> {
+    pub async fn balance(&self, whose: Whose, at: DateTime<Utc>) -> Result<Balance> {
         let settled = at.checked_add_signed(OVERLAP).filter(|settled| *settled <= time::now());
         let known = match settled {
-            Some(settled) => self.balances.find((user, at)).await?.filter(|found| found.current.true_at >= settled),
+            Some(settled) => self.balances.find((whose, at)).await?.filter(|found| found.current.true_at >= settled),
             None => None,
         };
         let (found, taken) = match known {
             Some(found) => (found, None),
             None => {
                 let taken = self.take_over_new_entries().await;
-                (self.balances.find((user, at)).await?.ok_or(codes::SERVICE_UNAVAILABLE)?, taken)
+                (self.balances.find((whose, at)).await?.ok_or(codes::SERVICE_UNAVAILABLE)?, taken)
             }
         };
         if !found.is_known {
-            self.must_exist(user).await?;
+            self.must_exist(whose.user).await?;
         }
         Ok(Balance { balance: found.balance.unwrap_or_default(), moment: true_at(found.current, taken) })
     }

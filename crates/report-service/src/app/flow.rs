@@ -10,7 +10,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use common::{Result, error::error_chain};
 use money::{
-    TransactionId, UserId,
+    TransactionId,
     time::{day_of, midnight},
 };
 
@@ -18,7 +18,7 @@ use super::sync::{OVERLAP, Sync};
 use crate::{
     clients::MAX_IDS,
     codes,
-    domain::{change::Status, chart::Month},
+    domain::{change::Status, chart::Month, entry::Whose},
     store::{
         flows::{self, Asked, Flow},
         sync_state,
@@ -44,13 +44,13 @@ struct Found {
 }
 
 impl Sync {
-    /// What came in and went out of `user` in the last twelve months, that of `now` included, and before which moment all that was
+    /// What came in and went out in the last twelve months, that of `now` included, and before which moment all that was
     /// committed counts.
-    pub async fn months(&self, user: UserId, zone: Tz, now: DateTime<Utc>) -> Result<(Vec<Month>, DateTime<Utc>)> {
+    pub async fn months(&self, whose: Whose, zone: Tz, now: DateTime<Utc>) -> Result<(Vec<Month>, DateTime<Utc>)> {
         let firsts = last_months(day_of(now, zone));
         let bounds: Vec<_> = firsts.iter().map(|first| midnight(*first, zone)).collect();
-        self.must_have_existed(user).await?;
-        let Found { mut flows, true_at, run_at } = self.flows(user, &bounds).await?;
+        self.must_have_existed(whose.user).await?;
+        let Found { mut flows, true_at, run_at } = self.flows(whose, &bounds).await?;
         let is_open = |flow: &Flow| flow.transaction_id.is_some() && flow.status.is_none_or(Status::is_open);
         let open: Vec<TransactionId> =
             flows.iter().filter(|flow| is_open(flow)).filter_map(|flow| flow.transaction_id).collect();
@@ -74,13 +74,13 @@ impl Sync {
 
     /// What came in and went out between `bounds`, without transactions that had begun before. 503 `overloaded` if too many of them would
     /// have to be looked at.
-    async fn flows(&self, user: UserId, bounds: &[DateTime<Utc>]) -> Result<Found> {
-        let mut snapshot = self.entries(Some(user)).await?;
+    async fn flows(&self, whose: Whose, bounds: &[DateTime<Utc>]) -> Result<Found> {
+        let mut snapshot = self.entries(Some(whose.user)).await?;
         let (generation, true_at) = (snapshot.current.generation, snapshot.current.true_at);
         let first = bounds.first().copied().unwrap_or_default();
         // the clock of transaction-service may be another one than that of the ledger
         let created_from = first + OVERLAP;
-        let asked = Asked { generation, user, bounds, at: true_at, created_from };
+        let asked = Asked { generation, whose, bounds, at: true_at, created_from };
         let mut flows = flows::flows(&mut snapshot, &asked, bounds.len() + MAX_DOUBTFUL).await?;
         let run_at = sync_state::find(&mut snapshot).await?.and_then(|state| state.true_at);
         if flows.len() >= bounds.len() + MAX_DOUBTFUL {

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use common::{ApiError, Result};
-use money::UserId;
 
 use super::sync::Sync;
 use crate::{
     codes,
     domain::{
+        entry::Whose,
         groups::{Adder, GroupBy},
         period::ClosedPeriod,
     },
@@ -18,20 +18,18 @@ use crate::{
 pub const MAX_ADDED: usize = 500_000;
 
 impl Sync {
-    /// Adds up the entries of `user` in a period, and says before which moment all that was committed is among them. There is nothing
-    /// older than `since` of the user's account. 413 `too_many_entries` if they are more than [`MAX_ADDED`].
+    /// Adds up the entries of a period, and says before which moment all that was committed is among them. 413 `too_many_entries` if
+    /// they are more than [`MAX_ADDED`].
     pub async fn added_up(
         &self,
-        user: UserId,
-        since: Option<DateTime<Utc>>,
+        whose: Whose,
         period: ClosedPeriod,
         by: Option<GroupBy>,
     ) -> Result<(Adder, DateTime<Utc>)> {
-        self.must_have_existed(user).await?;
-        let from = since.map_or(period.from, |since| period.from.max(since));
-        let mut snapshot = self.entries(Some(user)).await?;
+        self.must_have_existed(whose.user).await?;
+        let mut snapshot = self.entries(Some(whose.user)).await?;
         let current = snapshot.current;
-        let mut pages = Pages::new(current.generation, user, (from, period.to));
+        let mut pages = Pages::new(current.generation, whose, (period.from, period.to));
         let mut adder = Adder::new(by, period.zone);
         loop {
             let page = pages.next(&mut snapshot).await?;

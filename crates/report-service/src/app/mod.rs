@@ -26,4 +26,5 @@ pub mod run;
 pub mod statement;
 pub mod sync;
 pub mod take_over;
+pub mod totals_since;
 pub mod verify;

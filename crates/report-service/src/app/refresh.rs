@@ -34,11 +34,11 @@ use crate::{
 /// Transactions on the first page of a walk: few users have made more since the last run.
 const FIRST_PAGE: usize = 50;
 /// Pages that a request takes over for its user, the first one included: 100,000 transactions.
-const MAX_PAGES_PER_REQUEST: usize = 201;
+pub(super) const MAX_PAGES_PER_REQUEST: usize = 201;
 /// Open transactions that a request asks for again.
 const MAX_OPEN: usize = 5 * MAX_IDS;
 /// How often a request begins again.
-const ATTEMPTS: usize = 3;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// What became of a walk through a user's transactions.
 enum Walk {
@@ -191,7 +191,7 @@ fn versions(page: &[Change]) -> HashSet<Version> {
     page.iter().map(|change| (change.id, change.version)).collect()
 }
 
-fn all_at(changes: impl IntoIterator<Item = Change>, moment: DateTime<Utc>) -> Option<Vec<Change>> {
+pub(super) fn all_at(changes: impl IntoIterator<Item = Change>, moment: DateTime<Utc>) -> Option<Vec<Change>> {
     changes.into_iter().map(|change| at(change, moment)).collect()
 }
 

@@ -13,7 +13,11 @@ use super::sync::Sync;
 use crate::{
     codes,
     domain::change::{AsOf, Status},
-    store::{reports as store, reports::ReportedTransaction, summaries, sync_state},
+    store::{
+        reports as store,
+        reports::{Asked, ReportedTransaction},
+        summaries, sync_state,
+    },
 };
 
 /// A page of reports.
@@ -25,12 +29,11 @@ pub struct Reported {
 }
 
 impl Sync {
-    /// At most `limit` of the reports of `user`, newest first, behind the first `skipped`; and when the transactions stood
-    /// like that, if it was not during the request. 503 if that is not known.
-    pub async fn reports(&self, user: UserId, limit: u32, skipped: i64) -> Result<AsOf<Reported>> {
+    /// The reports of `user` on a page, newest first; and when the transactions stood like that, if it was not during the request. 503 if that is not known.
+    pub async fn reports(&self, user: UserId, asked: Asked) -> Result<AsOf<Reported>> {
         let _lock = timeout(USER_LOCK_TIMEOUT, self.locks.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
         self.mark(user).await?;
-        let mut page = self.page(user, limit, skipped).await?;
+        let mut page = self.page(user, asked).await?;
         let open: Vec<TransactionId> =
             page.reports.iter().filter(|report| report.status.is_open()).map(|report| report.transaction_id).collect();
         if open.is_empty() {
@@ -47,15 +50,15 @@ impl Sync {
             }
             Err(error) => {
                 tracing::warn!(error = error_chain(&error), "answering from the copy");
-                Ok(self.reports_from_the_copy(user, limit, skipped).await?.ok_or(error)?)
+                Ok(self.reports_from_the_copy(user, asked).await?.ok_or(error)?)
             }
         }
     }
 
     /// `None` if the copies have not been exactly true at any known moment.
-    async fn reports_from_the_copy(&self, user: UserId, limit: u32, skipped: i64) -> Result<Option<AsOf<Reported>>> {
+    async fn reports_from_the_copy(&self, user: UserId, asked: Asked) -> Result<Option<AsOf<Reported>>> {
         let before = self.known(user).await?;
-        let page = self.page(user, limit, skipped).await?;
+        let page = self.page(user, asked).await?;
         let (changed_to, true_at) = self.known(user).await?;
         if before.0 != changed_to {
             return Err(codes::OVERLOADED.into()); // changes were taken over while the page was read
@@ -71,8 +74,8 @@ impl Sync {
         Ok((summary.changed_to, summary.true_at(run_at)))
     }
 
-    async fn page(&self, user: UserId, limit: u32, skipped: i64) -> Result<Reported> {
-        let page = store::page(&mut *self.reads.acquire().await?, user, limit, skipped).await?;
+    async fn page(&self, user: UserId, asked: Asked) -> Result<Reported> {
+        let page = store::page(&mut *self.reads.acquire().await?, user, asked).await?;
         let (total, reports) = page.ok_or(codes::OVERLOADED)?;
         Ok(Reported { total, reports })
     }

@@ -20,7 +20,7 @@ use super::sync::Sync;
 use crate::{
     domain::{
         accept::Format,
-        entry::Entry,
+        entry::{Entry, Whose},
         language::Language,
         period::ClosedPeriod,
         statement::{Head, Issue, Line, Totals, Writer},
@@ -57,9 +57,7 @@ enum Broken {
 /// What a statement is asked for.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    pub user: UserId,
-    /// There is nothing older of the user's account.
-    pub since: Option<DateTime<Utc>>,
+    pub whose: Whose,
     pub period: ClosedPeriod,
     pub format: Format,
     pub language: Language,
@@ -82,13 +80,14 @@ struct Writing {
 impl Sync {
     /// A statement, and before which moment all that was committed in the ledger is in it. It is written while it is read.
     pub async fn statement(&self, asked: Asked) -> Result<(Body, DateTime<Utc>)> {
-        let Asked { user, period, .. } = asked;
+        let Asked { whose, period, .. } = asked;
+        let user = whose.user;
         self.must_have_existed(user).await?;
         let name = self.name_of(user).await?;
-        let (from, to) = (asked.since.map_or(period.from, |since| period.from.max(since)), period.to);
+        let (from, to) = (period.from, period.to);
         let mut snapshot = self.entries(Some(user)).await?;
         let current = snapshot.current;
-        let totals = entries::totals(&mut snapshot, current.generation, user, (from, to)).await?;
+        let totals = entries::totals(&mut snapshot, current.generation, whose, (from, to)).await?;
         drop(snapshot);
         let totals = Totals {
             opening_balance: totals.opening,
@@ -103,7 +102,7 @@ impl Sync {
         let writing = Writing {
             sync: self.clone(),
             writer,
-            pages: Pages::new(current.generation, user, (from, to)),
+            pages: Pages::new(current.generation, whose, (from, to)),
             balance: totals.opening_balance,
             left: totals.entries,
             is_kept: asked.format == Format::Pdf,

@@ -31,6 +31,22 @@ pub struct Entry {
     pub description: Option<String>,
 }
 
+/// Whose entries: those of a user, without what is older than its account. That belonged to somebody else who had the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Whose {
+    /// The user.
+    pub user: UserId,
+    /// From when on there is anything of its account.
+    pub since: DateTime<Utc>,
+}
+
+impl Whose {
+    /// What `user` has from `since` on; all that there is, if nobody says since when.
+    pub fn of(user: UserId, since: Option<DateTime<Utc>>) -> Self {
+        Self { user, since: since.unwrap_or(DateTime::UNIX_EPOCH) }
+    }
+}
+
 /// A place in the ledger of one user, at an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {

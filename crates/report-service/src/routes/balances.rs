@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     app::{entries::Balance, sync::Sync},
-    domain::entry::Place,
+    domain::entry::{Place, Whose},
 };
 
 request! {
@@ -43,13 +43,14 @@ pub struct BalanceBody {
 /// `GET /balances/user/{user_id}`: what the user could spend before a moment, which is the closing balance of a statement that ends
 /// there.
 pub async fn show(
-    Viewer { user: user_id, .. }: Viewer,
+    Viewer { user: user_id, since }: Viewer,
     State(sync): State<Sync>,
     Query(BalanceQuery { at }): Query<BalanceQuery>,
 ) -> Result<AsOf<BalanceBody>> {
     let now = time::now();
     // what has not come yet is now, whatever the clock of the ledger says of its newest entry
     let past = at.map(|Moment(at)| at).filter(|at| *at <= now);
-    let Balance { balance, moment } = sync.balance(user_id, past.unwrap_or(Place::END.created_at)).await?;
+    let Balance { balance, moment } =
+        sync.balance(Whose::of(user_id, since), past.unwrap_or(Place::END.created_at)).await?;
     Ok(AsOf(BalanceBody { user_id, at: past.unwrap_or(now), balance }, Some(moment)))
 }

@@ -15,6 +15,7 @@ use crate::{
     app::{chart::last_days, sync::Sync},
     domain::{
         chart::{self, Theme},
+        entry::Whose,
         language::Language,
     },
     state::Wallet,
@@ -91,7 +92,7 @@ impl OperationOutput for Chart {
 
 /// `GET /charts/user/{user_id}/balance.svg`: a user's balance over time.
 pub async fn balance(
-    Viewer { user, .. }: Viewer,
+    Viewer { user, since }: Viewer,
     headers: HeaderMap,
     State(sync): State<Sync>,
     State(wallet): State<Wallet>,
@@ -100,14 +101,14 @@ pub async fn balance(
     let zone = query.timezone.map_or(wallet.timezone, |Zone(zone)| zone);
     let period = period_or(query.from, query.to, zone, || last_days(time::now(), zone))?;
     let language = language(query.lang, &headers);
-    let (balances, moment) = sync.balances(user, period).await?;
+    let (balances, moment) = sync.balances(Whose::of(user, since), period).await?;
     let svg = chart::balance(&balances, &wallet.currency, language, query.theme.unwrap_or_default());
     Ok(Chart { svg, language, moment })
 }
 
 /// `GET /charts/user/{user_id}/flow.svg`: what came in and went out of a user's account, by month.
 pub async fn flow(
-    Viewer { user, .. }: Viewer,
+    Viewer { user, since }: Viewer,
     headers: HeaderMap,
     State(sync): State<Sync>,
     State(wallet): State<Wallet>,
@@ -115,7 +116,7 @@ pub async fn flow(
 ) -> Result<Chart> {
     let zone = query.timezone.map_or(wallet.timezone, |Zone(zone)| zone);
     let language = language(query.lang, &headers);
-    let (months, moment) = sync.months(user, zone, time::now()).await?;
+    let (months, moment) = sync.months(Whose::of(user, since), zone, time::now()).await?;
     let svg = chart::flow(&months, &wallet.currency, language, query.theme.unwrap_or_default());
     Ok(Chart { svg, language, moment })
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     app::sync::Sync,
-    domain::entry::{Entry, Place},
+    domain::entry::{Entry, Place, Whose},
     store::entries as store,
 };
 
@@ -74,14 +74,15 @@ pub struct EntryBody {
 
 /// `GET /entries/user/{user_id}`: every movement of the balance that the user can spend, newest first.
 pub async fn list_of_user(
-    Viewer { user, .. }: Viewer,
+    Viewer { user, since }: Viewer,
     State(sync): State<Sync>,
     List(page, ()): List<(), Place>,
 ) -> Result<AsOf<Listed<EntryBody>>> {
     let (mut entries, moment) = {
         let mut snapshot = sync.entries(Some(user)).await?;
         let generation = snapshot.current.generation;
-        let entries = store::newest(&mut snapshot, generation, user, page.cursor, page.rows()).await?;
+        let entries =
+            store::newest(&mut snapshot, generation, Whose::of(user, since), page.cursor, page.rows()).await?;
         (entries, snapshot.current.true_at)
     };
     if entries.is_empty() {

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     app::{reported::Reported, sync::Sync},
-    store::reports::{Report, ReportedTransaction},
+    store::reports::{Asked, Report, ReportedTransaction},
 };
 
 /// Reports on a page when the caller does not say.
@@ -106,7 +106,7 @@ pub struct ReportPage {
 
 /// `GET /reports/user/{user_id}`: the user's reports, newest first, each with its transaction as it stands now.
 pub async fn list_of_user(
-    Viewer { user, .. }: Viewer,
+    Viewer { user, since }: Viewer,
     State(sync): State<Sync>,
     Query(query): Query<PageQuery>,
 ) -> Result<AsOf<ReportPage>> {
@@ -114,6 +114,6 @@ pub async fn list_of_user(
         (query.page.unwrap_or(UpTo(1)), query.per_page.unwrap_or(UpTo(DEFAULT_PER_PAGE)));
     sync.must_exist(user).await?;
     let skipped = i64::from(page - 1) * i64::from(per_page);
-    let (Reported { total, reports }, moment) = sync.reports(user, per_page, skipped).await?;
+    let (Reported { total, reports }, moment) = sync.reports(user, Asked { since, limit: per_page, skipped }).await?;
     Ok(AsOf(ReportPage { user_id: user, page, per_page, total, reports }, moment))
 }

@@ -29,6 +29,7 @@ use crate::{
     codes,
     domain::{
         accept::{Format, NoFormat},
+        entry::Whose,
         language::Language,
         period::{ClosedPeriod, InvalidPeriod},
         statement::Item,
@@ -165,7 +166,7 @@ pub async fn show(
     let period = ClosedPeriod::between(query.from, query.to, zone).map_err(invalid_period)?;
     let format = negotiated(query.format, &headers)?;
     let language = language(query.lang, &headers);
-    let asked = Asked { user, since, period, format, language, currency: wallet.currency };
+    let asked = Asked { whose: Whose::of(user, since), period, format, language, currency: wallet.currency };
     let (body, moment) = sync.statement(asked).await?;
     let mut response = body.into_response();
     let headers = response.headers_mut();

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     app::sync::{Sync, Told},
     domain::{
+        entry::Whose,
         groups::{GroupBy, Groups, Key, MAX_GROUPS, Sum},
         period::ClosedPeriod,
     },
@@ -103,11 +104,11 @@ pub async fn show(
     Query(SummaryQuery { from, to, timezone, group_by }): Query<SummaryQuery>,
 ) -> Result<AsOf<Summary>> {
     if from.is_none() && to.is_none() && timezone.is_none() && group_by.is_none() {
-        return of_all(&sync, user).await;
+        return of_all(&sync, user, since).await;
     }
     let zone = timezone.map_or(wallet.timezone, |Zone(zone)| zone);
     let period = period_or(from, to, zone, || ClosedPeriod::longest_until(time::now(), zone))?;
-    let (mut added, moment) = sync.added_up(user, since, period, group_by).await?;
+    let (mut added, moment) = sync.added_up(Whose::of(user, since), period, group_by).await?;
     let summary = Summary {
         user_id: user,
         total_transactions: i64::try_from(added.transactions()).unwrap_or(i64::MAX),
@@ -124,9 +125,9 @@ pub async fn show(
 }
 
 /// As the original documents it.
-async fn of_all(sync: &Sync, user_id: UserId) -> Result<AsOf<Summary>> {
+async fn of_all(sync: &Sync, user_id: UserId, since: Option<DateTime<Utc>>) -> Result<AsOf<Summary>> {
     let is_certain = sync.must_exist(user_id).await?;
-    let Told { totals, moment, is_present } = sync.totals(user_id).await?;
+    let Told { totals, moment, is_present } = sync.totals_since(user_id, since).await?;
     let Totals { total_transactions, total_spent, total_received, last_transaction } = totals;
     let (groups, other) = (None, None);
     let summary = Summary { user_id, total_transactions, total_spent, total_received, last_transaction, groups, other };

@@ -141,6 +141,15 @@ fn counted(change: &Change) -> Counted {
     }
 }
 
+/// What transactions come to in the totals of their parties, from nothing.
+pub fn count(changes: &[Change]) -> Deltas {
+    let mut deltas = Deltas::default();
+    for after in changes.iter().flat_map(addends) {
+        deltas.add(None, &after);
+    }
+    deltas
+}
+
 /// What a transaction adds to the totals of its parties. If several are paid each one's share adds to its own: the sender's part comes first,
 /// then each share. Of a refund it is the other way round.
 fn addends(change: &Change) -> Vec<Counted> {

@@ -7,7 +7,7 @@ use money::{Money, TransactionId, UserId};
 use mysql::{push_list, row};
 use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
-use crate::domain::entry::{Entry, Place};
+use crate::domain::entry::{Entry, Place, Whose};
 
 /// Entries on a page of [`Pages`].
 pub const PAGE: u32 = 1_000;
@@ -65,7 +65,8 @@ pub(super) const CURRENT: &str = "SELECT generation, true_at FROM entry_feeds WH
 pub(super) const NEWEST: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM entries WHERE generation = ? AND user_id = ? AND created_at <= ? AND (created_at < ? OR id < ?)
+    " FROM entries WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at <= ?
+          AND (created_at < ? OR id < ?)
       ORDER BY created_at DESC, id DESC LIMIT ?"
 );
 pub(super) const OLDEST: &str = concat!(
@@ -76,7 +77,8 @@ pub(super) const OLDEST: &str = concat!(
       ORDER BY created_at, id LIMIT ?"
 );
 pub(super) const BALANCE: &str = "SELECT balance_after FROM entries
-     WHERE generation = ? AND user_id = ? AND created_at < ? ORDER BY created_at DESC, id DESC LIMIT 1";
+     WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ?
+     ORDER BY created_at DESC, id DESC LIMIT 1";
 pub(super) const TOTALS: &str = "SELECT COUNT(*), SUM(GREATEST(amount, 0)), SUM(GREATEST(-amount, 0)) FROM entries
      WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ?";
 
@@ -90,30 +92,30 @@ pub async fn current(conn: &mut MySqlConnection) -> sqlx::Result<Option<Current>
     sqlx::query_as(CURRENT).fetch_optional(conn).await
 }
 
-/// At most `limit` entries of `user` before a place, newest first; without one the newest.
+/// At most `limit` entries before a place, newest first; without one the newest.
 pub async fn newest(
     conn: &mut MySqlConnection,
     generation: i32,
-    user: UserId,
+    Whose { user, since }: Whose,
     before: Option<Place>,
     limit: u32,
 ) -> sqlx::Result<Vec<Entry>> {
     let Place { created_at, id } = before.unwrap_or(Place::END);
-    let query =
-        sqlx::query_as(NEWEST).bind(generation).bind(user).bind(moment(created_at)).bind(moment(created_at)).bind(id);
+    let query = sqlx::query_as(NEWEST).bind(generation).bind(user).bind(moment(since));
+    let query = query.bind(moment(created_at)).bind(moment(created_at)).bind(id);
     let rows: Vec<Row> = query.bind(limit).fetch_all(conn).await?;
     Ok(rows.into_iter().map(Entry::from).collect())
 }
 
-/// The balance of `user` after its last entry strictly before `at`; nothing before the first one.
+/// The balance after the last entry strictly before `at`; nothing before the first one.
 pub async fn balance_before(
     conn: &mut MySqlConnection,
     generation: i32,
-    user: UserId,
+    Whose { user, since }: Whose,
     at: DateTime<Utc>,
 ) -> sqlx::Result<Money> {
-    let found: Option<Money> =
-        sqlx::query_scalar(BALANCE).bind(generation).bind(user).bind(moment(at)).fetch_optional(conn).await?;
+    let query = sqlx::query_scalar(BALANCE).bind(generation).bind(user);
+    let found: Option<Money> = query.bind(moment(since)).bind(moment(at)).fetch_optional(conn).await?;
     Ok(found.unwrap_or_default())
 }
 
@@ -121,7 +123,7 @@ pub async fn balance_before(
 pub const MOST_BALANCES: usize = 128;
 
 /// Whose balance, and at which moment.
-pub type BalanceKey = (UserId, DateTime<Utc>);
+pub type BalanceKey = (Whose, DateTime<Utc>);
 
 /// What is known of a user's balance at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,21 +151,21 @@ pub async fn balances_at(conn: &mut MySqlConnection, keys: &[BalanceKey]) -> sql
     };
     let answer = |(place, key): (i64, &BalanceKey)| {
         let balance = found.get(&place).copied();
-        BalanceAt { key: *key, current, balance, is_known: balance.is_some() || known.contains(&key.0) }
+        BalanceAt { key: *key, current, balance, is_known: balance.is_some() || known.contains(&key.0.user) }
     };
     Ok((0..).zip(keys).map(answer).collect())
 }
 
-/// The balances of `user` after its last entries strictly before each of `moments`; nothing before the first one.
+/// The balances after the last entries strictly before each of `moments`; nothing before the first one.
 pub async fn balances_before(
     conn: &mut MySqlConnection,
     generation: i32,
-    user: UserId,
+    whose: Whose,
     moments: &[DateTime<Utc>],
 ) -> sqlx::Result<Vec<Money>> {
     let mut balances = Vec::with_capacity(moments.len());
     for moments in moments.chunks(MOST_BALANCES) {
-        let keys: Vec<BalanceKey> = moments.iter().map(|at| (user, *at)).collect();
+        let keys: Vec<BalanceKey> = moments.iter().map(|at| (whose, *at)).collect();
         let found = newest_of_each(conn, generation, &keys).await?;
         balances.extend((0..).zip(&keys).map(|(place, _)| found.get(&place).copied().unwrap_or_default()));
     }
@@ -180,10 +182,11 @@ async fn newest_of_each(
 ) -> sqlx::Result<HashMap<i64, Money>> {
     let mut query = QueryBuilder::new("");
     let last = keys.last().map(|key| std::iter::repeat_n(key, keys.len().next_power_of_two() - keys.len()));
-    for (place, (user, at)) in keys.iter().chain(last.into_iter().flatten()).enumerate() {
+    for (place, (Whose { user, since }, at)) in keys.iter().chain(last.into_iter().flatten()).enumerate() {
         query.push(if place == 0 { "" } else { " UNION ALL " });
         query.push(format_args!("(SELECT {place}, balance_after FROM entries WHERE generation = "));
         query.push_bind(generation).push(" AND user_id = ").push_bind(*user);
+        query.push(" AND created_at >= ").push_bind(moment(*since));
         query.push(" AND created_at < ").push_bind(moment(*at));
         query.push(" ORDER BY created_at DESC, id DESC LIMIT 1)");
     }
@@ -193,7 +196,7 @@ async fn newest_of_each(
 
 /// Those of the users of `keys` who ever had an entry, or are known to be there.
 fn known(generation: i32, keys: &[BalanceKey]) -> QueryBuilder<MySql> {
-    let users = || keys.iter().map(|(user, _)| *user);
+    let users = || keys.iter().map(|(whose, _)| whose.user);
     let mut query = QueryBuilder::new("SELECT user_id FROM entry_accounts WHERE generation = ");
     query.push_bind(generation).push(" AND user_id IN ");
     push_list(&mut query, users());
@@ -224,15 +227,17 @@ pub struct Totals {
     pub count: i64,
 }
 
-/// What the entries of `user` at `from` or later and before `to` add up to. Begin a snapshot for it to be true of one moment.
+/// What the entries at `from` or later and before `to` add up to. Begin a snapshot for it to be true of one moment.
 pub async fn totals(
     conn: &mut MySqlConnection,
     generation: i32,
-    user: UserId,
+    whose: Whose,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
 ) -> sqlx::Result<Totals> {
-    let opening = balance_before(conn, generation, user, from).await?;
-    let closing = if from < to { balance_before(conn, generation, user, to).await? } else { opening };
+    let from = from.max(whose.since);
+    let opening = balance_before(conn, generation, whose, from).await?;
+    let closing = if from < to { balance_before(conn, generation, whose, to).await? } else { opening };
+    let user = whose.user;
     let (count, total_in, total_out): (i64, Option<Money>, Option<Money>) =
         sqlx::query_as(TOTALS).bind(generation).bind(user).bind(moment(from)).bind(moment(to)).fetch_one(conn).await?;
     let (total_in, total_out) = (total_in.unwrap_or_default(), total_out.unwrap_or_default());
@@ -251,7 +256,9 @@ pub struct Pages {
 
 impl Pages {
     /// From the beginning.
-    pub fn new(generation: i32, user: UserId, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Self {
+    pub fn new(generation: i32, whose: Whose, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> Self {
+        let Whose { user, since } = whose;
+        let from = from.max(since);
         Self { generation, user, to, after: Place::before_all_at(from), is_over: from >= to }
     }
 

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use money::{Money, TransactionId, UserId};
+use money::{Money, TransactionId};
 use mysql::{bulk::list, row};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use super::entries::moment;
-use crate::domain::change::Status;
+use crate::domain::{change::Status, entry::Whose};
 
 row! {
     /// What came in and went out in a stretch: by all that is certain, or by one transaction that is not.
@@ -44,7 +44,7 @@ const MOVED: &str = "SELECT DISTINCT transaction_id FROM entries
 #[derive(Debug)]
 pub struct Asked<'a> {
     pub generation: i32,
-    pub user: UserId,
+    pub whose: Whose,
     /// The ends of the stretches, ascending; the first one is where they begin.
     pub bounds: &'a [DateTime<Utc>],
     /// A transaction that was settled later was open then.
@@ -61,8 +61,8 @@ pub async fn flows(conn: &mut MySqlConnection, asked: &Asked<'_>, limit: usize) 
     for bound in later {
         query = query.bind(moment(*bound));
     }
-    query = query.bind(moment(asked.at)).bind(moment(asked.created_from)).bind(asked.generation).bind(asked.user);
-    query.bind(moment(*first)).bind(moment(*last)).bind(limit as u64).fetch_all(conn).await
+    query = query.bind(moment(asked.at)).bind(moment(asked.created_from)).bind(asked.generation).bind(asked.whose.user);
+    query.bind(moment((*first).max(asked.whose.since))).bind(moment(*last)).bind(limit as u64).fetch_all(conn).await
 }
 
 /// The statement for so many stretches.
@@ -92,7 +92,7 @@ pub async fn moved(
         return Ok(HashSet::new());
     }
     let sql = MOVED.to_owned() + &list(transactions.iter().map(|transaction| transaction.get()));
-    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(asked.generation).bind(asked.user);
+    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(asked.generation).bind(asked.whose.user);
     let moved: Vec<TransactionId> = query.bind(moment(from)).bind(moment(to)).fetch_all(conn).await?;
     Ok(moved.into_iter().collect())
 }

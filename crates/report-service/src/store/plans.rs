@@ -1,6 +1,9 @@
 //! How the database carries out what a request reads: by index, however large the tables are.
 
-use lab::{database::database, plan::assert_by_index};
+use lab::{
+    database::database,
+    plan::{assert_by_index, within},
+};
 use mysql::bulk::{BulkInsert, Value};
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
@@ -28,6 +31,8 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
         (reports::PAGE, vec![user, TRANSACTIONS / 2, 200, 400], &["reports_of_user", "PRIMARY"]),
         (copies::OPEN, open, &["transactions_of_sender", "transactions_of_receiver", "transaction_shares_of_user"]),
         (summaries::FIND, vec![user], &["PRIMARY"]),
+        (reports::FIRST_SINCE, vec![user, 0], &["reports_of_user"]),
+        (reports::COUNT_BEFORE, vec![user, 100], &["reports_of_user"]),
         (reconciliations::FIND, vec![40], &["PRIMARY"]),
         (reconciliations::PART, vec![40, 1], &["PRIMARY"]),
         (reconciliations::LIST, vec![500, 50], &["PRIMARY"]),
@@ -50,6 +55,11 @@ async fn nothing_that_a_request_reads_scans_a_table_or_sorts() {
         let steps = query.bind(reconciliations::PAGE).fetch_all(&mut *conn).await.unwrap();
         assert_by_index(&steps, &["PRIMARY"], reconciliations::MOVEMENTS);
     }
+    let seventh = user.try_into().unwrap();
+    // one of each status, and of each transaction that is found
+    let is_older = within(&mut conn, "the oldest", 40, async |conn| summaries::has_older(conn, seventh, at(1)).await);
+    assert!(!is_older.await);
+    assert!(summaries::has_older(&mut conn, seventh, at(TRANSACTIONS * 10)).await.unwrap());
     let request = sqlx::query(AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {}", reconciliations::FIND_REQUEST)));
     let steps = request.bind("request 7").fetch_all(&mut *conn).await.unwrap();
     assert_by_index(&steps, &["reconciliations_request"], reconciliations::FIND_REQUEST);

@@ -91,6 +91,17 @@ row! {
     }
 }
 
+/// Which of a user's reports.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// None that is older: it was made for somebody else.
+    pub since: Option<DateTime<Utc>>,
+    /// The most of them.
+    pub limit: u32,
+    /// How many newer ones are left out.
+    pub skipped: i64,
+}
+
 /// Where a page of a user's reports begins.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -106,6 +117,11 @@ const MARK_FROM: &str =
 // a report of the last minutes may still get one before it, whose transaction was open longer; ids are in the order of insertion
 const NEXT_MARK: &str = "SELECT id, created_at < NOW(6) - INTERVAL 5 MINUTE AS is_old
      FROM reports FORCE INDEX (reports_of_user) WHERE user_id = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ?";
+// those before belonged to somebody else, and of most users there are none
+pub(super) const FIRST_SINCE: &str = "SELECT id FROM reports FORCE INDEX (reports_of_user)
+     WHERE user_id = ? AND created_at >= ? ORDER BY id LIMIT 1";
+pub(super) const COUNT_BEFORE: &str =
+    "SELECT COUNT(*) FROM reports FORCE INDEX (reports_of_user) WHERE user_id = ? AND id < ?";
 pub(super) const COUNT: &str = "SELECT COUNT(*) FROM
      (SELECT id FROM reports FORCE INDEX (reports_of_user) WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?) counted";
 pub(super) const PAGE: &str =
@@ -114,6 +130,19 @@ pub(super) const PAGE: &str =
      LEFT JOIN transaction_shares s FORCE INDEX (PRIMARY)
          ON s.transaction_id = r.transaction_id AND s.user_id = r.user_id
      WHERE r.user_id = ? AND r.id <= ? ORDER BY r.id DESC LIMIT ? OFFSET ?";
+
+/// The first report of `user` that was made at `since` or later: its id, and how many there are before.
+async fn first_since(
+    conn: &mut MySqlConnection,
+    user: UserId,
+    since: Option<DateTime<Utc>>,
+) -> sqlx::Result<Option<(i64, i64)>> {
+    let Some(since) = since else { return Ok(Some((0, 0))) };
+    let found: Option<i64> = sqlx::query_scalar(FIRST_SINCE).bind(user).bind(since).fetch_optional(&mut *conn).await?;
+    let Some(first) = found else { return Ok(None) };
+    let before = sqlx::query_scalar(COUNT_BEFORE).bind(user).bind(first).fetch_one(conn).await?;
+    Ok(Some((first, before)))
+}
 
 /// The marks that `user` lacks, a bounded number of them. Most requests find none.
 pub async fn missing_marks(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Vec<Mark>> {
@@ -142,14 +171,13 @@ async fn last_mark(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Mar
     Ok(sqlx::query_as(LAST_MARK).bind(user).fetch_optional(conn).await?.unwrap_or_default())
 }
 
-/// The reports of `user`, newest first: at most `limit` behind the first `skipped`, and how many there are in all. `None`
-/// while too many of them have no mark yet.
+/// A page of the reports of `user`, newest first, and how many there are in all. `None` while too many of them have no mark yet.
 pub async fn page(
     conn: &mut MySqlConnection,
     user: UserId,
-    limit: u32,
-    skipped: i64,
+    Asked { since, limit, skipped }: Asked,
 ) -> sqlx::Result<Option<(i64, Vec<ReportedTransaction>)>> {
+    let Some((oldest, before)) = first_since(conn, user, since).await? else { return Ok(Some((0, Vec::new()))) };
     let last = last_mark(conn, user).await?;
     let unmarked: i64 =
         sqlx::query_scalar(COUNT).bind(user).bind(last.report_id).bind(MAX_UNMARKED).fetch_one(&mut *conn).await?;
@@ -165,11 +193,13 @@ pub async fn page(
         let mark = mark.unwrap_or(last);
         Place { report_id: mark.report_id, offset: mark.number - first }
     };
-    if first <= 0 {
-        return Ok(Some((total, Vec::new())));
+    if first <= before {
+        return Ok(Some((total - before, Vec::new())));
     }
-    let rows = sqlx::query_as(PAGE).bind(user).bind(place.report_id).bind(limit).bind(place.offset);
-    Ok(Some((total, rows.fetch_all(conn).await?)))
+    let query = sqlx::query_as(PAGE).bind(user).bind(place.report_id).bind(limit).bind(place.offset);
+    let mut rows: Vec<ReportedTransaction> = query.fetch_all(conn).await?;
+    rows.retain(|report| report.id >= oldest);
+    Ok(Some((total - before, rows)))
 }
 
 #[cfg(test)]
@@ -185,6 +215,10 @@ mod tests {
     /// Reports of the user, each of a transaction of its own.
     const REPORTS: i64 = 5_250;
     const LIMIT: u32 = 100;
+
+    fn asked(since: Option<DateTime<Utc>>, skipped: i64) -> Asked {
+        Asked { since, limit: LIMIT, skipped }
+    }
 
     /// Reports of the user and of another one, in turn, made a day ago, but for the last hundred.
     async fn fill(conn: &mut MySqlConnection) {
@@ -216,7 +250,7 @@ mod tests {
         let conn = &mut *pool.acquire().await.unwrap();
         fill(conn).await;
         let user: UserId = USER.try_into().unwrap();
-        let unmarked = page(conn, user, LIMIT, 0).await.unwrap().unwrap();
+        let unmarked = page(conn, user, asked(None, 0)).await.unwrap().unwrap();
         assert_eq!(
             (unmarked.0, unmarked.1[0].transaction_id.get()),
             (REPORTS, REPORTS),
@@ -233,14 +267,22 @@ mod tests {
         let mut seen = Vec::new();
         for number in 0..=REPORTS / i64::from(LIMIT) {
             let skipped = number * i64::from(LIMIT);
-            let page = within(conn, "a page", most, async |conn| page(conn, user, LIMIT, skipped).await).await;
+            let page = within(conn, "a page", most, async |conn| page(conn, user, asked(None, skipped)).await).await;
             let (total, reports) = page.unwrap();
             assert_eq!(total, REPORTS);
             seen.extend(reports.into_iter().map(|report| report.transaction_id.get()));
         }
         assert_eq!(seen, (1..=REPORTS).rev().collect::<Vec<i64>>());
         for skipped in [REPORTS, REPORTS + 1, 200_000_000] {
-            assert!(page(conn, user, LIMIT, skipped).await.unwrap().unwrap().1.is_empty(), "{skipped}");
+            assert!(page(conn, user, asked(None, skipped)).await.unwrap().unwrap().1.is_empty(), "{skipped}");
         }
+        // those of a day ago were made for somebody else
+        let since = Some(time::now() - TimeDelta::hours(1));
+        for (skipped, length) in [(0, 100), (40, 60), (99, 1), (100, 0), (REPORTS, 0)] {
+            let (total, reports) = page(conn, user, asked(since, skipped)).await.unwrap().unwrap();
+            assert_eq!((total, reports.len()), (100, length), "{skipped}");
+        }
+        let later = Some(time::now() + TimeDelta::hours(1));
+        assert_eq!(page(conn, user, asked(later, 0)).await.unwrap().unwrap().0, 0);
     }
 }

@@ -7,10 +7,13 @@
 
 use chrono::{DateTime, Utc};
 use money::{Money, UserId};
-use mysql::bulk::BulkInsert;
-use mysql::{Unit, row};
+use mysql::{
+    Unit,
+    bulk::{BulkInsert, literal},
+    row,
+};
 use serde::Serialize;
-use sqlx::{FromRow, MySqlConnection, Row, mysql::MySqlRow};
+use sqlx::{AssertSqlSafe, FromRow, MySqlConnection, Row, mysql::MySqlRow};
 
 use crate::domain::totals::Deltas;
 
@@ -131,6 +134,34 @@ pub(super) const FIND: &str =
 /// What is known of the totals of `user`; zero if it has no transactions.
 pub async fn find(conn: &mut MySqlConnection, user: UserId) -> sqlx::Result<Summary> {
     Ok(sqlx::query_as(FIND).bind(user).fetch_optional(conn).await?.unwrap_or_default())
+}
+
+/// Every status that a copy may have.
+const STATUSES: [&str; 6] = ["scheduled", "processing", "pending", "completed", "failed", "cancelled"];
+
+/// True if `user` is a party to a transaction that was created before `since`. Ids are given out in the order in which transactions are
+/// created, so the oldest of each range of an index is enough.
+pub async fn has_older(conn: &mut MySqlConnection, user: UserId, since: DateTime<Utc>) -> sqlx::Result<bool> {
+    let oldest = |table: &str, range: String| {
+        format!("(SELECT transaction_id FROM {table} WHERE {range} ORDER BY transaction_id LIMIT 1)")
+    };
+    let of_status = |status: &str| {
+        ["sender_id", "receiver_id"]
+            .map(|party| oldest("transactions", format!("{party} = ? AND status = {}", literal(status))))
+    };
+    let of_shares = [0, 1].map(|is_open| oldest("transaction_shares", format!("user_id = ? AND is_open = {is_open}")));
+    let oldest: Vec<String> = STATUSES.into_iter().flat_map(of_status).chain(of_shares).collect();
+    let sql = format!(
+        "SELECT 1 FROM ({}) oldest JOIN transactions t ON t.transaction_id = oldest.transaction_id
+         WHERE t.created_at < ? LIMIT 1",
+        oldest.join(" UNION ALL "),
+    );
+    let mut query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
+    for _ in oldest {
+        query = query.bind(user);
+    }
+    let found = query.bind(since).fetch_optional(conn).await?;
+    Ok(found.is_some())
 }
 
 /// The totals of `user` were exactly true at `moment`, unless a newer change was counted meanwhile.

@@ -7,6 +7,7 @@ mod errors;
 mod histories;
 mod outages;
 mod overview;
+mod owners;
 mod reconciliations;
 mod refresh;
 mod reports;

@@ -18,6 +18,10 @@ fn user(id: i64) -> UserId {
     id.try_into().unwrap()
 }
 
+fn whose(id: i64) -> Whose {
+    Whose::of(user(id), None)
+}
+
 /// The moment of an entry: three of a user share each.
 fn moment(id: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(1) + TimeDelta::seconds(id / (3 * USERS))
@@ -70,9 +74,11 @@ async fn each_read_is_a_range_of_the_primary_key() {
     let conn = &mut *database.pool().acquire().await.unwrap();
     let (from, to) = (moment(ENTRIES / 3), moment(ENTRIES / 2));
     let plans: [(&str, Binding); 5] = [
-        (NEWEST, |query, from, _| query.bind(GENERATION).bind(7).bind(from).bind(from).bind(40).bind(51)),
+        (NEWEST, |query, from, _| {
+            query.bind(GENERATION).bind(7).bind(DateTime::UNIX_EPOCH).bind(from).bind(from).bind(40).bind(51)
+        }),
         (OLDEST, |query, from, to| query.bind(GENERATION).bind(7).bind(from).bind(from).bind(40).bind(to).bind(1_000)),
-        (BALANCE, |query, from, _| query.bind(GENERATION).bind(7).bind(from)),
+        (BALANCE, |query, from, to| query.bind(GENERATION).bind(7).bind(from).bind(to)),
         (TOTALS, |query, from, to| query.bind(GENERATION).bind(7).bind(from).bind(to)),
         (HAS_ANY, |query, _, _| query.bind(GENERATION).bind(7)),
     ];
@@ -83,16 +89,16 @@ async fn each_read_is_a_range_of_the_primary_key() {
             assert_by_index(&steps, &["PRIMARY"], sql); // of an empty table any plan is good
         }
     }
-    let (seven, page) = (user(7), 51);
+    let (seven, page) = (whose(7), 51);
     let newest = within(conn, "a page", page, async |conn| {
         newest(conn, GENERATION, seven, Some(Place { created_at: from, id: 40 }), 51).await
     });
     assert_eq!(newest.await.len(), 51);
     within(conn, "a balance", 1, async |conn| balance_before(conn, GENERATION, seven, from).await).await;
-    let keys = [(seven, Place::END.created_at), (user(6), from), (seven, moment(0)), (user(99), from)];
+    let keys = [(seven, Place::END.created_at), (whose(6), from), (seven, moment(0)), (whose(99), from)];
     // of three, the last one fills the place of a fourth
     sqlx::raw_sql("INSERT INTO entry_accounts VALUES (3, 6, 1, NOW(6), 1)").execute(&mut *conn).await.unwrap();
-    let three = [(user(6), moment(0)), (seven, from), (seven, Place::END.created_at)];
+    let three = [(whose(6), moment(0)), (seven, from), (seven, Place::END.created_at)];
     let found = balances_at(conn, &three).await.unwrap();
     assert_eq!(found.iter().map(|found| found.is_known).collect::<Vec<_>>(), [true, true, true], "{found:?}");
     let found = within(conn, "four balances", 12, async |conn| balances_at(conn, &keys).await).await;
@@ -117,8 +123,8 @@ async fn whatever_the_period_its_entries_lead_from_its_opening_to_its_closing_ba
     let ends = [0, 1, 23, 24, 25, 5_000, ENTRIES - 1, 10 * ENTRIES].map(moment);
     for from in ends {
         for to in ends {
-            let totals = totals(conn, GENERATION, user(2), (from, to)).await.unwrap();
-            let mut pages = Pages::new(GENERATION, user(2), (from, to));
+            let totals = totals(conn, GENERATION, whose(2), (from, to)).await.unwrap();
+            let mut pages = Pages::new(GENERATION, whose(2), (from, to));
             let (mut balance, mut count, mut last) = (totals.opening, 0, Place::before_all_at(from));
             loop {
                 let page = pages.next(conn).await.unwrap();
@@ -146,13 +152,13 @@ async fn pages_backward_are_pages_forward_turned_round() {
     let conn = &mut *database.pool().acquire().await.unwrap();
     let (mut backward, mut place) = (Vec::new(), None);
     loop {
-        let page = newest(conn, GENERATION, user(5), place, 97).await.unwrap();
+        let page = newest(conn, GENERATION, whose(5), place, 97).await.unwrap();
         let Some(last) = page.last() else { break };
         place = Some(last.place());
         backward.extend(page);
     }
     backward.reverse();
-    let (mut forward, mut pages) = (Vec::new(), Pages::new(GENERATION, user(5), (moment(0), Place::END.created_at)));
+    let (mut forward, mut pages) = (Vec::new(), Pages::new(GENERATION, whose(5), (moment(0), Place::END.created_at)));
     loop {
         let page = pages.next(conn).await.unwrap();
         if page.is_empty() {

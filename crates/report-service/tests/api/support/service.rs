@@ -3,11 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
-use common::{config::Env, worker::Workers};
+use common::{
+    caller::{Grant, Signer},
+    config::Env,
+    worker::Workers,
+};
 use lab::{
     database::{TestDatabase, database},
     http::{Api, Reply, serve},
 };
+use money::time;
 use mysql::DatabaseConfig;
 use report_service::{AppState, Config, app, start_workers};
 use serde::Deserialize;
@@ -84,6 +89,12 @@ impl Service {
         let mut config = self.config.clone();
         config.service.timezone = zone.parse().unwrap();
         Api::new(serve(app(AppState::new(&config))).await)
+    }
+
+    /// Calls it as a user.
+    pub fn as_user(&self, user: i64) -> Api {
+        let grant = Grant::of(user.try_into().unwrap(), 0, 0, time::now(), 3_600);
+        self.api.as_user(&Signer::new(&self.config.service).sign(&grant).unwrap())
     }
 
     /// Ends all workers, after what they are doing.

@@ -266,6 +266,8 @@ impl Gate {
 #[derive(Default)]
 pub struct Known {
     pub users: BTreeSet<i64>,
+    /// When their accounts were opened, if that was not long ago.
+    pub opened: BTreeMap<i64, DateTime<Utc>>,
     /// What all of them have.
     pub money: Cents,
     pub transactions: BTreeMap<i64, Transaction>,

@@ -31,7 +31,7 @@ pub fn routes(sources: &Sources) -> Router {
         .route("/internal/names", get(names))
         .route("/internal/users", get(list_users))
         .route("/internal/users/{id}", get(show_user))
-        .merge(lab::accounts::routes())
+        .route("/internal/accounts", get(accounts))
         .route("/internal/transactions", get(feed))
         .route("/internal/transactions/newest", get(newest))
         .route("/internal/transactions/batch", get(batch))
@@ -75,6 +75,19 @@ async fn show_user(State(sources): State<Sources>, Path(id): Path<i64>) -> Respo
         true => raw(user_body(id)),
         false => refused(StatusCode::NOT_FOUND, "user_not_found"),
     }
+}
+
+/// As [`lab::accounts`] answers, but for when an account was opened.
+async fn accounts(State(sources): State<Sources>, Query(query): Query<BatchQuery>) -> Response {
+    let known = sources.known();
+    let account = |id: i64| {
+        let mut account = lab::accounts::account(id);
+        if let Some(opened) = known.opened.get(&id) {
+            account["created_at"] = text(*opened).into();
+        }
+        account
+    };
+    Json(query.ids.split(',').map(|id| account(id.parse().expect("a number"))).collect::<Vec<_>>()).into_response()
 }
 
 async fn totals(State(sources): State<Sources>) -> Response {
