@@ -27,4 +27,5 @@ pub mod statement;
 pub mod sync;
 pub mod take_over;
 pub mod totals_since;
+pub mod turns;
 pub mod verify;

@@ -16,7 +16,7 @@ use money::{Money, UserId, time};
 use mysql::DbError;
 use tokio::{sync::mpsc, time::timeout};
 
-use super::sync::Sync;
+use super::{sync::Sync, turns::Turn};
 use crate::{
     domain::{
         accept::Format,
@@ -75,13 +75,17 @@ struct Writing {
     pages: Pages,
     balance: Money,
     left: u64,
+    /// Held until the client has taken the last piece, or has gone.
+    _turn: Turn,
 }
 
 impl Sync {
-    /// A statement, and before which moment all that was committed in the ledger is in it. It is written while it is read.
+    /// A statement, and before which moment all that was committed in the ledger is in it. It is written while it is read. 503
+    /// `overloaded` if too many are.
     pub async fn statement(&self, asked: Asked) -> Result<(Body, DateTime<Utc>)> {
         let Asked { whose, period, .. } = asked;
         let user = whose.user;
+        let turn = self.turns.take(user).await?;
         self.must_have_existed(user).await?;
         let name = self.name_of(user).await?;
         let (from, to) = (period.from, period.to);
@@ -108,6 +112,7 @@ impl Sync {
             is_kept: asked.format == Format::Pdf,
             head,
             issue,
+            _turn: turn,
         };
         Ok((writing.body(begin), current.true_at))
     }

@@ -20,6 +20,7 @@ use mysql::{
 use sqlx::MySqlPool;
 use tokio::sync::Mutex;
 
+use super::turns::Turns;
 use crate::{
     clients::{TransactionClient, UserClient},
     codes,
@@ -82,6 +83,8 @@ pub struct Sync {
     pub(super) overview_run: Arc<Mutex<Option<Instant>>>,
     /// Reconciliations come one after the other: each may hold a large file in memory.
     pub(super) reconciling: Arc<Mutex<()>>,
+    /// The statements that are sent.
+    pub(super) turns: Turns,
 }
 
 /// Why taking over ended early.
@@ -146,6 +149,7 @@ impl Sync {
             zone,
             overview_run: Arc::default(),
             reconciling: Arc::default(),
+            turns: Turns::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use money::time;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::support::{
@@ -235,4 +235,42 @@ async fn a_long_statement_adds_up_and_one_that_does_not_breaks_off() {
     }
     let kept = service.stored("SELECT CAST(COUNT(*) AS SIGNED INTEGER) FROM statements").await;
     assert_eq!(kept, 1, "of the one that was whole");
+}
+
+/// A client that has got the first bytes of an answer, and takes no more.
+async fn stalled(service: &Service, path: &str) -> TcpStream {
+    let address = service.base.strip_prefix("http://").unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    stream
+}
+
+#[tokio::test]
+async fn a_user_who_takes_nothing_of_several_statements_gets_no_more_of_them() {
+    let service = Service::start().await;
+    {
+        let ledger = &mut service.sources.known().ledger;
+        for _ in 0..12_000 {
+            ledger.post(ANI, ("topup", 3), json!({}));
+        }
+    }
+    let _ = service.sync().await.expect(200);
+    // more than the sockets of both sides take
+    service.sql("UPDATE entries SET reference = REPEAT('x', 255)").await;
+    let path = format!("/statements/user/{ANI}?{}", days());
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(stalled(&service, &path).await);
+    }
+    let refused = service.api.get(&path).await.expect_error(503, "overloaded");
+    assert!(!refused.header("retry-after").is_empty());
+    let _ = statement(&service, BUDI, "").await.expect(200);
+    drop(clients.pop());
+    let whole = service.api.get(&path).await.expect(200);
+    assert_eq!(whole["entries"].as_array().unwrap().len(), 12_000);
 }
