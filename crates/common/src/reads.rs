@@ -63,8 +63,13 @@ impl ReadPool {
     /// A connection to read what one user may see, once its reads before this one have ended; for anybody if there is no
     /// such user. After [`USER_LOCK_TIMEOUT`] 503 `overloaded`.
     pub async fn acquire_for(&self, user: Option<UserId>) -> Result<Reading> {
+        self.acquire_within(user, USER_LOCK_TIMEOUT).await
+    }
+
+    /// The same for whoever has more patience, as an answer has that is under way.
+    pub async fn acquire_within(&self, user: Option<UserId>, patience: Duration) -> Result<Reading> {
         let Some(user) = user else { return Ok(self.acquire().await?) };
-        let permit = timeout(USER_LOCK_TIMEOUT, self.0.users.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
+        let permit = timeout(patience, self.0.users.lock(user)).await.map_err(|_| codes::OVERLOADED)?;
         Ok(Reading { conn: self.0.pool.acquire().await?, _permit: Some(permit) })
     }
 

@@ -188,8 +188,9 @@ impl Writing {
     async fn next(&mut self) -> Result<Vec<Line>, Broken> {
         let user = self.head.user_id;
         let mut page = {
-            let mut conn =
-                self.sync.reads.acquire_for(Some(user)).await.map_err(|error| Broken::Refused(error.code().name()))?;
+            // other reads of the user come first, and the client has the patience that it is given itself
+            let conn = self.sync.reads.acquire_within(Some(user), CLIENT_PATIENCE).await;
+            let mut conn = conn.map_err(|error| Broken::Refused(error.code().name()))?;
             self.pages.next(&mut conn).await?
         };
         // what was made since the totals were counted is not in them
@@ -230,3 +231,6 @@ async fn send(pieces: &Pieces, piece: Vec<u8>) -> Result<(), Broken> {
     let sent = timeout(CLIENT_PATIENCE, pieces.send(Ok(piece.into()))).await;
     sent.ok().and_then(Result::ok).ok_or(Broken::Client)
 }
+
+#[cfg(test)]
+mod tests;
