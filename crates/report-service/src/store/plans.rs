@@ -79,6 +79,10 @@ async fn a_statement_is_found_by_its_code() {
         statements::insert(&mut conn, &other, &issued).await.unwrap();
     }
     statements::insert(&mut conn, &code, &issued).await.unwrap();
+    assert_eq!(statements::find(&mut conn, &code).await.unwrap().as_ref(), Some(&issued));
+    statements::insert(&mut conn, &code, &issued).await.expect("a commit whose answer never came is made again");
+    let other = statements::Issued { entries: 4, ..issued.clone() };
+    statements::insert(&mut conn, &code, &other).await.expect_err("a code is that of one statement");
     assert_eq!(statements::find(&mut conn, &code).await.unwrap(), Some(issued));
     let explain = AssertSqlSafe(format!("EXPLAIN FORMAT=TRADITIONAL {}", statements::FIND));
     let steps = sqlx::query(explain).bind(code.as_str()).fetch_all(&mut *conn).await.unwrap();

@@ -55,9 +55,9 @@ pub async fn find(conn: &mut MySqlConnection, code: &VerificationCode) -> sqlx::
     sqlx::query_as(FIND).bind(code.as_str()).fetch_optional(conn).await
 }
 
-/// Keeps a statement.
+/// Keeps a statement. It may be kept already: a commit whose answer never came may have kept it.
 pub async fn insert(conn: &mut MySqlConnection, code: &VerificationCode, issued: &Issued) -> sqlx::Result<()> {
-    sqlx::query(
+    let inserted = sqlx::query(
         "INSERT INTO statements (code, user_id, begins_at, ends_at, opening_balance, closing_balance, total_in, total_out,
              entries, issued_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
@@ -71,7 +71,9 @@ pub async fn insert(conn: &mut MySqlConnection, code: &VerificationCode, issued:
     .bind(issued.total_out)
     .bind(issued.entries)
     .bind(issued.issued_at)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .execute(&mut *conn)
+    .await;
+    let Err(error) = inserted else { return Ok(()) };
+    let is_kept = mysql::is_duplicate(&error) && find(conn, code).await?.as_ref() == Some(issued);
+    if is_kept { Ok(()) } else { Err(error) }
 }
