@@ -109,7 +109,7 @@ impl Sync {
     ) -> Result<(Vec<Movement>, chrono::DateTime<chrono::Utc>)> {
         let mut snapshot = self.entries(None).await?;
         let entries::Current { generation, true_at } = snapshot.current;
-        let end = Bound::Day(to).end(self.zone);
+        let end = Bound::Day(to).end(self.zone).min(Place::END.created_at);
         let (mut movements, mut after) = (Vec::new(), Place::before_all_at(Bound::Day(from).begin(self.zone)));
         loop {
             let page = store::page_of_movements(&mut snapshot, generation, after, end).await?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
-use money::time::{Bound, day_of};
+use money::time::{Bound, LAST_YEAR, day_of};
 
 /// The most calendar years that a period may have.
 const MAX_YEARS: u32 = 10;
@@ -24,6 +24,9 @@ pub enum InvalidPeriod {
     /// It would end before it begins.
     #[error("must not be before from")]
     Backwards,
+    /// Its last day is not over when the last year ends that a moment may have.
+    #[error("must end before the year 10000 begins in UTC")]
+    TooLate,
     /// It has more than ten calendar years.
     #[error("must be at most ten years after from")]
     TooLong,
@@ -40,6 +43,9 @@ impl ClosedPeriod {
         };
         if is_backwards {
             return Err(InvalidPeriod::Backwards);
+        }
+        if period.to.year() > LAST_YEAR {
+            return Err(InvalidPeriod::TooLate);
         }
         if period.to > period.latest_end() { Err(InvalidPeriod::TooLong) } else { Ok(period) }
     }
@@ -115,6 +121,18 @@ mod tests {
             assert!(longest.is_whole_days());
             let (first, last) = (longest.first_day().to_string(), longest.last_day().to_string());
             assert_eq!(period(&first, &last), Ok(longest), "{first} {last}");
+        }
+    }
+
+    #[test]
+    fn the_last_day_of_the_last_year_must_be_over_in_that_year() {
+        let bound = |text: &str| serde_json::from_value::<Bound>(text.into()).unwrap();
+        let until = |to: &str, zone: Tz| ClosedPeriod::between(bound("9999-01-01"), bound(to), zone).map(|_| ());
+        assert_eq!(until("9999-12-31", Tz::Asia__Jakarta), Ok(()));
+        for zone in [Tz::UTC, Tz::America__New_York] {
+            assert_eq!(until("9999-12-31", zone), Err(InvalidPeriod::TooLate), "{zone}");
+            assert_eq!(until("9999-12-31T23:59:59Z", zone), Ok(()), "{zone}");
+            assert_eq!(until("9999-12-30", zone), Ok(()), "{zone}");
         }
     }
 

@@ -9,6 +9,7 @@ use mysql::{
 };
 use sqlx::MySqlConnection;
 
+use super::entries::moment;
 use crate::domain::{entry::Place, reconciliation::Lists};
 
 /// Movements on a page of [`page_of_movements`].
@@ -68,8 +69,8 @@ pub async fn page_of_movements(
     to: DateTime<Utc>,
 ) -> sqlx::Result<Vec<MovementRow>> {
     let Place { created_at, id } = after;
-    let query = sqlx::query_as(MOVEMENTS).bind(generation).bind(created_at).bind(created_at).bind(id);
-    query.bind(to).bind(PAGE).fetch_all(conn).await
+    let query = sqlx::query_as(MOVEMENTS).bind(generation).bind(moment(created_at)).bind(moment(created_at)).bind(id);
+    query.bind(moment(to)).bind(PAGE).fetch_all(conn).await
 }
 
 /// A comparison that is to be kept.

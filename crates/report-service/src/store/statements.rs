@@ -5,6 +5,7 @@ use money::{Money, UserId};
 use mysql::row;
 use sqlx::MySqlConnection;
 
+use super::entries::moment;
 use crate::domain::{statement::Totals, verification::VerificationCode};
 
 row! {
@@ -63,14 +64,14 @@ pub async fn insert(conn: &mut MySqlConnection, code: &VerificationCode, issued:
     )
     .bind(code.as_str())
     .bind(issued.user_id)
-    .bind(issued.begins_at)
-    .bind(issued.ends_at)
+    .bind(moment(issued.begins_at))
+    .bind(moment(issued.ends_at))
     .bind(issued.opening_balance)
     .bind(issued.closing_balance)
     .bind(issued.total_in)
     .bind(issued.total_out)
     .bind(issued.entries)
-    .bind(issued.issued_at)
+    .bind(moment(issued.issued_at))
     .execute(&mut *conn)
     .await;
     let Err(error) = inserted else { return Ok(()) };

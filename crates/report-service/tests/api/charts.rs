@@ -29,6 +29,9 @@ async fn charts_show_the_balance_and_what_came_in_and_went_out_for_good() {
     assert!(balance.text.contains("The balance goes from Rp 0.00 to Rp 250,000.00."), "{}", balance.text);
     let flow = service.api.get(&format!("/charts/user/{ANI}/flow.svg?lang=id&theme=dark")).await.expect(200);
     assert!(flow.text.contains("masuk Rp 500.000,00, keluar Rp 200.000,00</desc>"), "{}", flow.text);
+    let far = format!("/charts/user/{ANI}/balance.svg?from=9999-12-01&to=9999-12-31");
+    let far = service.api.get(&far).await.expect(200);
+    assert!(far.text.contains("The balance goes from Rp 250,000.00 to Rp 250,000.00."), "{}", far.text);
     let empty = format!("/charts/user/{ANI}/balance.svg?from=2020-01-01&to=2020-12-31&timezone=UTC");
     let empty = service.api.get(&empty).await.expect(200);
     assert!(empty.text.contains("Balance, 1 Jan 2020 – 31 Dec 2020"), "{}", empty.text);
@@ -41,6 +44,7 @@ async fn what_is_no_chart_is_refused_by_name() {
         ("balance.svg?from=2026-11-01", "to"),
         ("balance.svg?to=2026-11-01", "from"),
         ("balance.svg?from=2026-11-02&to=2026-11-01", "to"),
+        ("balance.svg?from=9999-12-01&to=9999-12-31&timezone=America/New_York", "to"),
         ("balance.svg?theme=sepia", "theme"),
         ("flow.svg?from=2026-11-01", "from"),
         ("flow.svg?lang=de", "lang"),

@@ -138,3 +138,16 @@ async fn many_movements_of_one_day_are_all_compared() {
     assert_eq!((found["missing_here"].clone(), found["missing_there"].clone()), (json!([]), json!([])));
     assert!(found["as_of"].as_str().unwrap() <= time::written(time::now()).as_str());
 }
+
+#[tokio::test]
+async fn days_far_away_have_no_movements() {
+    let service = Service::start().await;
+    post(&service, ("topup", 500), "2025-11-01T17:00:00Z", "A");
+    for zone in ["Asia/Jakarta", "UTC"] {
+        let api = service.in_time_zone(zone).await.as_service().with("content-type", "text/csv");
+        for day in ["9999-12-31", "2150-12-31"] {
+            let compared = compare(&api, &format!("{day},500,A\n")).await.expect(201);
+            assert_eq!(references(&compared["missing_here"]), ["A"], "{day} {zone}");
+        }
+    }
+}

@@ -116,6 +116,7 @@ async fn what_is_no_statement_is_refused_by_name() {
         ("from=2026-11-02&to=2026-11-01", "to"),
         ("from=2026-11-01T00:00:01Z&to=2026-11-01T00:00:00Z", "to"),
         ("from=2016-11-01&to=2026-11-01", "to"),
+        ("from=9999-01-01&to=9999-12-31&timezone=UTC", "to"),
         ("from=2026-11-01", "to"),
         ("to=2026-11-01", "from"),
         ("from=yesterday&to=2026-11-01", "from"),
@@ -161,6 +162,25 @@ async fn a_period_holds_what_happens_in_it_and_ends_with_the_balance_before_its_
     assert_eq!((&empty["opening_balance"], &empty["closing_balance"]), (&json!(500_000), &json!(500_000)));
     let nothing = statement(&service, CITRA, "").await.expect(200);
     assert_eq!((&nothing["entries"], &nothing["closing_balance"]), (&json!([]), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_statement_of_years_to_come_is_whole_in_each_form() {
+    let service = with_entries().await;
+    for (period, begins) in [
+        ("from=2100-01-01&to=2109-12-31", "2099-12-31T17:00:00.000000Z"),
+        ("from=9999-01-01&to=9999-12-31", "9998-12-31T17:00:00.000000Z"),
+    ] {
+        let path = format!("/statements/user/{ANI}?{period}");
+        let whole = service.api.get(&path).await.expect(200);
+        assert_eq!((&whole["opening_balance"], &whole["closing_balance"]), (&json!(300_000), &json!(300_000)));
+        assert_eq!(whole["from"], begins);
+        let bytes = raw(&service, &format!("{path}&format=pdf")).await;
+        assert!(bytes.ends_with(b"0\r\n\r\n"), "{period}");
+        let text = pdf::text(&service.api.get_bytes(&format!("{path}&format=pdf")).await, &quietly).unwrap();
+        let verified = service.api.get(&format!("/statements/verify/{}", code_on(&text))).await.expect(200);
+        assert_eq!((&verified["from"], &verified["to"]), (&whole["from"], &whole["to"]));
+    }
 }
 
 #[tokio::test]
