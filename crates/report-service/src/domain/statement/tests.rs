@@ -17,7 +17,7 @@ fn user(id: i64) -> UserId {
 }
 
 /// A statement of November with `count` entries.
-fn statement(count: i64) -> (Head, Vec<Line>) {
+pub(super) fn statement(count: i64) -> (Head, Vec<Line>) {
     let bound = |text: &str| serde_json::from_value(text.into()).unwrap();
     let period = ClosedPeriod::between(bound("2026-11-01"), bound("2026-11-30"), Tz::Asia__Jakarta).unwrap();
     let mut balance = money("250000");

@@ -66,7 +66,27 @@ impl Fonts {
         }
         lines
     }
+
+    /// The same in so many lines at most: the last one then ends with an ellipsis.
+    pub fn wrap_within(&mut self, style: Style, width: f32, most: usize, text: &str) -> Vec<String> {
+        let mut lines = self.wrap(style, width, text);
+        if lines.len() > most {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                last.push(REST);
+                while self.width(style, last) > width && last.chars().nth(1).is_some() {
+                    last.pop();
+                    last.pop();
+                    last.push(REST);
+                }
+            }
+        }
+        lines
+    }
 }
+
+/// What stands for the rest of a text that is too long.
+const REST: char = '…';
 
 /// Draws.
 pub struct Canvas {

@@ -8,8 +8,8 @@ use super::{
     file::{self, File},
     fonts::Weight,
     layout::{
-        AMOUNTS, BOTTOM, DETAILS, DETAILS_WIDTH, FAINT, HEIGHT, LEFT, LINE, NOTE, NUMBER_WIDTH, PADDING, RIGHT, STRONG,
-        TEXT, TOTAL, WIDTH,
+        AMOUNTS, BOTTOM, DETAILS, DETAILS_WIDTH, FAINT, HEIGHT, LEFT, LINE, MOST_DESCRIPTION, MOST_IDENTITIES,
+        MOST_WHAT, NOTE, NUMBER_WIDTH, PADDING, RIGHT, STRONG, TEXT, TOTAL, WIDTH,
     },
 };
 use crate::domain::statement::{
@@ -85,7 +85,7 @@ impl Pdf {
         self.canvas.right(&mut self.fonts, TEXT, [RIGHT, top], NUMBER_WIDTH, &balance);
         for (style, text) in &lines {
             self.y -= LINE;
-            self.canvas.text(&mut self.fonts, *style, [DETAILS, self.y + 3.0], text);
+            self.canvas.fit(&mut self.fonts, *style, [DETAILS, self.y + 3.0], DETAILS_WIDTH, text);
         }
         self.y -= line_count(2_usize.saturating_sub(lines.len())) * LINE + PADDING;
         self.canvas.rule([LEFT, RIGHT], self.y, 0.4, FAINT);
@@ -144,8 +144,13 @@ impl Pdf {
         }
         let description = entry.description.clone().unwrap_or_default();
         let mut lines = Vec::new();
-        for (style, text) in [(STRONG, what), (TEXT, description), (NOTE, identities.join(" · "))] {
-            lines.extend(self.fonts.wrap(style, DETAILS_WIDTH, &text).into_iter().map(|line| (style, line)));
+        for (style, most, text) in [
+            (STRONG, MOST_WHAT, what),
+            (TEXT, MOST_DESCRIPTION, description),
+            (NOTE, MOST_IDENTITIES, identities.join(" · ")),
+        ] {
+            let wrapped = self.fonts.wrap_within(style, DETAILS_WIDTH, most, &text);
+            lines.extend(wrapped.into_iter().map(|line| (style, line)));
         }
         lines
     }

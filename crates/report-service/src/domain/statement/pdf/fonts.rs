@@ -11,6 +11,7 @@ use pdf_writer::{
 };
 use subsetter::GlyphRemapper;
 use ttf_parser::Face;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::file::{File, compressed};
 
@@ -85,6 +86,11 @@ impl Weight {
     }
 }
 
+/// True for what only shapes the characters beside it, like a virama, a tone mark or a joiner.
+fn is_shape(char: char) -> bool {
+    char.general_category_group() == GeneralCategoryGroup::Mark || char.general_category() == GeneralCategory::Format
+}
+
 impl Font {
     /// The number of its object.
     pub fn id(&self) -> Ref {
@@ -116,12 +122,11 @@ impl Font {
         if let Some(own) = self.own(char) {
             return own;
         }
-        // these only shape what is beside them
-        if matches!(char, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}') {
-            return Glyphs::default();
-        }
-        let latin = any_ascii_char(char);
-        let latin = if latin.is_empty() { UNKNOWN } else { latin };
+        let latin = match any_ascii_char(char) {
+            "" if is_shape(char) => return Glyphs::default(),
+            "" => UNKNOWN,
+            latin => latin,
+        };
         let mut all = Glyphs::default();
         for own in latin.chars().filter_map(|char| self.own(char)) {
             all.bytes.extend(own.bytes);
@@ -184,5 +189,26 @@ impl Font {
             let mut cmap = chunk.cmap(to_unicode, &map);
             cmap.filter(Filter::FlateDecode);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_have_no_letters_of_their_own_vanish() {
+        let mut font = Weight::Regular.font(Ref::new(1));
+        for (text, shown) in [
+            ("नरेन्द्र", "nrendr"),
+            ("ก่า", "ka"),
+            ("محمّد", "mhmd"),
+            ("a\u{fe0f}b\u{e0100}", "ab"),
+            ("北京", "BeiJing"),
+            ("a\u{e000}b", "a?b"),
+        ] {
+            assert_eq!(font.glyphs(text), font.glyphs(shown), "{text}");
+        }
+        assert_ne!(font.glyphs("e\u{301}"), font.glyphs("e"), "a mark that the fonts have is shown");
     }
 }

@@ -5,8 +5,8 @@ use super::{
     document::Pdf,
     fonts::Weight,
     layout::{
-        AMOUNTS, BOTTOM, BRAND, COLUMN, DETAILS, DETAILS_WIDTH, FAINT, GREY, HEIGHT, INK, LEFT, LINE, NOTE,
-        NUMBER_WIDTH, PADDING, PAPER, RIGHT, STRONG, TEXT, TOTAL,
+        AMOUNTS, BOTTOM, BRAND, COLUMN, DETAILS, DETAILS_WIDTH, FAINT, FEWEST_ON_A_PAGE, GREY, HEIGHT, INK, LEFT, LINE,
+        MOST_NAME, NOTE, NUMBER_WIDTH, PADDING, PAPER, RIGHT, STRONG, TEXT, TOTAL,
     },
 };
 
@@ -22,8 +22,6 @@ const MIDDLE: f32 = 318.0;
 const LABEL: f32 = 70.0;
 /// How high the box with the sums is.
 const BOX: f32 = 44.0;
-/// A page has at least so many entries, but for the first and the last one: so there is room for the number of pages.
-const FEWEST_ON_A_PAGE: u64 = 8;
 
 impl Pdf {
     /// The head of the first page.
@@ -43,7 +41,7 @@ impl Pdf {
         for (label, style, value) in left {
             self.canvas.text(fonts, NOTE, [LEFT, y], label);
             y -= style.size + 3.0;
-            for line in fonts.wrap(style, MIDDLE - LEFT - 20.0, &value) {
+            for line in fonts.wrap_within(style, MIDDLE - LEFT - 20.0, MOST_NAME, &value) {
                 self.canvas.text(fonts, style, [LEFT, y], &line);
                 y -= style.size + 3.0;
             }
@@ -142,6 +140,7 @@ impl Pdf {
         let code = format!("{} {}", words.code, self.issue.code);
         self.canvas.text(&mut self.fonts, NOTE, [LEFT, y], &code);
         let page = format!("{} {page} {} ", words.page, words.of);
+        // so there is room for the number of pages, whatever it comes to
         let most = language.count(self.head.totals.entries / FEWEST_ON_A_PAGE + 1);
         let x = RIGHT - self.fonts.glyphs(NOTE.weight, &most).width * NOTE.size;
         self.canvas.right(&mut self.fonts, NOTE, [x, y], DETAILS_WIDTH, &page);

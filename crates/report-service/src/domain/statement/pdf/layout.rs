@@ -35,5 +35,14 @@ pub const COLUMN: Style = Style { weight: Weight::Bold, size: 7.5, color: GREY }
 pub const LINE: f32 = 11.5;
 pub const PADDING: f32 = 5.0;
 
+/// Lines of an entry at most: what it is, its description, and its identities. A character that the fonts lack may be a whole line.
+pub const MOST_WHAT: usize = 3;
+pub const MOST_DESCRIPTION: usize = 8;
+pub const MOST_IDENTITIES: usize = 6;
+/// Lines of the name on the first page at most.
+pub const MOST_NAME: usize = 8;
+/// A page has at least so many entries, but for the first and the last one.
+pub const FEWEST_ON_A_PAGE: u64 = 3;
+
 /// What pages call the number of pages.
 pub const TOTAL: Name<'static> = Name(b"Total");

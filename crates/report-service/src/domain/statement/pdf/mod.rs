@@ -9,3 +9,6 @@ mod head;
 mod layout;
 
 pub use document::Pdf;
+
+#[cfg(test)]
+mod tests;
