@@ -1,4 +1,4 @@
-//! The background worker that takes entries over, and clears those away that are no longer read.
+//! The background worker that takes entries over.
 
 use std::{
     sync::Arc,
@@ -6,11 +6,10 @@ use std::{
 };
 
 use common::worker::Step;
-use fault::point;
 use mysql::lease::Holder;
 
 use super::{sync::Sync, take_over::Limits};
-use crate::store::entry_feeds::{self as store, Reading};
+use crate::store::entry_feeds::Reading;
 
 /// How long a step takes entries over.
 const STRETCH: Duration = Duration::from_millis(100);
@@ -49,24 +48,7 @@ impl EntryWorker {
             }
             return Ok(Step::Worked);
         }
-        if self.sync.clear_entries().await? {
-            return Ok(Step::Worked);
-        }
         self.sync.release(LEASE, &self.holder).await?;
         Ok(Step::Idle)
-    }
-}
-
-impl Sync {
-    /// Deletes a part of what is no longer read; false if there is nothing.
-    async fn clear_entries(&self) -> anyhow::Result<bool> {
-        let Some(generation) = store::retired(&mut *self.pool.acquire().await?).await? else { return Ok(false) };
-        mysql::retry(|_| async {
-            let mut tx = mysql::begin(&self.pool, point!("entries.clear")).await?;
-            store::clear(tx.conn().await?, generation).await?;
-            tx.commit().await
-        })
-        .await?;
-        Ok(true)
     }
 }

@@ -10,6 +10,7 @@
 
 pub mod background;
 pub mod chart;
+pub mod clearing;
 pub mod entries;
 pub mod entry_worker;
 pub mod flow;

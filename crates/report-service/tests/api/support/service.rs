@@ -77,6 +77,11 @@ impl Service {
         start_workers(&self.state, &self.config, &self.workers);
     }
 
+    /// Starts those of the service's workers that run where nothing is taken over in the background.
+    pub fn work_without_runs(&self) {
+        start_workers(&self.state, &Config { sync_interval: None, ..self.config.clone() }, &self.workers);
+    }
+
     /// Starts a second instance on the same schema, workers included, and returns its API.
     pub async fn second_instance(&self) -> Api {
         let state = AppState::new(&self.config);
