@@ -21,7 +21,7 @@ use crate::{
     store::{
         copies::{self, Text},
         entries::{self as store, Current},
-        names,
+        names::{self, Kept},
     },
 };
 
@@ -153,8 +153,9 @@ impl Sync {
         if users.is_empty() {
             return Ok(HashMap::new());
         }
-        let asked = self.users.names(&users).await; // no connection is kept during a call
+        // what is kept is read first: of who is closed before the answer is there, no name is kept
         let kept = names::find(&mut *self.pool.acquire().await?, &users).await?;
+        let asked = self.users.names(&users).await;
         let (mut names, missing) = match asked {
             Ok(names) => {
                 let names: HashMap<UserId, String> = names.into_iter().collect();
@@ -163,7 +164,7 @@ impl Sync {
             }
             Err(error) => {
                 tracing::warn!(error = error_chain(&error), "answering with the names that are known");
-                (kept, UNKNOWN)
+                (kept.names, UNKNOWN)
             }
         };
         for user in users {
@@ -173,21 +174,16 @@ impl Sync {
     }
 
     /// Keeps what has changed of the names of `users`.
-    async fn keep_names(
-        &self,
-        users: &[UserId],
-        kept: &HashMap<UserId, String>,
-        names: &HashMap<UserId, String>,
-    ) -> Result<(), DbError> {
+    async fn keep_names(&self, users: &[UserId], kept: &Kept, names: &HashMap<UserId, String>) -> Result<(), DbError> {
         let gone: Vec<UserId> =
-            users.iter().copied().filter(|user| kept.contains_key(user) && !names.contains_key(user)).collect();
-        let changed: Vec<_> = names.iter().filter(|(user, name)| kept.get(user) != Some(name)).collect();
+            users.iter().copied().filter(|user| kept.names.contains_key(user) && !names.contains_key(user)).collect();
+        let changed: Vec<_> = names.iter().filter(|(user, name)| kept.names.get(user) != Some(name)).collect();
         if gone.is_empty() && changed.is_empty() {
             return Ok(());
         }
         mysql::retry(|_| async {
             let mut tx = mysql::begin(&self.pool, point!("names")).await?;
-            names::write(&mut tx, changed.iter().map(|(user, name)| (**user, name.as_str())));
+            names::write(&mut tx, kept, changed.iter().map(|(user, name)| (**user, name.as_str())));
             names::forget(&mut tx, &gone);
             tx.commit().await
         })

@@ -32,6 +32,7 @@ pub fn migrations() -> Migrator {
         "0160_reconciliations",
         "0161_reconciliation_parts",
         "0162_transactions_settled",
+        "0163_names_closings",
     ];
     mysql::migrator(shared.into_iter().chain(own))
 }

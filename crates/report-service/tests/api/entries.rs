@@ -12,6 +12,8 @@ use crate::support::{
     sources::{ANI, BUDI, CITRA, NOBODY, Transaction, text},
 };
 
+const KEPT_NAMES: &str = "SELECT COUNT(*) FROM names WHERE display_name <> ''";
+
 fn as_of(reply: &Reply) -> DateTime<Utc> {
     reply.header("x-data-as-of").parse().unwrap_or_else(|_| panic!("no moment in {}", reply.text))
 }
@@ -212,13 +214,34 @@ async fn a_closed_account_keeps_its_entries_and_loses_its_name() {
     let service = Service::start().await;
     service.sources.known().ledger.pay(1, BUDI, ANI, -80);
     let _ = service.entries(ANI, "").await.expect(200);
-    assert_eq!(service.stored("SELECT COUNT(*) FROM names").await, 1);
+    assert_eq!(service.stored(KEPT_NAMES).await, 1);
     service.sources.known().users.remove(&BUDI);
     service.sources.known().ledger.close(BUDI);
     assert_eq!(service.balance(BUDI, "").await.expect(200)["balance"], 80);
-    assert_eq!(service.stored("SELECT COUNT(*) FROM names").await, 0, "the feed tells that it is closed");
+    assert_eq!(service.stored(KEPT_NAMES).await, 0, "the feed tells that it is closed");
     let entries = service.entries(ANI, "").await.expect(200);
     assert_eq!(entries.json[0]["counterparty"]["display_name"], "Closed account");
+}
+
+#[tokio::test]
+async fn a_name_that_was_told_before_its_account_was_closed_is_not_written_back() {
+    let service = Service::start().await;
+    service.sources.known().ledger.pay(1, BUDI, ANI, -80);
+    service.sources.names.close();
+    let close = async {
+        service.sources.names.holds(1).await;
+        service.sources.known().users.remove(&BUDI);
+        service.sources.known().ledger.close(BUDI);
+        assert_eq!(service.balance(BUDI, "").await.expect(200)["balance"], 80);
+        service.sources.names.open();
+    };
+    let (entries, ()) = tokio::join!(service.entries(ANI, ""), close);
+    assert_eq!(entries.expect(200).json[0]["counterparty"]["display_name"], "User 2");
+    assert_eq!(service.stored(KEPT_NAMES).await, 0);
+    // the number of a closed account that a new one has got
+    service.sources.add_users([BUDI]);
+    assert_eq!(service.entries(ANI, "").await.expect(200).json[0]["counterparty"]["display_name"], "User 2");
+    assert_eq!(service.stored(KEPT_NAMES).await, 1);
 }
 
 #[tokio::test]

@@ -222,6 +222,8 @@ pub struct Sources {
     known: Arc<Mutex<Known>>,
     /// Through which every request for one user goes.
     pub lookups: Gate,
+    /// Through which every answer goes that tells names.
+    pub names: Gate,
     /// Through which every request for the whole feed goes.
     pub feed: Gate,
 }
@@ -315,7 +317,7 @@ impl Sources {
     /// With Ani, Budi and Citra, and no transactions.
     pub fn new() -> Self {
         let known = Known { users: [ANI, BUDI, CITRA].into(), ..Known::default() };
-        Self { known: Arc::new(Mutex::new(known)), lookups: Gate::new(), feed: Gate::new() }
+        Self { known: Arc::new(Mutex::new(known)), lookups: Gate::new(), names: Gate::new(), feed: Gate::new() }
     }
 
     /// What the stub knows at this moment.

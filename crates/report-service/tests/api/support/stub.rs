@@ -99,13 +99,17 @@ async fn totals(State(sources): State<Sources>) -> Response {
 }
 
 async fn names(State(sources): State<Sources>, Query(query): Query<BatchQuery>) -> Response {
-    let known = sources.known();
-    if known.users_down {
-        return down();
-    }
-    let ids = query.ids.split(',').map(|id| id.parse::<i64>().expect("a number"));
-    let name = |id: i64| json!({"id": id, "display_name": format!("User {id}")});
-    Json(ids.filter(|id| known.users.contains(id)).map(name).collect::<Vec<_>>()).into_response()
+    let answer = {
+        let known = sources.known();
+        if known.users_down {
+            return down();
+        }
+        let ids = query.ids.split(',').map(|id| id.parse::<i64>().expect("a number"));
+        let name = |id: i64| json!({"id": id, "display_name": format!("User {id}")});
+        Json(ids.filter(|id| known.users.contains(id)).map(name).collect::<Vec<_>>()).into_response()
+    };
+    sources.names.pass().await;
+    answer
 }
 
 #[derive(Deserialize)]
