@@ -73,7 +73,7 @@ impl Sync {
             match self.take_over_of(user).await {
                 Ok(Walk::Complete { moment, is_deep }) => {
                     if let Some(totals) = self.present(user, moment, is_deep).await? {
-                        return Ok(Told { totals, moment, is_present: true });
+                        return Ok(Told { totals, moment });
                     }
                 }
                 Ok(Walk::Unsettled) => {}
@@ -89,7 +89,7 @@ impl Sync {
         let mut conn = self.reads.acquire().await?;
         let run_at = sync_state::find(&mut conn).await?.and_then(|state| state.true_at);
         let last = summaries::find(&mut conn, user).await?.last_true(run_at);
-        last.map(|(totals, moment)| Told { totals, moment, is_present: false }).ok_or(cause)
+        last.map(|(totals, moment)| Told { totals, moment }).ok_or(cause)
     }
 
     /// The totals, if they were exactly true at `moment`: up to it nothing is missing.

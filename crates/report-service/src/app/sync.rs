@@ -45,8 +45,6 @@ const LEASE_SECONDS: u32 = 3;
 pub struct Told {
     pub totals: Totals,
     pub moment: DateTime<Utc>,
-    /// True if that was while the request was under way.
-    pub is_present: bool,
 }
 
 /// The last answer about a user, and when transaction-service was asked for it.

@@ -58,7 +58,7 @@ impl Sync {
                         total_received: delta.received,
                         last_transaction: delta.last,
                     };
-                    return Ok(Some(Told { totals, moment, is_present: true }));
+                    return Ok(Some(Told { totals, moment }));
                 }
             }
         }

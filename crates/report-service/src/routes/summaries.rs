@@ -126,12 +126,12 @@ pub async fn show(
 
 /// As the original documents it.
 async fn of_all(sync: &Sync, user_id: UserId, since: Option<DateTime<Utc>>) -> Result<AsOf<Summary>> {
-    let is_certain = sync.must_exist(user_id).await?;
-    let Told { totals, moment, is_present } = sync.totals_since(user_id, since).await?;
+    sync.must_exist(user_id).await?;
+    let Told { totals, moment } = sync.totals_since(user_id, since).await?;
     let Totals { total_transactions, total_spent, total_received, last_transaction } = totals;
     let (groups, other) = (None, None);
     let summary = Summary { user_id, total_transactions, total_spent, total_received, last_transaction, groups, other };
-    Ok(AsOf(summary, (!is_present || !is_certain).then_some(moment)))
+    Ok(AsOf(summary, Some(moment)))
 }
 
 async fn named(sync: &Sync, groups: Vec<(Key, Sum)>) -> Result<Vec<Group>> {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use money::time;
 
 use crate::support::{
-    service::{Service, totals},
+    service::Service,
     sources::{ANI, BUDI, CITRA, Transaction, payments, the_first_hour},
 };
 
@@ -12,8 +12,8 @@ use crate::support::{
 async fn a_user_with_thousands_of_new_transactions_is_told_the_truth() {
     let service = Service::start().await;
     service.sources.store((1..=8_007).map(|id| Transaction::new(id, "completed").changed_at(the_first_hour())));
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (service.sources.totals(ANI), true));
     service.sources.take_asked();
     service.assert_agrees_with_sources(&[ANI]).await;
     assert_eq!(service.sources.take_asked().walks, [(None, 50)], "a walk ends where the last one began");
@@ -32,8 +32,8 @@ async fn what_changes_during_a_walk_counts_as_it_was_when_the_walk_began() {
     let before = service.sources.totals(ANI);
     // the newest one is read first, and completed before the one that is read later
     service.sources.change_before_answers([vec![], vec![soon(&pending[119], 10), soon(&pending[4], 20)]]);
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (before, ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (before, true));
     service.assert_agrees_with_sources(&[ANI, BUDI]).await;
 }
 
@@ -48,8 +48,8 @@ async fn what_changes_before_open_transactions_are_asked_for_counts_as_it_was_wh
     service.sources.store([newer.clone()]);
     let before = service.sources.totals(ANI);
     service.sources.change_before_answers([vec![], vec![soon(&newer, 10), soon(&pending[0], 20)]]);
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (before, ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (before, true));
     service.assert_agrees_with_sources(&[ANI, BUDI]).await;
 }
 
@@ -61,8 +61,8 @@ async fn a_walk_begins_again_if_it_is_not_known_what_something_was_before() {
     // completed and deleted, or only deleted: nobody can tell
     let deleted = Transaction { hidden: true, version: 9, ..soon(&pending[2], 10) };
     service.sources.change_before_answers([vec![], vec![soon(&pending[59], 5), deleted]]);
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (service.sources.totals(ANI), true));
     // the second walk looks at its first page once more
     assert_eq!(service.sources.take_asked().walks.iter().filter(|(before, _)| before.is_none()).count(), 3);
 }
@@ -78,8 +78,8 @@ async fn a_walk_begins_again_if_something_older_than_its_moment_was_committed_la
     service
         .sources
         .change_before_answers([vec![], vec![late, pending[4].clone().then("completed").changed_at(before)]]);
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (service.sources.totals(ANI), true));
 }
 
 #[tokio::test]
@@ -93,9 +93,8 @@ async fn a_newer_change_that_another_request_takes_over_is_not_mixed_in() {
     service.sources.store([soon(&pending[9], 10), soon(&pending[19], 20)]);
     let _ = service.report(BUDI, 20).await.expect(201);
     service.sources.set_walks_down(true);
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!(totals(&summary), as_synced);
-    assert_ne!(summary.header("x-data-as-of"), "");
+    let told = service.told(ANI).await;
+    assert_eq!(told, (as_synced, false));
     service.sources.set_walks_down(false);
     service.assert_agrees_with_sources(&[ANI, BUDI]).await;
 }
@@ -115,8 +114,8 @@ async fn without_a_run_all_of_a_user_s_transactions_are_walked_through() {
     let service = Service::start().await;
     service.sources.store(payments(300));
     service.assert_agrees_with_sources(&[ANI, BUDI, CITRA]).await;
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (service.sources.totals(ANI), true));
 }
 
 #[tokio::test]
@@ -152,8 +151,8 @@ async fn open_transactions_below_the_walk_are_asked_for_again() {
         service.sources.store([sent.changed_at(later).then(next), received.changed_at(later).then(next)]);
         service.sources.take_asked();
 
-        let summary = service.summary(ANI).await.expect(200);
-        assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+        let told = service.told(ANI).await;
+        assert_eq!(told, (service.sources.totals(ANI), true));
         let asked = service.sources.take_asked();
         assert_eq!((asked.walks, asked.batches), (vec![(None, 50)], vec![vec![2, 1]]));
         service.assert_agrees_with_sources(&[ANI]).await;
@@ -176,8 +175,8 @@ async fn more_open_transactions_than_one_call_asks_for_are_asked_for_in_several(
     let _ = service.sync().await.expect(200);
     settle_all(&service);
     service.sources.take_asked();
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (service.sources.totals(ANI), true));
     let asked = service.sources.take_asked().batches;
     assert!(asked == [(4..=1_003).rev().collect::<Vec<i64>>(), vec![3, 2, 1]], "{} calls", asked.len());
 }
@@ -191,13 +190,12 @@ async fn a_user_with_more_open_transactions_than_one_request_asks_for_is_told_wh
     let as_synced = service.sources.totals(ANI);
     settle_all(&service);
     for _ in 0..2 {
-        let summary = service.summary(ANI).await.expect(200);
-        assert_eq!(totals(&summary), as_synced);
-        assert_ne!(summary.header("x-data-as-of"), "");
+        let told = service.told(ANI).await;
+        assert_eq!(told, (as_synced.clone(), false));
     }
     let _ = service.sync().await.expect(200);
-    let summary = service.summary(ANI).await.expect(200);
-    assert_eq!((totals(&summary), summary.header("x-data-as-of")), (service.sources.totals(ANI), ""));
+    let told = service.told(ANI).await;
+    assert_eq!(told, (service.sources.totals(ANI), true));
 }
 
 /// Transactions that one request walks through: a page of 50, and 200 of 500.

@@ -122,6 +122,14 @@ impl Service {
         self.api.get(&format!("/summaries/user/{user}")).await
     }
 
+    /// What a user's summary says, and whether it is of the time in which it was asked for.
+    pub async fn told(&self, user: i64) -> (Totals, bool) {
+        let asked = time::now();
+        let summary = self.summary(user).await.expect(200);
+        let moment: DateTime<Utc> = summary.header("x-data-as-of").parse().unwrap();
+        (totals(&summary), moment >= asked)
+    }
+
     /// What a user's summary says.
     pub async fn totals(&self, user: i64) -> Totals {
         totals(&self.summary(user).await.expect(200))
