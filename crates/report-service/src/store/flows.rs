@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use money::{Money, TransactionId};
-use mysql::{bulk::list, row};
-use sqlx::{AssertSqlSafe, MySqlConnection};
+use mysql::{push_list, row};
+use sqlx::{AssertSqlSafe, MySqlConnection, QueryBuilder};
 
 use super::entries::moment;
 use crate::domain::{change::Status, entry::Whose};
@@ -37,8 +37,8 @@ const NETS: &str = "SELECT transaction_id, MIN(created_at) AS began, SUM(amount)
 const IS_DOUBTFUL: &str = "n.transaction_id IS NOT NULL AND (
              t.transaction_id IS NULL OR t.status NOT IN ('completed', 'failed', 'cancelled')
              OR t.settled_at > ? OR t.created_at < ?)";
-const MOVED: &str = "SELECT DISTINCT transaction_id FROM entries
-     WHERE generation = ? AND user_id = ? AND created_at >= ? AND created_at < ? AND transaction_id IN ";
+/// Transactions that a statement names.
+const AT_ONCE: usize = 4_096;
 
 /// Which flows.
 #[derive(Debug)]
@@ -88,11 +88,14 @@ pub async fn moved(
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     transactions: &[TransactionId],
 ) -> sqlx::Result<HashSet<TransactionId>> {
-    if transactions.is_empty() {
-        return Ok(HashSet::new());
+    let mut moved = HashSet::new();
+    for some in transactions.chunks(AT_ONCE) {
+        let mut query = QueryBuilder::new("SELECT DISTINCT transaction_id FROM entries WHERE generation = ");
+        query.push_bind(asked.generation).push(" AND user_id = ").push_bind(asked.whose.user);
+        query.push(" AND created_at >= ").push_bind(moment(from)).push(" AND created_at < ").push_bind(moment(to));
+        push_list(query.push(" AND transaction_id IN "), some.iter().copied());
+        let found: Vec<TransactionId> = query.build_query_scalar().fetch_all(&mut *conn).await?;
+        moved.extend(found);
     }
-    let sql = MOVED.to_owned() + &list(transactions.iter().map(|transaction| transaction.get()));
-    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(asked.generation).bind(asked.whose.user);
-    let moved: Vec<TransactionId> = query.bind(moment(from)).bind(moment(to)).fetch_all(conn).await?;
-    Ok(moved.into_iter().collect())
+    Ok(moved)
 }
