@@ -14,10 +14,11 @@
 //   says            what refusals of recipients say, in place of their address
 //   hang            mails to recipients that contain this text are not answered after DATA
 //   hang_ms         but are after so many milliseconds
+//   drop            after mails to recipients that contain this text the connection breaks
 //   mute            true: connections are accepted and never greeted
 //
 // It prints one JSON object a line: {"event": "listening", "port": …} first, then what happens: "connection", "auth",
-// "recipient", "hanging", and "mail" for each mail that it has accepted. It ends when its standard input does.
+// "recipient", "hanging", "dropped", and "mail" for each mail that it has accepted. It ends when its standard input does.
 
 'use strict';
 
@@ -76,6 +77,10 @@ const server = new SMTPServer({
                 tell('mail', { from, to, user: session.user || null, tls: session.secure, raw });
                 done();
             };
+            if (to.some(address => matches(options.drop, address))) {
+                tell('dropped', { to });
+                return [...server.connections].find(connection => connection.session === session)._socket.destroy();
+            }
             if (!to.some(address => matches(options.hang, address))) return accept();
             tell('hanging', { to });
             if (options.hang_ms) setTimeout(accept, options.hang_ms);

@@ -58,7 +58,7 @@ pub struct SmtpConfig {
     pub credentials: Option<(String, SecretString)>,
     /// `SMTP_CA_FILE`: a PEM file with the certificate of a private authority.
     pub ca_file: Option<PathBuf>,
-    /// `SMTP_TIMEOUT`: how long the server may take for one mail.
+    /// `SMTP_TIMEOUT`: how long the server may take until it has a mail; its answer to that may take thirty times as long.
     pub timeout: Duration,
 }
 

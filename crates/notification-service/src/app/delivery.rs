@@ -9,9 +9,9 @@ use std::time::Duration;
 use common::monitoring::{number, seconds, show};
 use fault::point;
 use metrics::counter;
-use money::{NotificationId, UserId, time};
+use money::{NotificationId, time};
 use mysql::{DbError, lease::Holder};
-use sqlx::{MySqlConnection, MySqlPool};
+use sqlx::MySqlPool;
 use tokio::time::{Instant, sleep};
 
 use super::{server::Server, under_way::UnderWay};
@@ -22,8 +22,7 @@ use crate::{
     mailer::{Fault, Letter, Mailer, SendError},
     store::{
         claims::{self, LEASE_SECONDS},
-        meters,
-        notifications::{self as store, Notification, Status},
+        notifications::{self as store, Notification},
     },
 };
 
@@ -42,12 +41,6 @@ const MAX_RETRY_SECONDS: u32 = 24 * 60 * 60;
 const RETRY_GROWTH: u32 = 12;
 /// Metric: mails by result: `sent`, `deferred` until the next attempt, or `failed` for good.
 const MAILS: &str = "mails_total";
-/// How long a request to send waits for somebody who is mailing the same notification; other services wait 10 seconds
-/// for the answer.
-const CLAIM_WAIT: Duration = Duration::from_secs(8);
-/// How often it looks meanwhile.
-const CLAIM_PAUSE: Duration = Duration::from_millis(100);
-
 // a mail is begun, and its claim renewed, long before the claim runs out
 const _: () = assert!(START_LIMIT.as_secs() + RENEWAL.as_secs() < LEASE_SECONDS as u64);
 
@@ -62,23 +55,6 @@ pub async fn measure(pool: MySqlPool) -> sqlx::Result<()> {
 /// Counts mails by what came of them.
 pub(super) fn tally(result: &'static str, mails: usize) {
     counter!(MAILS, "result" => result).increment(mails as u64);
-}
-
-/// What came of a request to mail a notification now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SentNow {
-    /// It was mailed, now or before.
-    Sent,
-    /// It cannot be mailed at the moment; the worker goes on with it.
-    Later(String),
-    /// It cannot be mailed at all.
-    Failed(String),
-    /// The user who asks has caused too many mails of late, and may ask again after a while.
-    TooMany(Duration),
-    /// Its status is none from which it may be mailed.
-    WrongStatus(Status),
-    /// There is no such notification.
-    NotFound,
 }
 
 /// Mails notifications. Cheap to clone.
@@ -132,12 +108,9 @@ impl Delivery {
                 tracing::debug!(notification = %id, trace_id, reason, "not mailed yet");
                 self.try_later(notification, notification.attempts, self.server.pause(), &reason, claim).await
             }
-            Fault::Deferred | Fault::Unclear if attempts < self.max_attempts => {
+            Fault::Deferred | Fault::Unclear | Fault::Unanswered if attempts < self.max_attempts => {
                 tracing::warn!(notification = %id, trace_id, reason, attempt = attempts, "not mailed yet");
-                let growth = RETRY_GROWTH.saturating_pow(notification.attempts);
-                let delay = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
-                let delay = Duration::from_secs(delay.into());
-                self.try_later(notification, attempts, delay, &reason, claim).await
+                self.try_later(notification, attempts, self.delay_after(attempts), &reason, claim).await
             }
             _ => {
                 tracing::error!(notification = %id, trace_id, reason, "not mailed");
@@ -149,86 +122,11 @@ impl Delivery {
         }
     }
 
-    /// Mails notification `id` now if its status is one of `from`; one that is sent already is not mailed again
-    /// unless `from` says so. If a user asks, the mail counts as caused by it.
-    pub async fn send_now(
-        &self,
-        id: NotificationId,
-        from: &[Status],
-        user: Option<UserId>,
-    ) -> Result<SentNow, DbError> {
-        let deadline = Instant::now() + CLAIM_WAIT;
-        let (claim, notification) = loop {
-            let mut conn = self.pool.acquire().await?;
-            let Some(found) = store::find(&mut conn, id).await? else { return Ok(SentNow::NotFound) };
-            if !from.contains(&found.status) {
-                return Ok(SentNow::WrongStatus(found.status));
-            }
-            let claim = Claim::on(vec![id]);
-            drop(conn);
-            let claimed = mysql::retry(|_| async {
-                let mut tx = mysql::begin(&self.pool, point!("claim")).await?;
-                let is_ours = claims::claim(tx.conn().await?, id, found.status, &claim.holder).await?;
-                if is_ours && let Some(wait) = self.too_many(tx.conn().await?, user).await? {
-                    return Ok(Err(wait));
-                }
-                // read under the claim: its words may have changed since
-                let claimed = if is_ours { store::find(tx.conn().await?, id).await? } else { None };
-                tx.commit().await?;
-                Ok(Ok(claimed))
-            });
-            match claimed.await? {
-                Err(wait) => return Ok(SentNow::TooMany(wait)),
-                Ok(Some(claimed)) => break (claim, claimed),
-                Ok(None) => {}
-            }
-            if Instant::now() > deadline {
-                return Ok(SentNow::Later("it is being mailed at the moment".into()));
-            }
-            sleep(CLAIM_PAUSE).await;
-        };
-        let Err(SendError { fault, reason }) = self.renewing(&claim, self.mail_one(&notification)).await else {
-            self.mark_sent(&[id], &claim).await?;
-            return Ok(SentNow::Sent);
-        };
-        match fault {
-            Fault::Refused | Fault::Doubtful | Fault::Unsendable => {
-                self.failed(id, &reason, &claim).await?;
-                Ok(SentNow::Failed(reason))
-            }
-            Fault::Away | Fault::Barred | Fault::Deferred | Fault::Unclear => {
-                // the worker counts its own attempts, and starts again with one that it had given up
-                let attempts = if notification.status == Status::Failed { 0 } else { notification.attempts };
-                let delay = Duration::from_secs(self.retry_seconds.into());
-                self.try_later(&notification, attempts, delay, &reason, &claim).await?;
-                Ok(SentNow::Later(reason))
-            }
-        }
-    }
-
-    /// How long `user` has to wait before it may have one more mail sent, if it has to. What is refused counts for nothing.
-    async fn too_many(&self, conn: &mut MySqlConnection, user: Option<UserId>) -> sqlx::Result<Option<Duration>> {
-        let (Some(allowance), Some(user)) = (self.allowance, user) else { return Ok(None) };
-        let mut meters = meters::lock(conn, &[user].into()).await?;
-        let wait = allowance.wait(user, &mut meters);
-        if wait.is_none() {
-            meters::store(conn, &meters, allowance).await?;
-        }
-        Ok(wait)
-    }
-
-    pub(super) async fn mail_one(&self, notification: &Notification) -> Result<(), SendError> {
-        let user = notification.user_id;
-        let recipient = if notification.address.is_some() {
-            None
-        } else {
-            let recipients = self.users.recipients([user]).await;
-            // this says nothing about the mail server
-            let recipients = recipients.map_err(|error| SendError::new(Fault::Deferred, error.to_string()))?;
-            recipients.get(&user).cloned()
-        };
-        let sent = send(self.mailer.clone(), notification.clone(), recipient).await;
-        self.server.judge(user, sent)
+    /// The pause after so many attempts.
+    pub(super) fn delay_after(&self, attempts: u32) -> Duration {
+        let growth = RETRY_GROWTH.saturating_pow(attempts.saturating_sub(1));
+        let seconds = self.retry_seconds.saturating_mul(growth).min(MAX_RETRY_SECONDS);
+        Duration::from_secs(seconds.into())
     }
 
     /// Does `work` while the claim is renewed.

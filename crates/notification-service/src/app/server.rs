@@ -92,17 +92,19 @@ impl Server {
             Fault::Away => LONGEST_PAUSE,
             Fault::Barred => LONGEST_PAUSE_REFUSED,
             Fault::Doubtful if !is_proved => LONGEST_PAUSE_REFUSED,
-            Fault::Doubtful | Fault::Refused | Fault::Unclear => {
+            Fault::Doubtful | Fault::Refused | Fault::Unclear | Fault::Unanswered => {
                 state.refused.insert(recipient);
                 if state.refused.len() < EVERYBODY {
                     state.end_probe();
                     return Err(SendError { fault, reason });
                 }
-                if fault == Fault::Unclear { LONGEST_PAUSE } else { LONGEST_PAUSE_REFUSED }
+                if matches!(fault, Fault::Unclear | Fault::Unanswered) { LONGEST_PAUSE } else { LONGEST_PAUSE_REFUSED }
             }
         };
         state.wait(longest_pause, &reason);
-        Err(SendError { fault: Fault::Away, reason })
+        // what its recipient may have got counts, so that copies of it come to an end
+        let fault = if fault == Fault::Unanswered { fault } else { Fault::Away };
+        Err(SendError { fault, reason })
     }
 
     /// How long a mail waits that was tried while the server takes none: others are tried first.
@@ -209,6 +211,15 @@ mod tests {
         assert_eq!(fails(&server, 1, Fault::Unclear), Fault::Away, "until one is taken");
         server.judge(user(4), Ok(())).unwrap();
         assert_eq!(fails(&server, 3, Fault::Refused), Fault::Refused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_and_not_answered_counts_also_while_the_server_is_away() {
+        let server = Server::new();
+        for recipient in 1..=20 {
+            assert_eq!(fails(&server, recipient, Fault::Unanswered), Fault::Unanswered);
+        }
+        assert_eq!(server.allowance(), 0, "it is everybody's");
     }
 
     #[tokio::test(start_paused = true)]

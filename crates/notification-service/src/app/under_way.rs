@@ -13,10 +13,14 @@ use crate::domain::fairness::{LANES, choose};
 /// Mails that are claimed for each one that can be begun at once: most are quick.
 const CLAIMS_FOR_A_SLOT: usize = 4;
 
+/// Conversations in which the mail server has long had the mail, for each one that can be begun at once.
+const UNANSWERED_FOR_A_SLOT: usize = 3;
+
 /// What the worker has in hand, also of earlier batches.
 #[derive(Clone)]
 pub struct UnderWay {
     slots: Arc<Semaphore>,
+    unanswered: Arc<Semaphore>,
     most: usize,
     mails: Arc<Mutex<Mails>>,
 }
@@ -33,7 +37,8 @@ struct Mails {
 pub(super) struct Begun {
     recipient: UserId,
     mails: Arc<Mutex<Mails>>,
-    _slot: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
+    unanswered: Arc<Semaphore>,
 }
 
 /// Notifications of a batch whose outcome is open, until this is dropped.
@@ -45,7 +50,8 @@ pub(super) struct Open {
 impl UnderWay {
     /// Nothing yet, and at most `most` conversations.
     pub fn new(most: usize) -> Self {
-        Self { slots: Arc::new(Semaphore::new(most)), most, mails: Arc::default() }
+        let unanswered = Arc::new(Semaphore::new(UNANSWERED_FOR_A_SLOT * most));
+        Self { slots: Arc::new(Semaphore::new(most)), unanswered, most, mails: Arc::default() }
     }
 
     /// Waits for a free conversation.
@@ -82,7 +88,16 @@ impl UnderWay {
     /// Notes that a mail to `recipient` is being handed over.
     pub(super) fn begin(&self, recipient: UserId, slot: OwnedSemaphorePermit) -> Begun {
         *lock(&self.mails).begun.entry(recipient).or_default() += 1;
-        Begun { recipient, mails: self.mails.clone(), _slot: slot }
+        Begun { recipient, mails: self.mails.clone(), slot, unanswered: self.unanswered.clone() }
+    }
+}
+
+impl Begun {
+    /// Makes room for another mail, as far as there may be more that only wait for the server's answer.
+    pub(super) fn make_room(&mut self) {
+        if let Ok(permit) = self.unanswered.clone().try_acquire_owned() {
+            self.slot = permit;
+        }
     }
 }
 

@@ -172,12 +172,20 @@ impl Delivery {
         self,
         notification: Notification,
         recipient: Option<Recipient>,
-        _begun: Begun,
+        mut begun: Begun,
     ) -> (Notification, Result<(), SendError>) {
+        let patience = self.mailer.patience();
         // in a task of its own: its panic ends no other mail
-        let mailing = tokio::spawn(send(self.mailer, notification.clone(), recipient));
-        let panicked = |_| Err(SendError::new(Fault::Unclear, "writing the mail panicked"));
-        let sent = mailing.await.unwrap_or_else(panicked);
+        let mut mailing = tokio::spawn(send(self.mailer, notification.clone(), recipient));
+        let panicked = |_| Err(SendError::new(Fault::Unanswered, "writing the mail panicked"));
+        let ended = match timeout(patience, &mut mailing).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                begun.make_room();
+                mailing.await
+            }
+        };
+        let sent = ended.unwrap_or_else(panicked);
         let sent = self.server.judge(notification.user_id, sent);
         (notification, sent)
     }

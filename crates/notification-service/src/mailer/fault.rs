@@ -9,8 +9,10 @@ pub enum Fault {
     Barred,
     /// It put this mail off.
     Deferred,
-    /// It broke off, or took too long: nobody knows whether for the mail's sake.
+    /// It broke off, or took too long, before it had the mail: nobody knows whether for the mail's sake.
     Unclear,
+    /// It has the mail, or a part of it, and never said whether it takes it: its recipient may get it.
+    Unanswered,
     /// It refused this mail or its recipient for good.
     Refused,
     /// Its policy refused the mail for good, or us.

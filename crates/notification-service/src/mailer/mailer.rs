@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,26 +12,22 @@ use chrono::{DateTime, Utc};
 use common::idempotency::fingerprint;
 use fault::{Injected, point};
 use lettre::{
-    Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Address, Message,
     message::{Mailbox, MultiPart},
-    transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, Tls, TlsParameters},
-    },
 };
 use money::NotificationId;
-use secrecy::ExposeSecret;
 
 use super::{
+    conversation::MailServer,
     fault::{Fault, SendError},
-    refusal, subject,
+    subject,
 };
-use crate::config::{MailConfig, SmtpConfig};
+use crate::config::MailConfig;
 
-/// Speaks TLS from the start (RFC 8314); on any other port the connection is upgraded by STARTTLS (RFC 3207).
-const IMPLICIT_TLS_PORT: u16 = 465;
 /// Mails that the mail server gets at once.
 const MAX_CONVERSATIONS: usize = 16;
+/// How long a mail that becomes a file may take at most before whoever asked for it goes on.
+const FILE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A mail to write: a notification and where it goes. Nothing in it is text that a user may choose: whoever gives another
 /// person's address for its own must not be able to write to that person.
@@ -55,11 +52,7 @@ pub struct Mailer {
 
 #[derive(Clone)]
 enum Transport {
-    /// One connection for each mail: a kept one whose mail was cut off would answer the next mail with its reply.
-    Smtp {
-        server: AsyncSmtpTransport<Tokio1Executor>,
-        timeout: Duration,
-    },
+    Smtp(Arc<MailServer>),
     Files(PathBuf),
 }
 
@@ -67,7 +60,7 @@ impl Mailer {
     /// A mailer for a configuration; nothing is connected yet.
     pub fn new(config: &MailConfig) -> anyhow::Result<Self> {
         let transport = match &config.smtp {
-            Some(smtp) => Transport::Smtp { server: smtp_transport(smtp)?, timeout: smtp.timeout },
+            Some(smtp) => Transport::Smtp(Arc::new(MailServer::new(smtp)?)),
             None => {
                 fs::create_dir_all(&config.dir)
                     .with_context(|| format!("MAIL_DIR {} cannot be created", config.dir.display()))?;
@@ -80,7 +73,7 @@ impl Mailer {
     /// How many mails may be handed over at once.
     pub fn at_once(&self) -> usize {
         match self.transport {
-            Transport::Smtp { .. } => MAX_CONVERSATIONS,
+            Transport::Smtp(_) => MAX_CONVERSATIONS,
             // several would only wait for each other: a folder takes one new file at a time
             Transport::Files(_) => 1,
         }
@@ -89,18 +82,26 @@ impl Mailer {
     /// How many of these may go to one recipient: a mailbox that takes long does not hold up the others.
     pub fn at_once_for_one(&self) -> usize {
         match self.transport {
-            Transport::Smtp { .. } => MAX_CONVERSATIONS / 8,
+            Transport::Smtp(_) => MAX_CONVERSATIONS / 8,
             Transport::Files(_) => usize::MAX,
+        }
+    }
+
+    /// After how long a mail waits for nothing but the server's answer to it, which may take much longer.
+    pub fn patience(&self) -> Duration {
+        match &self.transport {
+            Transport::Smtp(server) => server.timeout(),
+            Transport::Files(_) => FILE_PATIENCE,
         }
     }
 
     /// Hands a mail over; `Ok` means that the server (or the disk) has it. The reason of a failure is in our own words.
     pub async fn send(&self, letter: &Letter) -> Result<(), SendError> {
-        let not_sent = |injected: Injected| SendError::new(Fault::Unclear, injected.to_string());
+        let failed = |fault| move |injected: Injected| SendError::new(fault, injected.to_string());
         let point = point!("mail");
-        point.before().await.map_err(not_sent)?;
+        point.before().await.map_err(failed(Fault::Unclear))?;
         self.hand_over(letter).await?;
-        point.after().await.map_err(not_sent)
+        point.after().await.map_err(failed(Fault::Unanswered))
     }
 
     async fn hand_over(&self, letter: &Letter) -> Result<(), SendError> {
@@ -113,12 +114,7 @@ impl Mailer {
                 let written = written.map_err(io::Error::other).flatten();
                 written.map_err(|error| SendError::new(Fault::Away, format!("the mail folder: {error}")))
             }
-            // lettre's own time-out covers the connection only
-            Transport::Smtp { server, timeout } => match tokio::time::timeout(*timeout, server.send(mail)).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(refusal::reason(&error, &letter.address)),
-                Err(_) => Err(SendError::new(Fault::Unclear, "the mail server took too long")),
-            },
+            Transport::Smtp(server) => server.send(&mail, &letter.address).await,
         }
     }
 
@@ -143,30 +139,6 @@ impl Mailer {
             .multipart(MultiPart::alternative_plain_html(letter.message.clone(), html))
             .map_err(|error| SendError::new(Fault::Unsendable, format!("the mail cannot be written: {error}")))
     }
-}
-
-fn smtp_transport(config: &SmtpConfig) -> anyhow::Result<AsyncSmtpTransport<Tokio1Executor>> {
-    let mut tls = TlsParameters::builder(config.host.clone());
-    if let Some(path) = &config.ca_file {
-        let pem = fs::read(path).with_context(|| format!("SMTP_CA_FILE {} cannot be read", path.display()))?;
-        let certificate = Certificate::from_pem(&pem).context("SMTP_CA_FILE holds no PEM certificate")?;
-        tls = tls.add_root_certificate(certificate);
-    }
-    let tls = tls.build()?;
-    let tls = match (config.port, &config.credentials) {
-        (IMPLICIT_TLS_PORT, _) => Tls::Wrapper(tls),
-        // Credentials never go over a connection that is not encrypted.
-        (_, Some(_)) => Tls::Required(tls),
-        (_, None) => Tls::Opportunistic(tls),
-    };
-    let mut smtp = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&config.host)
-        .port(config.port)
-        .tls(tls)
-        .timeout(Some(config.timeout / 2)); // to connect; whoever is slower cannot be told from one that is away
-    if let Some((user, password)) = &config.credentials {
-        smtp = smtp.credentials(Credentials::new(user.clone(), password.expose_secret().to_owned()));
-    }
-    Ok(smtp.build())
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {

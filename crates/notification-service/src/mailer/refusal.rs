@@ -27,6 +27,14 @@ pub fn reason(error: &smtp::Error, address: &str) -> SendError {
     SendError::new(meaning(code, enhanced), reason)
 }
 
+/// The same of an error after the mail itself was sent: where there is no answer, its recipient may get it all the same.
+pub fn of_sent(error: &smtp::Error, address: &str) -> SendError {
+    if error.status().is_some() {
+        return reason(error, address);
+    }
+    SendError::new(Fault::Unanswered, "the connection to the mail server broke before it had answered the mail")
+}
+
 /// What an answer means: whether it is about the mail or about us, for now or for good.
 fn meaning(code: u16, enhanced: Option<&str>) -> Fault {
     let status = enhanced.and_then(|status| status.split_once('.')).map_or("", |(_, status)| status);

@@ -23,11 +23,7 @@ use serde_json::json;
 use sqlx::MySqlPool;
 
 use crate::{
-    app::{
-        change, create,
-        delivery::{Delivery, SentNow},
-        resend,
-    },
+    app::{change, create, delivery::Delivery, resend, send_now::SentNow},
     codes,
     domain::fairness::Fairness,
     store::{

@@ -1,5 +1,6 @@
 //! The API of notification-service on a real database and a real mail server, with a stub for user-service.
 
+mod answers;
 mod batches;
 mod delivery;
 mod facts;

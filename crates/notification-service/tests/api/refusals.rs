@@ -257,7 +257,7 @@ async fn a_server_that_hangs_costs_a_request_a_bounded_time() {
 
 #[tokio::test]
 async fn a_mail_that_hangs_does_not_hold_up_the_others() {
-    let server = SmtpServer::start(json!({"hang": "ani@"})).await;
+    let server = SmtpServer::start(json!({"hang": "ani@", "hang_ms": 10_000})).await;
     let service = Service::with_variables(&hasty(&server)).await;
     service.work();
     let stuck = service.notify(ANI, "Hello").await;
@@ -273,6 +273,7 @@ async fn a_mail_that_hangs_does_not_hold_up_the_others() {
     let mails = server.received(3).await;
     assert!(mails.iter().all(|mail| mail.to == ["budi@example.com"]), "{mails:?}");
     service.stop().await;
+    assert_eq!(server.count("hanging"), 1);
 }
 
 #[tokio::test]
