@@ -110,7 +110,7 @@ impl Delivery {
                 self.try_later(&notification, attempts + 1, delay, &reason, &claim).await?;
                 Ok(SentNow::Later(reason))
             }
-            Fault::Refused | Fault::Doubtful | Fault::Unsendable | Fault::Unanswered => {
+            Fault::NoMailbox | Fault::Refused | Fault::Doubtful | Fault::Unsendable | Fault::Unanswered => {
                 self.failed(id, &reason, &claim).await?;
                 Ok(SentNow::Failed(reason))
             }
@@ -143,6 +143,6 @@ impl Delivery {
             recipients.get(&user).cloned()
         };
         let sent = send(self.mailer.clone(), notification.clone(), recipient).await;
-        self.server.judge(user, sent)
+        self.server.judge_asked(sent)
     }
 }

@@ -75,23 +75,23 @@ impl Server {
         }
     }
 
-    /// Learns from what became of a mail to `recipient`, and returns what that means: [`Fault::Away`] where it is not about the
-    /// mail.
+    /// Learns from what became of a mail of the worker's to `recipient`, and returns what that means: [`Fault::Away`] where it
+    /// is not about the mail.
     pub fn judge(&self, recipient: UserId, sent: Result<(), SendError>) -> Result<(), SendError> {
         let mut state = self.state();
         let Err(SendError { fault, reason }) = sent else {
             state.accept();
             return Ok(());
         };
-        let is_proved = state.accepted_at.is_some_and(|then| then.elapsed() < PROOF);
         let longest_pause = match fault {
-            Fault::Unsendable | Fault::Deferred => {
+            // whoever gives an address at which there is nobody stops nobody else's mails
+            Fault::Unsendable | Fault::Deferred | Fault::NoMailbox => {
                 state.end_probe();
                 return Err(SendError { fault, reason });
             }
             Fault::Away => LONGEST_PAUSE,
             Fault::Barred => LONGEST_PAUSE_REFUSED,
-            Fault::Doubtful if !is_proved => LONGEST_PAUSE_REFUSED,
+            Fault::Doubtful if !state.is_proved() => LONGEST_PAUSE_REFUSED,
             Fault::Doubtful | Fault::Refused | Fault::Unclear | Fault::Unanswered => {
                 state.refused.insert(recipient);
                 if state.refused.len() < EVERYBODY {
@@ -101,10 +101,32 @@ impl Server {
                 if matches!(fault, Fault::Unclear | Fault::Unanswered) { LONGEST_PAUSE } else { LONGEST_PAUSE_REFUSED }
             }
         };
+        let was_probe = state.away.is_some_and(|away| away.is_probed);
         state.wait(longest_pause, &reason);
-        // what its recipient may have got counts, so that copies of it come to an end
-        let fault = if fault == Fault::Unanswered { fault } else { Fault::Away };
+        let fault = match fault {
+            // what its recipient may have got counts, so that copies of it come to an end
+            Fault::Unanswered => fault,
+            // and so does the refusal of a mail with which it was tried whether the server takes any: it is not tried for ever
+            Fault::Refused | Fault::Doubtful if was_probe => Fault::Deferred,
+            _ => Fault::Away,
+        };
         Err(SendError { fault, reason })
+    }
+
+    /// The same for a mail that a request has sent. It teaches nothing but that the server takes mails: whoever may ask for its
+    /// own mails again and again stops nobody else's with that.
+    pub fn judge_asked(&self, sent: Result<(), SendError>) -> Result<(), SendError> {
+        let mut state = self.state();
+        match sent {
+            Ok(()) => {
+                state.accept();
+                Ok(())
+            }
+            Err(SendError { fault: Fault::Doubtful, reason }) if !state.is_proved() => {
+                Err(SendError { fault: Fault::Away, reason })
+            }
+            failed => failed,
+        }
     }
 
     /// How long a mail waits that was tried while the server takes none: others are tried first.
@@ -118,6 +140,10 @@ impl Server {
 }
 
 impl State {
+    fn is_proved(&self) -> bool {
+        self.accepted_at.is_some_and(|then| then.elapsed() < PROOF)
+    }
+
     fn accept(&mut self) {
         if self.away.take().is_some() {
             tracing::info!("the mail server takes mails again");
@@ -236,11 +262,46 @@ mod tests {
     async fn a_mail_that_is_deferred_or_cannot_be_sent_says_nothing_about_the_server() {
         let server = Server::new();
         for recipient in 1..=20 {
-            for fault in [Fault::Deferred, Fault::Unsendable] {
+            for fault in [Fault::Deferred, Fault::Unsendable, Fault::NoMailbox] {
                 assert_eq!(fails(&server, recipient, fault), fault);
             }
         }
         assert_eq!(server.allowance(), usize::MAX);
         assert_eq!(fails(&server, 1, Fault::Barred), Fault::Away, "a login that is refused is about nobody's mail");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_begins_no_pause_and_prolongs_none() {
+        let server = Server::new();
+        let asked = |fault| server.judge_asked(Err(SendError::new(fault, "so it is"))).unwrap_err().fault;
+        let faults = [Fault::Away, Fault::Refused, Fault::Unclear, Fault::Barred, Fault::NoMailbox];
+        assert_eq!(faults.map(asked), faults);
+        assert_eq!(asked(Fault::Doubtful), Fault::Away, "it may be about us");
+        assert_eq!(server.allowance(), usize::MAX);
+        fails(&server, 1, Fault::Away);
+        advance(FIRST_PAUSE).await;
+        server.begin();
+        let _ = faults.map(asked);
+        assert!(server.allowance() == 0 && !server.is_pausing(), "the worker's mail is tried as before");
+        server.judge_asked(Ok(())).unwrap();
+        assert_eq!(server.allowance(), usize::MAX);
+        assert_eq!(asked(Fault::Doubtful), Fault::Doubtful);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mail_that_is_refused_when_the_server_is_tried_counts_as_tried() {
+        let server = Server::new();
+        assert_eq!([1, 2].map(|recipient| fails(&server, recipient, Fault::Doubtful)), [Fault::Away; 2]);
+        advance(FIRST_PAUSE).await;
+        server.begin();
+        assert_eq!(fails(&server, 1, Fault::Doubtful), Fault::Deferred);
+        assert!(server.allowance() == 0 && server.is_pausing(), "it is still away");
+        advance(2 * FIRST_PAUSE).await;
+        server.begin();
+        assert_eq!(fails(&server, 1, Fault::Barred), Fault::Away, "that is about us");
+        advance(4 * FIRST_PAUSE).await;
+        server.begin();
+        assert_eq!(fails(&server, 1, Fault::NoMailbox), Fault::NoMailbox);
+        assert_eq!(server.allowance(), 1, "another one may be tried at once");
     }
 }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     fault::{Fault, SendError},
-    refusal,
+    refusal::{self, Step},
 };
 use crate::config::SmtpConfig;
 
@@ -76,15 +76,16 @@ impl MailServer {
     pub(super) async fn send(&self, mail: &Message, address: &str) -> Result<(), SendError> {
         let (deadline, text) = (Instant::now() + self.timeout, mail.formatted());
         let too_long = |_| SendError::new(Fault::Unclear, "the mail server took too long");
-        let not_sent = |error: smtp::Error| refusal::reason(&error, address);
-        let mut connection = timeout_at(deadline, self.connect()).await.map_err(too_long)?.map_err(not_sent)?;
+        let not_sent = |step| move |error: smtp::Error| refusal::reason(&error, step, address);
+        let connected = timeout_at(deadline, self.connect()).await.map_err(too_long)?;
+        let mut connection = connected.map_err(not_sent(Step::Login))?;
         let announced = timeout_at(deadline, announce(&mut connection, mail, &text)).await.map_err(too_long)?;
         let sent = match announced {
             Ok(()) => match timeout(self.timeout * ANSWER_TIMES, connection.message(&text)).await {
                 Ok(answer) => answer.map(drop).map_err(|error| refusal::of_sent(&error, address)),
                 Err(_) => return Err(SendError::new(Fault::Unanswered, "the mail server has not answered the mail")),
             },
-            Err(Stopped::Smtp(error)) => Err(not_sent(error)),
+            Err(Stopped::Smtp(step, error)) => Err(not_sent(step)(error)),
             Err(Stopped::Unsendable(reason)) => Err(SendError::new(Fault::Unsendable, reason)),
         };
         timeout(FAREWELL, connection.abort()).await.ok();
@@ -112,14 +113,8 @@ impl MailServer {
 
 /// Why a mail was not even sent.
 enum Stopped {
-    Smtp(smtp::Error),
+    Smtp(Step, smtp::Error),
     Unsendable(&'static str),
-}
-
-impl From<smtp::Error> for Stopped {
-    fn from(error: smtp::Error) -> Self {
-        Self::Smtp(error)
-    }
 }
 
 /// Says from whom and to whom a mail is, up to where the server waits for the mail itself.
@@ -139,10 +134,13 @@ async fn announce(connection: &mut AsyncSmtpConnection, mail: &Message, text: &[
         }
         parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
-    connection.command(Mail::new(envelope.from().cloned(), parameters)).await?;
+    let stopped_at = |step| move |error| Stopped::Smtp(step, error);
+    let from = Mail::new(envelope.from().cloned(), parameters);
+    connection.command(from).await.map_err(stopped_at(Step::Sender))?;
     for recipient in envelope.to() {
-        connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
+        let to = Rcpt::new(recipient.clone(), Vec::new());
+        connection.command(to).await.map_err(stopped_at(Step::Recipient))?;
     }
-    connection.command(Data).await?;
+    connection.command(Data).await.map_err(stopped_at(Step::Content))?;
     Ok(())
 }

@@ -13,7 +13,9 @@ pub enum Fault {
     Unclear,
     /// It has the mail, or a part of it, and never said whether it takes it: its recipient may get it.
     Unanswered,
-    /// It refused this mail or its recipient for good.
+    /// It refused the recipient for good: that is about nobody else.
+    NoMailbox,
+    /// It refused this mail for good.
     Refused,
     /// Its policy refused the mail for good, or us.
     Doubtful,

@@ -11,8 +11,21 @@ use super::fault::{Fault, SendError};
 /// Replies to a wrong or missing login (RFC 4954): the configuration is at fault, not the mail.
 const LOGIN_REPLIES: [u16; 4] = [530, 534, 535, 538];
 
+/// What the mail server has answered to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// That we are there, and who we are.
+    Login,
+    /// From whom a mail is.
+    Sender,
+    /// To whom it is.
+    Recipient,
+    /// The mail itself.
+    Content,
+}
+
 /// What an error of the mail server, or on the way to it, means for the mail to `address`.
-pub fn reason(error: &smtp::Error, address: &str) -> SendError {
+pub fn reason(error: &smtp::Error, step: Step, address: &str) -> SendError {
     let Some(code) = error.status().map(u16::from) else {
         let (fault, reason) = on_the_way(error);
         return SendError::new(fault, reason);
@@ -24,33 +37,40 @@ pub fn reason(error: &smtp::Error, address: &str) -> SendError {
         Some(status) => format!("{sentence} ({code} {status})"),
         None => format!("{sentence} ({code})"),
     };
-    SendError::new(meaning(code, enhanced), reason)
+    SendError::new(meaning(code, enhanced, step), reason)
 }
 
 /// The same of an error after the mail itself was sent: where there is no answer, its recipient may get it all the same.
 pub fn of_sent(error: &smtp::Error, address: &str) -> SendError {
     if error.status().is_some() {
-        return reason(error, address);
+        return reason(error, Step::Content, address);
     }
     SendError::new(Fault::Unanswered, "the connection to the mail server broke before it had answered the mail")
 }
 
 /// What an answer means: whether it is about the mail or about us, for now or for good.
-fn meaning(code: u16, enhanced: Option<&str>) -> Fault {
+fn meaning(code: u16, enhanced: Option<&str>, step: Step) -> Fault {
     let status = enhanced.and_then(|status| status.split_once('.')).map_or("", |(_, status)| status);
     let (subject, _) = status.split_once('.').unwrap_or_default();
     match (code, subject, status) {
         (code, ..) if LOGIN_REPLIES.contains(&code) => Fault::Barred,
         (.., "7.8" | "7.9" | "7.11") => Fault::Barred,
+        // without a word about why, and to a recipient: its mailbox has no room
+        (452, "", _) if step == Step::Recipient => Fault::Deferred,
         // out of service, no room, no TLS or login at the moment, too many mails of ours
         (421 | 454, ..) | (452, "", _) | (400..500, "3", _) | (.., "7.28") => Fault::Away,
+        // before it knows of any mail
+        (400..500, ..) if step == Step::Login => Fault::Away,
+        _ if step == Step::Login => Fault::Barred,
         (400..500, ..) => Fault::Deferred,
         // our own address
         (.., "1.7" | "1.8" | "1.9") => Fault::Doubtful,
-        (_, "1" | "2" | "6", _) | (.., "3.4") => Fault::Refused,
+        (_, "1" | "2", _) => Fault::NoMailbox,
+        (_, "6", _) | (.., "3.4") => Fault::Refused,
         (_, "3" | "4" | "5" | "7", _) => Fault::Doubtful,
-        // without a word about why: a mailbox, or its domain
-        (550..=553 | 555 | 556, ..) => Fault::Refused,
+        // without a word about why: a mailbox, its domain, or the mail
+        (550..=553 | 555 | 556, ..) if step == Step::Recipient => Fault::NoMailbox,
+        (550..=553 | 555 | 556, ..) if step == Step::Content => Fault::Refused,
         _ => Fault::Doubtful,
     }
 }
@@ -184,7 +204,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_about_the_mail_or_about_us() {
-        use Fault::{Away, Barred, Deferred, Doubtful, Refused};
+        use Fault::{Away, Barred, Deferred, Doubtful, NoMailbox, Refused};
         for (code, status, fault) in [
             (535, Some("5.7.8"), Barred),
             (530, None, Barred),
@@ -193,22 +213,35 @@ mod tests {
             (550, Some("5.7.26"), Doubtful),
             (553, Some("5.1.8"), Doubtful),
             (521, None, Doubtful),
-            (550, Some("5.1.1"), Refused),
-            (550, Some("5.2.1"), Refused),
+            (550, Some("5.1.1"), NoMailbox),
+            (550, Some("5.2.1"), NoMailbox),
+            (550, Some("5.9.99"), NoMailbox),
+            (550, None, NoMailbox),
+            (553, None, NoMailbox),
             (552, Some("5.3.4"), Refused),
-            (550, Some("5.9.99"), Refused),
-            (550, None, Refused),
             (450, None, Deferred),
             (451, Some("4.7.1"), Deferred),
             (452, Some("4.2.2"), Deferred),
+            (452, None, Deferred),
             (452, Some("4.3.1"), Away),
-            (452, None, Away),
             (454, Some("4.7.0"), Away),
             (421, None, Away),
             (450, Some("4.7.28"), Away),
         ] {
-            assert_eq!(meaning(code, status), fault, "{code} {status:?}");
+            assert_eq!(meaning(code, status, Step::Recipient), fault, "{code} {status:?}");
         }
+    }
+
+    #[test]
+    fn what_an_answer_is_about_depends_on_what_it_answers() {
+        use Fault::{Away, Barred, Deferred, Doubtful, NoMailbox, Refused};
+        let meanings =
+            |code, status| [Step::Login, Step::Sender, Step::Content].map(|step| meaning(code, status, step));
+        assert_eq!(meanings(550, None), [Barred, Doubtful, Refused]);
+        assert_eq!(meanings(554, Some("5.7.1")), [Barred, Doubtful, Doubtful]);
+        assert_eq!(meanings(550, Some("5.1.1")), [Barred, NoMailbox, NoMailbox]);
+        assert_eq!(meanings(451, None), [Away, Deferred, Deferred]);
+        assert_eq!(meanings(452, None), [Away, Away, Away]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod files;
 mod idempotency;
 mod mail;
 mod notifications;
+mod pauses;
 mod refusals;
 mod support;
 mod takeover;
