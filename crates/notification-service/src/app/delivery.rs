@@ -14,7 +14,7 @@ use mysql::{DbError, lease::Holder};
 use sqlx::MySqlPool;
 use tokio::time::{Instant, sleep};
 
-use super::{server::Server, under_way::UnderWay};
+use super::{due::Looks, server::Server, under_way::UnderWay};
 use crate::{
     clients::{Recipient, UserClient},
     config::MailConfig,
@@ -68,6 +68,7 @@ pub struct Delivery {
     pub(super) rate: u32,
     pub(super) allowance: Option<Allowance>,
     pub(super) under_way: UnderWay,
+    pub(super) looks: Looks,
     pub(super) server: Server,
 }
 
@@ -94,8 +95,8 @@ impl Delivery {
     pub fn new(pool: MySqlPool, users: UserClient, mailer: Mailer, config: &MailConfig) -> Self {
         let MailConfig { max_attempts, retry_seconds, rate, user_rate, .. } = *config;
         let (allowance, under_way) = (user_rate.map(Allowance), UnderWay::new(mailer.at_once()));
-        let server = Server::new();
-        Self { pool, users, mailer, max_attempts, retry_seconds, rate, allowance, under_way, server }
+        let (looks, server) = (Looks::default(), Server::new());
+        Self { pool, users, mailer, max_attempts, retry_seconds, rate, allowance, under_way, looks, server }
     }
 
     /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again.

@@ -4,6 +4,7 @@
 pub mod change;
 pub mod create;
 pub mod delivery;
+mod due;
 pub mod receive;
 pub mod resend;
 pub mod send_now;

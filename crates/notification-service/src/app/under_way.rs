@@ -8,7 +8,11 @@ use std::{
 use money::{NotificationId, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::fairness::{LANES, choose};
+use super::due::Found;
+use crate::{
+    domain::fairness::{choose, within},
+    store::claims::Due,
+};
 
 /// Mails that are claimed for each one that can be begun at once: most are quick.
 const CLAIMS_FOR_A_SLOT: usize = 4;
@@ -67,16 +71,17 @@ impl UnderWay {
         }
     }
 
-    /// Of what is `due` in each lane, what to mail next: `most` of them, and `each` of one recipient.
-    pub(super) fn choose(
-        &self,
-        due: [Vec<(NotificationId, UserId)>; LANES],
-        most: usize,
-        each: usize,
-    ) -> Vec<(NotificationId, UserId)> {
+    /// Those of a lane that can begin, `each` for one recipient.
+    pub(super) fn can_begin(&self, due: &[Due], each: usize) -> Vec<(NotificationId, UserId)> {
         let mails = lock(&self.mails);
-        let due = due.map(|lane| lane.into_iter().filter(|(id, _)| !mails.open.contains(id)).collect());
-        choose(due, most, each, &mails.begun)
+        let is_open = |due: &&Due| mails.open.contains(&due.id);
+        let closed = due.iter().filter(|due| !is_open(due)).map(|due| (due.id, due.user_id));
+        within(closed, each, &mut mails.begun.clone())
+    }
+
+    /// Of what is `due` in each lane, what to mail next: `most` of them, and `each` of one recipient.
+    pub(super) fn choose(&self, due: Found, most: usize, each: usize) -> Vec<(NotificationId, UserId)> {
+        choose(due, most, each, &lock(&self.mails).begun)
     }
 
     /// Notes that the outcome of these is open.

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     delivery::{Claim, Delivery, RETRY_PAUSE, START_LIMIT, send},
+    due::Look,
     under_way::{Begun, Open},
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
 const PACE: Pace = Pace { idle: Duration::from_secs(1), rest: Rest::Never };
 /// The pause while nothing can be mailed of what is due.
 const CANNOT_PAUSE: Duration = Duration::from_millis(250);
-/// Notifications of each lane that are looked at, and the most that are claimed, at a time.
+/// The most that are claimed at a time.
 const MAX_BATCH: u32 = 128;
 /// Batches in a second, if there is enough to mail: whoever is next waits for one of them.
 const BATCHES_A_SECOND: u32 = 4;
@@ -66,12 +67,13 @@ impl Delivery {
         }
         drop(self.under_way.slot().await);
         let limit = (self.rate / BATCHES_A_SECOND).clamp(1, MAX_BATCH) as usize;
-        let due = claims::due(&mut *self.pool.acquire().await?, MAX_BATCH).await?;
-        if due.iter().all(Vec::is_empty) {
-            return Ok(Step::Idle);
-        }
-        let most = limit.min(self.under_way.room()).min(allowance);
-        let chosen = self.under_way.choose(due, most, self.mailer.at_once_for_one());
+        let (most, each) = (limit.min(self.under_way.room()).min(allowance), self.mailer.at_once_for_one());
+        let due = match self.looks.look(&mut *self.pool.acquire().await?, &self.under_way, most, each).await? {
+            Look::Nothing => return Ok(Step::Idle),
+            Look::Further => return Ok(Step::Worked),
+            Look::All(due) => due,
+        };
+        let chosen = self.under_way.choose(due, most, each);
         if chosen.is_empty() {
             sleep(CANNOT_PAUSE).await;
             return Ok(Step::Worked);

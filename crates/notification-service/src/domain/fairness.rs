@@ -191,6 +191,20 @@ pub struct Meters {
     pub mails: BTreeMap<Meter, u32>,
 }
 
+/// Those of `due` that are among the first `each` of their recipients, who have `taken` so many already.
+pub fn within<T>(
+    due: impl IntoIterator<Item = (T, UserId)>,
+    each: usize,
+    taken: &mut HashMap<UserId, usize>,
+) -> Vec<(T, UserId)> {
+    let may_go = |(_, user): &(T, UserId)| {
+        let count = taken.entry(*user).or_default();
+        *count += 1;
+        *count <= each
+    };
+    due.into_iter().filter(may_go).collect()
+}
+
 /// Chooses at most `limit` of what is due lane by lane, at most `each` for one recipient together with those that are
 /// `under_way`. Each lower lane has a share.
 pub fn choose<T: Copy>(
@@ -200,12 +214,7 @@ pub fn choose<T: Copy>(
     under_way: &HashMap<UserId, usize>,
 ) -> Vec<(T, UserId)> {
     let mut taken = under_way.clone();
-    let mut may_go = |(_, user): &(T, UserId)| {
-        let count = taken.entry(*user).or_default();
-        *count += 1;
-        *count <= each
-    };
-    let due = due.map(|lane| lane.into_iter().filter(&mut may_go).collect::<Vec<_>>());
+    let due = due.map(|lane| within(lane, each, &mut taken));
     let mut chosen = Vec::new();
     for (n, lane) in due.iter().enumerate() {
         let for_others: usize = due[n + 1..].iter().map(|later| later.len().min(limit / SHARE)).sum();

@@ -18,14 +18,41 @@ pub const LEASE_SECONDS: u32 = 3;
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 255;
 
-/// Of each lane, at most `limit` notifications that are to be mailed and that nobody is mailing, oldest first. One that was
-/// deleted is not mailed, but for a warning: whoever has taken an account over could delete it in time.
-pub async fn due(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<[Vec<(NotificationId, UserId)>; LANES]> {
+/// A notification that is to be mailed, and its place in its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Its number.
+    pub id: NotificationId,
+    /// Its recipient.
+    pub user_id: UserId,
+    /// When it was due, by the database's clock.
+    pub since: DateTime<Utc>,
+    /// False while one may still show up that has its place before this one.
+    pub is_settled: bool,
+}
+
+/// Of each of these lanes, at most `limit` notifications that are to be mailed and that nobody is mailing, oldest first, behind
+/// the one that is given. One that was deleted is not mailed, but for a warning: whoever has taken an account over could delete
+/// it in time.
+pub async fn due(
+    conn: &mut MySqlConnection,
+    lanes: &[(usize, Option<Due>)],
+    limit: u32,
+) -> sqlx::Result<[Vec<Due>; LANES]> {
     let mut query = QueryBuilder::new("");
-    for lane in 0..LANES {
-        query.push(if lane > 0 { " UNION ALL " } else { "" }).push("(SELECT CAST(lane AS SIGNED), id, user_id");
+    for (n, (lane, behind)) in lanes.iter().enumerate() {
+        query.push(if n > 0 { " UNION ALL " } else { "" });
+        // rows show up when they are committed, not in the order of their time
+        query.push(
+            "(SELECT CAST(lane AS SIGNED), id, user_id, next_attempt_at, next_attempt_at < NOW(6) - INTERVAL 1 SECOND",
+        );
         query.push(" FROM notifications FORCE INDEX (notifications_by_lane) WHERE status = 'pending' AND lane = ");
-        query.push_bind(i64::try_from(lane).expect("there are few"));
+        query.push_bind(i64::try_from(*lane).expect("there are few"));
+        if let Some(Due { id, since, .. }) = behind {
+            query.push(" AND (next_attempt_at > ").push_bind(*since);
+            query.push(" OR (next_attempt_at = ").push_bind(*since);
+            query.push(" AND id > ").push_bind(*id).push("))");
+        }
         query.push(
             " AND next_attempt_at <= NOW(6) AND (hidden_at IS NULL OR address <> '')
               AND (claimed_until IS NULL OR claimed_until < NOW(6))
@@ -33,10 +60,14 @@ pub async fn due(conn: &mut MySqlConnection, limit: u32) -> sqlx::Result<[Vec<(N
         );
         query.push_bind(limit).push(")");
     }
-    let rows: Vec<(i64, NotificationId, UserId)> = query.build_query_as().fetch_all(conn).await?;
     let mut due = [const { Vec::new() }; LANES];
-    for (lane, id, user) in rows {
-        due[usize::try_from(lane).expect("lanes are numbered from 0 on")].push((id, user));
+    if lanes.is_empty() {
+        return Ok(due);
+    }
+    let rows: Vec<(i64, NotificationId, UserId, DateTime<Utc>, bool)> = query.build_query_as().fetch_all(conn).await?;
+    for (lane, id, user_id, since, is_settled) in rows {
+        let lane = usize::try_from(lane).expect("lanes are numbered from 0 on");
+        due[lane].push(Due { id, user_id, since, is_settled });
     }
     Ok(due)
 }
@@ -198,6 +229,8 @@ mod tests {
         store::notifications,
     };
 
+    const FIRST: [(usize, Option<Due>); 1] = [(0, None)];
+
     #[tokio::test]
     async fn a_holder_whose_lease_ran_out_changes_nothing_after_its_successor() {
         let database = database().await;
@@ -206,12 +239,12 @@ mod tests {
         let conn = &mut *pool.acquire().await.unwrap();
         let notice = Notice::new("1".into(), 1.try_into().unwrap(), "Hello".into());
         notifications::insert_notices(conn, &[notice], &Fairness::default(), time::now(), 1).await.unwrap();
-        let [first, ..] = due(conn, 1).await.unwrap();
-        let (id, _) = first[0];
+        let [first, ..] = due(conn, &FIRST, 1).await.unwrap();
+        let id = first[0].id;
         let (paused, successor) = (Holder::new(), Holder::new());
 
         assert_eq!(claim_due(conn, &[id], &paused).await.unwrap().len(), 1);
-        assert!(due(conn, 1).await.unwrap().iter().all(Vec::is_empty));
+        assert!(due(conn, &FIRST, 1).await.unwrap().iter().all(Vec::is_empty));
         assert!(claim_due(conn, &[id], &successor).await.unwrap().is_empty());
         assert!(!claim(conn, id, Status::Pending, &successor).await.unwrap());
         let lapse = "UPDATE notifications SET claimed_until = NOW(6) - INTERVAL 1 SECOND";
@@ -228,9 +261,9 @@ mod tests {
 
         sqlx::raw_sql(lapse).execute(&mut *conn).await.unwrap();
         renew(conn, &[id], &paused).await.unwrap();
-        assert_eq!(due(conn, 1).await.unwrap()[0].len(), 1);
+        assert_eq!(due(conn, &FIRST, 1).await.unwrap()[0].len(), 1);
         renew(conn, &[id], &successor).await.unwrap();
-        assert!(due(conn, 1).await.unwrap().iter().all(Vec::is_empty));
+        assert!(due(conn, &FIRST, 1).await.unwrap().iter().all(Vec::is_empty));
         sent(conn, &[id], &successor, time::now()).await.unwrap();
         assert_eq!(notifications::find(conn, id).await.unwrap().unwrap().status, Status::Sent);
     }

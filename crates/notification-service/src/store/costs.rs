@@ -15,7 +15,8 @@ use mysql::{lease::Holder, scan::MOST_LOOKED_AT};
 use sqlx::{AssertSqlSafe, MySqlConnection, MySqlPool};
 
 use super::{
-    claims, meters,
+    claims::{self, Due},
+    meters,
     notifications::{self, Filter, Status},
 };
 use crate::domain::{
@@ -28,6 +29,9 @@ const ROWS: usize = 8_000;
 const OF_A_USER: usize = 400;
 /// Rows that a statement answers or changes.
 const FEW: u32 = 50;
+
+/// The beginning of each lane.
+const BEGINNING: [(usize, Option<Due>); 3] = [(0, None), (1, None), (2, None)];
 
 /// What the row of this number, from 0 on, tells.
 fn notice(n: usize) -> Notice {
@@ -111,18 +115,34 @@ async fn a_page_that_little_passes_looks_at_a_bounded_number_and_goes_on() {
 async fn what_is_due_is_found_at_the_cost_of_its_rows() {
     let (_database, pool) = table().await;
     let mut conn = pool.acquire().await.unwrap();
-    let due = async |conn: &mut MySqlConnection| claims::due(conn, FEW).await;
+    let due = async |conn: &mut MySqlConnection| claims::due(conn, &BEGINNING, FEW).await;
     let few = FEW as usize;
     // read from the index, and again from the table that a UNION makes
     let first = within(&mut conn, "the first of all", 2 * 3 * i64::from(FEW) + 1, due).await;
     assert_eq!(first.each_ref().map(Vec::len), [few; 3]);
+    // and the same behind any of them, also among those that were due at the same moment
+    sqlx::raw_sql("UPDATE notifications SET next_attempt_at = '2025-01-01' WHERE id <= 4000")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    analyze(&mut conn).await;
+    let mut behind = BEGINNING;
+    for _ in 0..40 {
+        let due = async |conn: &mut MySqlConnection| claims::due(conn, &behind, FEW).await;
+        let found = within(&mut conn, "those behind", 2 * 3 * i64::from(FEW) + 1, due).await;
+        for (lane, place) in &mut behind {
+            let last = *found[*lane].last().expect("more");
+            assert!(place.is_none_or(|place| (place.since, place.id) < (last.since, last.id)));
+            *place = Some(last);
+        }
+    }
     for change in
         ["status = 'sent'", "status = 'failed'", "status = 'pending', next_attempt_at = NOW(6) + INTERVAL 1 DAY"]
     {
         set_old_ones(&mut conn, change).await;
         let found = within(&mut conn, change, 2 * i64::from(FEW) + 1, due).await;
         assert_eq!(found.each_ref().map(Vec::len), [few, 0, 0], "{change}");
-        assert!(found[0].iter().all(|(id, _)| !first[0].iter().any(|(old, _)| old == id)), "{change}");
+        assert!(found[0].iter().all(|due| !first[0].iter().any(|old| old.id == due.id)), "{change}");
     }
 }
 
@@ -131,8 +151,8 @@ async fn a_batch_costs_its_rows_at_each_step() {
     let (_database, pool) = table().await;
     let mut conn = pool.acquire().await.unwrap();
     let (few, holder) = (i64::from(FEW), &Holder::new());
-    let [due, ..] = claims::due(&mut conn, FEW).await.unwrap();
-    let ids: &[NotificationId] = &due.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let [due, ..] = claims::due(&mut conn, &BEGINNING, FEW).await.unwrap();
+    let ids: &[NotificationId] = &due.into_iter().map(|due| due.id).collect::<Vec<_>>();
 
     let claim = async |conn: &mut MySqlConnection| claims::claim_due(conn, ids, holder).await;
     let claimed = within(&mut conn, "claiming", 2 * few, claim).await;

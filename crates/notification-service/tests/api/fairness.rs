@@ -115,6 +115,28 @@ async fn mailboxes_that_take_long_hold_up_nobody() {
 }
 
 #[tokio::test]
+async fn however_many_mails_a_slow_mailbox_has_before_them_others_do_not_wait() {
+    let server = SmtpServer::start(json!({"hang": "ani@", "hang_ms": 60_000})).await;
+    let mut variables = server.variables();
+    variables.push(("SMTP_TIMEOUT", "1".into()));
+    variables.push(("MAIL_USER_RATE", "off".into()));
+    let service = Service::with_variables(&variables).await;
+    for n in 0..5 {
+        let facts: Vec<Value> = (0..1_000).map(|m| caused(&format!("{n}.{m}"), ANI, ANI)).collect();
+        hand_over(&service, &facts).await;
+    }
+    service.work();
+    server.saw("hanging").await;
+    for n in 0..3 {
+        let begun = Instant::now();
+        hand_over(&service, &[caused(&format!("honest.{n}"), BUDI, BUDI)]).await;
+        let came =
+            lab::http::eventually("the mail", async || mails(&server, "budi@example.com").1.get(n).copied()).await;
+        assert!(came - begun < SOON, "it took {:?}", came - begun);
+    }
+}
+
+#[tokio::test]
 async fn a_user_cannot_hurry_more_mails_than_it_may_cause() {
     const USER_RATE: usize = 3;
     let service = Service::in_production_with(&[("MAIL_USER_RATE", USER_RATE.to_string())]).await;
