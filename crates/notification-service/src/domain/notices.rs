@@ -163,11 +163,13 @@ fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Ve
     notices
 }
 
-/// True for what the answer to a batch tells its sender: the payments that were made, and those that were refused.
+/// True for what the answer to a batch tells its sender: the payments that were made, or that are to settle by themselves, and
+/// those that were refused by then.
 fn is_answered(fact: &Fact, transaction: &TransactionState) -> bool {
     let at_once = || transaction.status_reason.as_deref() == Some("completed_at_once");
     let is_made = match fact.kind {
-        Kind::TransactionCreated | Kind::TransactionFailed => true,
+        Kind::TransactionCreated => true,
+        Kind::TransactionFailed => transaction.refused_at_once,
         Kind::TransactionCompleted => at_once(),
         _ => false,
     };

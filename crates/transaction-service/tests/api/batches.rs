@@ -253,6 +253,31 @@ async fn what_is_not_known_of_a_batch_is_settled_later() {
 }
 
 #[tokio::test]
+async fn what_the_answer_did_not_say_yet_is_told_as_that() {
+    let service = Service::start().await;
+    for (atomic, verb) in [(false, "hold"), (true, "batch")] {
+        let items = [item(RECEIVER, 10, false)];
+        service.users.on(verb, Reaction::Answers(500, r#"{"code": "internal_error"}"#));
+        let open = post(&service, atomic, &items).await.expect(202);
+        service.users.on(verb, Reaction::Refuses("insufficient_balance"));
+        let refused = post(&service, atomic, &items).await;
+        let id = refused["batch_id"].as_i64().unwrap_or_else(|| refused.id());
+        let made = service.service.get(&format!("/batches/{id}")).await.expect(200);
+        service.start_workers();
+        let number = |reply: &Reply| reply["results"][0]["transaction_id"].as_i64().unwrap();
+        let _ = service.becomes(number(&open), "failed").await;
+        service.users.on(verb, Reaction::Applies);
+        service.everything_is_told().await;
+        let told = service.notifications.told();
+        for (reply, is_answered) in [(&open, None), (&made, Some(true))] {
+            let id = format!("transaction:{}:failed", number(reply));
+            let fact = told.iter().find(|fact| fact["id"] == id).expect("it is told");
+            assert_eq!(fact["data"]["refused_at_once"].as_bool(), is_answered, "{fact}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn while_user_service_is_away_an_atomic_batch_is_given_up_and_its_key_is_free() {
     let service = Service::start_with_users_at(crate::peers::unreachable()).await;
     let keyed = service.service.keyed("away");

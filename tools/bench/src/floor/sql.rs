@@ -120,6 +120,7 @@ fn completed(transfer: &Transfer) -> Fact {
         shares: Vec::new(),
         refund_of: None,
         batch_id: None,
+        refused_at_once: false,
         execute_at: None,
         created_at: now,
         updated_at: now,

@@ -44,11 +44,16 @@ fn of_a_batch_only_its_receivers_are_told_what_its_answer_says() {
     let told_of = |kind: &str, reason: Option<&str>| {
         let mut state: serde_json::Value = serde_json::from_str(transaction(kind, reason).data.get()).unwrap();
         state["batch_id"] = json!(7);
+        state["refused_at_once"] = json!(reason == Some("insufficient_balance"));
         told(&fact(kind, &state)).into_iter().map(|(user, _)| user).collect::<Vec<_>>()
     };
     assert_eq!(told_of("transaction.completed", Some("completed_at_once")), [2]);
     assert_eq!(told_of("transaction.created", None), [] as [i64; 0]);
     assert_eq!(told_of("transaction.failed", Some("insufficient_balance")), [] as [i64; 0]);
+    // what the answer could not say yet
+    for reason in ["failed_by_service", "receiver_unavailable"] {
+        assert_eq!(told_of("transaction.failed", Some(reason)), [1]);
+    }
     assert_eq!(told_of("transaction.completed", Some("completed_by_sender")), [1, 2]);
     assert_eq!(told_of("transaction.cancelled", Some("cancelled_by_sender")), [1]);
 }
