@@ -41,6 +41,8 @@ pub enum Meter {
     Caused(UserId),
     /// Those that warn a user of what became of its account: whoever took it over cannot delay them by causing others.
     Warnings(UserId),
+    /// Those that tell a user that money went out of its account: many small debits delay other debits alone.
+    Debits(UserId),
     /// Those that others cause to be sent to a user.
     Mailbox(UserId),
 }
@@ -49,6 +51,7 @@ impl Meter {
     /// The meter that alone decides when a notice may be mailed.
     pub fn of(notice: &Notice) -> Option<Self> {
         match (&notice.address, notice.caused_by) {
+            (Some(_), _) if notice.of_debit => Some(Self::Debits(notice.user_id)),
             (Some(_), _) => Some(Self::Warnings(notice.user_id)),
             (None, cause) => cause.map(Self::Caused),
         }
@@ -62,7 +65,9 @@ impl Meter {
 
     /// The meter of `user` that the database knows by this name, if there is such a one.
     pub fn named(name: &str, user: UserId) -> Option<Self> {
-        [Self::Caused(user), Self::Warnings(user)].into_iter().find(|meter| meter.name() == Some(name))
+        [Self::Caused(user), Self::Warnings(user), Self::Debits(user)]
+            .into_iter()
+            .find(|meter| meter.name() == Some(name))
     }
 
     /// The name by which the database knows it, if it does.
@@ -70,6 +75,7 @@ impl Meter {
         match self {
             Self::Caused(_) => Some("caused"),
             Self::Warnings(_) => Some("warnings"),
+            Self::Debits(_) => Some("debits"),
             Self::Mailbox(_) => None,
         }
     }
@@ -77,7 +83,7 @@ impl Meter {
     /// Whose it is.
     pub fn user(self) -> UserId {
         match self {
-            Self::Caused(user) | Self::Warnings(user) | Self::Mailbox(user) => user,
+            Self::Caused(user) | Self::Warnings(user) | Self::Debits(user) | Self::Mailbox(user) => user,
         }
     }
 }
@@ -286,7 +292,9 @@ mod tests {
         assert_eq!(meters(&notice().caused_by(user(2))), (Some(Meter::Caused(user(2))), Some(Meter::Mailbox(user(1)))));
         let warning = Notice { address: Some("a@example.com".into()), ..notice().caused_by(user(1)) };
         assert_eq!(meters(&warning), (Some(Meter::Warnings(user(1))), None));
-        for meter in [Meter::Caused(user(1)), Meter::Warnings(user(1))] {
+        let debit = Notice { of_debit: true, ..warning };
+        assert_eq!(meters(&debit), (Some(Meter::Debits(user(1))), None));
+        for meter in [Meter::Caused(user(1)), Meter::Warnings(user(1)), Meter::Debits(user(1))] {
             assert_eq!(meter.name().and_then(|name| Meter::named(name, user(1))), Some(meter));
         }
     }

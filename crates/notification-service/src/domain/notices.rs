@@ -28,6 +28,8 @@ pub struct Notice {
     pub caused_by: Option<UserId>,
     /// Where it goes, if that must not depend on the account as it is by then.
     pub address: Option<String>,
+    /// True if it tells that money went out: of that there may be any number.
+    pub of_debit: bool,
     /// True if it may have been mailed before a restore: it waits until somebody has it sent.
     pub held_back: bool,
 }
@@ -35,7 +37,16 @@ pub struct Notice {
 impl Notice {
     /// A notice that nobody in particular caused, outside any trace.
     pub fn new(fact_id: String, user_id: UserId, message: String) -> Self {
-        Self { fact_id, user_id, message, traceparent: None, caused_by: None, address: None, held_back: false }
+        Self {
+            fact_id,
+            user_id,
+            message,
+            traceparent: None,
+            caused_by: None,
+            address: None,
+            of_debit: false,
+            held_back: false,
+        }
     }
 
     /// The same notice, caused by `user`.
@@ -116,7 +127,7 @@ fn notice(fact: &Fact, user_id: UserId, cause: UserId, message: String) -> Notic
     // an invalid trace counts as none
     let trace = Trace::from_text(fact.traceparent.as_deref());
     let notice = Notice::new(fact.id.clone(), user_id, message).caused_by(cause).within(&trace);
-    Notice { held_back: fact.held_back, ..notice }
+    Notice { of_debit: fact.kind == Kind::DebitCompleted, held_back: fact.held_back, ..notice }
 }
 
 fn state(kind: Kind) -> &'static str {

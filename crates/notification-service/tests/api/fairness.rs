@@ -6,7 +6,7 @@ use lab::smtp::SmtpServer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    facts::{paid, topped_up},
+    facts::{fact, paid, topped_up},
     service::Service,
     users::{ANI, BUDI},
 };
@@ -55,6 +55,28 @@ async fn thousands_of_mails_that_a_few_cause_hold_up_nobody_and_come_at_their_pa
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (theirs, _) = mails(&server, "ani@example.com");
     assert!((3 * ALLOWANCE..3 * (ALLOWANCE + 15)).contains(&theirs), "{theirs} mails of theirs came");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_took_an_account_over_cannot_delay_what_warns_its_owner() {
+    let server = SmtpServer::plain().await;
+    let service = Service::with_variables(&server.variables()).await;
+    let at_owner = |mut fact: Value| {
+        fact["address"] = json!("owner@example.com");
+        fact
+    };
+    let debit =
+        |n: usize| at_owner(fact(&format!("debit.{n}"), "debit.completed", json!({"user_id": ANI, "amount": 1})));
+    hand_over(&service, &(0..900).map(debit).collect::<Vec<_>>()).await;
+    hand_over(&service, &(0..900).map(|n| caused(&n.to_string(), ANI, ANI)).collect::<Vec<_>>()).await;
+    service.work();
+    let warning = at_owner(fact("password", "security.password_changed", json!({"user_id": ANI})));
+    let begun = Instant::now();
+    hand_over(&service, &[warning]).await;
+    let is_it = |mail: &lab::smtp::Mail| mail.text().contains("password of your account");
+    lab::http::eventually("the mail", async || server.mails().iter().any(is_it).then_some(())).await;
+    assert!(begun.elapsed() < SOON, "it took {:?}", begun.elapsed());
     service.stop().await;
 }
 
