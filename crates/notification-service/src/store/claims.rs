@@ -152,7 +152,7 @@ pub async fn sent(
     execute_on(conn, query, ids, holder).await
 }
 
-/// Ends a claim: to be tried again after `delay`, also one that had been given up. `attempts` is how often the worker has
+/// Ends a claim: to be tried again after `delay`, also one that had been given up, but not one that was deleted meanwhile. `attempts` is how often the worker has
 /// tried so far, and `reason` why it was not mailed this time.
 pub async fn try_later(
     conn: &mut MySqlConnection,
@@ -164,7 +164,7 @@ pub async fn try_later(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE notifications
-         SET status = 'pending', failure_reason = ?, attempts = ?,
+         SET status = IF(hidden_at IS NULL OR address <> '', 'pending', 'failed'), failure_reason = ?, attempts = ?,
              next_attempt_at = NOW(6) + INTERVAL ? SECOND, claim = NULL, claimed_until = NULL
          WHERE id = ? AND claim = ?",
     )
@@ -230,6 +230,31 @@ mod tests {
     };
 
     const FIRST: [(usize, Option<Due>); 1] = [(0, None)];
+
+    #[tokio::test]
+    async fn what_is_deleted_is_over_also_if_it_is_under_way_and_warnings_are_not() {
+        let database = database().await;
+        let pool = mysql::pool(&mysql::DatabaseConfig::at(&database.url(), 8).unwrap());
+        mysql::migrate(&pool, crate::store::migrations::migrations()).await.unwrap();
+        let conn = &mut *pool.acquire().await.unwrap();
+        let notice = |n: i64| Notice::new(n.to_string(), n.try_into().unwrap(), "Hello".into());
+        let warning = Notice { address: Some("then@example.com".into()), ..notice(4) };
+        let notices = [notice(1), notice(2), notice(3), warning];
+        notifications::insert_notices(conn, &notices, &Fairness::default(), time::now(), 1).await.unwrap();
+        let ids: Vec<_> = due(conn, &FIRST, 4).await.unwrap()[0].iter().map(|due| due.id).collect();
+        let holder = Holder::new();
+        assert_eq!(claim_due(conn, &ids[1..3], &holder).await.unwrap().len(), 2);
+        for id in &ids {
+            assert!(notifications::hide(conn, *id, time::now()).await.unwrap());
+        }
+        sent(conn, &[ids[1]], &holder, time::now()).await.unwrap();
+        try_later(conn, ids[2], &holder, 1, Duration::ZERO, "not yet").await.unwrap();
+        let statuses: Vec<String> =
+            sqlx::query_scalar("SELECT status FROM notifications ORDER BY id").fetch_all(&mut *conn).await.unwrap();
+        assert_eq!(statuses, ["failed", "sent", "failed", "pending"]);
+        assert_eq!(due(conn, &FIRST, 4).await.unwrap()[0].iter().map(|due| due.id).collect::<Vec<_>>(), ids[3..]);
+        assert_eq!(notifications::pending(conn).await.unwrap().0, 1);
+    }
 
     #[tokio::test]
     async fn a_holder_whose_lease_ran_out_changes_nothing_after_its_successor() {

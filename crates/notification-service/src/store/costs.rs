@@ -147,6 +147,21 @@ async fn what_is_due_is_found_at_the_cost_of_its_rows() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_costs_a_look_nothing() {
+    let (_database, pool) = table().await;
+    let mut conn = pool.acquire().await.unwrap();
+    let due = async |conn: &mut MySqlConnection| claims::due(conn, &BEGINNING, FEW).await;
+    for _ in 0..4 {
+        for old in due(&mut conn).await.unwrap().into_iter().flatten() {
+            assert!(notifications::hide(&mut conn, old.id, time::now()).await.unwrap());
+        }
+    }
+    analyze(&mut conn).await;
+    let found = within(&mut conn, "behind what was deleted", 2 * 3 * i64::from(FEW) + 1, due).await;
+    assert_eq!(found.each_ref().map(Vec::len), [FEW as usize; 3]);
+}
+
+#[tokio::test]
 async fn a_batch_costs_its_rows_at_each_step() {
     let (_database, pool) = table().await;
     let mut conn = pool.acquire().await.unwrap();

@@ -25,6 +25,9 @@ use crate::domain::{
 /// Why a notification waits that a restore has brought back.
 const HELD_BACK: &str = "held back after a restore: it may have been mailed before";
 
+/// Why a notification is not mailed that was deleted before.
+const DELETED: &str = "deleted before it was mailed";
+
 /// How far a notification has come.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::EnumString, strum::IntoStaticStr,
@@ -278,15 +281,21 @@ pub async fn resend_some(conn: &mut MySqlConnection, filter: &Filter, now: DateT
 }
 
 /// Hides a notification, so that its fact does not bring it back; false if there is none. What warns of something is mailed
-/// all the same.
+/// all the same; anything else is over, and no look for what is due comes across it again. If it is being mailed, what comes of
+/// that is still written down.
 pub async fn hide(conn: &mut MySqlConnection, id: NotificationId, now: DateTime<Utc>) -> sqlx::Result<bool> {
     // after an unknown commit the second run finds what the first one did
-    let hidden =
-        sqlx::query("UPDATE notifications SET hidden_at = ? WHERE id = ? AND (hidden_at IS NULL OR hidden_at = ?)")
-            .bind(now)
-            .bind(id)
-            .bind(now)
-            .execute(conn)
-            .await?;
+    let hidden = sqlx::query(
+        "UPDATE notifications
+         SET failure_reason = IF(status = 'pending' AND COALESCE(address, '') = '', ?, failure_reason),
+             status = IF(status = 'pending' AND COALESCE(address, '') = '', 'failed', status), hidden_at = ?
+         WHERE id = ? AND (hidden_at IS NULL OR hidden_at = ?)",
+    )
+    .bind(DELETED)
+    .bind(now)
+    .bind(id)
+    .bind(now)
+    .execute(conn)
+    .await?;
     Ok(hidden.rows_affected() == 1)
 }
