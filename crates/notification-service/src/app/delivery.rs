@@ -30,8 +30,6 @@ use crate::{
 pub(super) const START_LIMIT: Duration = Duration::from_secs(1);
 /// How often a claim is renewed.
 const RENEWAL: Duration = Duration::from_secs(1);
-/// How long it is tried to mark mails that were sent.
-const MARK_PATIENCE: Duration = Duration::from_secs(10);
 /// The pause after a failed mark or look-up.
 pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to mail, in seconds.
@@ -99,27 +97,40 @@ impl Delivery {
         Self { pool, users, mailer, max_attempts, retry_seconds, rate, allowance, under_way, looks, server }
     }
 
-    /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again.
+    /// Writes down that a mail was not sent. If that fails, the claim runs out and the mail is tried again, but for one that its
+    /// recipient may have got: then it is written until it succeeds.
     pub(super) async fn not_sent(&self, notification: &Notification, error: SendError, claim: &Claim) {
+        while let Err(failure) = self.write_not_sent(notification, &error, claim).await {
+            let id = notification.id;
+            tracing::warn!(notification = %id, error = %failure, "what came of a mail could not be written down");
+            if error.fault != Fault::Unanswered {
+                break;
+            }
+            sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    async fn write_not_sent(
+        &self,
+        notification: &Notification,
+        SendError { fault, reason }: &SendError,
+        claim: &Claim,
+    ) -> Result<(), DbError> {
         let (id, attempts, trace_id) = (notification.id, notification.attempts + 1, notification.trace().id());
-        let SendError { fault, reason } = error;
-        let written = match fault {
+        match fault {
             // it is not about this mail: that was no attempt
             Fault::Away | Fault::Barred => {
                 tracing::debug!(notification = %id, trace_id, reason, "not mailed yet");
-                self.try_later(notification, notification.attempts, self.server.pause(), &reason, claim).await
+                self.try_later(notification, notification.attempts, self.server.pause(), reason, claim).await
             }
             Fault::Deferred | Fault::Unclear | Fault::Unanswered if attempts < self.max_attempts => {
                 tracing::warn!(notification = %id, trace_id, reason, attempt = attempts, "not mailed yet");
-                self.try_later(notification, attempts, self.delay_after(attempts), &reason, claim).await
+                self.try_later(notification, attempts, self.delay_after(attempts), reason, claim).await
             }
             _ => {
                 tracing::error!(notification = %id, trace_id, reason, "not mailed");
-                self.failed(id, &reason, claim).await
+                self.failed(id, reason, claim).await
             }
-        };
-        if let Err(error) = written {
-            tracing::warn!(notification = %id, %error, "what came of a mail could not be written down");
         }
     }
 
@@ -151,31 +162,27 @@ impl Delivery {
         }
     }
 
-    /// Tries for a while: a mail without its mark is mailed again.
-    pub(super) async fn mark_sent(&self, ids: &[NotificationId], claim: &Claim) -> Result<(), DbError> {
+    /// Marks mails as sent, however long that takes: one without its mark is mailed again once its claim has run out.
+    pub(super) async fn mark_sent(&self, ids: &[NotificationId], claim: &Claim) {
+        while let Err(error) = self.try_mark_sent(ids, claim).await {
+            tracing::warn!(mails = ids.len(), %error, "sent mails could not be marked yet");
+            sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    pub(super) async fn try_mark_sent(&self, ids: &[NotificationId], claim: &Claim) -> Result<(), DbError> {
         if ids.is_empty() {
             return Ok(());
         }
-        let deadline = Instant::now() + MARK_PATIENCE;
-        loop {
-            let now = time::now();
-            let marked = mysql::retry(|_| async {
-                let mut tx = mysql::begin(&self.pool, point!("sent")).await?;
-                claims::sent(tx.conn().await?, ids, &claim.holder, now).await?;
-                tx.commit().await
-            });
-            match marked.await {
-                Ok(()) => {
-                    tally("sent", ids.len());
-                    return Ok(());
-                }
-                Err(error) if Instant::now() < deadline => {
-                    tracing::warn!(mails = ids.len(), %error, "sent mails could not be marked yet");
-                    sleep(RETRY_PAUSE).await;
-                }
-                ended => return ended,
-            }
-        }
+        let now = time::now();
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("sent")).await?;
+            claims::sent(tx.conn().await?, ids, &claim.holder, now).await?;
+            tx.commit().await
+        })
+        .await?;
+        tally("sent", ids.len());
+        Ok(())
     }
 
     pub(super) async fn try_later(

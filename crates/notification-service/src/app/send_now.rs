@@ -61,20 +61,12 @@ impl Delivery {
             if !from.contains(&found.status) {
                 return Ok(SentNow::WrongStatus(found.status));
             }
-            let claim = Claim::on(vec![id]);
             drop(conn);
-            let claimed = mysql::retry(|_| async {
-                let mut tx = mysql::begin(&self.pool, point!("claim")).await?;
-                let is_ours = claims::claim(tx.conn().await?, id, found.status, &claim.holder).await?;
-                if is_ours && let Some(wait) = self.too_many(tx.conn().await?, user).await? {
-                    return Ok(Err(wait));
-                }
-                // read under the claim: its words may have changed since
-                let claimed = if is_ours { store::find(tx.conn().await?, id).await? } else { None };
-                tx.commit().await?;
-                Ok(Ok(claimed))
-            });
-            match claimed.await? {
+            let claim = Claim::on(vec![id]);
+            // what is sent and not marked yet may have lost its claim
+            let claimed =
+                if self.under_way.is_open(id) { Ok(None) } else { self.claim(id, &claim, found.status, user).await? };
+            match claimed {
                 Err(wait) => return Ok(SentNow::TooMany(wait)),
                 Ok(Some(claimed)) => break (claim, claimed),
                 Ok(None) => {}
@@ -88,16 +80,40 @@ impl Delivery {
         let work = Origin::current().scope(self.clone().send_claimed(claim, notification).in_current_span());
         match timeout(self.mailer.patience() + ANSWER_GRACE, tokio::spawn(work)).await {
             Ok(ended) => ended.unwrap_or_else(|_| Ok(SentNow::Later("mailing it was cut off".into()))),
-            Err(_) => Ok(SentNow::Later("the mail server has not answered the mail yet".into())),
+            Err(_) => Ok(SentNow::Later("the mail server, or the database, has not confirmed it yet".into())),
         }
+    }
+
+    /// The notification if it can be claimed as it was found; an error if `user` has to wait so long before it may ask for more.
+    async fn claim(
+        &self,
+        id: NotificationId,
+        claim: &Claim,
+        status: Status,
+        user: Option<UserId>,
+    ) -> Result<Result<Option<Notification>, Duration>, DbError> {
+        mysql::retry(|_| async {
+            let mut tx = mysql::begin(&self.pool, point!("claim")).await?;
+            let is_ours = claims::claim(tx.conn().await?, id, status, &claim.holder).await?;
+            if is_ours && let Some(wait) = self.too_many(tx.conn().await?, user).await? {
+                return Ok(Err(wait));
+            }
+            // read under the claim: its words may have changed since
+            let claimed = if is_ours { store::find(tx.conn().await?, id).await? } else { None };
+            tx.commit().await?;
+            Ok(Ok(claimed))
+        })
+        .await
     }
 
     /// Mails what is claimed, and writes down what came of it.
     async fn send_claimed(self, claim: Claim, notification: Notification) -> Result<SentNow, DbError> {
         let id = notification.id;
+        // even if the claim runs out before its outcome is written down, this instance does not mail it again
+        let _open = self.under_way.open(vec![id]);
         let mailing = Box::pin(self.mail_one(&notification));
         let Err(SendError { fault, reason }) = self.renewing(&claim, mailing).await else {
-            self.mark_sent(&[id], &claim).await?;
+            self.mark_sent(&[id], &claim).await;
             return Ok(SentNow::Sent);
         };
         // the worker counts its own attempts, and starts again with one that had been given up

@@ -84,6 +84,11 @@ impl UnderWay {
         choose(due, most, each, &lock(&self.mails).begun)
     }
 
+    /// True while the outcome of this one is open.
+    pub(super) fn is_open(&self, id: NotificationId) -> bool {
+        lock(&self.mails).open.contains(&id)
+    }
+
     /// Notes that the outcome of these is open.
     pub(super) fn open(&self, ids: Vec<NotificationId>) -> Open {
         lock(&self.mails).open.extend(&ids);

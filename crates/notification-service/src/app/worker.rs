@@ -8,7 +8,7 @@ use std::{
 use common::worker::{Pace, Rest, Signal, Step, Workers};
 use fault::point;
 use money::{NotificationId, UserId};
-use mysql::{DbError, Unit};
+use mysql::Unit;
 use tokio::{
     task::JoinSet,
     time::{Instant, interval, sleep, sleep_until, timeout},
@@ -107,9 +107,7 @@ impl Delivery {
         let open = self.under_way.open(claimed.iter().map(|notification| notification.id).collect());
         let batch = beside.spawn(async move {
             let mailing = delivery.mail_all(claimed.into(), &recipients, &claim, &open);
-            if let Err(error) = delivery.renewing(&claim, Box::pin(mailing)).await {
-                tracing::warn!(%error, "what came of a batch of mails could not be written down");
-            }
+            delivery.renewing(&claim, Box::pin(mailing)).await;
         });
         timeout(BATCH_PATIENCE, batch).await.unwrap_or(Ok(()))?;
         sleep_until(turn_over).await;
@@ -123,7 +121,7 @@ impl Delivery {
         recipients: &HashMap<UserId, Recipient>,
         claim: &Claim,
         open: &Open,
-    ) -> Result<(), DbError> {
+    ) {
         let mut mails = JoinSet::new();
         let (mut sent, mut pause) = (Vec::new(), interval(MARK_PAUSE));
         while !waiting.is_empty() || !mails.is_empty() {
@@ -146,12 +144,14 @@ impl Delivery {
                     Ok((notification, Err(error))) => self.not_sent(&notification, error, claim).await,
                     Err(error) => tracing::error!(%error, "a mail was cut off"), // its claim runs out
                 },
-                _ = pause.tick() => if self.mark_sent(&sent, claim).await.is_ok() {
-                    sent.clear();
+                _ = pause.tick() => match self.try_mark_sent(&sent, claim).await {
+                    Ok(()) => sent.clear(),
+                    Err(error) => tracing::warn!(mails = sent.len(), %error, "sent mails could not be marked yet"),
                 },
             }
         }
-        self.mark_sent(&sent, claim).await
+        // they stay open meanwhile
+        self.mark_sent(&sent, claim).await;
     }
 
     /// Lets others mail what has not been begun. If that fails, the claim runs out.

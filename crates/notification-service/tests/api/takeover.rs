@@ -77,3 +77,42 @@ async fn a_mail_is_marked_as_sent_once_the_database_is_back() {
     service.stop().await;
     assert_eq!(server.count("hanging"), 1);
 }
+
+#[tokio::test]
+async fn what_was_sent_is_not_mailed_again_however_long_the_database_is_away() {
+    let server = SmtpServer::start(json!({"hang": "@", "hang_ms": 1_000})).await;
+    let service = Service::with_variables(&server.variables()).await;
+    let (by_worker, by_request) = (service.notify(ANI, "Hello").await, service.notify_failed(BUDI, "Hello").await);
+    let (api, path) = (service.api.clone(), format!("/notifications/{by_request}/send"));
+    let request = tokio::spawn(async move { api.try_send(Method::POST, &path, None).await });
+    service.work();
+    eventually("both mails under way", async || (server.count("hanging") == 2).then_some(())).await;
+    service.execute("RENAME TABLE notifications TO away").await;
+    let _ = server.received(2).await;
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    service.execute("RENAME TABLE away TO notifications").await;
+    for id in [by_worker, by_request] {
+        service.becomes(id, "sent").await;
+    }
+    let _ = request.await.unwrap();
+    service.stop().await;
+    assert_eq!(server.count("hanging"), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_came_counts_once_the_database_is_back() {
+    let server = SmtpServer::start(json!({"hang": "ani@"})).await;
+    let mut variables = server.variables();
+    variables.push(("MAIL_MAX_ATTEMPTS", "1".into()));
+    let service = Service::with_variables(&variables).await;
+    let id = service.notify(ANI, "Hello").await;
+    service.work();
+    server.saw("hanging").await;
+    service.execute("RENAME TABLE notifications TO away").await;
+    let mails = server.stop().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    service.execute("RENAME TABLE away TO notifications").await;
+    service.becomes(id, "failed").await;
+    service.stop().await;
+    assert_eq!(mails.len(), 0);
+}
