@@ -5,15 +5,14 @@
 //! mails that mailbox has before it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use money::{NotificationId, UserId};
 use sqlx::MySqlConnection;
 use tokio::time::Instant;
 
-use super::under_way::UnderWay;
+use super::under_way::{Found, UnderWay};
 use crate::{
     domain::fairness::LANES,
     store::claims::{self, Due},
@@ -25,9 +24,6 @@ const FIRST: u32 = 128;
 const FURTHER: u32 = 1_000;
 /// How long it is remembered that those before a place cannot begin.
 const MEMORY: Duration = Duration::from_secs(5);
-
-/// What a look has found in each lane.
-pub(super) type Found = [Vec<(NotificationId, UserId)>; LANES];
 
 /// How far the looks have come in each lane. Cheap to clone.
 #[derive(Clone, Default)]
@@ -107,6 +103,6 @@ impl Looks {
     }
 
     fn places(&self) -> MutexGuard<'_, [Option<Place>; LANES]> {
-        self.0.lock().expect("the lock is never poisoned")
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,11 +8,13 @@ use std::{
 use money::{NotificationId, UserId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::due::Found;
 use crate::{
-    domain::fairness::{choose, within},
+    domain::fairness::{LANES, choose, within},
     store::claims::Due,
 };
+
+/// What can begin, of each lane.
+pub(super) type Found = [Vec<(NotificationId, UserId)>; LANES];
 
 /// Mails that are claimed for each one that can be begun at once: most are quick.
 const CLAIMS_FOR_A_SLOT: usize = 4;
