@@ -8,9 +8,10 @@ use std::{
 };
 
 use common::monitoring::show;
-use money::UserId;
+use money::{NotificationId, UserId};
 use tokio::time::Instant;
 
+use super::due::Found;
 use crate::mailer::{Fault, SendError};
 
 /// The pause before the first mail that is tried after one that showed that the server takes none; it doubles each time.
@@ -67,6 +68,20 @@ impl Server {
         self.state().away.is_some_and(|away| !away.is_probed)
     }
 
+    /// With which of those that are `due` it is best tried whether the server takes mails: with those to recipients whose mails it
+    /// has not refused, if there are any. So nobody's refused mails keep everybody's waiting.
+    pub fn choose(&self, due: Found) -> Found {
+        let state = self.state();
+        if state.away.is_none() {
+            return due;
+        }
+        let is_refused = |(_, user): &(NotificationId, UserId)| state.refused.contains(user);
+        if due.iter().flatten().all(is_refused) {
+            return due;
+        }
+        due.map(|lane| lane.into_iter().filter(|mail| !is_refused(mail)).collect())
+    }
+
     /// Mails are tried now: if the server was away, no others are until it is known what came of them, or that takes too long.
     pub fn begin(&self) {
         if let Some(away) = &mut self.state().away {
@@ -91,7 +106,10 @@ impl Server {
             }
             Fault::Away => LONGEST_PAUSE,
             Fault::Barred => LONGEST_PAUSE_REFUSED,
-            Fault::Doubtful if !state.is_proved() => LONGEST_PAUSE_REFUSED,
+            Fault::Doubtful if !state.is_proved() => {
+                state.refused.insert(recipient);
+                LONGEST_PAUSE_REFUSED
+            }
             Fault::Doubtful | Fault::Refused | Fault::Unclear | Fault::Unanswered => {
                 state.refused.insert(recipient);
                 if state.refused.len() < EVERYBODY {
@@ -286,6 +304,22 @@ mod tests {
         server.judge_asked(Ok(())).unwrap();
         assert_eq!(server.allowance(), usize::MAX);
         assert_eq!(asked(Fault::Doubtful), Fault::Doubtful);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_tried_with_a_mail_to_somebody_else_whether_the_server_takes_any() {
+        let server = Server::new();
+        let due = |users: &[i64]| {
+            let lane: Vec<_> = users.iter().map(|id| ((*id).try_into().unwrap(), user(*id))).collect();
+            [lane, Vec::new(), Vec::new()]
+        };
+        assert_eq!(server.choose(due(&[1, 2, 3])), due(&[1, 2, 3]));
+        fails(&server, 1, Fault::Doubtful);
+        fails(&server, 2, Fault::Doubtful);
+        assert_eq!(server.choose(due(&[1, 2, 3])), due(&[3]));
+        assert_eq!(server.choose(due(&[1, 2])), due(&[1, 2]), "there is nobody else");
+        server.judge(user(3), Ok(())).unwrap();
+        assert_eq!(server.choose(due(&[1, 2, 3])), due(&[1, 2, 3]));
     }
 
     #[tokio::test(start_paused = true)]

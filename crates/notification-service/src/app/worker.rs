@@ -73,7 +73,7 @@ impl Delivery {
             Look::Further => return Ok(Step::Worked),
             Look::All(due) => due,
         };
-        let chosen = self.under_way.choose(due, most, each);
+        let chosen = self.under_way.choose(self.server.choose(due), most, each);
         if chosen.is_empty() {
             sleep(CANNOT_PAUSE).await;
             return Ok(Step::Worked);
