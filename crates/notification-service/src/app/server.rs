@@ -11,7 +11,7 @@ use common::monitoring::show;
 use money::{NotificationId, UserId};
 use tokio::time::Instant;
 
-use super::due::Found;
+use super::under_way::Found;
 use crate::mailer::{Fault, SendError};
 
 /// The pause before the first mail that is tried after one that showed that the server takes none; it doubles each time.
