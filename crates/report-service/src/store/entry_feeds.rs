@@ -212,7 +212,6 @@ pub async fn clear(conn: &mut MySqlConnection, generation: i32) -> sqlx::Result<
 
 #[cfg(test)]
 mod tests {
-    use fault::point;
     use lab::database::database;
 
     use super::*;
@@ -225,7 +224,7 @@ mod tests {
         mysql::migrate(&pool, migrations()).await.unwrap();
         let feed = |generation, position| Feed { generation, position, true_at: DateTime::UNIX_EPOCH, oldest: 1 };
         let begin_both = async |rebuilt: Feed| {
-            let mut tx = mysql::begin(&pool, point!("test")).await.unwrap();
+            let mut tx = mysql::begin(&pool, fault::Point::new("test")).await.unwrap();
             if lock(&mut tx, Reading::Entries).await.unwrap().is_none() {
                 begin(&mut tx, Reading::Entries, feed(1, 90));
             }
@@ -233,7 +232,7 @@ mod tests {
             tx.commit().await.unwrap();
         };
         let switched = async |generation| {
-            let mut tx = mysql::begin(&pool, point!("test")).await.unwrap();
+            let mut tx = mysql::begin(&pool, fault::Point::new("test")).await.unwrap();
             let is_read = switch(&mut tx, generation).await.unwrap();
             tx.commit().await.unwrap();
             let read = find(&mut pool.acquire().await.unwrap(), Reading::Entries).await.unwrap().unwrap();

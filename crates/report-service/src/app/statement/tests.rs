@@ -43,7 +43,7 @@ async fn with_entries() -> (TestDatabase, AppState) {
     };
     let mut accounts = BTreeMap::new();
     let entries = chain::append(&mut accounts, (1..=ENTRIES).map(entry)).unwrap();
-    let mut tx = mysql::begin(&state.pool, point!("test")).await.unwrap();
+    let mut tx = mysql::begin(&state.pool, fault::Point::new("test")).await.unwrap();
     let nothing = Feed { generation: 1, position: 0, true_at: time::now(), oldest: 1 };
     entry_feeds::begin(&mut tx, Reading::Entries, nothing);
     entry_feeds::write(&mut tx, 1, &entries, &accounts);
