@@ -178,8 +178,8 @@ pub struct TransactionState {
     /// The batch that it was made with, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_id: Option<BatchId>,
-    /// True of a payment of a batch that was refused while whoever made the batch waited for the answer, which says so. One that
-    /// fails later, because nobody knew by then what came of it, or after its money was set aside, is in no answer.
+    /// True of a payment of a batch that was refused, and for which nothing was ever set aside: the batch's results say so, at once or when
+    /// it has settled. One that fails after its money was set aside is news.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused_at_once: bool,
     /// When it was to begin, if that was not at once, and as long as nothing was set aside for it.

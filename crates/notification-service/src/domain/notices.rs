@@ -174,8 +174,7 @@ fn to_parties(fact: &Fact, transaction: &TransactionState, currency: &str) -> Ve
     notices
 }
 
-/// True for what the answer to a batch tells its sender: the payments that were made, or that are to settle by themselves, and
-/// those that were refused by then.
+/// True for what the results of a batch tell its sender: the payments that were made, and those that were refused.
 fn is_answered(fact: &Fact, transaction: &TransactionState) -> bool {
     let at_once = || transaction.status_reason.as_deref() == Some("completed_at_once");
     let is_made = match fact.kind {

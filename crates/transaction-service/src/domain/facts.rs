@@ -23,14 +23,14 @@ pub fn fact(before: &Before, row: &Transaction, origin: &Origin) -> Option<Fact>
         Kind::TransactionPartiallyCaptured => format!("transaction:{}:{name}:{}", row.id, row.step),
         _ => format!("transaction:{}:{name}", row.id),
     };
-    let fact = Fact::new(id, kind, &state(before, row, origin), origin);
+    let fact = Fact::new(id, kind, &state(before, row), origin);
     Some(fact.by(row.actor.clone()))
 }
 
 /// That `row`, which is written with it, is to begin later.
 pub fn scheduled(row: &Transaction, origin: &Origin) -> Fact {
     let id = format!("transaction:{}:scheduled", row.id);
-    Fact::new(id, Kind::TransactionScheduled, &state(&Before::of(row), row, origin), origin).by(row.actor.clone())
+    Fact::new(id, Kind::TransactionScheduled, &state(&Before::of(row), row), origin).by(row.actor.clone())
 }
 
 /// How a transaction stood before something happened to it.
@@ -84,7 +84,7 @@ fn happening(row: &Transaction) -> Option<(Kind, &'static str)> {
     }
 }
 
-fn state(before: &Before, row: &Transaction, origin: &Origin) -> TransactionState {
+fn state(before: &Before, row: &Transaction) -> TransactionState {
     // nothing and everything go without saying
     let is_in_parts =
         row.captured != Transaction::implied_captured(row.state, row.amount) || before.captured != Money::ZERO;
@@ -102,16 +102,16 @@ fn state(before: &Before, row: &Transaction, origin: &Origin) -> TransactionStat
         shares: shares(before, row),
         refund_of: row.refund_of,
         batch_id: row.batch_id,
-        refused_at_once: row.batch_id.is_some() && is_refused_at_once(row, origin),
+        refused_at_once: row.batch_id.is_some() && is_refused_at_once(row),
         execute_at: row.execute_at.filter(|_| row.accepted_at.is_none()),
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
 }
 
-/// True if the request that makes it learns that it is refused: nothing was set aside, and no worker has found that out later.
-fn is_refused_at_once(row: &Transaction, origin: &Origin) -> bool {
-    row.status() == Status::Failed && row.accepted_at.is_none() && origin.request_id.is_some()
+/// True if nothing was ever set aside for it.
+fn is_refused_at_once(row: &Transaction) -> bool {
+    row.status() == Status::Failed && row.accepted_at.is_none()
 }
 
 fn shares(before: &Before, row: &Transaction) -> Vec<ShareState> {
@@ -194,19 +194,16 @@ mod tests {
     }
 
     #[test]
-    fn of_a_batch_only_what_its_own_request_was_refused_is_refused_at_once() {
-        let request = Origin { request_id: Some("a".parse().unwrap()), ..Origin::default() };
-        let is_at_once = |row: &Transaction, origin: &Origin| {
+    fn of_a_batch_only_what_was_never_set_aside_is_refused_at_once() {
+        let is_at_once = |row: &Transaction| {
             let failed = Transaction { state: State::Failed(Some(Failure::InsufficientBalance)), ..row.clone() };
-            let fact = fact(&Before::of(row), &failed, origin).unwrap();
+            let fact = fact(&Before::of(row), &failed, &Origin::default()).unwrap();
             serde_json::from_str::<TransactionState>(fact.data.get()).unwrap().refused_at_once
         };
         let alone = transaction(State::Holding);
         let item = Transaction { batch_id: Some(7.try_into().unwrap()), ..alone.clone() };
         let held = Transaction { accepted_at: DateTime::from_timestamp(1_800_000_000, 0), ..item.clone() };
-        assert!(is_at_once(&item, &request));
-        assert!(!is_at_once(&item, &Origin::default()), "the settler found out");
-        assert!(!is_at_once(&held, &request) && !is_at_once(&alone, &request));
+        assert!(is_at_once(&item) && !is_at_once(&held) && !is_at_once(&alone));
     }
 
     #[test]

@@ -253,27 +253,22 @@ async fn what_is_not_known_of_a_batch_is_settled_later() {
 }
 
 #[tokio::test]
-async fn what_the_answer_did_not_say_yet_is_told_as_that() {
+async fn what_fails_after_its_money_was_held_is_told_as_news() {
     let service = Service::start().await;
-    for (atomic, verb) in [(false, "hold"), (true, "batch")] {
-        let items = [item(RECEIVER, 10, false)];
-        service.users.on(verb, Reaction::Answers(500, r#"{"code": "internal_error"}"#));
-        let open = post(&service, atomic, &items).await.expect(202);
-        service.users.on(verb, Reaction::Refuses("insufficient_balance"));
-        let refused = post(&service, atomic, &items).await;
-        let id = refused["batch_id"].as_i64().unwrap_or_else(|| refused.id());
-        let made = service.service.get(&format!("/batches/{id}")).await.expect(200);
-        service.start_workers();
-        let number = |reply: &Reply| reply["results"][0]["transaction_id"].as_i64().unwrap();
-        let _ = service.becomes(number(&open), "failed").await;
-        service.users.on(verb, Reaction::Applies);
-        service.everything_is_told().await;
-        let told = service.notifications.told();
-        for (reply, is_answered) in [(&open, None), (&made, Some(true))] {
-            let id = format!("transaction:{}:failed", number(reply));
-            let fact = told.iter().find(|fact| fact["id"] == id).expect("it is told");
-            assert_eq!(fact["data"]["refused_at_once"].as_bool(), is_answered, "{fact}");
-        }
+    let [refused, held] = [10, 20].map(|amount| [item(RECEIVER, amount, false)]);
+    service.users.on("hold", Reaction::Refuses("insufficient_balance"));
+    let refused = post(&service, false, &refused).await.expect(201);
+    service.users.on("hold", Reaction::Applies);
+    let held = post(&service, false, &held).await.expect(201);
+    let number = |reply: &Reply| reply["results"][0]["transaction_id"].as_i64().unwrap();
+    let _ = service.decide(number(&held), "failed").await.expect(200);
+    service.start_workers();
+    service.everything_is_told().await;
+    let told = service.notifications.told();
+    for (reply, is_answered) in [(&refused, Some(true)), (&held, None)] {
+        let id = format!("transaction:{}:failed", number(reply));
+        let fact = told.iter().find(|fact| fact["id"] == id).expect("it is told");
+        assert_eq!(fact["data"]["refused_at_once"].as_bool(), is_answered, "{fact}");
     }
 }
 
