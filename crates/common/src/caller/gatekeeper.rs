@@ -81,7 +81,7 @@ impl Gatekeeper {
     /// Who the headers say that the request comes from, without a look at its account. A token that is known to have ended is as a wrong
     /// one: whoever found it must not use up what its owner may ask for.
     pub fn identify(&self, headers: &HeaderMap) -> Identity {
-        let ended = |grant: &Grant| !grant.has_expired(time::now()) && self.0.revocations.have_surely_ended(grant);
+        let ended = |grant: &Grant| self.0.revocations.have_surely_ended(grant) && !grant.has_expired(time::now());
         Identity(match self.credential(headers) {
             Ok(Credential::User(grant)) if ended(&grant) => Err(codes::TOKEN_REVOKED),
             credential => credential,

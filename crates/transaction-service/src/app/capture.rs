@@ -4,8 +4,6 @@ use common::{
     Result,
     idempotency::{self, Answer, KeyedRequest, Known},
 };
-use fault::point;
-use mysql::DbError;
 
 use super::transfers::{NotSent, Transfers};
 use crate::{
@@ -19,7 +17,7 @@ use crate::{
         transaction::Transaction,
         transition::{Changed, Transition},
     },
-    store::{captures, transactions as store},
+    store::captures,
 };
 
 /// What became of a request for a capture.
@@ -67,30 +65,6 @@ impl Transfers {
         }
         let capture = CaptureRecord::of(&row, request.as_ref()).expect("a capture of an amount was decided");
         self.carry_out(row, capture, false).await
-    }
-
-    /// Keeps what a request for a capture or a refund is refused with, so that it is answered again; unless it was sent twice, and has made
-    /// a transaction meanwhile, which it returns.
-    pub async fn keep_refusal(
-        &self,
-        keyed: Option<&KeyedRequest>,
-        answer: &Answer,
-    ) -> Result<Option<Transaction>, DbError> {
-        let Some(request) = keyed.map(Request::from) else { return Ok(None) };
-        let request = &request;
-        mysql::retry(|_| async move {
-            let mut tx = mysql::begin(&self.0.pool, point!("refusal")).await?;
-            if let Some(made) = store::find_request(tx.conn().await?, &request.identity).await? {
-                return Ok(Some(made));
-            }
-            if idempotency::look_up(tx.conn().await?, keyed).await?.is_some() {
-                return Ok(None);
-            }
-            idempotency::store(tx.conn().await?, keyed, answer).await?;
-            tx.commit().await?;
-            Ok(None)
-        })
-        .await
     }
 
     /// What is known of a request.

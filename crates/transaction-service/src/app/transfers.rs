@@ -12,9 +12,10 @@ use common::{
     Result,
     caller::account::Accounts,
     client::CallError,
-    idempotency::{self, KeyedRequest, Known},
+    idempotency::{self, Answer, KeyedRequest, Known},
     origin::Origin,
 };
+use fault::point;
 use futures::future::join_all;
 use money::TransactionId;
 use mysql::DbError;
@@ -25,6 +26,7 @@ use crate::{
     clients::UserClient,
     config::Config,
     domain::{
+        intent::Request,
         step::{Step, StepAnswer, StepOutcome},
         transaction::Transaction,
         transition::{Changed, Transition},
@@ -150,6 +152,30 @@ impl Transfers {
             return Ok(None);
         }
         Ok(idempotency::look_up(&mut *self.0.pool.acquire().await?, keyed).await?)
+    }
+
+    /// Keeps what a request for a capture or a refund is refused with, so that it is answered again; unless it was sent twice, and has made
+    /// a transaction meanwhile, which it returns.
+    pub async fn keep_refusal(
+        &self,
+        keyed: Option<&KeyedRequest>,
+        answer: &Answer,
+    ) -> Result<Option<Transaction>, DbError> {
+        let Some(request) = keyed.map(Request::from) else { return Ok(None) };
+        let request = &request;
+        mysql::retry(|_| async move {
+            let mut tx = mysql::begin(&self.0.pool, point!("refusal")).await?;
+            if let Some(made) = store::find_request(tx.conn().await?, &request.identity).await? {
+                return Ok(Some(made));
+            }
+            if idempotency::look_up(tx.conn().await?, keyed).await?.is_some() {
+                return Ok(None);
+            }
+            idempotency::store(tx.conn().await?, keyed, answer).await?;
+            tx.commit().await?;
+            Ok(None)
+        })
+        .await
     }
 
     /// The transaction `id`, unless it is hidden from everybody.

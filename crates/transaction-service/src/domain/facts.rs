@@ -102,16 +102,12 @@ fn state(before: &Before, row: &Transaction) -> TransactionState {
         shares: shares(before, row),
         refund_of: row.refund_of,
         batch_id: row.batch_id,
-        refused_at_once: row.batch_id.is_some() && is_refused_at_once(row),
+        // nothing was ever set aside for it
+        refused_at_once: row.batch_id.is_some() && row.status() == Status::Failed && row.accepted_at.is_none(),
         execute_at: row.execute_at.filter(|_| row.accepted_at.is_none()),
         created_at: row.created_at,
         updated_at: row.updated_at,
     }
-}
-
-/// True if nothing was ever set aside for it.
-fn is_refused_at_once(row: &Transaction) -> bool {
-    row.status() == Status::Failed && row.accepted_at.is_none()
 }
 
 fn shares(before: &Before, row: &Transaction) -> Vec<ShareState> {

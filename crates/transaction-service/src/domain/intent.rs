@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use common::{
     caller::Caller,
-    idempotency::{IdempotencyKey, KeyedRequest},
+    idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
     labels::Labels,
 };
 use money::{Amount, BatchId, Money, ScheduleId, TransactionId, UserId};
@@ -74,6 +74,11 @@ impl Request {
     /// A request that nobody can ask again.
     pub fn once(fingerprint: Vec<u8>) -> Self {
         Self { identity: format!("{ONCE}{}", Uuid::now_v7().simple()), fingerprint }
+    }
+
+    /// The request that is `keyed`, or one for `what` that nobody can ask again.
+    pub fn of(keyed: Option<&KeyedRequest>, what: &impl Serialize) -> Self {
+        keyed.map_or_else(|| Self::once(fingerprint(what)), Self::from)
     }
 
     /// False if nobody can ask it again.

@@ -50,23 +50,16 @@ pub enum Asked<'a> {
 
 #[cfg(test)]
 mod tests {
-    use common::{idempotency::fingerprint, labels::Labels};
+    use common::idempotency::fingerprint;
 
     use super::*;
+    use crate::domain::transaction;
 
     fn new(receiver: i64) -> NewTransaction {
         NewTransaction {
-            sender_id: 1.try_into().unwrap(),
             receiver_id: receiver.try_into().unwrap(),
-            amount: "10000".parse().unwrap(),
             description: "Lunch".to_owned(),
-            labels: Labels::default(),
-            auto_complete: false,
-            refund_of: None,
-            batch_id: None,
-            execute_at: None,
-            schedule_id: None,
-            shares: Vec::new(),
+            ..transaction::tests::new()
         }
     }
 

@@ -98,7 +98,7 @@ impl Transaction {
         let Some(own) = self.shares.iter().find(is_own).cloned() else { return self };
         let party = if self.refund_of.is_some() { &mut self.sender_id } else { &mut self.receiver_id };
         *party = own.receiver_id;
-        self.amount = own.amount.try_into().unwrap_or(self.amount); // of a refund that takes nothing of it, all: then it is no party
+        self.amount = own.amount.try_into().unwrap_or(self.amount); // whoever pays nothing of a refund is no party to it
         (self.captured, self.refunded, self.shares) = (own.captured, own.refunded, Vec::new());
         self
     }

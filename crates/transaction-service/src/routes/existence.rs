@@ -1,5 +1,7 @@
 //! Whether those have accounts whom a payment names, where nobody would find out soon enough.
 
+use std::collections::HashSet;
+
 use common::{ApiError, Result};
 use money::UserId;
 
@@ -12,9 +14,8 @@ use crate::{
 
 /// Refuses what is to begin later if somebody does not exist: an account that is opened meanwhile has no part in what was made before.
 pub async fn must_exist(transfers: &Transfers, new: &NewTransaction) -> Result<()> {
-    let parties = parties(new);
-    let existing = transfers.existing(parties.iter().map(|(_, user)| *user).collect()).await?;
-    parties.iter().find(|(_, user)| !existing.contains(user)).map_or(Ok(()), |(field, _)| Err(unknown(field)))
+    let existing = transfers.existing(parties(new).into_iter().map(|(_, user)| user).collect()).await?;
+    unknown(new, &existing).map_or(Ok(()), Err)
 }
 
 /// Finds who does not exist before anything is made: all of them, so that they can be mended at once.
@@ -24,8 +25,8 @@ pub async fn refuse_unknown(transfers: &Transfers, items: &mut [(Place, Result<N
     let existing = transfers.existing(users).await?;
     for (_, item) in items.iter_mut() {
         let Ok(new) = item else { continue };
-        if let Some((field, _)) = parties(new).into_iter().find(|(_, user)| !existing.contains(user)) {
-            *item = Err(unknown(&field));
+        if let Some(fault) = unknown(new, &existing) {
+            *item = Err(fault);
         }
     }
     Ok(())
@@ -48,6 +49,8 @@ fn parties(new: &NewTransaction) -> Vec<(String, UserId)> {
     parties
 }
 
-fn unknown(field: &str) -> ApiError {
-    ApiError::new(codes::USER_NOT_FOUND).field(field, "does not exist")
+/// What is wrong with a payment that names somebody who is not among the `existing`.
+fn unknown(new: &NewTransaction, existing: &HashSet<UserId>) -> Option<ApiError> {
+    let (field, _) = parties(new).into_iter().find(|(_, user)| !existing.contains(user))?;
+    Some(ApiError::new(codes::USER_NOT_FOUND).field(&field, "does not exist"))
 }

@@ -7,7 +7,7 @@ use common::{
     caller::Visitor,
     dry_run::DryRun,
     extract::{Json, Path},
-    idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
+    idempotency::{IdempotencyKey, KeyedRequest},
     labels::Labels,
 };
 use money::TransactionId;
@@ -35,7 +35,7 @@ pub async fn create(
     }
     let keyed =
         KeyedRequest::new(key.unless(dry_run), visitor.caller, &format!("POST /transactions/{id}/refunds"), &body);
-    let request = keyed.as_ref().map_or_else(|| Request::once(fingerprint(&body)), Request::from);
+    let request = Request::of(keyed.as_ref(), &body);
     // of a request that was sent twice one may have been refused a moment before the other was not: what was made counts
     if !transfers.is_known(&request).await?
         && let Some(known) = transfers.answered_before(keyed.as_ref()).await?

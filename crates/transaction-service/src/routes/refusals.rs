@@ -56,13 +56,12 @@ pub(super) fn refusal(failure: Failure) -> ApiError {
 /// Why `decision` is not possible as `row` stands.
 pub(super) fn lost(decision: Decision, row: &Transaction) -> ApiError {
     match decision {
-        Decision::Capture(capture) if row.status() == Status::Pending => match capture.within(row.left()) {
-            None => ApiError::new(codes::EXCEEDS_REMAINING).detail("remaining", json!(row.left())),
-            Some(_) if decision.state(row).is_none() => {
-                ApiError::new(codes::TOO_MANY_CAPTURES).detail("limit", MAX_CAPTURES)
-            }
-            Some(_) => illegal_change(row),
-        },
+        Decision::Capture(capture) if row.status() == Status::Pending && capture.within(row.left()).is_none() => {
+            ApiError::new(codes::EXCEEDS_REMAINING).detail("remaining", json!(row.left()))
+        }
+        Decision::Capture(_) if row.status() == Status::Pending && decision.state(row).is_none() => {
+            ApiError::new(codes::TOO_MANY_CAPTURES).detail("limit", MAX_CAPTURES)
+        }
         _ => illegal_change(row),
     }
 }

@@ -14,7 +14,7 @@ use common::{
     dry_run::{DryRun, OrTried},
     extract::{Json, Path, Query},
     headers::REPLAYED,
-    idempotency::{IdempotencyKey, KeyedRequest, fingerprint},
+    idempotency::{IdempotencyKey, KeyedRequest},
     page::{List, Listed},
     reads::ReadPool,
 };
@@ -93,10 +93,7 @@ fn can_begin_at(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 
 /// The request of `caller` to `route` for `what`, which is one of its kind without a key.
 pub(super) fn request_of(key: IdempotencyKey, caller: Caller, route: &str, what: &impl Serialize) -> Request {
-    match KeyedRequest::new(key, caller, route, what) {
-        Some(keyed) => Request::from(&keyed),
-        None => Request::once(fingerprint(what)),
-    }
+    Request::of(KeyedRequest::new(key, caller, route, what).as_ref(), what)
 }
 
 /// The answer to a request that creates a transaction.
