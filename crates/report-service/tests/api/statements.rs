@@ -223,15 +223,18 @@ async fn raw(service: &Service, path: &str) -> Vec<u8> {
     bytes
 }
 
+/// Ani has so many entries more, of 3 each.
+fn ani_tops_up(service: &Service, times: usize) {
+    let ledger = &mut service.sources.known().ledger;
+    for _ in 0..times {
+        ledger.post(ANI, ("topup", 3), json!({}));
+    }
+}
+
 #[tokio::test]
 async fn a_long_statement_adds_up_and_one_that_does_not_breaks_off() {
     let service = Service::start().await;
-    {
-        let ledger = &mut service.sources.known().ledger;
-        for _ in 0..2_500 {
-            ledger.post(ANI, ("topup", 3), json!({}));
-        }
-    }
+    ani_tops_up(&service, 2_500);
     // a request takes over for a while, however much there is
     let whole = lab::http::eventually("all entries are taken over", async || {
         let whole = statement(&service, ANI, "").await.expect(200);
@@ -273,12 +276,7 @@ async fn stalled(service: &Service, path: &str) -> TcpStream {
 #[tokio::test]
 async fn a_user_who_takes_nothing_of_several_statements_gets_no_more_of_them() {
     let service = Service::start().await;
-    {
-        let ledger = &mut service.sources.known().ledger;
-        for _ in 0..12_000 {
-            ledger.post(ANI, ("topup", 3), json!({}));
-        }
-    }
+    ani_tops_up(&service, 12_000);
     let _ = service.sync().await.expect(200);
     // more than the sockets of both sides take
     service.sql("UPDATE entries SET reference = REPEAT('x', 255)").await;
